@@ -1,0 +1,1 @@
+"""Scoring functions, the transformer built on them, and what they explain."""

@@ -1,0 +1,144 @@
+"""The one description of every transformer in this library."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
+FULL_ATTENTION = "full_attention"
+SLIDING_ATTENTION = "sliding_attention"
+
+
+@dataclasses.dataclass(frozen=True)
+class RopeScaling:
+    """Frequency scaling of rotary positions, in Hugging Face's words.
+
+    ``linear`` divides every frequency by ``factor``.  ``llama3`` (Llama 3.1-3.3) keeps wavelengths
+    shorter than ``original_max_position_embeddings / high_freq_factor``, divides those longer than
+    ``original_max_position_embeddings / low_freq_factor`` by ``factor``, and interpolates between.
+    """
+
+    rope_type: Literal["linear", "llama3"]
+    factor: float
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_max_position_embeddings: int = 8192
+
+
+@dataclasses.dataclass(frozen=True)
+class TransformerConfig:
+    """A GPT-2-like, Llama-like or BERT-like transformer; hashable, hence a static jit argument.
+
+    Field names are Hugging Face's where it has one.  ``input_size`` replaces the vocabulary by a
+    linear read-in of vectors; ``vocab_size`` is then None.
+    """
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    vocab_size: int | None = None
+    input_size: int | None = None
+    num_key_value_heads: int | None = None  # None: as many as query heads
+    head_dim: int | None = None  # None: hidden_size / num_attention_heads
+    family: str = "llama"  # whose checkpoints these are; the key of families.FAMILIES
+
+    # positions
+    position_embedding: Literal["rope", "learned", "none"] = "rope"
+    max_position_embeddings: int = 2048
+    position_offset: int = 0  # RoBERTa's learned table starts at pad_token_id + 1
+    type_vocab_size: int = 0
+    rope_theta: float = 10000.0
+    rope_scaling: RopeScaling | None = None
+
+    # attention
+    causal: bool = True
+    sliding_window: int | None = None
+    layer_types: tuple[str, ...] | None = None  # None: every layer slides if a window is given
+    attention_bias: bool = False
+    attention_out_bias: bool = False
+    qk_norm: bool = False
+    normalizer: str = "softmax"  # a row of attention.normalizers.NORMALIZERS
+    normalizer_granularity: Literal["layer", "head"] = "layer"  # sharing of its parameters
+
+    # layer
+    attention: bool = True  # False: an MLP-only model
+    mlp: bool = True  # False: an attention-only model
+    residual: bool = True
+    norm: Literal["rmsnorm", "layernorm", "none"] = "rmsnorm"
+    norm_eps: float = 1e-6
+    norm_placement: Literal["pre", "post"] = "pre"
+    embedding_norm: bool = False
+    final_norm: bool = True
+    hidden_act: str = "silu"
+    gated_mlp: bool = True
+    mlp_bias: bool = False
+
+    # head
+    head: Head = "causal_lm"
+    num_labels: int = 1
+    tie_word_embeddings: bool = False
+    initializer_range: float = 0.02
+
+    # arithmetic
+    dtype: str = "float32"  # of parameters and of the products; norms, softmax and logits: float32
+    matmul_precision: str | None = None  # None: "highest" for float32, the hardware's own otherwise
+    remat: bool = False  # training recomputes each layer's activations in the backward pass
+
+    def __post_init__(self) -> None:
+        if (self.vocab_size is None) == (self.input_size is None):
+            raise ValueError("exactly one of vocab_size and input_size must be given")
+        if self.num_attention_heads % self.key_value_heads:
+            raise ValueError(
+                f"num_attention_heads={self.num_attention_heads} is not a multiple of "
+                f"num_key_value_heads={self.key_value_heads}"
+            )
+        if self.head_dim is None and self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is not a multiple of "
+                f"num_attention_heads={self.num_attention_heads}; give head_dim"
+            )
+        if self.position_embedding == "rope" and self.head_size % 2:
+            raise ValueError(f"rotary positions need an even head_dim, not {self.head_size}")
+        if self.layer_types is not None:
+            if len(self.layer_types) != self.num_hidden_layers:
+                raise ValueError(
+                    f"layer_types has {len(self.layer_types)} entries for "
+                    f"{self.num_hidden_layers} layers"
+                )
+            unknown = set(self.layer_types) - {FULL_ATTENTION, SLIDING_ATTENTION}
+            if unknown:
+                raise ValueError(f"unknown layer_types {sorted(unknown)}")
+
+    @property
+    def key_value_heads(self) -> int:
+        """Number of key/value heads, K."""
+        return self.num_key_value_heads or self.num_attention_heads
+
+    @property
+    def head_size(self) -> int:
+        """Size of one head, H."""
+        return self.head_dim or self.hidden_size // self.num_attention_heads
+
+    @property
+    def precision(self) -> str:
+        """Precision of every contraction; float32 means float32 unless asked otherwise."""
+        if self.matmul_precision is not None:
+            return self.matmul_precision
+        return "highest" if self.dtype == "float32" else "default"
+
+    @property
+    def windows(self) -> tuple[int | None, ...]:
+        """Sliding window of each layer in tokens, None where attention is full."""
+        if self.layer_types is None:
+            return (self.sliding_window,) * self.num_hidden_layers
+        return tuple(
+            self.sliding_window if kind == SLIDING_ATTENTION else None for kind in self.layer_types
+        )
+
+    def keep_layers(self, kept: Sequence[int]) -> TransformerConfig:
+        """The config of the shallower model made of layers ``kept`` (0-based, ascending)."""
+        types = None if self.layer_types is None else tuple(self.layer_types[i] for i in kept)
+        return dataclasses.replace(self, num_hidden_layers=len(kept), layer_types=types)

@@ -1,0 +1,221 @@
+"""The loop over layers: whole, with layers dropped statically or at run time, cached, captured.
+
+Four programs, one layer:
+
+- *scanned*: stacked parameters, all layers; differentiable, compiles once for any depth;
+- *unrolled*: a tuple of per-layer trees, or a static ``layer_mask``, or capture and taps;
+- *looped*: ``keep`` and ``start`` are data, so that one program serves every candidate of a search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from attention.transformer.config import TransformerConfig
+from attention.transformer.layers import Context, KeyValues, Layer, Tap
+
+Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
+CAPTURES = ("hidden_states", "attention_weights", "values")
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens seen so far, ``S`` slots a sequence."""
+
+    layers: KeyValues | tuple[KeyValues | None, ...]  # stacked, or one a layer (None: dropped)
+    where_BS: Bool[Array, "B S"]
+    positions_BS: Int[Array, "B S"]
+    slot: Int[Array, ""]  # the next free slot
+
+
+def init_cache(config: TransformerConfig, batch: int, slots: int, *, stacked: bool) -> Cache:
+    """An empty cache, in the form that goes with stacked or unstacked layers."""
+    shape = (batch, slots, config.key_value_heads, config.head_size)
+    dtype = jnp.dtype(config.dtype)
+
+    def empty(*lead: int) -> KeyValues:
+        return KeyValues(jnp.zeros((*lead, *shape), dtype), jnp.zeros((*lead, *shape), dtype))
+
+    depth = config.num_hidden_layers
+    layers = empty(depth) if stacked else tuple(empty() for _ in range(depth))
+    return Cache(
+        layers,
+        jnp.zeros((batch, slots), bool),
+        jnp.zeros((batch, slots), jnp.int32),
+        jnp.zeros((), jnp.int32),
+    )
+
+
+def init_layers(config: TransformerConfig, key: Array) -> Mapping[str, Any]:
+    """Stacked parameters of all layers, each drawn with its own key."""
+    hidden = jnp.zeros((1, 1, config.hidden_size), jnp.dtype(config.dtype))
+    zero = jnp.zeros((1, 1), int)
+    half = jnp.zeros((1, 1, 1, config.head_size // 2))
+    turns = (half, half) if config.position_embedding == "rope" else None
+    context = Context(jnp.ones((1, 1, 1), bool), zero, zero, turns)
+    layer = Layer(config, parent=None)
+
+    def init(key: Array) -> Mapping[str, Any]:
+        return dict(layer.init(key, hidden, context)).get("params", {})
+
+    return jax.vmap(init)(jax.random.split(key, config.num_hidden_layers))
+
+
+def unstack_layers(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The same parameters with ``layers`` as a tuple of per-layer trees."""
+    layers = params["layers"]
+    if isinstance(layers, tuple):
+        return dict(params)
+    depth = len(jax.tree.leaves(layers)[0])
+    return {**params, "layers": tuple(_take(layers, i) for i in range(depth))}
+
+
+def stack_layers(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The same parameters with ``layers`` stacked ``[layer, …]``."""
+    layers = params["layers"]
+    if not isinstance(layers, tuple):
+        return dict(params)
+    return {**params, "layers": jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers)}
+
+
+def keep_layers(params: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
+    """Parameters of the physically shorter model made of layers ``kept`` (0-based, ascending).
+
+    Goes with ``config.keep_layers(kept)``.
+    """
+    layers, index = params["layers"], tuple(kept)
+    depth = len(layers) if isinstance(layers, tuple) else len(jax.tree.leaves(layers)[0])
+    if not index or list(index) != sorted(set(index)) or not 0 <= index[0] <= index[-1] < depth:
+        raise ValueError(f"kept layers {list(index)} are not ascending and within 0..{depth - 1}")
+    if isinstance(layers, tuple):
+        return {**params, "layers": tuple(layers[i] for i in index)}
+    return {**params, "layers": jax.tree.map(lambda leaf: leaf[np.array(index)], layers)}
+
+
+def run_layers(
+    config: TransformerConfig,
+    layers: Layers,
+    hidden_BTD: Float[Array, "B T D"],
+    context: Context,
+    *,
+    layer_mask: tuple[bool, ...] | None = None,
+    keep: Bool[Array, "L 2"] | None = None,
+    start: Int[Array, ""] | int = 0,
+    cache: KeyValues | tuple[KeyValues | None, ...] | None = None,
+    capture: tuple[str, ...] = (),
+    tap: Tap | None = None,
+) -> tuple[Array, KeyValues | tuple[KeyValues | None, ...] | None, dict[str, Array]]:
+    """Apply the layers; returns hidden states, the new cache and what was captured.
+
+    ``start`` (data) skips the layers below it and goes with ``keep``; see ``Transformer`` for the
+    other arguments.
+    """
+    if unknown := set(capture) - set(CAPTURES):
+        raise ValueError(f"cannot capture {sorted(unknown)}; there are {', '.join(CAPTURES)}")
+    if keep is not None:
+        if layer_mask is not None or capture or tap is not None:
+            raise ValueError("keep is data; layer_mask, capture and tap need the static form")
+        return *_looped(config, layers, hidden_BTD, context, keep, start, cache), {}
+    plain = layer_mask is None and not capture and tap is None
+    if plain and not isinstance(layers, tuple):
+        if cache is None:
+            return _scanned(config, layers, hidden_BTD, context), None, {}
+        everything = jnp.ones((config.num_hidden_layers, 2), bool)
+        return *_looped(config, layers, hidden_BTD, context, everything, 0, cache), {}
+    return _unrolled(config, layers, hidden_BTD, context, layer_mask, cache, capture, tap)
+
+
+def _take(tree: Any, i: int | Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def _apply(config: TransformerConfig, method: str = "__call__", **static: Any) -> Callable:
+    """One layer as a function of its parameters, rematerialised in training if asked."""
+
+    def apply(layer_params: Any, hidden: Array, *context: Context, **data: Any) -> Any:
+        layer = Layer(config, parent=None)
+        variables = {"params": layer_params}
+        return layer.apply(variables, hidden, *context, **data, **static, method=method)
+
+    return jax.checkpoint(apply) if config.remat else apply
+
+
+def _windows(config: TransformerConfig) -> Int[Array, " L"] | None:
+    """Windows as data, for the programs that index layers at run time; None if none slides."""
+    if all(window is None for window in config.windows):
+        return None
+    unlimited = np.iinfo(np.int32).max
+    return jnp.array([unlimited if w is None else w for w in config.windows], jnp.int32)
+
+
+def _scanned(config, layers, hidden, context):
+    def body(hidden, layer):
+        layer_params, window = layer
+        return _apply(config)(layer_params, hidden, context, window=window)[0], None
+
+    return jax.lax.scan(body, hidden, (layers, _windows(config)))[0]
+
+
+def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap):
+    depth = config.num_hidden_layers
+    mask = (True,) * depth if layer_mask is None else tuple(layer_mask)
+    if len(mask) != depth:
+        raise ValueError(f"layer_mask has {len(mask)} entries for {depth} layers")
+    captured: dict[str, list[Array]] = {name: [] for name in capture}
+    caches = list(cache) if isinstance(cache, tuple) and not isinstance(cache, KeyValues) else None
+    if cache is not None and caches is None:
+        raise ValueError("a stacked cache needs stacked layers and no layer_mask")
+    for i in (i for i, kept in enumerate(mask) if kept):
+        layer_params = layers[i] if isinstance(layers, tuple) else _take(layers, i)
+        layer_tap = None if tap is None else lambda *arrays, i=i: tap(i, *arrays)
+        hidden, layer_cache, seen = _apply(config, window=config.windows[i], tap=layer_tap)(
+            layer_params, hidden, context, cache=None if caches is None else caches[i]
+        )
+        if caches is not None:
+            caches[i] = layer_cache
+        for name, arrays in captured.items():
+            arrays.append(hidden if name == "hidden_states" else getattr(seen, name))
+    stacked = {name: jnp.stack(arrays) for name, arrays in captured.items()}
+    return hidden, None if caches is None else tuple(caches), stacked
+
+
+def _looped(config, layers, hidden, context, keep, start, cache):
+    if isinstance(layers, tuple):
+        raise ValueError("keep needs stacked layers; see stack_layers")
+    if keep.shape != (config.num_hidden_layers, 2):
+        raise ValueError(f"keep has shape {keep.shape}, not {(config.num_hidden_layers, 2)}")
+    windows = _windows(config)
+    attention_half = _apply(config, "attention_half")
+    mlp_half = _apply(config, "mlp_half")
+
+    # Weights are indexed inside the branch, so that a dropped half costs nothing.
+    def attend(carry, i):
+        hidden, cache = carry
+        window = None if windows is None else windows[i]
+        layer_cache = None if cache is None else _take(cache, i)
+        hidden, layer_cache, _ = attention_half(
+            _take(layers, i), hidden, context, window=window, cache=layer_cache
+        )
+        if cache is not None:
+            cache = jax.tree.map(
+                lambda all_, one: jax.lax.dynamic_update_index_in_dim(all_, one, i, 0),
+                cache,
+                layer_cache,
+            )
+        return hidden, cache
+
+    def transform(hidden, i):
+        return mlp_half(_take(layers, i), hidden)
+
+    def body(i, carry):
+        carry = jax.lax.cond(keep[i, 0], attend, lambda carry, _: carry, carry, i)
+        hidden, cache = carry
+        hidden = jax.lax.cond(keep[i, 1], transform, lambda hidden, _: hidden, hidden, i)
+        return hidden, cache
+
+    return jax.lax.fori_loop(start, config.num_hidden_layers, body, (hidden, cache))

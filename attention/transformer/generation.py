@@ -1,0 +1,130 @@
+"""Greedy decoding of a padded batch with a key/value cache, in one compiled loop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from attention.transformer.config import TransformerConfig
+from attention.transformer.depth import Cache, init_cache
+from attention.transformer.model import Transformer
+
+
+class Generated(NamedTuple):
+    """New tokens; ``where`` is true at those before the first stop token (itself excluded)."""
+
+    tokens: Int[Array, "B new"]
+    where: Bool[Array, "B new"]
+
+
+class _State(NamedTuple):
+    step: Int[Array, ""]
+    token_B: Int[Array, " B"]
+    done_B: Bool[Array, " B"]
+    cache: Cache
+    out: Generated
+
+
+def generate(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    tokens: Int[Array, "B T"],
+    where: Bool[Array, "B T"] | None = None,
+    *,
+    max_new_tokens: int,
+    stop_tokens: Sequence[int] = (),
+    layer_mask: tuple[bool, ...] | None = None,
+    keep: Bool[Array, "L 2"] | None = None,
+) -> Generated:
+    """Append the most probable token, ``argmax_v logits_v``, up to ``max_new_tokens`` times.
+
+    Args:
+        config: of a causal language model.
+        params: stacked or (faster) unstacked; ``layer_mask`` needs the latter, ``keep`` the former.
+        tokens: prompts, padded on either side.
+        where: true at real tokens; None: all are.
+        max_new_tokens: length of the result; decoding ends early once every row has stopped.
+        stop_tokens: ids that end a row.
+        layer_mask: static, as in ``Transformer``.
+        keep: data, as in ``Transformer``.
+
+    Returns:
+        ``Generated``, both arrays ``[B, max_new_tokens]``.  Ties go to the lowest id.
+
+    Raises:
+        ValueError: prompts and new tokens do not fit the model's positions.
+    """
+    if where is None:
+        where = jnp.ones(tokens.shape, bool)
+    longest = int(np.sum(where, axis=1).max())
+    if longest + max_new_tokens > config.max_position_embeddings:
+        raise ValueError(
+            f"{longest} prompt tokens and {max_new_tokens} new ones are more than the model's "
+            f"{config.max_position_embeddings} positions"
+        )
+    stop_V = np.zeros(config.vocab_size or 0, bool)
+    stop_V[list(stop_tokens)] = True
+    return jitted_generate(
+        config, params, tokens, where, stop_V, max_new_tokens, layer_mask=layer_mask, keep=keep
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("config", "max_new_tokens", "layer_mask"))
+def jitted_generate(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    tokens: Int[Array, "B T"],
+    where: Bool[Array, "B T"],
+    stop_V: Bool[Array, " V"],
+    max_new_tokens: int,
+    *,
+    layer_mask: tuple[bool, ...] | None = None,
+    keep: Bool[Array, "L 2"] | None = None,
+) -> Generated:
+    """The compiled part of ``generate``, without its checks."""
+    model = Transformer(config)
+
+    def decode(tokens: Array, cache: Cache, where: Array, read_at: Array | None = None) -> Any:
+        how = {"where": where, "read_at": read_at, "layer_mask": layer_mask, "keep": keep}
+        return model.apply({"params": params}, tokens, cache, **how, method="decode")
+
+    batch, length = tokens.shape
+    stacked = not isinstance(params["layers"], tuple)
+    cache = init_cache(config, batch, length + max_new_tokens, stacked=stacked)
+    last_B1 = length - 1 - jnp.argmax(where[:, ::-1], axis=1)[:, None]
+    logits_B1V, cache = decode(tokens, cache, where=where, read_at=last_B1)
+    token_B = jnp.argmax(logits_B1V[:, 0], axis=-1)
+    out = Generated(
+        jnp.zeros((batch, max_new_tokens), jnp.int32), jnp.zeros((batch, max_new_tokens), bool)
+    )
+    state = _State(jnp.int32(0), token_B, stop_V[token_B], cache, out)
+
+    def unfinished(state: _State) -> Array:
+        return (state.step < max_new_tokens) & ~jnp.all(state.done_B)
+
+    def advance(state: _State) -> _State:
+        out = Generated(
+            state.out.tokens.at[:, state.step].set(state.token_B.astype(jnp.int32)),
+            state.out.where.at[:, state.step].set(~state.done_B),
+        )
+
+        def next_token(cache: Cache) -> tuple[Array, Cache]:
+            logits_B1V, cache = decode(state.token_B[:, None], cache, where=~state.done_B[:, None])
+            return jnp.argmax(logits_B1V[:, 0], axis=-1), cache
+
+        # The last token is not fed back: nobody reads what would follow it.
+        token_B, cache = jax.lax.cond(
+            state.step + 1 < max_new_tokens,
+            next_token,
+            lambda cache: (state.token_B, cache),
+            state.cache,
+        )
+        return _State(state.step + 1, token_B, state.done_B | stop_V[token_B], cache, out)
+
+    return jax.lax.while_loop(unfinished, advance, state).out

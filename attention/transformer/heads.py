@@ -1,0 +1,82 @@
+"""What is read from the last hidden states: logits over a vocabulary, labels or values."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from attention.transformer.config import TransformerConfig
+from attention.transformer.layers import ACTIVATIONS, Norm, Projection
+
+LANGUAGE_MODEL_HEADS = ("causal_lm", "masked_lm")
+
+
+class Head(nn.Module):
+    """Everything after the last layer's norm but the (possibly tied) vocabulary projection.
+
+    ``masked_lm``: ``norm(act(dense(x)))``; its vocabulary bias lives here.
+    ``sequence``: one vector a sequence, ``[B, labels]``: of the last real token (causal), or of the
+    first one through ``tanh(dense(x))`` (bidirectional).
+    ``token`` and ``regression``: ``[B, T, labels]``.
+    """
+
+    config: TransformerConfig
+
+    def setup(self) -> None:
+        c = self.config
+        square = (c.hidden_size, c.hidden_size)
+        if c.head == "masked_lm":
+            self.dense = Projection(c, "BTD,DE->BTE", square, (c.hidden_size,))
+            self.norm = Norm(c, "layernorm")
+            self.bias = self.param(
+                "bias", nn.initializers.zeros, (c.vocab_size,), jnp.dtype(c.dtype)
+            )
+        elif c.head in ("sequence", "token", "regression"):
+            if self._pooled:
+                self.dense = Projection(c, "BTD,DE->BTE", square, (c.hidden_size,))
+            bias = None if c.head == "sequence" and c.causal else (c.num_labels,)
+            self.out = Projection(c, "BTD,DC->BTC", (c.hidden_size, c.num_labels), bias)
+
+    @property
+    def _pooled(self) -> bool:
+        return self.config.head == "sequence" and not self.config.causal
+
+    def vocabulary(
+        self, hidden_BTD: Array, kernel_VD: Float[Array, "V D"]
+    ) -> Float[Array, "B T V"]:
+        """Logits of the two language-model heads, in float32."""
+        c = self.config
+        if c.head == "masked_lm":
+            hidden_BTD = self.norm(ACTIVATIONS[c.hidden_act](self.dense(hidden_BTD)))
+        logits_BTV = jnp.einsum(
+            "BTD,VD->BTV",
+            hidden_BTD,
+            kernel_VD,
+            precision=c.precision,
+            preferred_element_type=jnp.promote_types(hidden_BTD.dtype, jnp.float32),
+        )
+        return logits_BTV + self.bias[None, None] if c.head == "masked_lm" else logits_BTV
+
+    def labels(self, hidden_BTD: Array, where_BT: Bool[Array, "B T"] | None) -> Array:
+        """Scores of the label heads, in float32; see the class for their shapes."""
+        c = self.config
+        if c.head == "sequence":
+            hidden_BTD = _token_read(hidden_BTD, where_BT, last=c.causal)
+        if self._pooled:
+            hidden_BTD = jnp.tanh(self.dense(hidden_BTD))
+        scores = self.out(hidden_BTD)
+        scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        return scores[:, 0] if c.head == "sequence" else scores
+
+
+def _token_read(hidden_BTD: Array, where_BT: Array | None, *, last: bool) -> Float[Array, "B 1 D"]:
+    """The first or last real token of each sequence."""
+    length = hidden_BTD.shape[1]
+    if where_BT is None:
+        return hidden_BTD[:, -1:] if last else hidden_BTD[:, :1]
+    if last:
+        index_B = length - 1 - jnp.argmax(where_BT[:, ::-1], axis=1)
+    else:
+        index_B = jnp.argmax(where_BT, axis=1)
+    return jnp.take_along_axis(hidden_BTD, index_B[:, None, None], axis=1)

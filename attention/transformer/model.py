@@ -1,0 +1,226 @@
+"""The one transformer: every family, every head, whole or with layers dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from attention.transformer.config import TransformerConfig
+from attention.transformer.depth import Cache, init_layers, run_layers
+from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
+from attention.transformer.layers import Context, Norm, Projection, Tap, rotation
+
+Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
+
+
+class Embedding(nn.Module):
+    """A table ``[rows, D]``."""
+
+    config: TransformerConfig
+    rows: int
+
+    def setup(self) -> None:
+        c = self.config
+        self.embedding = self.param(
+            "embedding",
+            nn.initializers.normal(c.initializer_range),
+            (self.rows, c.hidden_size),
+            jnp.dtype(c.dtype),
+        )
+
+    def __call__(self, indices: Int[Array, "B T"]) -> Float[Array, "B T D"]:
+        return jnp.take(self.embedding, indices, axis=0)  # out of range: NaN, not a wrong row
+
+
+class Transformer(nn.Module):
+    """A transformer described by its config; parameters are a plain tree of arrays.
+
+    ``params["layers"]`` is stacked ``[layer, …]`` or a tuple of per-layer trees
+    (``unstack_layers``); both give the same logits.
+    """
+
+    config: TransformerConfig
+
+    def setup(self) -> None:
+        c = self.config
+        if c.vocab_size is not None:
+            self.embed = Embedding(c, c.vocab_size)
+        else:
+            assert c.input_size is not None  # the config holds exactly one of the two
+            shape = (c.input_size, c.hidden_size)
+            self.embed = Projection(c, "BTI,ID->BTD", shape, (c.hidden_size,))
+        if c.position_embedding == "learned":
+            self.position_embedding = Embedding(c, c.max_position_embeddings + c.position_offset)
+        if c.type_vocab_size:
+            self.token_type_embedding = Embedding(c, c.type_vocab_size)
+        if c.embedding_norm:
+            self.embedding_norm = Norm(c, "layernorm")
+        if self.is_initializing():
+            self.layers = self.param("layers", lambda key: init_layers(c, key))
+        else:  # either form, any depth: `self.param` would insist on the stacked one
+            self.layers = self.get_variable("params", "layers")
+        if c.final_norm:
+            self.final_norm = Norm(c, c.norm)
+        if c.head != "none":
+            self.head = Head(c)
+        if c.head in LANGUAGE_MODEL_HEADS and not c.tie_word_embeddings:
+            self.lm_head = Projection(c, "BTD,VD->BTV", (c.vocab_size or 0, c.hidden_size))
+
+    def __call__(
+        self,
+        tokens: Tokens,
+        *,
+        where: Bool[Array, "B T"] | None = None,
+        token_type_ids: Int[Array, "B T"] | None = None,
+        layer_mask: tuple[bool, ...] | None = None,
+        keep: Bool[Array, "L 2"] | None = None,
+        read_at: Int[Array, "B P"] | None = None,
+        capture: Sequence[str] = (),
+        tap: Tap | None = None,
+    ):
+        """Logits of every position, in float32.
+
+        Args:
+            tokens: token ids ``[B, T]``, or vectors ``[B, T, input_size]``.
+            where: true at real tokens; padding may stand on either side, and positions count real
+                tokens.  Logits at padded positions mean nothing.
+            token_type_ids: BERT's segments; zeros if None.
+            layer_mask: one bool a layer, static: false drops the layer from the program.
+            keep: ``[layer, (attention, mlp)]``, data: a dropped half is skipped at run time.
+            read_at: indices into T; the head is applied to these positions alone.
+            capture: any of ``hidden_states`` (the output of each layer), ``attention_weights``,
+                ``values``; the call then returns ``(logits, captured)``, each stacked over the
+                layers applied.
+            tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
+                the attention weights of each layer.
+
+        Returns:
+            ``[B, T, vocab]`` (``[B, P, vocab]``) for language-model heads, ``[B, T, labels]`` for
+            ``token`` and ``regression``, ``[B, labels]`` for ``sequence``, hidden states
+            ``[B, T, D]`` for ``none``.
+        """
+        hidden_BTD, context = self.embed_inputs(tokens, where, token_type_ids)
+        hidden_BTD, _, captured = run_layers(
+            self.config,
+            self.layers,
+            hidden_BTD,
+            context,
+            layer_mask=layer_mask,
+            keep=keep,
+            capture=tuple(capture),
+            tap=tap,
+        )
+        logits = self.read_out(hidden_BTD, where, read_at)
+        return (logits, captured) if capture else logits
+
+    def decode(
+        self,
+        tokens: Tokens,
+        cache: Cache,
+        *,
+        where: Bool[Array, "B T"] | None = None,
+        layer_mask: tuple[bool, ...] | None = None,
+        keep: Bool[Array, "L 2"] | None = None,
+        read_at: Int[Array, "B P"] | None = None,
+    ) -> tuple[Array, Cache]:
+        """Logits of ``tokens``, which follow those in ``cache``, and the cache with them in it."""
+        if where is None:
+            where = jnp.ones(tokens.shape[:2], bool)
+        hidden_BTD, context = self.embed_inputs(tokens, where, None, cache)
+        hidden_BTD, layers, _ = run_layers(
+            self.config,
+            self.layers,
+            hidden_BTD,
+            context,
+            layer_mask=layer_mask,
+            keep=keep,
+            cache=cache.layers,
+        )
+        assert layers is not None  # a cache went in
+        where_BS = jax.lax.dynamic_update_slice_in_dim(cache.where_BS, where, cache.slot, 1)
+        cache = Cache(layers, where_BS, context.positions_BS, cache.slot + tokens.shape[1])
+        return self.read_out(hidden_BTD, where, read_at), cache
+
+    def embed_inputs(
+        self,
+        tokens: Tokens,
+        where: Bool[Array, "B T"] | None = None,
+        token_type_ids: Int[Array, "B T"] | None = None,
+        cache: Cache | None = None,
+    ) -> tuple[Float[Array, "B T D"], Context]:
+        """Input states of the first layer, and the context that all layers share."""
+        c = self.config
+        length = tokens.shape[1]
+        context = _context(c, length, where, cache)
+        hidden_BTD = self.embed(tokens)
+        if c.position_embedding == "learned":
+            if length > c.max_position_embeddings:
+                raise ValueError(
+                    f"{length} tokens are more than the model's {c.max_position_embeddings}"
+                )
+            hidden_BTD += self.position_embedding(context.positions_BT + c.position_offset)
+        if c.type_vocab_size:
+            types = jnp.zeros((1, length), int) if token_type_ids is None else token_type_ids
+            hidden_BTD += self.token_type_embedding(types)
+        if c.embedding_norm:
+            hidden_BTD = self.embedding_norm(hidden_BTD)
+        return hidden_BTD, context
+
+    def read_out(
+        self,
+        hidden_BTD: Float[Array, "B T D"],
+        where: Bool[Array, "B T"] | None = None,
+        read_at: Int[Array, "B P"] | None = None,
+    ) -> Array:
+        """Final norm and head, at the positions ``read_at`` alone if given."""
+        c = self.config
+        if read_at is not None:
+            hidden_BTD = jnp.take_along_axis(hidden_BTD, read_at[:, :, None], axis=1)
+        if c.final_norm:
+            hidden_BTD = self.final_norm(hidden_BTD)
+        if c.head == "none":
+            return hidden_BTD
+        if c.head not in LANGUAGE_MODEL_HEADS:
+            return self.head.labels(hidden_BTD, where)
+        if c.tie_word_embeddings:
+            return self.head.vocabulary(hidden_BTD, self.embed.embedding)
+        if self.is_initializing():
+            self.lm_head(hidden_BTD)  # linen makes a parameter when it is first used
+        return self.head.vocabulary(hidden_BTD, self.lm_head.variables["params"]["kernel"])
+
+
+def _context(
+    config: TransformerConfig, length: int, where: Array | None, cache: Cache | None
+) -> Context:
+    """Positions count real tokens; a key is seen if it is real and, if causal, not later."""
+    queries = jnp.arange(length)
+    if cache is None:
+        positions_BT = queries[None] if where is None else _count(where)
+        positions_BS, where_BS, slot = positions_BT, where, None
+        keys = queries
+    else:
+        assert where is not None  # `decode` fills it in
+        before_B1 = jnp.sum(cache.where_BS, axis=1, keepdims=True)
+        positions_BT = jnp.maximum(jnp.cumsum(where, axis=1) - 1 + before_B1, 0)
+        slot = cache.slot
+        positions_BS = jax.lax.dynamic_update_slice_in_dim(
+            cache.positions_BS, positions_BT.astype(cache.positions_BS.dtype), slot, 1
+        )
+        where_BS = jax.lax.dynamic_update_slice_in_dim(cache.where_BS, where, slot, 1)
+        keys = jnp.arange(where_BS.shape[1])
+        queries = queries + slot
+    mask_BTS = jnp.ones((1, length, keys.size), bool)
+    if config.causal:
+        mask_BTS &= (keys[None, :] <= queries[:, None])[None]
+    if where_BS is not None:
+        mask_BTS &= where_BS[:, None, :]
+    turns = rotation(config, positions_BT) if config.position_embedding == "rope" else None
+    return Context(mask_BTS, positions_BT, positions_BS, turns, slot)
+
+
+def _count(where_BT: Bool[Array, "B T"]) -> Int[Array, "B T"]:
+    return jnp.maximum(jnp.cumsum(where_BT, axis=1) - 1, 0)

@@ -1,0 +1,174 @@
+"""Checkpoint folders on disk: finding tensors, mapping them into memory, writing shards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from attention.errors import InputError
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+DTYPES = {
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+}
+_HUB_FILES: list[str] = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*"]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor lies: its file, type, shape and first byte."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+
+    def open(self) -> np.ndarray:
+        """The tensor mapped into memory, read only; nothing is read before it is used."""
+        dtype = DTYPES[self.dtype]
+        if math.prod(self.shape) == 0:
+            return np.zeros(self.shape, dtype)
+        return np.memmap(self.file, dtype, "r", self.offset, self.shape)
+
+
+def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Path:
+    """A local folder as it is; anything else is looked up on the Hugging Face hub.
+
+    Raises:
+        InputError: no such folder, and no such model on the hub (or no way to reach it).
+    """
+    folder = Path(path_or_id).expanduser()
+    if folder.is_dir():
+        return folder
+    name = str(path_or_id)
+    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"{name}: no such model folder")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{name}: neither a local folder nor a model the hub gave ({reason})"
+        ) from error
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object; anything else is an InputError that names the file."""
+    try:
+        decoded = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: not found; is this a model folder?") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file}: cannot be read as JSON: {error}") from error
+    if not isinstance(decoded, dict):
+        raise InputError(f"{file}: is not a JSON object")
+    return decoded
+
+
+def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """Every tensor of a folder's single file or shards, by name.
+
+    Raises:
+        InputError: no safetensors (pickles are refused), a missing shard, a damaged file.
+    """
+    if (folder / SINGLE).exists():
+        return _header(folder / SINGLE)
+    if not (folder / INDEX).exists():
+        _refuse(folder)
+    weight_map = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise InputError(f"{folder / INDEX}: has no weight_map")
+    tensors: dict[str, StoredTensor] = {}
+    for shard in sorted({str(file) for file in weight_map.values()}):
+        if Path(shard).name != shard or not (folder / shard).is_file():
+            raise InputError(f"{folder / INDEX}: names shard {shard!r}, which is not there")
+        held = _header(folder / shard)
+        missing = {n for n, file in weight_map.items() if file == shard} - held.keys()
+        if missing:
+            raise InputError(f"{folder / shard}: lacks {_some(missing)}, which the index names")
+        tensors |= held
+    return tensors
+
+
+def _refuse(folder: Path) -> None:
+    pickles = sorted(p.name for p in (*folder.glob("*.bin"), *folder.glob("*.pt*")))
+    if pickles:
+        raise InputError(
+            f"{folder}: {pickles[0]} is a pickle, which can run code and is not read; convert it "
+            'with torch: python -c "from transformers import AutoModelForCausalLM as M; '
+            f"M.from_pretrained('{folder}').save_pretrained('{folder}-safetensors')\""
+        )
+    raise InputError(f"{folder}: no {SINGLE} and no {INDEX}")
+
+
+def _header(file: Path) -> dict[str, StoredTensor]:
+    try:
+        with safe_open(file, "numpy"):  # the library checks the header against the file's size
+            pass
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(size))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{file}: damaged or truncated safetensors: {error}") from error
+    header.pop("__metadata__", None)
+    return {
+        name: StoredTensor(
+            file, entry["dtype"], tuple(entry["shape"]), 8 + size + entry["data_offsets"][0]
+        )
+        for name, entry in header.items()
+    }
+
+
+def write_tensors(
+    folder: Path, tensors: Iterable[tuple[str, np.ndarray]], max_shard_bytes: int
+) -> None:
+    """Write ``model.safetensors``, or shards and their index, holding one shard in memory."""
+    shards: list[list[str]] = []
+    sizes = 0
+    pending: dict[str, np.ndarray] = {}
+
+    def flush() -> None:
+        file = folder / f"shard-{len(shards)}.safetensors"
+        save_file(pending, file, {"format": "pt"})
+        file.chmod(0o644)  # the library writes files that only their owner can read
+        shards.append(list(pending))
+        pending.clear()
+
+    for name, tensor in tensors:
+        if pending and sum(t.nbytes for t in pending.values()) + tensor.nbytes > max_shard_bytes:
+            flush()
+        pending[name] = np.ascontiguousarray(tensor)
+        sizes += tensor.nbytes
+    flush()
+    if len(shards) == 1:
+        (folder / "shard-0.safetensors").rename(folder / SINGLE)
+        return
+    weight_map = {}
+    for i, names in enumerate(shards):
+        final = f"model-{i + 1:05d}-of-{len(shards):05d}.safetensors"
+        (folder / f"shard-{i}.safetensors").rename(folder / final)
+        weight_map |= dict.fromkeys(names, final)
+    index = {"metadata": {"total_size": sizes}, "weight_map": weight_map}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+    return ", ".join(listed[:4]) + more

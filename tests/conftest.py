@@ -1,0 +1,23 @@
+"""One strict world for all tests."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real models and data; a checkout without them skips the tests that ask for them."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("no ../shared/data")
+    return SHARED / "data"

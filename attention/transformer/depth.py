@@ -117,6 +117,11 @@ def run_layers(
     """
     if unknown := set(capture) - set(CAPTURES):
         raise ValueError(f"cannot capture {sorted(unknown)}; there are {', '.join(CAPTURES)}")
+    depth = len(layers) if isinstance(layers, tuple) else len(next(iter(jax.tree.leaves(layers))))
+    if depth != config.num_hidden_layers:
+        raise ValueError(f"parameters of {depth} layers for {config.num_hidden_layers} in the config")
+    if not config.attention and (tap is not None or set(capture) - {"hidden_states"}):
+        raise ValueError("a model with no attention has no attention weights or values")
     if keep is not None:
         if layer_mask is not None or capture or tap is not None:
             raise ValueError("keep is data; layer_mask, capture and tap need the static form")

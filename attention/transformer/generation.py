@@ -17,10 +17,14 @@ from attention.transformer.model import Transformer
 
 
 class Generated(NamedTuple):
-    """New tokens; ``where`` is true at those before the first stop token (itself excluded)."""
+    """New tokens; ``where`` is true at those before the first stop token (itself excluded).
+
+    ``finite`` is false for a row any of whose chosen logits was not a number.
+    """
 
     tokens: Int[Array, "B new"]
     where: Bool[Array, "B new"]
+    finite: Bool[Array, " B"]
 
 
 class _State(NamedTuple):
@@ -55,7 +59,7 @@ def generate(
         keep: data, as in ``Transformer``.
 
     Returns:
-        ``Generated``, both arrays ``[B, max_new_tokens]``.  Ties go to the lowest id.
+        ``Generated``, its tokens ``[B, max_new_tokens]``.  Ties go to the lowest id.
 
     Raises:
         ValueError: prompts and new tokens do not fit the model's positions.
@@ -98,10 +102,12 @@ def jitted_generate(
     stacked = not isinstance(params["layers"], tuple)
     cache = init_cache(config, batch, length + max_new_tokens, stacked=stacked)
     last_B1 = length - 1 - jnp.argmax(where[:, ::-1], axis=1)[:, None]
-    logits_B1V, cache = decode(tokens, cache, where=where, read_at=last_B1)
-    token_B = jnp.argmax(logits_B1V[:, 0], axis=-1)
+    logits_B1V, cache = decode(tokens, cache, where, last_B1)
+    token_B, finite_B = _choose(logits_B1V)
     out = Generated(
-        jnp.zeros((batch, max_new_tokens), jnp.int32), jnp.zeros((batch, max_new_tokens), bool)
+        jnp.zeros((batch, max_new_tokens), jnp.int32),
+        jnp.zeros((batch, max_new_tokens), bool),
+        finite_B,
     )
     state = _State(jnp.int32(0), token_B, stop_V[token_B], cache, out)
 
@@ -112,19 +118,26 @@ def jitted_generate(
         out = Generated(
             state.out.tokens.at[:, state.step].set(state.token_B.astype(jnp.int32)),
             state.out.where.at[:, state.step].set(~state.done_B),
+            state.out.finite,
         )
 
-        def next_token(cache: Cache) -> tuple[Array, Cache]:
-            logits_B1V, cache = decode(state.token_B[:, None], cache, where=~state.done_B[:, None])
-            return jnp.argmax(logits_B1V[:, 0], axis=-1), cache
+        def next_token(cache: Cache) -> tuple[Array, Array, Cache]:
+            logits_B1V, cache = decode(state.token_B[:, None], cache, ~state.done_B[:, None])
+            return *_choose(logits_B1V), cache
 
         # The last token is not fed back: nobody reads what would follow it.
-        token_B, cache = jax.lax.cond(
+        token_B, finite_B, cache = jax.lax.cond(
             state.step + 1 < max_new_tokens,
             next_token,
-            lambda cache: (state.token_B, cache),
+            lambda cache: (state.token_B, out.finite, cache),
             state.cache,
         )
+        out = out._replace(finite=out.finite & (finite_B | state.done_B))
         return _State(state.step + 1, token_B, state.done_B | stop_V[token_B], cache, out)
 
     return jax.lax.while_loop(unfinished, advance, state).out
+
+
+def _choose(logits_B1V: Array) -> tuple[Array, Array]:
+    """The most probable token of each row, and whether its logit is a number."""
+    return jnp.argmax(logits_B1V[:, 0], axis=-1), ~jnp.isnan(jnp.max(logits_B1V[:, 0], axis=-1))

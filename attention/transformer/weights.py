@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def load_pretrained(
     dtype: str | None = "float32",
     *,
     revision: str | None = None,
-    shardings: Any = None,
+    shardings: Callable[[Any], Any] | None = None,
 ) -> tuple[TransformerConfig, dict[str, Any]]:
     """Read a Hugging Face checkpoint: its config and stacked parameters.
 
@@ -71,8 +71,8 @@ def load_pretrained(
             model id on the hub.
         dtype: ``float32``, ``bfloat16``, ``float16``; None keeps the checkpoint's own.
         revision: branch, tag or commit on the hub.
-        shardings: a tree like the parameters (``attention.training.sharding``); None puts them on
-            the default device.
+        shardings: from the tree of abstract parameters to their shardings
+            (``attention.training.sharding``); None puts them on the default device.
 
     Returns:
         ``(config, params)`` for ``Transformer(config).apply({"params": params}, …)``.
@@ -83,9 +83,10 @@ def load_pretrained(
     """
     folder = checkpoint_folder(path_or_id, revision)
     config = from_hf(read_json(folder / "config.json"), dtype)
-    abstract = _flatten(abstract_params(config))
+    tree = abstract_params(config)
+    abstract = _flatten(tree)
     placed = _match(config, abstract, stored_tensors(folder), folder)
-    where = {} if shardings is None else _flatten(shardings)
+    where = {} if shardings is None else _flatten(shardings(tree))
     params = {path: _zeros(leaf, where.get(path)) for path, leaf in abstract.items()}
     for row, i, tensor in placed:
         shapes = [abstract[path].shape[1 if row.layered else 0 :] for path in row.paths]

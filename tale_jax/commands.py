@@ -1,0 +1,366 @@
+"""What the commands do, as functions: ``from tale_jax import elimination, evaluate, export``."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shlex
+import time
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from attention.errors import InputError
+from attention.transformer import keep_layers, load_pretrained, save_pretrained
+from tale_jax import __version__
+from tale_jax.elimination import Floor, check_layers, eliminate, exact_epsilon
+from tale_jax.latency import speed_ups
+from tale_jax.models import fingerprint, load_model, model_folder
+from tale_jax.prompts import with_shots
+from tale_jax.runs import Answer, FinishedRun, Run, load_run
+from tale_jax.scoring import Scorer
+from tale_jax.significance import PICKS, layer_list, mcnemar_p_value, measure, percent
+from tale_jax.tasks import Task, load_task
+from tale_jax.terminal import Terminal
+
+Pick = Literal["baseline", "best", "bsba"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What ``search`` and ``evaluate`` share.
+
+    Attributes:
+        test: file of examples to report on.
+        train: file of examples to draw shots from.
+        holdout: share of the task's file that becomes the test split.
+        data: folder in which the task is a folder of ``validation``, ``test`` and ``train`` files.
+        limit: use the first so many examples of each split.
+        shots: answered examples of the train split before every prompt.
+        protocol: ``auto`` is ``loglikelihood`` for tasks with choices and ``decode`` for others.
+        max_new_tokens: of ``decode``; None: two more than the longest answer has.
+        dtype: of parameters and products.
+        batch_tokens: tokens in a batch, at most.
+        model_parallel: devices that share one copy of the parameters.
+        seed: draws the shots.
+        revision: of a model on the hub.
+    """
+
+    test: str | None = None
+    train: str | None = None
+    holdout: float | None = None
+    data: str | None = None
+    limit: int | None = None
+    shots: int = 0
+    protocol: str = "auto"
+    max_new_tokens: int | None = None
+    dtype: str = "float32"
+    batch_tokens: int = 4096
+    model_parallel: int = 1
+    seed: int = 0
+    revision: str | None = None
+
+    def task(self, name: str) -> Task:
+        """The task with its shots in front of every prompt."""
+        task = load_task(
+            name,
+            test=self.test,
+            train=self.train,
+            holdout=self.holdout,
+            data=self.data,
+            limit=self.limit,
+        )
+        return with_shots(task, self.shots, self.seed)
+
+    def scorer(self, model: str, task: Task, terminal: Terminal) -> tuple[Scorer, dict[str, Any]]:
+        """The model, ready to be scored, and what identifies it."""
+        if self.batch_tokens < 1:
+            raise InputError(f"a batch needs at least 1 token, not {self.batch_tokens}")
+        loaded = load_model(
+            model,
+            dtype=self.dtype,
+            revision=self.revision,
+            model_parallel=self.model_parallel,
+        )
+        scorer = Scorer(
+            loaded.config,
+            loaded.params,
+            loaded.tokenizer,
+            task,
+            protocol=self.protocol,
+            batch_tokens=self.batch_tokens,
+            max_new_tokens=self.max_new_tokens,
+            batch_sharding=loaded.batch_sharding,
+            on_message=terminal.message,
+        )
+        if scorer.too_long:
+            terminal.message(
+                f"{scorer.too_long} examples are longer than the model's "
+                f"{loaded.config.max_position_embeddings} positions and are left out"
+            )
+        identity = {
+            "model": model,
+            "revision": self.revision,
+            "fingerprint": fingerprint(loaded.folder),
+            "num_layers": loaded.config.num_hidden_layers,
+            "dtype": self.dtype,
+            "precision": loaded.config.precision,
+        }
+        return scorer, identity
+
+
+def search(
+    model: str,
+    task: str,
+    out: str | Path,
+    *,
+    epsilon: float | str | Decimal = 0.08,
+    floor: Floor = "baseline",
+    max_drops: int | None = None,
+    initial: Sequence[int] = (),
+    resume: bool = False,
+    quiet: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """Eliminate layers of a model for a task, greedily by accuracy, without retraining.
+
+    Writes ``out``: see ``tale_jax.runs`` for the files.  BEST is the most accurate model met,
+    BSBA the shortest with at least the baseline's accuracy; both are scored again on the test
+    split if the task has one.  Source: TELL-TALE, arXiv 2510.22767.
+
+    Args:
+        model: a local folder, a hub id, or ``demo``.
+        task: a JSONL file or a name (``tale tasks``).
+        out: directory of the run.
+        epsilon: accuracy, in absolute terms, that may be lost before the search stops.
+        floor: ``baseline``: the loss counts from the full model (the authors' program);
+            ``current``: from the last accepted one (Algorithm 1 as printed).
+        max_drops: stop after so many layers.
+        initial: layers dropped from the start.
+        resume: go on with the run in ``out``, if there is one.
+        quiet: show no progress.
+        options: see ``Options``.
+
+    Returns:
+        The contents of ``summary.json``.
+
+    Raises:
+        InputError: for everything that the user can mend.
+    """
+    chosen = Options(**options)
+    exact_epsilon(epsilon)
+    loaded = chosen.task(task)
+    terminal = Terminal(quiet)
+    start = time.monotonic()
+    scorer, identity = chosen.scorer(model, loaded, terminal)
+    check_layers(initial, identity["num_layers"])
+    settings = identity | {
+        "task": task,
+        "task_fingerprint": _task_fingerprint(scorer),
+        "protocol": scorer.protocol.name,
+        "new_tokens": scorer.protocol.new_tokens,
+        "examples": len(scorer.examples["search"]),
+        "epsilon": float(epsilon),
+        "floor": floor,
+        "max_drops": max_drops,
+        "initial": sorted(set(initial)),
+        "limit": chosen.limit,
+        "shots": chosen.shots,
+        "seed": chosen.seed,
+    }
+    with Run(out, settings, resume) as run:
+        with terminal.progress(run, settings) as progress:
+            baseline = tuple(settings["initial"])
+            if baseline not in run.known:
+                _check_numbers(scorer)
+            result = eliminate(
+                scorer.count,
+                settings["num_layers"],
+                settings["examples"],
+                epsilon=str(epsilon),
+                floor=floor,
+                max_drops=max_drops,
+                initial=initial,
+                known=run.known,
+                on_candidate=progress.candidate,
+                on_accepted=progress.accepted,
+            )
+            unparsed = {}
+            for pick in PICKS:
+                dropped = getattr(result, pick).dropped
+                for split in scorer.examples:
+                    answers = run.evaluate(
+                        split, dropped, lambda s=split, d=dropped: scorer.answers(s, d)
+                    )
+                    if split == "search":
+                        unparsed[pick] = _unparsed(answers)
+        summary = run.finish(
+            result,
+            _command_lines(model, task, chosen, epsilon, floor, max_drops, initial),
+            too_long=scorer.too_long,
+            unparsed=unparsed,
+            compilations=scorer.compilations,
+            seconds=round(time.monotonic() - start, 3),
+        )
+    if not quiet:
+        picks = [tuple(summary[pick]["dropped"]) for pick in PICKS]
+        terminal.summary(summary, speed_ups(scorer, picks), Path(out))
+    return summary
+
+
+def evaluate(
+    model: str,
+    task: str,
+    *,
+    drop: Sequence[int] = (),
+    quiet: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """Accuracy of a model without the layers ``drop``, on every split of a task.
+
+    Args:
+        model: a local folder, a hub id, or ``demo``.
+        task: a JSONL file or a name.
+        drop: layers to leave out, 0-based.
+        quiet: print nothing.
+        options: see ``Options``.
+
+    Returns:
+        ``model, task, protocol, dropped, too_long`` and, for each of ``search`` and ``test``,
+        None or ``{correct, total, accuracy, low, high, unparsed}`` (Wilson 95 % interval).  With
+        layers dropped each split also has ``p_value`` (exact McNemar) and ``full``, the correct
+        answers of the full model.
+    """
+    chosen = Options(**options)
+    loaded = chosen.task(task)
+    terminal = Terminal(quiet)
+    scorer, identity = chosen.scorer(model, loaded, terminal)
+    dropped = check_layers(drop, identity["num_layers"])
+    found: dict[str, Any] = {
+        "model": model,
+        "task": task,
+        "protocol": scorer.protocol.name,
+        "dropped": list(dropped),
+        "too_long": scorer.too_long,
+        "search": None,
+        "test": None,
+    }
+    for split, examples in scorer.examples.items():
+        full = scorer.answers(split, ())
+        answers = scorer.answers(split, dropped) if dropped else full
+        found[split] = measure(_count(answers), len(examples)) | {"unparsed": _unparsed(answers)}
+        if dropped:
+            right = [[a.correct for a in given] for given in (full, answers)]
+            found[split] |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}
+    terminal.evaluation(found)
+    return found
+
+
+def export(
+    run: str | Path, pick: Pick, out: str | Path, *, model: str | None = None
+) -> dict[str, Any]:
+    """Write the model that a search picked as a shorter checkpoint, which transformers loads.
+
+    Args:
+        run: directory of a finished search.
+        pick: ``best``, ``bsba`` or ``baseline``.
+        out: folder to make.
+        model: where the searched checkpoint is now, if it moved; it must be the same one.
+
+    Returns:
+        ``{"out", "dropped", "kept"}``.
+
+    Raises:
+        InputError: no finished run, another checkpoint, or a folder that is not empty.
+    """
+    if pick not in PICKS:
+        raise InputError(f"unknown pick {pick!r}; there are {', '.join(PICKS)}")
+    found = load_run(run)
+    name = model or found.settings["model"]
+    folder = model_folder(name, found.settings["revision"])
+    if fingerprint(folder) != found.settings["fingerprint"]:
+        raise InputError(f"{name} is not the checkpoint that {run} searched; give it by --model")
+    dropped = found.dropped(pick)
+    config, params = load_pretrained(folder, None)
+    kept = [i for i in range(config.num_hidden_layers) if i not in dropped]
+    readme = _provenance(found, pick, kept)
+    shorter = keep_layers(params, kept)
+    save_pretrained(out, config.keep_layers(kept), shorter, source=folder, readme=readme)
+    return {"out": str(out), "dropped": list(dropped), "kept": kept}
+
+
+def _check_numbers(scorer: Scorer) -> None:
+    """Refuse a model whose logits are NaN before anything is written."""
+    scorer.answers("search", ())
+
+
+def _task_fingerprint(scorer: Scorer) -> str:
+    examples = {
+        split: [dataclasses.astuple(example) for example in given]
+        for split, given in scorer.examples.items()
+    }
+    return hashlib.blake2b(json.dumps(examples).encode(), digest_size=8).hexdigest()
+
+
+def _count(answers: Iterable[Answer]) -> int:
+    return sum(answer.correct for answer in answers)
+
+
+def _unparsed(answers: Iterable[Answer]) -> int:
+    return sum(answer.prediction is None for answer in answers)
+
+
+def _command_lines(
+    model: str,
+    task: str,
+    options: Options,
+    epsilon: Any,
+    floor: str,
+    max_drops: int | None,
+    initial: Sequence[int],
+) -> list[str]:
+    """Command lines that reproduce a search; the directory is the reader's own."""
+    words = ["tale", "search", "--model", model, "--task", task, "--out", "RUN"]
+    usual = {**dataclasses.asdict(Options()), "epsilon": "0.08", "floor": "baseline"}
+    given = {
+        **dataclasses.asdict(options),
+        "epsilon": str(epsilon),
+        "floor": floor,
+        "max_drops": max_drops,
+        "initial": ",".join(map(str, initial)) or None,
+    }
+    for name, value in given.items():
+        if value is not None and value != usual.get(name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return [shlex.join(words), "tale export --run RUN --pick best --out MODEL"]
+
+
+def _provenance(run: FinishedRun, pick: str, kept: Sequence[int]) -> str:
+    """README.md of an exported checkpoint."""
+    summary, settings = run.summary, run.settings
+    full, chosen = summary["baseline"], summary[pick]
+    lines = [
+        f"# {Path(settings['model']).name} without layers {layer_list(chosen['dropped'])}",
+        "",
+        f"Made by tale-jax {__version__}: greedy layer elimination for a task, without retraining "
+        "(TELL-TALE, arXiv 2510.22767).",
+        "",
+        f"- Model: `{settings['model']}` (revision {settings['revision'] or 'unspecified'}, "
+        f"fingerprint {settings['fingerprint']}), {summary['num_layers']} layers",
+        f"- Layers dropped (0-based): {layer_list(chosen['dropped'])}",
+        f"- Layers kept, in order: {layer_list(kept)}",
+        f"- Picked as: {pick}",
+        f"- Task: `{settings['task']}`, {summary['examples']} examples, protocol "
+        f"{summary['protocol']}, {settings['shots']} shots",
+        f"- Run: `{run.directory.name}`, epsilon {summary['epsilon']}, floor {summary['floor']}",
+        f"- Accuracy on the examples searched on: {percent(chosen)} "
+        f"(full model {percent(full)}); optimistic, for the layers were chosen on them",
+    ]
+    if chosen["test"] is not None:
+        lines.append(
+            f"- Accuracy on held-out examples: {percent(chosen['test'])} "
+            f"(full model {percent(full['test'])})"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,244 @@
+"""Six benchmarks in miniature, generated: the demo model learns them, the demo prunes it for them.
+
+==============  =============================================  ==============  ======
+task            example                                        answer          chance
+==============  =============================================  ==============  ======
+`boolean`       not ( True and False ) or False is             one of two      50 %
+`arithmetic`    137 + 48 =                                     generated       < 1 %
+`facts`         who has what, told in the prompt; A) … D)      one of four     25 %
+`quantifiers`   do all / some / no listed things have a colour one of two      50 %
+`reverse`       reverse: k d a f =                             generated       < 1 %
+`order`         who is the tallest or shortest of three, four  one of 3 or 4   29 %
+==============  =============================================  ==============  ======
+
+An example is a pure function of (task, split, index, seed), the same on every platform.  The split
+is decided by a hash of the prompt alone, so that no prompt is in two splits whatever the seeds.
+Answers are balanced: one that never looks at the prompt scores at chance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import random
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar
+
+from attention.errors import InputError
+from tale_jax.examples import Example
+
+Split = Literal["train", "validation", "test"]
+SIZES = {"train": 100, "validation": 500, "test": 1000}  # of a loaded task; training draws on
+
+NAMES = [
+    "Anna",
+    "Ben",
+    "Carl",
+    "Dora",
+    "Eve",
+    "Finn",
+    "Greta",
+    "Hugo",
+    "Ida",
+    "Jack",
+    "Kate",
+    "Leo",
+    "Mia",
+    "Nick",
+    "Olga",
+    "Paul",
+]
+THINGS = [
+    "ball",
+    "cup",
+    "hat",
+    "key",
+    "book",
+    "lamp",
+    "coin",
+    "shoe",
+    "drum",
+    "rope",
+    "fork",
+    "kite",
+]
+COLOURS = ["red", "blue", "green", "white", "black", "pink"]
+LETTERS = "ABCD"
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+
+_Item = TypeVar("_Item")
+
+
+class _Draws:
+    """Random draws that no version of Python changes: only ``random()`` is guaranteed to stay."""
+
+    def __init__(self, key: str) -> None:
+        self._random = random.Random(key).random
+
+    def below(self, bound: int) -> int:
+        return int(self._random() * bound)
+
+    def between(self, low: int, high: int) -> int:
+        return low + self.below(high - low + 1)
+
+    def pick(self, items: Sequence[_Item]) -> _Item:
+        return items[self.below(len(items))]
+
+    def sample(self, items: Sequence[_Item], count: int) -> list[_Item]:
+        pool = list(items)
+        return [pool.pop(self.below(len(pool))) for _ in range(count)]
+
+    def shuffled(self, items: Sequence[_Item]) -> list[_Item]:
+        return self.sample(items, len(items))
+
+
+def _expression(draws: _Draws, literals: int) -> tuple[str, bool]:
+    """A boolean expression of so many literals, and its value; every nested pair in parentheses."""
+    if literals == 1:
+        value, negated = draws.pick((True, False)), draws.pick((True, False))
+        return f"not {value}" if negated else f"{value}", value != negated
+    left = draws.between(1, literals - 1)
+    texts, values = [], []
+    for count in (left, literals - left):
+        text, value = _expression(draws, count)
+        if count > 1:
+            negated = draws.below(3) == 0
+            text, value = f"not ( {text} )" if negated else f"( {text} )", value != negated
+        texts.append(text)
+        values.append(value)
+    if draws.below(2):
+        return " and ".join(texts), all(values)
+    return " or ".join(texts), any(values)
+
+
+def _boolean(draws: _Draws) -> Example:
+    target, literals = draws.pick((True, False)), draws.between(3, 5)
+    while True:
+        text, value = _expression(draws, literals)
+        if value == target:
+            return Example(f"{text} is", (" True", " False"), 0 if target else 1)
+
+
+def _arithmetic(draws: _Draws) -> Example:
+    # The larger number first: a sum and its mirror image must not sit in two splits.
+    small, large = sorted((draws.between(10, 199), draws.between(10, 199)))
+    if draws.below(2):
+        return Example(f"{large} + {small} =", None, f" {large + small}")
+    return Example(f"{large} - {small} =", None, f" {large - small}")
+
+
+def _facts(draws: _Draws) -> Example:
+    names, things = draws.sample(NAMES, 4), draws.sample(THINGS, 4)
+    told = " ".join(f"{n} has the {t}." for n, t in zip(names, things, strict=True))
+    asked = draws.below(4)
+    if draws.below(2):
+        question, options, right = f"Who has the {things[asked]}?", names, names[asked]
+    else:
+        question, options, right = f"What does {names[asked]} have?", things, things[asked]
+    options = draws.shuffled(options)
+    listed = " ".join(f"{a}) {o}" for a, o in zip(LETTERS, options, strict=True))
+    prompt = f"{told} {question} {listed} Answer:"
+    return Example(prompt, tuple(f" {a}" for a in LETTERS), options.index(right))
+
+
+def _quantifiers(draws: _Draws) -> Example:
+    quantifier, target = draws.pick(("all", "some", "no")), draws.pick((True, False))
+    while True:
+        things, colours = draws.sample(THINGS, 3), draws.sample(COLOURS, 3)
+        items = [(draws.pick(colours), draws.pick(things)) for _ in range(draws.between(3, 5))]
+        colour, thing = draws.pick(items)[0], draws.pick(items)[1]
+        having = [c == colour for c, t in items if t == thing]
+        # For "all", both answers have two such things and one of the colour, so that neither
+        # their number nor the presence of the pair gives the answer away.
+        if quantifier == "all" and (len(having) < 2 or not any(having)):
+            continue
+        if {"all": all(having), "some": any(having), "no": not any(having)}[quantifier] == target:
+            break
+    listed = ", ".join(f"a {c} {t}" for c, t in items)
+    prompt = f"There is {listed}. Are {quantifier} {thing}s {colour}? Answer:"
+    return Example(prompt, (" yes", " no"), 0 if target else 1)
+
+
+def _reverse(draws: _Draws) -> Example:
+    letters = [draws.pick(ALPHABET) for _ in range(draws.between(4, 7))]
+    return Example(f"reverse: {' '.join(letters)} =", None, f" {' '.join(reversed(letters))}")
+
+
+def _order(draws: _Draws) -> Example:
+    tall_first = draws.sample(NAMES, draws.between(3, 4))
+    told = []
+    for taller, shorter in itertools.pairwise(tall_first):
+        told.append(
+            f"{taller} is taller than {shorter}."
+            if draws.below(2)
+            else f"{shorter} is shorter than {taller}."
+        )
+    extreme, right = draws.pick((("tallest", tall_first[0]), ("shortest", tall_first[-1])))
+    options: list[str] = draws.shuffled(tall_first)
+    prompt = f"{' '.join(draws.shuffled(told))} Who is the {extreme}? Answer:"
+    return Example(prompt, tuple(f" {name}" for name in options), options.index(right))
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoTask:
+    """A generator of examples and its one-line description."""
+
+    description: str
+    generate: Callable[[_Draws], Example]
+
+
+DEMO_TASKS = {
+    "boolean": DemoTask("value of an expression of not, and, or (two choices)", _boolean),
+    "arithmetic": DemoTask("sum or difference of two numbers below 200 (generated)", _arithmetic),
+    "facts": DemoTask("lettered question about four facts just told (four choices)", _facts),
+    "quantifiers": DemoTask("do all, some or no such things have a colour (yes/no)", _quantifiers),
+    "reverse": DemoTask("four to seven letters in reverse order (generated)", _reverse),
+    "order": DemoTask("the tallest or shortest, from pairwise comparisons (a name)", _order),
+}
+
+
+def split_of(prompt: str) -> Split:
+    """The one split that a prompt belongs to: a tenth validation, a tenth test, the rest train."""
+    tenth = int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=8).digest(), "big") % 10
+    return "validation" if tenth == 0 else "test" if tenth == 1 else "train"
+
+
+def example(name: str, split: Split, index: int, seed: int = 0) -> Example:
+    """Example ``index`` of a split: draws are repeated until one belongs to the split.
+
+    Raises:
+        InputError: no demo task has that name.
+    """
+    if name not in DEMO_TASKS:
+        raise InputError(f"no demo task {name!r}; there are {', '.join(DEMO_TASKS)}")
+    attempt = 0
+    while True:
+        drawn = DEMO_TASKS[name].generate(_Draws(f"{seed} {name} {split} {index} {attempt}"))
+        if split_of(drawn.prompt) == split:
+            return drawn
+        attempt += 1
+
+
+def examples(name: str, split: Split, count: int, seed: int = 0) -> list[Example]:
+    """The first ``count`` examples of a split whose prompts differ, in the order of their index.
+
+    Raises:
+        InputError: no demo task has that name, or it has too few different prompts.
+    """
+    found: dict[str, Example] = {}
+    for index in range(20 * count + 100):
+        if len(found) == count:
+            break
+        drawn = example(name, split, index, seed)
+        found.setdefault(drawn.prompt, drawn)
+    if len(found) < count:
+        raise InputError(f"demo task {name!r} has fewer than {count} {split} examples")
+    return list(found.values())
+
+
+def training_text(example: Example) -> tuple[str, str]:
+    """Prompt and completion: what the demo model reads, and what it should write after it."""
+    if example.choices is None:
+        return example.prompt, str(example.answer)
+    return example.prompt, example.choices[int(example.answer)]

@@ -1,0 +1,214 @@
+"""Greedy layer elimination over a scoring callback; pure Python, whole numbers only.
+
+From the model as it stands, every remaining layer is dropped in turn; the candidate with the most
+correct answers (the lowest layer among ties) is accepted if it reaches the floor, and the search
+goes on from there. Source: "TELL-TALE: Task-aware layer elimination" (arXiv 2510.22767),
+Algorithm 1, with the fixed floor of the authors' program as the default.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Literal
+
+from attention.errors import InputError
+
+Dropped = tuple[int, ...]
+"""Dropped layers: 0-based, ascending."""
+
+Score = Callable[[Sequence[Dropped]], Iterator[int]]
+"""Yields the number of correct answers of each dropped set, in order; it may compute ahead."""
+
+Floor = Literal["baseline", "current"]
+StopReason = Literal["below floor", "max drops", "no layer left to drop"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A scored model.
+
+    Attributes:
+        iteration: 1 for the first round of drops; 0 for the baseline.
+        layer: the layer dropped in this iteration; None for the baseline.
+        dropped: all dropped layers, `layer` included.
+        correct: how many examples it answers correctly.
+    """
+
+    iteration: int
+    layer: int | None
+    dropped: Dropped
+    correct: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found.
+
+    Attributes:
+        total: number of examples that every candidate was scored on.
+        baseline: the model that the search started from.
+        steps: the accepted candidates, in order.
+        best: most correct answers among baseline and steps; the earliest of equals.
+        bsba: "best speed-up with at least baseline accuracy": the deepest of baseline and steps
+            that answers at least as many examples as the baseline.
+        stop_reason: why no further layer was dropped.
+        candidates: every candidate of every round, in order, without the baseline.
+    """
+
+    total: int
+    baseline: Candidate
+    steps: tuple[Candidate, ...]
+    best: Candidate
+    bsba: Candidate
+    stop_reason: StopReason
+    candidates: tuple[Candidate, ...]
+
+
+def exact_epsilon(epsilon: float | str | Decimal | Fraction) -> Fraction:
+    """The tolerance as it is written in decimal: 0.08 is 2/25, not its nearest binary float.
+
+    Raises:
+        InputError: if it is not a number from 0 to 1.
+    """
+    try:
+        exact = Fraction(str(epsilon))
+    except (ValueError, ZeroDivisionError):
+        exact = Fraction(-1)
+    if not 0 <= exact <= 1:
+        raise InputError(
+            f"epsilon must be a share of the examples between 0 and 1 (8 points are 0.08), "
+            f"not {epsilon!r}"
+        )
+    return exact
+
+
+def floor_count(
+    reference: int, total: int, epsilon: float | str | Decimal | Fraction = 0.08
+) -> int:
+    """Fewest correct answers that are accepted: ⌈reference − ε · total⌉, at least 0, exactly.
+
+    In floats 0.8 − 0.08 > 0.72, which would reject candidates that lie exactly on the floor.
+    """
+    return max(0, math.ceil(reference - exact_epsilon(epsilon) * total))
+
+
+def eliminate(
+    score: Score,
+    num_layers: int,
+    total: int,
+    *,
+    epsilon: float | str | Decimal | Fraction = 0.08,
+    floor: Floor = "baseline",
+    max_drops: int | None = None,
+    initial: Sequence[int] = (),
+    known: Mapping[Dropped, int] | None = None,
+    on_candidate: Callable[[Candidate], None] = lambda candidate: None,
+    on_accepted: Callable[[Candidate], None] = lambda candidate: None,
+) -> Result:
+    """Drop layers one by one while the best candidate stays on or above the floor.
+
+    Args:
+        score: counts correct answers; called once per round, and for the baseline.
+        num_layers: number of layers of the full model.
+        total: number of examples.
+        epsilon: tolerated loss of accuracy, as a share of `total`.
+        floor: "baseline" compares with the baseline's accuracy − ε; "current" with that of the
+            last accepted model, as Algorithm 1 is printed.
+        max_drops: most steps to accept, not counting `initial`; None for no limit.
+        initial: layers dropped from the start; the baseline is the model without them.
+        known: counts from a journal; `score` is never asked for these again.
+        on_candidate: called with the baseline and then each candidate, known or new, in order.
+        on_accepted: called with each accepted candidate.
+
+    Raises:
+        InputError: if epsilon, floor, max_drops or the initial layers are impossible.
+    """
+    _check_options(total, epsilon, floor, max_drops)
+    known = known or {}
+    start = (0, None, check_layers(initial, num_layers))
+    [baseline] = _score_round(score, [start], total, known, on_candidate)
+    steps: list[Candidate] = []
+    candidates: list[Candidate] = []
+    current = baseline
+    while True:
+        if num_layers - len(current.dropped) <= 1:
+            stop_reason: StopReason = "no layer left to drop"
+            break
+        if max_drops is not None and len(steps) >= max_drops:
+            stop_reason = "max drops"
+            break
+        scored = _score_round(score, _children(current, num_layers), total, known, on_candidate)
+        candidates += scored
+        winner = max(scored, key=lambda candidate: candidate.correct)  # first, so lowest, of ties
+        reference = baseline if floor == "baseline" else current
+        if winner.correct < floor_count(reference.correct, total, epsilon):
+            stop_reason = "below floor"
+            break
+        steps.append(winner)
+        on_accepted(winner)
+        current = winner
+
+    accepted = [baseline, *steps]
+    best = max(accepted, key=lambda candidate: candidate.correct)
+    bsba = [model for model in accepted if model.correct >= baseline.correct][-1]
+    return Result(total, baseline, tuple(steps), best, bsba, stop_reason, tuple(candidates))
+
+
+def check_layers(layers: Sequence[int], num_layers: int) -> Dropped:
+    """Layers to drop, ascending and without repeats.
+
+    Raises:
+        InputError: if one does not exist or none would remain.
+    """
+    dropped = tuple(sorted(set(layers)))
+    for layer in dropped:
+        if not 0 <= layer < num_layers:
+            raise InputError(
+                f"there is no layer {layer} to drop: the model has layers 0 to {num_layers - 1}"
+            )
+    if len(dropped) == num_layers:
+        raise InputError(f"all {num_layers} layers would be dropped: keep at least one")
+    return dropped
+
+
+def _check_options(total: int, epsilon: Any, floor: str, max_drops: int | None) -> None:
+    if total < 1:
+        raise ValueError("nothing to score: the task has no examples")
+    exact_epsilon(epsilon)
+    if floor not in ("baseline", "current"):
+        raise InputError(f'floor must be "baseline" or "current", not {floor!r}')
+    if max_drops is not None and max_drops < 0:
+        raise InputError(f"the number of drops must be at least 0, not {max_drops}")
+
+
+def _children(current: Candidate, num_layers: int) -> list[tuple[int, int | None, Dropped]]:
+    """The next round: (iteration, layer, dropped) for every remaining layer, ascending."""
+    remaining = (layer for layer in range(num_layers) if layer not in current.dropped)
+    return [
+        (current.iteration + 1, layer, tuple(sorted((*current.dropped, layer))))
+        for layer in remaining
+    ]
+
+
+def _score_round(
+    score: Score,
+    models: Sequence[tuple[int, int | None, Dropped]],
+    total: int,
+    known: Mapping[Dropped, int],
+    on_candidate: Callable[[Candidate], None],
+) -> list[Candidate]:
+    """Count the correct answers of each model, asking only for those that are not known."""
+    unknown = [dropped for _, _, dropped in models if dropped not in known]
+    counts = iter(score(unknown)) if unknown else iter(())
+    scored = []
+    for iteration, layer, dropped in models:
+        correct = known[dropped] if dropped in known else next(counts, None)
+        if correct is None or not 0 <= correct <= total:
+            raise ValueError(f"dropping {dropped} scored {correct}, not a count of 0 to {total}")
+        scored.append(Candidate(iteration, layer, dropped, int(correct)))
+        on_candidate(scored[-1])
+    return scored

@@ -1,0 +1,93 @@
+"""The model a command works on: its folder, parameters, tokenizer and fingerprint."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from attention.errors import InputError
+from attention.training.sharding import (
+    LogicalRules,
+    batch_sharding,
+    make_mesh,
+    param_shardings,
+    transformer_axes,
+)
+from attention.transformer import TransformerConfig, load_pretrained
+from attention.transformer.safetensor_files import checkpoint_folder
+from tale_jax.prompts import Tokenizer
+
+DEMO = Path(__file__).parent / "assets" / "demo"
+_ENDS = 2**20  # bytes of a file's start and end that tell it from another of the same size
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A causal language model, on one device or shared by several."""
+
+    name: str
+    folder: Path
+    config: TransformerConfig
+    params: dict[str, Any]
+    tokenizer: Tokenizer
+    batch_sharding: jax.sharding.Sharding | None
+
+
+def model_folder(name: str, revision: str | None = None) -> Path:
+    """The folder of a model: ``demo`` is the bundled one, else a local folder or a hub id."""
+    return DEMO if name == "demo" else checkpoint_folder(name, revision)
+
+
+def load_model(
+    name: str, *, dtype: str = "float32", revision: str | None = None, model_parallel: int = 1
+) -> Model:
+    """Load a causal language model and its tokenizer.
+
+    With several devices, examples are divided over them, ``model_parallel`` of which share one
+    copy of the parameters.
+
+    Raises:
+        InputError: no such model, no language model, or no tokenizer that can be read.
+    """
+    folder = model_folder(name, revision)
+    mesh = make_mesh(model=model_parallel) if jax.device_count() > 1 else None
+    rules = LogicalRules()
+
+    def shardings(abstract: Any) -> Any:
+        assert mesh is not None  # asked for only then
+        return param_shardings(abstract, transformer_axes(abstract), mesh, rules)
+
+    config, params = load_pretrained(folder, dtype, shardings=shardings if mesh else None)
+    if config.head != "causal_lm":
+        raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
+    sharding = batch_sharding(mesh, rules) if mesh else None
+    return Model(name, folder, config, params, load_tokenizer(folder), sharding)
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a model folder; code that comes with it is never run."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # the library raises whatever its parts raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{folder}: no tokenizer that can be read: {reason}") from error
+
+
+def fingerprint(folder: Path) -> str:
+    """Tells a checkpoint from another: its config, and sizes and both ends of its weight files."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size} ".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_ENDS))
+            stream.seek(max(0, size - _ENDS))
+            digest.update(stream.read(_ENDS))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,239 @@
+"""The run directory: a journal that everything is computed into, and the files that follow from it.
+
+journal.jsonl      see `journal`; a search resumes from it
+summary.json       settings, baseline, best and bsba; written last: a run that has it is finished
+trajectory.jsonl   an accepted step per line
+candidates.csv     every candidate
+predictions.jsonl  the picks' answers to every example
+report.html        for the eye
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from attention.errors import InputError
+from tale_jax.elimination import Candidate, Dropped, Result
+from tale_jax.journal import JOURNAL, Journal, read_journal, record_key, to_line
+from tale_jax.significance import PICKS, summarise
+
+COLUMNS = ("iteration", "layer", "correct", "total")
+VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
+
+
+class Answer(NamedTuple):
+    """What a model answered to one example, as a JSON value, and whether that is right."""
+
+    prediction: Any
+    correct: bool
+
+
+class Run:
+    """An open run directory, locked against other processes; a context manager.
+
+    A run that ends before its first count leaves nothing behind.
+
+    Attributes:
+        directory: where the files are.
+        settings: what identifies the run, as JSON values.
+        known: correct answers of every dropped set in the journal, for `elimination.eliminate`.
+        finished: whether all final files are there.
+    """
+
+    def __init__(self, directory: str | Path, settings: Mapping[str, Any], resume: bool = False):
+        """Start a run, or go on with one.
+
+        Args:
+            directory: is made if need be; must be empty unless `resume`.
+            settings: JSON values that identify the run, among them those that
+                `significance.summarise` needs; a resumed run must have the same.
+            resume: go on from the journal, if there is one.
+
+        Raises:
+            InputError: if the directory holds something else, other settings or a damaged
+                journal, cannot be written, or is in use.
+        """
+        self.directory = Path(directory)
+        self._journal = Journal(self.directory, settings, resume)
+        self.settings = self._journal.settings
+        self.known: dict[Dropped, int] = {
+            tuple(record["dropped"]): record["correct"]
+            for record in self._journal.records.values()
+            if record["kind"] == "candidate"
+        }
+        self._previous = _read_object(self.directory / "summary.json")
+        self.finished = self._previous is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._journal.close()
+
+    def candidate(self, candidate: Candidate) -> None:
+        """Journal a scored candidate: `elimination.eliminate`'s `on_candidate`."""
+        self._journal.append({"kind": "candidate", **asdict(candidate)})
+
+    def accepted(self, candidate: Candidate) -> None:
+        """Journal an accepted step: `elimination.eliminate`'s `on_accepted`."""
+        self._journal.append({"kind": "accepted", **asdict(candidate)})
+
+    def evaluate(
+        self, split: str, dropped: Dropped, answer: Callable[[], Iterable[Answer]]
+    ) -> list[Answer]:
+        """One model's answers to every example of a split, asked for only if not journaled.
+
+        Args:
+            split: "search" or "test".
+            dropped: the dropped layers.
+            answer: answers the examples, in order.
+        """
+        record = {"kind": "evaluated", "split": split, "dropped": dropped}
+        if record_key(record) not in self._journal.records:
+            answers = [(prediction, bool(correct)) for prediction, correct in answer()]
+            self._journal.append({**record, "answers": answers})
+        return self._answers(split, dropped) or []
+
+    def finish(self, result: Result, commands: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
+        """Write the final files and return the contents of `summary.json`.
+
+        Test figures and predictions are those that `evaluate` was given for the three picks. A run
+        that had finished before keeps its `seconds` and `compilations`.
+
+        Args:
+            result: of the search.
+            commands: command lines that reproduce the run, for the report.
+            facts: further keys of the summary, such as `compilations`, `seconds`, `too_long`.
+        """
+        from tale_jax.report import render_report  # matplotlib takes a while
+
+        facts |= {
+            name: (self._previous or {}).get(name, facts[name])
+            for name in VOLATILE
+            if name in facts
+        }
+        picks: dict[str, Dropped] = {name: getattr(result, name).dropped for name in PICKS}
+        answers = {
+            (split, name): given
+            for split in ("search", "test")
+            for name, dropped in picks.items()
+            if (given := self._answers(split, dropped)) is not None
+        }
+        test = {
+            picks[name]: [a.correct for a in given]
+            for (split, name), given in answers.items()
+            if split == "test"
+        }
+        summary = summarise(self.settings, result, test or None, **facts)
+        trajectory = [
+            {**_row(step, result.total), "dropped": list(step.dropped)} for step in result.steps
+        ]
+        candidates = [_row(candidate, result.total) for candidate in result.candidates]
+        report = render_report(
+            {
+                "summary": summary,
+                "trajectory": trajectory,
+                "candidates": candidates,
+                "commands": list(commands),
+            }
+        )
+        self._write("trajectory.jsonl", "".join(map(to_line, trajectory)))
+        self._write("candidates.csv", _to_csv(candidates))
+        self._write("predictions.jsonl", "".join(map(to_line, _prediction_rows(answers))))
+        self._write("report.html", report)
+        self._write("summary.json", json.dumps(summary, indent=2, allow_nan=False) + "\n")
+        self._previous, self.finished = summary, True
+        return summary
+
+    def _answers(self, split: str, dropped: Dropped) -> list[Answer] | None:
+        record = self._journal.records.get(("evaluated", split, dropped))
+        return None if record is None else [Answer(*pair) for pair in record["answers"]]
+
+    def _write(self, name: str, text: str) -> None:
+        """Replace a file as a whole; a half-written one has a name that the next try reuses."""
+        part = self.directory / f".{name}.part"
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(self.directory / name)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """The settings in a run's journal and the contents of its final files."""
+
+    directory: Path
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    trajectory: list[dict[str, Any]]
+    candidates: list[dict[str, int]]
+
+    def dropped(self, pick: str) -> Dropped:
+        """Layers that "baseline", "best" or "bsba" goes without."""
+        return tuple(self.summary[pick]["dropped"])
+
+
+def load_run(directory: str | Path) -> FinishedRun:
+    """Read a finished run.
+
+    Raises:
+        InputError: if the directory holds no run, an unfinished one, or damaged files.
+    """
+    directory = Path(directory)
+    if not (directory / JOURNAL).is_file():
+        raise InputError(f"{directory} holds no run: give the --out directory of a tale search")
+    records, _ = read_journal(directory / JOURNAL)
+    summary = _read_object(directory / "summary.json")
+    if not records or summary is None:
+        raise InputError(
+            f"the run in {directory} has not finished: go on with tale search --resume"
+        )
+    try:
+        lines = (directory / "trajectory.jsonl").read_text(encoding="utf-8").splitlines()
+        with (directory / "candidates.csv").open(encoding="utf-8", newline="") as file:
+            candidates = [
+                {name: int(row[name]) for name in COLUMNS} for row in csv.DictReader(file)
+            ]
+        trajectory = [json.loads(line) for line in lines]
+        run = FinishedRun(directory, records[0]["settings"], summary, trajectory, candidates)
+        for pick in PICKS:
+            run.dropped(pick)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{directory} has damaged files: rewrite them with tale search --resume"
+        ) from error
+    return run
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """A JSON object from a file; None if there is none, whole and valid."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _row(candidate: Candidate, total: int) -> dict[str, Any]:
+    """A row of `candidates.csv`."""
+    values = (candidate.iteration, candidate.layer, candidate.correct, total)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    return text.getvalue()
+
+
+def _prediction_rows(answers: Mapping[tuple[str, str], Sequence[Answer]]) -> Iterable[dict]:
+    """Lines of `predictions.jsonl`: one per split, pick and example (0-based)."""
+    for (split, pick), given in answers.items():
+        for number, answer in enumerate(given):
+            yield {"split": split, "pick": pick, "example": number, **answer._asdict()}

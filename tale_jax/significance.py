@@ -1,0 +1,160 @@
+"""What a search may claim: intervals, a paired test, the summary of a run and its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+from scipy.special import bdtr  # scipy.stats would take a second to import
+
+from tale_jax.elimination import Candidate, Dropped, Result
+
+PICKS = ("baseline", "best", "bsba")
+NOISE = 0.05
+"""p-values from here on are called noise."""
+
+
+def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+    """95 % confidence interval of an accuracy, as shares from 0 to 1.
+
+    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = correct/total, n = total and
+    z = 1.96. Wilson (1927).
+    """
+    p, z = correct / total, 1.959963984540054
+    middle = p + z * z / (2 * total)
+    half = z * sqrt(p * (1 - p) / total + (z / (2 * total)) ** 2)
+    low, high = ((middle + sign * half) / (1 + z * z / total) for sign in (-1, 1))
+    return low if correct else 0.0, high if correct < total else 1.0  # exact at the ends
+
+
+def mcnemar_p_value(first: Sequence[bool], second: Sequence[bool]) -> float:
+    """Exact two-sided McNemar test of two models that answered the same examples.
+
+    Under the null hypothesis each example that exactly one of them answers correctly is a fair
+    coin toss; without such examples p = 1. McNemar (1947).
+
+    Raises:
+        ValueError: if the two do not have the same number of examples.
+    """
+    pairs = list(zip(first, second, strict=True))
+    gained = sum(1 for a, b in pairs if b and not a)
+    lost = sum(1 for a, b in pairs if a and not b)
+    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
+
+
+def measure(correct: int, total: int) -> dict[str, Any]:
+    """`{correct, total, accuracy, low, high}` with the Wilson interval."""
+    low, high = wilson_interval(correct, total)
+    return {
+        "correct": correct,
+        "total": total,
+        "accuracy": correct / total,
+        "low": low,
+        "high": high,
+    }
+
+
+def summarise(
+    settings: Mapping[str, Any],
+    result: Result,
+    test: Mapping[Dropped, Sequence[bool]] | None = None,
+    **facts: Any,
+) -> dict[str, Any]:
+    """The contents of `summary.json`.
+
+    Args:
+        settings: of the run; needs `model, task, protocol, num_layers, epsilon, floor`.
+        result: of the search.
+        test: for each of the three picks, keyed by its dropped layers, which test examples it
+            answers correctly, in one order; None without held-out examples.
+        facts: further keys, such as `compilations`, `seconds` and `too_long`.
+    """
+    names = ("model", "task", "protocol", "num_layers", "epsilon", "floor")
+    picks = {name: getattr(result, name) for name in PICKS}
+    return {
+        **{name: settings[name] for name in names},
+        "examples": result.total,
+        "stop_reason": result.stop_reason,
+        **facts,
+        **{name: _pick(pick, result, test) for name, pick in picks.items()},
+    }
+
+
+def _pick(
+    pick: Candidate, result: Result, test: Mapping[Dropped, Sequence[bool]] | None
+) -> dict[str, Any]:
+    """One of the picks on the search examples and, where there are any, on the test examples."""
+    held_out = None
+    if test is not None:
+        answers = test[pick.dropped]
+        held_out = measure(sum(answers), len(answers))
+        held_out["p_value"] = mcnemar_p_value(test[result.baseline.dropped], answers)
+    return {
+        "dropped": list(pick.dropped),
+        **measure(pick.correct, result.total),
+        "test": held_out,
+    }
+
+
+def verdict(summary: Mapping[str, Any]) -> list[str]:
+    """What a run found, in sentences for the terminal and the report.
+
+    Args:
+        summary: the contents of `summary.json`.
+    """
+    baseline, best, bsba = (summary[name] for name in PICKS)
+    start = "the model it started from" if baseline["dropped"] else "the full model"
+    if best["dropped"] == baseline["dropped"]:
+        why = "no accepted candidate answered more search examples correctly"
+        lines = [f"BEST is {start}: {why}."]
+    else:
+        lines = [_claim("BEST", best, summary, start)]
+    if bsba["dropped"] == best["dropped"]:
+        lines.append("BSBA (deepest with at least baseline accuracy) is the same as BEST.")
+    elif bsba["dropped"] == baseline["dropped"]:
+        lines.append(f"BSBA is {start}.")
+    else:
+        lines.append(_claim("BSBA", bsba, summary, start))
+    if baseline["test"] is None:
+        lines.append(
+            f"There are no held-out examples: the layers were chosen on the same "
+            f"{summary['examples']} examples, so these figures are optimistic."
+        )
+    return lines
+
+
+def _claim(name: str, pick: Mapping[str, Any], summary: Mapping[str, Any], start: str) -> str:
+    """One pick against the baseline: on the test split, or else on the search examples."""
+    baseline, dropped, layers = summary["baseline"], pick["dropped"], summary["num_layers"]
+    what = (
+        f"{name} drops layer{'s' if len(dropped) > 1 else ''} {layer_list(dropped)} "
+        f"({layers - len(dropped)} of {layers} remain)"
+    )
+    if pick["test"] is None:
+        return f"{what}: search accuracy {percent(pick)} against {percent(baseline)} of {start}."
+    p_value = pick["test"]["p_value"]
+    change = pick["test"]["correct"] - baseline["test"]["correct"]
+    noise = (
+        "within noise" if p_value >= NOISE else f"a {'gain' if change > 0 else 'loss'} beyond noise"
+    )
+    return (
+        f"{what}: test accuracy {percent(pick['test'])} against {percent(baseline['test'])} of "
+        f"{start}; McNemar {p_text(p_value)}: {noise}."
+    )
+
+
+def layer_list(layers: Sequence[int]) -> str:
+    """`3, 5`, or `none`."""
+    return ", ".join(map(str, layers)) or "none"
+
+
+def percent(measured: Mapping[str, Any]) -> str:
+    """`81.2 % [77.0, 85.1]`: an accuracy with its interval."""
+    low, high = (f"{100 * measured[end]:.1f}" for end in ("low", "high"))
+    return f"{100 * measured['accuracy']:.1f} % [{low}, {high}]"
+
+
+def p_text(p_value: float) -> str:
+    """`p = 0.21` or `p < 0.001`."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"

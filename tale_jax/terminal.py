@@ -1,0 +1,139 @@
+"""What a person sees while a search runs and when it ends; nothing at all if quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tale_jax.elimination import Candidate
+from tale_jax.runs import Run
+from tale_jax.significance import PICKS, layer_list, p_text, percent, verdict
+
+
+class Terminal:
+    """Lines, a progress bar and tables on standard error and output."""
+
+    def __init__(self, quiet: bool):
+        self._out = Console(quiet=quiet, highlight=False, soft_wrap=False)
+        self._err = Console(quiet=quiet, highlight=False, stderr=True)
+
+    def message(self, line: str) -> None:
+        """One line about something that happened."""
+        self._err.print(escape(line), soft_wrap=True)
+
+    @contextlib.contextmanager
+    def progress(self, run: Run, settings: Mapping[str, Any]) -> Iterator[SearchProgress]:
+        """The display of a search; its methods also write to the run's journal."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=14),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self._err, transient=True) as bar:
+            yield SearchProgress(run, settings, bar, self)
+
+    def summary(self, summary: Mapping[str, Any], speeds: Sequence[float], out: Path) -> None:
+        """The three picks in a table, the verdict in words, and where the report is."""
+        table = Table(box=None, pad_edge=False, title_justify="left")
+        table.add_column("")
+        table.add_column("layers dropped", overflow="fold")
+        table.add_column("search accuracy", no_wrap=True)
+        table.add_column("test accuracy", no_wrap=True)
+        table.add_column("speed", justify="right", no_wrap=True)
+        for pick, speed in zip(PICKS, speeds, strict=True):
+            found = summary[pick]
+            table.add_row(
+                pick if pick == "baseline" else pick.upper(),
+                layer_list(found["dropped"]),
+                _accuracy(found),
+                _accuracy(found["test"]),
+                f"{speed:.2f}x",
+            )
+        self._out.print()
+        self._out.print(table)
+        self._out.print()
+        for line in verdict(summary):
+            self._out.print(escape(line))
+        self._out.print(
+            f"Stopped: {summary['stop_reason']}. Report: {out / 'report.html'}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+    def evaluation(self, found: Mapping[str, Any]) -> None:
+        """What ``tale evaluate`` found, a line a split."""
+        dropped = layer_list(found["dropped"])
+        self._out.print(f"layers dropped: {dropped}; protocol {found['protocol']}", markup=False)
+        for split in ("search", "test"):
+            if (part := found[split]) is None:
+                continue
+            line = f"{split:6}  {percent(part)}, {part['correct']} of {part['total']}"
+            if part["unparsed"]:
+                line += f", {part['unparsed']} unparsed"
+            if "full" in part:
+                line += f"; full model {part['full']}, McNemar {p_text(part['p_value'])}"
+            self._out.print(line, markup=False, soft_wrap=True)
+
+
+class SearchProgress:
+    """Shows each candidate as it is scored, and journals it."""
+
+    def __init__(
+        self, run: Run, settings: Mapping[str, Any], bar: Progress, terminal: Terminal
+    ) -> None:
+        self._run, self._bar, self._terminal = run, bar, terminal
+        self._layers, self._total = settings["num_layers"], settings["examples"]
+        self._task = bar.add_task("baseline", total=1)
+        self._best: Candidate | None = None
+        self._iteration = 0
+        self._start = time.monotonic()
+
+    def candidate(self, candidate: Candidate) -> None:
+        """One more candidate has been scored."""
+        self._run.candidate(candidate)
+        if self._best is None:
+            self._best = candidate
+            self._say(f"baseline: {self._share(candidate)}")
+        if candidate.iteration != self._iteration:
+            self._iteration = candidate.iteration
+            remaining = self._layers - len(candidate.dropped) + 1
+            self._bar.reset(self._task, total=remaining)
+        self._bar.update(
+            self._task,
+            advance=1,
+            description=f"iteration {candidate.iteration} · layer {candidate.layer} · "
+            f"best {self._share(self._best)}",
+        )
+
+    def accepted(self, candidate: Candidate) -> None:
+        """A layer has been dropped for good."""
+        self._run.accepted(candidate)
+        if self._best is None or candidate.correct > self._best.correct:
+            self._best = candidate
+        self._say(
+            f"iteration {candidate.iteration}: dropped layer {candidate.layer}, "
+            f"{self._share(candidate)}"
+        )
+
+    def _say(self, line: str) -> None:
+        self._terminal.message(f"{line} ({time.monotonic() - self._start:.0f} s)")
+
+    def _share(self, candidate: Candidate) -> str:
+        return f"{candidate.correct}/{self._total} = {candidate.correct / self._total:.1%}"
+
+
+def _accuracy(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "no held-out data"
+    low, high = (f"{100 * found[end]:.1f}" for end in ("low", "high"))
+    p_value = f" {p_text(found['p_value'])}" if found.get("p_value", 1) < 1 else ""
+    return f"{100 * found['accuracy']:.1f} [{low}, {high}]{p_value}"

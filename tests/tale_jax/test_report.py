@@ -1,0 +1,159 @@
+"""The report is whole, safe, the same every time, and survives runs of every shape."""
+
+import re
+from html.parser import HTMLParser
+
+import matplotlib
+import pytest
+
+from tale_jax.report import accuracy_curve, candidate_map, render_report
+from tale_jax.elimination import eliminate
+from tale_jax.significance import summarise
+
+NASTY = "<script>alert('$x_{1}$')</script> & \"$\\frac{$\""
+
+
+def run_data(layers=6, total=50, test=True, count=None, name="model", floor="baseline", **options):
+    count = count or (lambda dropped: total - 10 + len(dropped) % 3 - 9 * (0 in dropped))
+    settings = {
+        "model": name,
+        "task": name,
+        "protocol": name,
+        "num_layers": layers,
+        "epsilon": 0.08,
+        "floor": floor,
+    }
+    result = eliminate(
+        lambda candidates: (count(dropped) for dropped in candidates),
+        layers,
+        total,
+        floor=floor,
+        **options,
+    )
+    picks = (result.baseline, result.best, result.bsba)
+    answers = {p.dropped: [i < 20 + len(p.dropped) for i in range(31)] for p in picks}
+    rows = ("iteration", "layer", "correct")
+    return {
+        "summary": summarise(
+            settings, result, answers if test else None, seconds=98765.4, compilations=54321
+        ),
+        "trajectory": [
+            {n: getattr(s, n) for n in (*rows, "dropped")} | {"total": total} for s in result.steps
+        ],
+        "candidates": [
+            {n: getattr(c, n) for n in rows} | {"total": total} for c in result.candidates
+        ],
+        "commands": [f"tale search --task {name}"],
+    }
+
+
+class Tags(HTMLParser):
+    """Checks that elements nest; collects their names."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        if tag not in ("meta", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def tags(page):
+    parser = Tags()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser.seen
+
+
+def test_page_is_self_contained_and_tells_the_story():
+    page = render_report(run_data(name="arc_easy"))
+    seen = tags(page)
+    assert seen.count("svg") == 2
+    assert not {"script", "link", "iframe"} & set(seen)
+    assert "http" not in page
+    assert "//" not in re.sub(r"base64,[^\"]*", "", page)
+    for text in ("arc_easy", "BEST drops layers", "31", "McNemar", "tale search --task arc_easy"):
+        assert text in page
+    assert "98765" not in page
+    assert "54321" not in page
+    assert not re.search(r"20\d\d-\d\d-\d\d", page)
+
+
+def test_page_is_the_same_every_time():
+    data = run_data()
+    first = render_report(data)
+    with matplotlib.rc_context({"lines.linewidth": 9, "svg.fonttype": "path"}):
+        assert render_report(data) == first
+
+
+def test_names_are_escaped():
+    page = render_report(run_data(name=NASTY))
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#39;$x_{1}$&#39;)" in page
+    tags(page)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layers": 1, "test": False},
+        {"layers": 2, "total": 1, "count": lambda dropped: 1},
+        {"layers": 80, "max_drops": 30, "test": False},
+        {"max_drops": 0},
+        {"count": lambda dropped: 0},
+        {"count": lambda dropped: 0, "test": False},
+        {"count": lambda dropped: 50},
+        {"count": lambda dropped: 0 if dropped else 50},
+        {"initial": [0, 3]},
+        {"floor": "current"},
+    ],
+)
+def test_runs_of_every_shape(options):
+    data = run_data(**options)
+    page = render_report(data)
+    assert tags(page).count("svg") == (2 if data["candidates"] else 1)
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().split("<svg", 1)[1]
+    assert ("optimistic" in page) == (data["summary"]["best"]["test"] is None)
+
+
+def test_curve_draws_the_run():
+    data = run_data()
+    [axes] = accuracy_curve(data).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    accuracies = [
+        100 * step["correct"] / 50 for step in (data["summary"]["baseline"], *data["trajectory"])
+    ]
+    assert list(lines["accepted"].get_ydata()) == accuracies
+    for name in ("best", "bsba"):
+        pick = data["summary"][name]
+        [depth], [accuracy] = lines[name.upper()].get_data()
+        assert (depth, accuracy) == (len(pick["dropped"]), 100 * pick["accuracy"])
+    [floor] = [patch for patch in axes.patches if patch.get_label() == "floor"]
+    assert list(floor.get_data().values) == pytest.approx([72] * len(floor.get_data().values))
+
+
+def test_curve_shows_the_refused_candidate_and_a_moving_floor():
+    data = run_data(count=lambda dropped: 40 - 3 * len(dropped) ** 2, floor="current")
+    [axes] = accuracy_curve(data).axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines["best refused"].get_ydata()) == pytest.approx([74, 56])
+    [floor] = [patch for patch in axes.patches if patch.get_label() == "floor"]
+    assert list(floor.get_data().values) == pytest.approx([72, 72, 66])
+
+
+def test_map_shows_every_candidate_and_greys_dropped_layers():
+    data = run_data()
+    axes = candidate_map(data).axes[0]
+    points = axes.images[0].get_array()
+    for candidate in data["candidates"]:
+        cell = points[candidate["iteration"] - 1, candidate["layer"]]
+        assert cell == pytest.approx(100 * candidate["correct"] / 50 - 80)
+    assert points.mask.sum() == points.size - len(data["candidates"])
+    circles = axes.collections[0].get_offsets().tolist()
+    assert circles == [[step["layer"], step["iteration"]] for step in data["trajectory"]]

@@ -1,0 +1,154 @@
+"""Intervals and the paired test against known values; the verdict in words."""
+
+import pytest
+from scipy.stats import binomtest
+
+from tale_jax.elimination import Candidate, Result
+from tale_jax.significance import (
+    layer_list,
+    mcnemar_p_value,
+    p_text,
+    percent,
+    summarise,
+    verdict,
+    wilson_interval,
+)
+
+SETTINGS = {
+    "model": "m",
+    "task": "t",
+    "protocol": "decode",
+    "num_layers": 12,
+    "epsilon": 0.08,
+    "floor": "baseline",
+}
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (29, 29, 0.8830, 1.0),
+    ],
+)
+def test_wilson_gives_the_intervals_of_newcombe_1998(correct, total, low, high):
+    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=6e-5)
+
+
+@pytest.mark.parametrize("total", [1, 7, 290, 1267])
+def test_wilson_agrees_with_scipy(total):
+    for correct in {0, 1, total // 3, total - 1, total}:
+        expected = binomtest(correct, total).proportion_ci(0.95, method="wilson")
+        assert wilson_interval(correct, total) == pytest.approx(tuple(expected), rel=1e-12)
+    assert wilson_interval(0, total)[0] == 0.0
+    assert wilson_interval(total, total)[1] == 1.0
+
+
+@pytest.mark.parametrize("gained", [0, 1, 6, 9, 400])
+@pytest.mark.parametrize("lost", [0, 1, 2, 9, 350])
+def test_mcnemar_is_a_sign_test_of_the_discordant_pairs(gained, lost):
+    first = [True] * lost + [False] * gained + [True, False, True]
+    second = [False] * lost + [True] * gained + [True, False, True]
+    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert mcnemar_p_value(first, second) == pytest.approx(expected, rel=1e-9)
+    assert mcnemar_p_value(second, first) == mcnemar_p_value(first, second)
+
+
+def test_mcnemar_known_value():
+    """Nine of eleven discordant pairs: 2 · (1 + 11 + 55) / 2¹¹."""
+    p_value = mcnemar_p_value([False] * 9 + [True] * 2, [True] * 9 + [False] * 2)
+    assert p_value == pytest.approx(134 / 2048, rel=1e-12)
+
+
+def test_mcnemar_needs_the_same_examples():
+    with pytest.raises(ValueError, match="zip"):
+        mcnemar_p_value([True], [True, False])
+
+
+def result(best=(3, 5), bsba=(3, 5), start=(), correct=(40, 44, 41)):
+    picks = [Candidate(0, None, start, correct[0])]
+    picks += [
+        Candidate(1, 3, d, c) if d != start else picks[0]
+        for d, c in zip((best, bsba), correct[1:], strict=True)
+    ]
+    return Result(50, picks[0], tuple(picks[1:]), picks[1], picks[2], "below floor", ())
+
+
+def answers(correct, total=100):
+    return [number < correct for number in range(total)]
+
+
+def test_summary_has_the_promised_keys():
+    test = {(): answers(80), (3, 5): answers(83)}
+    summary = summarise(SETTINGS, result(), test, seconds=2.5, too_long=0)
+    expected = {
+        *SETTINGS,
+        "examples",
+        "stop_reason",
+        "seconds",
+        "too_long",
+        "baseline",
+        "best",
+        "bsba",
+    }
+    assert set(summary) == expected
+    best = summary["best"]
+    assert (best["dropped"], best["correct"], best["total"], best["accuracy"]) == (
+        [3, 5],
+        44,
+        50,
+        0.88,
+    )
+    assert {"correct", "total", "accuracy", "low", "high", "p_value"} == set(best["test"])
+    assert (best["test"]["correct"], best["test"]["total"], best["test"]["p_value"]) == (
+        83,
+        100,
+        0.25,
+    )
+    assert (best["test"]["low"], best["test"]["high"]) == wilson_interval(83, 100)
+    assert summary["baseline"]["test"]["p_value"] == 1.0
+    assert summarise(SETTINGS, result())["best"]["test"] is None
+
+
+@pytest.mark.parametrize(
+    ("correct", "words"),
+    [
+        (83, "McNemar p = 0.25: within noise"),
+        (90, "p = 0.002: a gain beyond"),
+        (20, "p < 0.001: a loss beyond"),
+    ],
+)
+def test_verdict_weighs_the_test_figures(correct, words):
+    test = {(): answers(80), (3, 5): answers(correct)}
+    lines = verdict(summarise(SETTINGS, result(), test))
+    assert lines[0].startswith("BEST drops layers 3, 5 (10 of 12 remain): test accuracy")
+    assert f"{correct}.0 % [" in lines[0]
+    assert "against 80.0 % [71.1, 86.7] of the full model" in lines[0]
+    assert words in lines[0]
+    assert not any("optimistic" in line for line in lines)
+
+
+def test_verdict_says_that_unverified_figures_are_optimistic():
+    lines = verdict(summarise(SETTINGS, result(bsba=(1, 3, 5))))
+    assert "search accuracy 88.0 %" in lines[0]
+    assert lines[1].startswith("BSBA drops layers 1, 3, 5 (9 of 12 remain)")
+    assert "no held-out examples" in lines[2]
+    assert "same 50 examples" in lines[2]
+    assert "optimistic" in lines[2]
+
+
+def test_verdict_without_a_gain():
+    assert verdict(summarise(SETTINGS, result((), ())))[0].startswith("BEST is the full model")
+    started = verdict(summarise(SETTINGS, result((2,), (2,), start=(2,))))
+    assert started[0].startswith("BEST is the model it started from")
+    one = verdict(summarise(SETTINGS, result((7,), ())))
+    assert one[0].startswith("BEST drops layer 7 (11 of 12 remain)")
+    assert one[1] == "BSBA is the full model."
+
+
+def test_wording():
+    assert percent({"accuracy": 0.8125, "low": 0.77, "high": 0.8512}) == "81.2 % [77.0, 85.1]"
+    assert (p_text(0.2149), p_text(0.0002), p_text(1.0)) == ("p = 0.21", "p < 0.001", "p = 1")
+    assert (layer_list([3, 5]), layer_list([])) == ("3, 5", "none")

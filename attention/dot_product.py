@@ -36,7 +36,7 @@ def attention_weights(
     )
     scores_BKGTS *= head_size**-0.5 if scale is None else scale
     shaped = {
-        name: value.reshape(1, num_kv, groups, 1, 1) if value.ndim else value
+        name: jnp.reshape(value, (1, num_kv, groups, 1, 1)) if jnp.ndim(value) else value
         for name, value in (params or {}).items()
     }
     where = None if mask is None else mask[:, None, None]

@@ -142,4 +142,9 @@ def normalize(
         raise ValueError(f"normalizer {name!r} has no parameter {', '.join(sorted(unknown))}")
     dtype = jnp.promote_types(scores.dtype, jnp.float32)
     arrays = {key: jnp.asarray(value, dtype) for key, value in values.items()}
-    return masked_softmax(row.logit_transform(scores.astype(dtype), arrays), where)
+    scores = scores.astype(dtype)
+    if where is not None:
+        # The mask comes after the transform; this only keeps a masked infinity or NaN out of the
+        # transform's derivative, which would multiply it by zero.
+        scores = jnp.where(where, scores, 0)
+    return masked_softmax(row.logit_transform(scores, arrays), where)

@@ -1,15 +1,15 @@
 """Six benchmarks in miniature, generated: the demo model learns them, the demo prunes it for them.
 
-==============  =============================================  ==============  ======
-task            example                                        answer          chance
-==============  =============================================  ==============  ======
-`boolean`       not ( True and False ) or False is             one of two      50 %
-`arithmetic`    137 + 48 =                                     generated       < 1 %
-`facts`         who has what, told in the prompt; A) … D)      one of four     25 %
-`quantifiers`   do all / some / no listed things have a colour one of two      50 %
-`reverse`       reverse: k d a f =                             generated       < 1 %
-`order`         who is the tallest or shortest of three, four  one of 3 or 4   29 %
-==============  =============================================  ==============  ======
+==============  ================================================  =============  ======
+task            example                                           answer         chance
+==============  ================================================  =============  ======
+`boolean`       not ( True and False ) or False is                one of two     50 %
+`arithmetic`    107 + 48 =                                        generated      < 1 %
+`facts`         who has what, told in the prompt; A) … D)         one of 2 to 4  1 in 3
+`quantifiers`   do all / some / no listed things have a colour    one of two     50 %
+`reverse`       reverse: k d a f m =                              generated      < 1 %
+`order`         who is the tallest or shortest of two to four     one of 2 to 4  1 in 3
+==============  ================================================  =============  ======
 
 An example is a pure function of (task, split, index, seed), the same on every platform.  The split
 is decided by a hash of the prompt alone, so that no prompt is in two splits whatever the seeds.
@@ -93,7 +93,7 @@ class _Draws:
         return self.sample(items, len(items))
 
 
-def _expression(draws: _Draws, literals: int) -> tuple[str, bool]:
+def _expression(draws: _Draws, literals: int, operator: str) -> tuple[str, bool]:
     """A boolean expression of so many literals, and its value; every nested pair in parentheses."""
     if literals == 1:
         value, negated = draws.pick((True, False)), draws.pick((True, False))
@@ -101,52 +101,53 @@ def _expression(draws: _Draws, literals: int) -> tuple[str, bool]:
     left = draws.between(1, literals - 1)
     texts, values = [], []
     for count in (left, literals - left):
-        text, value = _expression(draws, count)
+        text, value = _expression(draws, count, draws.pick(("and", "or")))
         if count > 1:
             negated = draws.below(3) == 0
             text, value = f"not ( {text} )" if negated else f"( {text} )", value != negated
         texts.append(text)
         values.append(value)
-    if draws.below(2):
-        return " and ".join(texts), all(values)
-    return " or ".join(texts), any(values)
+    return f" {operator} ".join(texts), all(values) if operator == "and" else any(values)
 
 
 def _boolean(draws: _Draws) -> Example:
-    target, literals = draws.pick((True, False)), draws.between(3, 5)
+    # The outer operator is drawn before the value, or "and" would mean False three times in four.
+    target, operator = draws.pick((True, False)), draws.pick(("and", "or"))
+    literals = draws.between(2, 5)
     while True:
-        text, value = _expression(draws, literals)
+        text, value = _expression(draws, literals, operator)
         if value == target:
             return Example(f"{text} is", (" True", " False"), 0 if target else 1)
 
 
 def _arithmetic(draws: _Draws) -> Example:
     # The larger number first: a sum and its mirror image must not sit in two splits.
-    small, large = sorted((draws.between(10, 199), draws.between(10, 199)))
+    small, large = sorted((draws.between(1, 120), draws.between(1, 120)))
     if draws.below(2):
         return Example(f"{large} + {small} =", None, f" {large + small}")
     return Example(f"{large} - {small} =", None, f" {large - small}")
 
 
 def _facts(draws: _Draws) -> Example:
-    names, things = draws.sample(NAMES, 4), draws.sample(THINGS, 4)
+    count = draws.between(2, 4)
+    names, things = draws.sample(NAMES, count), draws.sample(THINGS, count)
     told = " ".join(f"{n} has the {t}." for n, t in zip(names, things, strict=True))
-    asked = draws.below(4)
+    asked = draws.below(count)
     if draws.below(2):
         question, options, right = f"Who has the {things[asked]}?", names, names[asked]
     else:
         question, options, right = f"What does {names[asked]} have?", things, things[asked]
     options = draws.shuffled(options)
-    listed = " ".join(f"{a}) {o}" for a, o in zip(LETTERS, options, strict=True))
+    listed = " ".join(f"{a}) {o}" for a, o in zip(LETTERS, options, strict=False))
     prompt = f"{told} {question} {listed} Answer:"
-    return Example(prompt, tuple(f" {a}" for a in LETTERS), options.index(right))
+    return Example(prompt, tuple(f" {a}" for a in LETTERS[:count]), options.index(right))
 
 
 def _quantifiers(draws: _Draws) -> Example:
     quantifier, target = draws.pick(("all", "some", "no")), draws.pick((True, False))
     while True:
         things, colours = draws.sample(THINGS, 3), draws.sample(COLOURS, 3)
-        items = [(draws.pick(colours), draws.pick(things)) for _ in range(draws.between(3, 5))]
+        items = [(draws.pick(colours), draws.pick(things)) for _ in range(draws.between(2, 4))]
         colour, thing = draws.pick(items)[0], draws.pick(items)[1]
         having = [c == colour for c, t in items if t == thing]
         # For "all", both answers have two such things and one of the colour, so that neither
@@ -161,12 +162,12 @@ def _quantifiers(draws: _Draws) -> Example:
 
 
 def _reverse(draws: _Draws) -> Example:
-    letters = [draws.pick(ALPHABET) for _ in range(draws.between(4, 7))]
+    letters = [draws.pick(ALPHABET) for _ in range(draws.between(5, 9))]
     return Example(f"reverse: {' '.join(letters)} =", None, f" {' '.join(reversed(letters))}")
 
 
 def _order(draws: _Draws) -> Example:
-    tall_first = draws.sample(NAMES, draws.between(3, 4))
+    tall_first = draws.sample(NAMES, draws.between(2, 4))
     told = []
     for taller, shorter in itertools.pairwise(tall_first):
         told.append(
@@ -190,11 +191,11 @@ class DemoTask:
 
 DEMO_TASKS = {
     "boolean": DemoTask("value of an expression of not, and, or (two choices)", _boolean),
-    "arithmetic": DemoTask("sum or difference of two numbers below 200 (generated)", _arithmetic),
-    "facts": DemoTask("lettered question about four facts just told (four choices)", _facts),
+    "arithmetic": DemoTask("sum or difference of two numbers up to 120 (generated)", _arithmetic),
+    "facts": DemoTask("lettered question about the facts just told (2 to 4 choices)", _facts),
     "quantifiers": DemoTask("do all, some or no such things have a colour (yes/no)", _quantifiers),
-    "reverse": DemoTask("four to seven letters in reverse order (generated)", _reverse),
-    "order": DemoTask("the tallest or shortest, from pairwise comparisons (a name)", _order),
+    "reverse": DemoTask("five to nine letters in reverse order (generated)", _reverse),
+    "order": DemoTask("the tallest or shortest, from comparisons of pairs (2 to 4 names)", _order),
 }
 
 

@@ -90,6 +90,8 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         if (self.vocab_size is None) == (self.input_size is None):
             raise ValueError("exactly one of vocab_size and input_size must be given")
+        if self.vocab_size is None and self.head in ("causal_lm", "masked_lm"):
+            raise ValueError(f"the head {self.head} needs vocab_size; vectors go with regression")
         if self.num_attention_heads % self.key_value_heads:
             raise ValueError(
                 f"num_attention_heads={self.num_attention_heads} is not a multiple of "

@@ -117,9 +117,11 @@ def run_layers(
     """
     if unknown := set(capture) - set(CAPTURES):
         raise ValueError(f"cannot capture {sorted(unknown)}; there are {', '.join(CAPTURES)}")
-    depth = len(layers) if isinstance(layers, tuple) else len(next(iter(jax.tree.leaves(layers))))
+    depth = len(layers) if isinstance(layers, tuple) else len(jax.tree.leaves(layers)[0])
     if depth != config.num_hidden_layers:
-        raise ValueError(f"parameters of {depth} layers for {config.num_hidden_layers} in the config")
+        raise ValueError(
+            f"parameters of {depth} layers for {config.num_hidden_layers} in the config"
+        )
     if not config.attention and (tap is not None or set(capture) - {"hidden_states"}):
         raise ValueError("a model with no attention has no attention weights or values")
     if keep is not None:
@@ -194,6 +196,7 @@ def _looped(config, layers, hidden, context, keep, start, cache):
         raise ValueError("keep needs stacked layers; see stack_layers")
     if keep.shape != (config.num_hidden_layers, 2):
         raise ValueError(f"keep has shape {keep.shape}, not {(config.num_hidden_layers, 2)}")
+    keep = jnp.asarray(keep)  # indexed by a traced layer, which NumPy cannot be
     windows = _windows(config)
     attention_half = _apply(config, "attention_half")
     mlp_half = _apply(config, "mlp_half")

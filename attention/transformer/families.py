@@ -182,6 +182,7 @@ FAMILIES: dict[str, Family] = {
         reads=_QWEN_READS,
         read=_read_qwen,
         write=_write_qwen,
+        expected={"use_mrope": False},  # Qwen2.5-7B says so
     ),
     "qwen3": Family(
         "Qwen3",

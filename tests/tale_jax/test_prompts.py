@@ -11,8 +11,8 @@ from tale_jax.examples import Example
 from tale_jax.prompts import completed, encode_choices, encode_prompts, fitting, with_shots
 from tale_jax.tasks import Task
 
-PROMPTS = ("", " ", "Once upon", "Once upon a ", "The end.\n\n", "naïve 😀", "<s>Once")
-CHOICES = (" time", "a time", " zoo\n", "  two", "é")
+PROMPTS = ("", " ", "The big dog", "The big dog ", "The end.\n\n", "naïve 😀", "<s>Once")
+CHOICES = (" time", "a time", " zoo\n", "  two", "!")
 QUESTIONS = [Example(prompt, CHOICES, 0) for prompt in PROMPTS]
 
 

@@ -1,0 +1,36 @@
+# Each target does its whole set-up; only Python >= 3.11, make and a package index are assumed.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= runs/demo
+
+.PHONY: demo test check parity clean
+
+# Installed once, and again when the dependencies change.
+$(VENV)/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer on the PATH"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Eliminate layers of the bundled model for one of its tasks, and export what was found.
+demo: $(VENV)/installed
+	rm -rf $(DEMO) $(DEMO)-best
+	$(BIN)/tale search --model demo --task demo:$(or $(TASK),boolean) --out $(DEMO)
+	$(BIN)/tale export --run $(DEMO) --pick best --out $(DEMO)-best
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+check: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+# The same models in torch, where it is installed (the extra `parity`).
+parity: $(VENV)/installed
+	$(BIN)/python -m pytest tests/parity --numprocesses auto --dist worksteal
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,239 @@
+"""The training loop: generic over the loss, one device or many, killed and resumed at will."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Key
+
+from attention.errors import InputError
+from attention.training.checkpoints import Checkpoints, save_once, snapshot
+from attention.training.metrics import MetricsLog
+from attention.training.sharding import LogicalRules, batch_sharding, make_mesh, shard
+from attention.training.step import LossFn, Metrics, PyTree, TrainState, make_step, state_shardings
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss, gradient or update was NaN or infinite; the message names the step and the folder."""
+
+
+@runtime_checkable
+class DataIterator(Protocol):
+    """Batches with a position of their own, saved in checkpoints as JSON.
+
+    Either an iterator or an iterable whose position is that of its latest iterator (an
+    ``IterableDataset`` of datasets).
+    """
+
+    def __iter__(self) -> Iterator[PyTree]: ...
+
+    def state_dict(self) -> Any:
+        """The position, as a JSON value."""
+        ...
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Goes to a position."""
+        ...
+
+
+def fit(
+    loss_fn: LossFn,
+    params: PyTree,
+    optimizer: optax.GradientTransformation,
+    data: Callable[[int], PyTree] | DataIterator,
+    *,
+    steps: int,
+    key: Key[Array, ""],
+    accumulate: int = 1,
+    clip: float | None = None,
+    mesh: Mesh | None = None,
+    rules: LogicalRules | None = None,
+    axes: PyTree | None = None,
+    directory: str | Path | None = None,
+    save_every: int = 1000,
+    keep: int = 2,
+    log_every: int = 10,
+    quiet: bool = False,
+) -> TrainState:
+    """Trains for ``steps`` updates, or for those that the run in ``directory`` still lacks.
+
+    A run that is killed and called again with the same arguments ends in bitwise the same
+    parameters, on the same devices; on others it continues from the same state.
+
+    Args:
+      loss_fn: ``(params, batch, key) -> (total, weight[, sums])``, see :func:`make_step`.
+      params: initial parameters; copied, never donated.
+      optimizer: any optax transformation, schedule included.
+      data: ``data(t)``, the batch of step t, or a :class:`DataIterator`.  Every array of a batch is
+        ``[accumulate * b, …]``.
+      steps: total number of updates.
+      key: ``jax.random.key``; step t uses ``fold_in(key, t)``.
+      accumulate: microbatches per update.
+      clip: largest global norm of a gradient, None for no limit.
+      mesh: axes ``data`` and ``model`` (:func:`~attention.training.sharding.make_mesh`); None is
+        one device.
+      rules: logical axis → mesh axis.
+      axes: logical axes of every parameter, e.g. ``transformer_axes(params)``; None: replicated.
+      directory: holds ``checkpoints/<updates done>``, ``metrics.jsonl`` and, after a failure,
+        ``nonfinite/<step>``; None keeps nothing.
+      save_every: updates between checkpoints; the last update is always saved.
+      keep: checkpoints kept.
+      log_every: steps between lines of metrics; the last is always logged.
+      quiet: nothing on the terminal.
+
+    Returns:
+      The state after ``steps`` updates.
+
+    Raises:
+      NonFiniteError: the state before the failing step was saved aside; a later call resumes from
+        the last good checkpoint.
+      KeyboardInterrupt: after saving; a second Ctrl-C does not wait for the step.
+      InputError: ``directory`` is another experiment's, or the data ended or does not divide.
+    """
+    if min(accumulate, save_every, log_every) < 1:
+        raise InputError("accumulate, save_every and log_every must be at least 1")
+    if clip is not None:
+        optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
+    mesh = make_mesh(data=1) if mesh is None else mesh
+    rules = rules or LogicalRules()
+    abstract, shardings = state_shardings(params, optimizer, mesh, rules, axes)
+    folder = None if directory is None else Path(directory)
+    with contextlib.ExitStack() as stack:
+        checkpoints = None
+        if folder is not None:
+            checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints", keep))
+        if checkpoints is not None and checkpoints.latest is not None:
+            state = _resumed(checkpoints, abstract, data, key)
+        else:
+            placed = shard(params, shardings.params)
+            init = jax.jit(optimizer.init, out_shardings=shardings.optimizer_state)
+            state = TrainState(shard(jnp.int32(0), shardings.step), placed, init(placed))
+        start = int(state.step)
+        if start > steps:
+            raise InputError(f"{directory} is at step {start}, past steps={steps}")
+        path = None if folder is None else folder / "metrics.jsonl"
+        log = stack.enter_context(MetricsLog(path, start, steps, quiet))
+        interrupted = stack.enter_context(_deferred_interrupt())
+        step = make_step(loss_fn, optimizer, accumulate, shardings)
+        batches = _batches(data, mesh, rules, accumulate)
+
+        def settle(t: int, metrics: Metrics, state: TrainState) -> None:
+            values = {name: value.item() for name, value in jax.device_get(metrics).items()}
+            finite = values.pop("finite")
+            log.write(t, values, show=t % log_every == 0 or t + 1 == steps or not finite)
+            if not finite:
+                _stop(t, values, state, folder)
+
+        go, pending = shard(jnp.bool_(True), shardings.step), None
+        for t in range(start, steps):
+            state, metrics = step(state, batches(t), key, go)
+            go = metrics["finite"]
+            # step t is on its way before the metrics of t - 1 are waited for
+            if pending is not None:
+                settle(*pending, state)
+            pending, stop = (t, metrics), interrupted()
+            if stop or t + 1 == steps or (t + 1) % save_every == 0:
+                settle(t, metrics, state)  # only a state known to be good is saved
+                pending = None
+                if checkpoints is not None:
+                    checkpoints.save(t + 1, _trees(state), _note(data, key))
+            if stop:
+                raise KeyboardInterrupt
+        return state
+
+
+def _trees(state: TrainState) -> dict[str, PyTree]:
+    # parameters apart, so that they can be loaded without knowing the optimizer
+    training = {"step": state.step, "optimizer_state": state.optimizer_state}
+    return {"params": state.params, "training": training}
+
+
+def _note(data: Any, key: Key[Array, ""]) -> dict[str, Any]:
+    position = data.state_dict() if isinstance(data, DataIterator) else None
+    return snapshot({"data": position, "key": jax.random.key_data(key).tolist()})
+
+
+def _resumed(
+    checkpoints: Checkpoints, abstract: TrainState, data: Any, key: Key[Array, ""]
+) -> TrainState:
+    trees, note = checkpoints.restore(_trees(abstract))
+    here = checkpoints.directory
+    if note["key"] != jax.random.key_data(key).tolist():
+        raise InputError(f"{here} was made with another random key; choose another directory")
+    stateful = isinstance(data, DataIterator)
+    if stateful != (note["data"] is not None):
+        raise InputError(f"{here} was made with another kind of data; choose another directory")
+    if stateful:
+        data.load_state_dict(note["data"])
+    training = trees["training"]
+    return TrainState(training["step"], trees["params"], training["optimizer_state"])
+
+
+def _batches(
+    data: Callable[[int], PyTree] | DataIterator, mesh: Mesh, rules: LogicalRules, accumulate: int
+) -> Callable[[int], PyTree]:
+    """Batches by step, each on its devices; an iterator is only ever asked for the next one."""
+    if isinstance(data, DataIterator):
+        iterator = iter(data)
+        draw = lambda _: next(iterator)  # noqa: E731
+    elif callable(data):
+        draw = data
+    else:
+        raise TypeError("data must be a function of the step or an iterator with state_dict()")
+    sharding = batch_sharding(mesh, rules)
+    divisor = accumulate * (1 if rules.batch is None else mesh.shape[rules.batch])
+
+    def batch(t: int) -> PyTree:
+        try:
+            arrays = draw(t)
+        except StopIteration:
+            raise InputError(f"the data ended at step {t}; give more, or fewer steps") from None
+        for rows in {jnp.shape(x)[0] for x in jax.tree.leaves(arrays)}:
+            if rows % divisor:
+                raise InputError(
+                    f"a batch of {rows} rows does not divide into {accumulate} microbatch(es) "
+                    f"on {divisor // accumulate} device(s)"
+                )
+        return jax.device_put(arrays, sharding)
+
+    return batch
+
+
+def _stop(t: int, values: dict[str, float], state: TrainState, folder: Path | None) -> NoReturn:
+    where = "nothing was saved (no directory)"
+    if folder is not None:
+        aside = folder / "nonfinite" / str(t)
+        save_once(aside, _trees(state))
+        where = f"the state before it is in {aside}"
+    raise NonFiniteError(
+        f"step {t} is not finite (loss {values['loss']:g}, gradient norm "
+        f"{values['grad_norm']:g}); {where}"
+    )
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed, asked between steps, where state and data agree."""
+    pressed = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # signals reach the main thread only
+        return
+
+    def note(number: int, frame: Any) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one does not wait
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, previous or signal.SIG_DFL)

@@ -1,0 +1,126 @@
+"""One pure training step: loss, gradient, accumulation, update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Int, Key
+
+from attention.training.sharding import LogicalRules, optimizer_shardings, param_shardings
+
+PyTree = Any
+Metrics = dict[str, Array]
+LossFn = Callable[[PyTree, PyTree, Key[Array, ""]], tuple]
+
+
+class TrainState(NamedTuple):
+    """All that a step changes; ``step`` counts the updates done."""
+
+    step: Int[Array, ""] | Any
+    params: PyTree
+    optimizer_state: optax.OptState
+
+
+def make_step(
+    loss_fn: LossFn,
+    optimizer: optax.GradientTransformation,
+    accumulate: int = 1,
+    shardings: TrainState | None = None,
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """The jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
+
+    loss = Σ total / Σ weight and gradient = Σ ∇total / Σ weight over the ``accumulate``
+    microbatches, so that the result is that of one big batch whatever their weights.  Microbatch i
+    has rows i, i + accumulate, …, which keeps each row on the device it is on.
+
+    A loss, gradient or update that is not finite leaves the state as it was, ``metrics["finite"]``
+    says so, and given as the next step's ``go`` it keeps the state there.
+
+    Args:
+      loss_fn: ``(params, batch, key) -> (total, weight)``, or with a third item, a dict of sums to
+        report; these too are divided by the weight.
+      optimizer: any optax transformation.
+      accumulate: microbatches per step; every array of a batch is ``[accumulate * b, …]``.
+      shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
+
+    Returns:
+      The step.  The state given to it is donated.  Its randomness is ``fold_in(key, state.step)``.
+      Metrics: loss, grad_norm (before the optimizer's clipping), finite, the reported sums, and
+      learning_rate where the optimizer holds one (``optax.inject_hyperparams``).
+    """
+
+    def sums(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
+        def total_first(params: PyTree) -> tuple[Array, tuple[Array, Metrics]]:
+            total, weight, *more = loss_fn(params, batch, key)
+            weight = jax.lax.stop_gradient(jnp.asarray(weight, jnp.float32))
+            return total.astype(jnp.float32), (weight, more[0] if more else {})
+
+        (total, (weight, extra)), grads = jax.value_and_grad(total_first, has_aux=True)(params)
+        return (total, weight, extra), grads
+
+    def accumulated(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
+        # [accumulate * b, …] -> [accumulate, b, …] by strides: the sharded axis stays b
+        micro = jax.tree.map(
+            lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
+        )
+        keys = jax.random.split(key, accumulate)
+        shapes = jax.eval_shape(sums, params, jax.tree.map(lambda x: x[0], micro), keys[0])
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, "f4")), shapes)
+
+        def add(carry: PyTree, item: PyTree) -> tuple[PyTree, None]:
+            return jax.tree.map(jnp.add, carry, sums(params, *item)), None
+
+        return jax.lax.scan(add, zeros, (micro, keys))[0]
+
+    def step(
+        state: TrainState, batch: PyTree, key: Key[Array, ""], go: Bool[Array, ""] | bool = True
+    ) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(key, state.step)
+        both = (sums if accumulate == 1 else accumulated)(state.params, batch, key)
+        (total, weight, extra), grads = both
+        grads = jax.tree.map(lambda g: g / weight, grads)
+        metrics = {"loss": total / weight, "grad_norm": optax.tree.norm(grads)}
+        grads = jax.tree.map(lambda g, p: g.astype(p.dtype), grads, state.params)
+        updates, optimizer_state = optimizer.update(grads, state.optimizer_state, state.params)
+        new = TrainState(
+            state.step + 1, optax.apply_updates(state.params, updates), optimizer_state
+        )
+        rates = optax.tree.get_all_with_path(
+            optimizer_state, "learning_rate", lambda _, value: hasattr(value, "shape")
+        )
+        if len(rates) == 1:
+            metrics["learning_rate"] = rates[0][1]
+        watched = jnp.stack([metrics["loss"], metrics["grad_norm"], optax.tree.norm(updates)])
+        finite = jnp.logical_and(go, jnp.isfinite(watched).all())
+        kept = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, state)
+        metrics |= {name: value / weight for name, value in extra.items()}
+        return kept, {**metrics, "finite": finite}
+
+    out = None if shardings is None else (shardings, shardings.step)  # metrics on all devices
+    return jax.jit(step, donate_argnums=0, out_shardings=out)
+
+
+def state_shardings(
+    params: PyTree,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    rules: LogicalRules,
+    axes: PyTree | None,
+) -> tuple[TrainState, TrainState]:
+    """The abstract state (shapes, dtypes, shardings) and its shardings alone."""
+    homes = param_shardings(params, axes, mesh, rules)
+    abstract = jax.eval_shape(
+        lambda p: TrainState(jnp.zeros((), jnp.int32), p, optimizer.init(p)), params
+    )
+    shardings = TrainState(
+        step=NamedSharding(mesh, PartitionSpec()),
+        params=homes,
+        optimizer_state=optimizer_shardings(abstract.optimizer_state, abstract.params, homes),
+    )
+    place = lambda a, s: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=s)  # noqa: E731
+    return jax.tree.map(place, abstract, shardings), shardings

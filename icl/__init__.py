@@ -1,0 +1,1 @@
+"""Learning functions in context, from scratch."""

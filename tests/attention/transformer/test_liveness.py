@@ -1,0 +1,150 @@
+"""Every field of TransformerConfig does something: no dead configuration."""
+
+import dataclasses
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from attention.transformer import RopeScaling, Transformer, TransformerConfig, abstract_params
+from attention.transformer.families import to_hf
+from attention.transformer.tensors import table
+from attention.transformer.weights import _wanted
+
+LLAMA = TransformerConfig(
+    hidden_size=12,
+    num_hidden_layers=2,
+    num_attention_heads=6,
+    num_key_value_heads=2,
+    head_dim=10,
+    intermediate_size=17,
+    vocab_size=29,
+)
+LEARNED = dataclasses.replace(
+    LLAMA, position_embedding="learned", type_vocab_size=2, embedding_norm=True
+)
+WINDOW = dataclasses.replace(LLAMA, sliding_window=3)
+VECTORS = dataclasses.replace(LLAMA, vocab_size=None, input_size=7, head="regression")
+
+# field → (base, another value); the table must name every field
+PERTURBED = {
+    "hidden_size": (LLAMA, 13),
+    "num_hidden_layers": (LLAMA, 3),
+    "num_attention_heads": (LLAMA, 2),
+    "intermediate_size": (LLAMA, 19),
+    "vocab_size": (LLAMA, 31),
+    "input_size": (VECTORS, 5),
+    "num_key_value_heads": (LLAMA, 3),
+    "head_dim": (LLAMA, 14),
+    "family": (LLAMA, "mistral"),
+    "position_embedding": (LLAMA, "none"),
+    "max_position_embeddings": (LEARNED, 37),
+    "position_offset": (LEARNED, 2),
+    "type_vocab_size": (LEARNED, 3),
+    "rope_theta": (LLAMA, 5000.0),
+    "rope_scaling": (LLAMA, RopeScaling("linear", 2.0)),
+    "causal": (LLAMA, False),
+    "sliding_window": (WINDOW, 5),
+    "layer_types": (WINDOW, ("full_attention", "sliding_attention")),
+    "attention_bias": (LLAMA, True),
+    "attention_out_bias": (LLAMA, True),
+    "qk_norm": (LLAMA, True),
+    "normalizer": (LLAMA, "ssa"),
+    "normalizer_granularity": (dataclasses.replace(LLAMA, normalizer="ssa"), "head"),
+    "attention": (LLAMA, False),
+    "mlp": (LLAMA, False),
+    "residual": (LLAMA, False),
+    "norm": (LLAMA, "layernorm"),
+    "norm_eps": (LLAMA, 1e-5),
+    "norm_placement": (LLAMA, "post"),
+    "embedding_norm": (LLAMA, True),
+    "final_norm": (LLAMA, False),
+    "hidden_act": (LLAMA, "relu"),
+    "gated_mlp": (LLAMA, False),
+    "mlp_bias": (LLAMA, True),
+    "head": (LLAMA, "token"),
+    "num_labels": (VECTORS, 3),
+    "tie_word_embeddings": (LLAMA, True),
+    "initializer_range": (LLAMA, 0.3),
+    "dtype": (LLAMA, "bfloat16"),
+    "matmul_precision": (LLAMA, "default"),
+    "remat": (LLAMA, True),
+}
+SCALED = {
+    "rope_type": "linear",
+    "factor": 4.0,
+    "low_freq_factor": 1.5,
+    "high_freq_factor": 3.0,
+    "original_max_position_embeddings": 64,
+}
+# The only fields for which a different checkpoint is enough.
+OF_CHECKPOINTS = {"family"}
+
+
+def program(config):
+    """The traced program of a gradient, with its constants, as text."""
+    length = 7
+    tokens = np.zeros((1, length), np.int32)
+    if config.input_size is not None:
+        tokens = np.zeros((1, length, config.input_size), np.float32)
+
+    def loss(params):
+        return Transformer(config).apply({"params": params}, tokens).sum()
+
+    traced = jax.make_jaxpr(jax.grad(loss))(abstract_params(config))
+    text = re.sub(r"0x[0-9a-f]+", "", str(traced))
+    return text, [np.asarray(const).tobytes() for const in traced.consts]
+
+
+def parameters(config):
+    """Shapes, and the values of one draw."""
+    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype.name), abstract_params(config))
+    if config.input_size is not None:
+        return shapes
+    key = jax.random.key(0)
+    drawn = jax.make_jaxpr(Transformer(config).init)(key, np.zeros((1, 1), np.int32))
+    return shapes, re.sub(r"0x[0-9a-f]+", "", str(drawn))
+
+
+def checkpoint(config):
+    """Its config.json and tensor names."""
+    flat = jax.tree_util.tree_flatten_with_path(abstract_params(config))[0]
+    paths = {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
+    return to_hf(config), sorted(_wanted(config, table(config), paths))
+
+
+def test_every_field_is_in_the_table():
+    fields = {field.name for field in dataclasses.fields(TransformerConfig)}
+    assert fields == PERTURBED.keys(), "say how the new field shows"
+    scaled = {field.name for field in dataclasses.fields(RopeScaling)}
+    assert scaled == SCALED.keys()
+
+
+@pytest.mark.parametrize("field", PERTURBED)
+def test_field_is_alive(field):
+    base, value = PERTURBED[field]
+    assert getattr(base, field) != value
+    changed = dataclasses.replace(base, **{field: value})
+    if field in OF_CHECKPOINTS:
+        assert checkpoint(base) != checkpoint(changed)
+    else:
+        assert (program(base), parameters(base)) != (program(changed), parameters(changed))
+
+
+@pytest.mark.parametrize("field", SCALED)
+def test_rope_scaling_field_is_alive(field):
+    scaling = RopeScaling("llama3", 8.0, 1.0, 4.0, 128)
+    base = dataclasses.replace(LLAMA, head_dim=14, rope_scaling=scaling)
+    changed = dataclasses.replace(scaling, **{field: SCALED[field]})
+    assert program(base) != program(dataclasses.replace(base, rope_scaling=changed))
+
+
+@pytest.mark.parametrize("base", [LLAMA, LEARNED, VECTORS], ids=["llama", "learned", "vectors"])
+def test_an_equal_config_gives_the_same_program(base):
+    """Else the tests above could not fail."""
+    again = dataclasses.replace(base)
+    jax.clear_caches()
+    first = program(base), parameters(base)
+    jax.clear_caches()
+    assert first == (program(again), parameters(again))

@@ -1,0 +1,305 @@
+"""The commands as a user calls them, on tiny random models."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import write_model
+
+from attention.errors import InputError
+from attention.transformer import Transformer, load_pretrained
+from tale_jax import evaluate, export, search
+from tale_jax.cli import main
+
+PICKS = ("baseline", "best", "bsba")
+
+
+def write_task(file: Path, count: int, seed: int = 0, **fields) -> Path:
+    number = np.random.default_rng(seed)
+    letters = list("abcdefghij")
+
+    def line() -> dict:
+        prompt = "".join(number.choice(letters, number.integers(9, 13)))
+        return {"prompt": prompt, "choices": ["ab", "cd", "e"], "answer": int(number.integers(3))}
+
+    file.write_text("".join(json.dumps({**line(), **fields}) + "\n" for _ in range(count)))
+    return file
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with the model `tiny`, the task `task.jsonl` and the file `test.jsonl`."""
+    root = tmp_path_factory.mktemp("commands")
+    write_model(root / "tiny")
+    write_task(root / "task.jsonl", 47)
+    write_task(root / "test.jsonl", 31, seed=1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(folder) -> Path:
+    """A finished search."""
+    search(
+        str(folder / "tiny"),
+        str(folder / "task.jsonl"),
+        folder / "run",
+        epsilon=0.2,
+        test=str(folder / "test.jsonl"),
+    )
+    return folder / "run"
+
+
+def test_the_files_of_a_run_agree(run, folder):
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["num_layers"] == 5
+    assert summary["examples"] == 47
+    assert summary["too_long"] == 0
+    assert summary["protocol"] == "loglikelihood"
+    assert summary["compilations"] > 0
+    with (run / "candidates.csv").open() as file:
+        candidates = list(csv.DictReader(file))
+    steps = [json.loads(line) for line in (run / "trajectory.jsonl").read_text().splitlines()]
+    for step in steps:
+        scored = [c for c in candidates if int(c["iteration"]) == step["iteration"]]
+        assert len(scored) == 6 - step["iteration"]
+        assert step["correct"] == max(int(c["correct"]) for c in scored)
+        assert step["correct"] / 47 >= summary["baseline"]["accuracy"] - 0.2
+    predictions = [json.loads(x) for x in (run / "predictions.jsonl").read_text().splitlines()]
+    for pick in PICKS:
+        found = summary[pick]
+        for split, part in (("search", found), ("test", found["test"])):
+            rows = [p for p in predictions if p["split"] == split and p["pick"] == pick]
+            assert sum(row["correct"] for row in rows) == part["correct"]
+            assert len(rows) == part["total"] == {"search": 47, "test": 31}[split]
+        again = evaluate(
+            str(folder / "tiny"),
+            str(folder / "task.jsonl"),
+            drop=found["dropped"],
+            test=str(folder / "test.jsonl"),
+        )
+        assert again["search"]["correct"] == found["correct"]
+        assert again["test"]["correct"] == found["test"]["correct"]
+    assert "<svg" in (run / "report.html").read_text()
+
+
+def test_an_exported_model_is_the_one_that_was_scored(run, folder, tmp_path):
+    summary = json.loads((run / "summary.json").read_text())
+    for pick in ("best", "bsba"):
+        found = export(run, pick, tmp_path / pick)
+        assert found["dropped"] == summary[pick]["dropped"]
+        again = evaluate(str(tmp_path / pick), str(folder / "task.jsonl"))
+        assert again["search"]["correct"] == summary[pick]["correct"]
+        config, params = load_pretrained(tmp_path / pick)
+        full, whole = load_pretrained(folder / "tiny")
+        tokens = np.arange(11)[None]
+        mask = tuple(i not in found["dropped"] for i in range(5))
+        expected = Transformer(full).apply({"params": whole}, tokens, layer_mask=mask)
+        logits = Transformer(config).apply({"params": params}, tokens)
+        np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
+        readme = (tmp_path / pick / "README.md").read_text()
+        assert "task.jsonl" in readme
+        assert str(found["kept"])[1:-1] in readme
+    with pytest.raises(InputError, match="not an empty folder"):
+        export(run, "best", tmp_path / "best")
+    write_model(tmp_path / "other", seed=3)
+    with pytest.raises(InputError, match="not the checkpoint"):
+        export(run, "best", tmp_path / "fresh", model=str(tmp_path / "other"))
+    assert not (tmp_path / "fresh").exists()
+
+
+def contents(directory: Path) -> dict[str, str]:
+    files = {p.name: p.read_text() for p in directory.iterdir()}
+    files["summary.json"] = re.sub(r'"(seconds|compilations)": [0-9.]+', "", files["summary.json"])
+    return files
+
+
+@pytest.mark.slow
+def test_killed_and_resumed_searches_end_with_the_same_files(run, folder, tmp_path):
+    number = np.random.default_rng(5)
+    command = [
+        sys.executable, "-m", "tale_jax", "search", "--model", str(folder / "tiny"),
+        "--task", str(folder / "task.jsonl"), "--test", str(folder / "test.jsonl"),
+        "--epsilon", "0.2", "--out", str(tmp_path / "killed"), "--resume",
+    ]  # fmt: skip
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    kills = 0
+    for _ in range(40):
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        journal = tmp_path / "killed" / "journal.jsonl"
+        goal = number.integers(1, 4)  # so many more lines, then a random moment later
+        lines = len(journal.read_bytes().splitlines()) if journal.exists() else 0
+        while process.poll() is None and kills < 5:
+            now = len(journal.read_bytes().splitlines()) if journal.exists() else 0
+            if now >= lines + goal:
+                time.sleep(number.uniform(0, 0.05))
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.002)
+        if process.wait() == 0:
+            break
+    assert kills >= 2
+    assert contents(tmp_path / "killed") == contents(run)
+
+
+def failing(capsys, *words: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    return error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--drop", "99"], "there is no layer 99"),
+        (["--drop", "0,1,2,3,4"], "at least one"),
+        (["--drop", "x"], "numbers between commas"),
+        (["--task", "nothing.jsonl"], "no such file"),
+        (["--task", "demo:nothing"], "no task 'demo:nothing'"),
+        (["--model", "./nowhere"], "no such model folder"),
+        (["--limit", "0"], "limit 0"),
+        (["--shots", "2"], "train"),
+        (["--holdout", "1.5"], "not between 0 and 1"),
+        (["--batch-tokens", "0"], "at least 1 token"),
+        (["--max-new-tokens", "0"], "at least 1"),
+    ],
+)
+def test_bad_options_of_evaluate_end_in_one_line(folder, capsys, words, message):
+    usual = {"--model": str(folder / "tiny"), "--task": str(folder / "task.jsonl")}
+    given = usual | dict(zip(words[::2], words[1::2], strict=True))
+    flat = [word for pair in given.items() for word in pair]
+    assert message in failing(capsys, "evaluate", *flat, "--no-compilation-cache")
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("", "no example"),
+        ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}\n', ":1: answer 2 is out of range"),
+        ('{"prompt": "a", "choices": ["b", "c"], "answer": 0}\n{oops\n', ":2: not JSON"),
+        (json.dumps({"prompt": "a" * 99, "choices": ["b", "c"], "answer": 0}), "longer than"),
+    ],
+)
+def test_bad_tasks_leave_no_directory(folder, tmp_path, capsys, lines, message):
+    (tmp_path / "bad.jsonl").write_text(lines)
+    error = failing(
+        capsys, "search", "--model", str(folder / "tiny"), "--task", str(tmp_path / "bad.jsonl"),
+        "--out", str(tmp_path / "out"), "--no-compilation-cache",
+    )  # fmt: skip
+    assert message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_nan_models_leave_no_directory(folder, tmp_path, capsys):
+    from safetensors.numpy import load_file, save_file
+
+    write_model(tmp_path / "nan")
+    tensors = load_file(tmp_path / "nan" / "model.safetensors")
+    tensors["model.norm.weight"][:] = np.nan
+    save_file(tensors, tmp_path / "nan" / "model.safetensors")
+    error = failing(
+        capsys, "search", "--model", str(tmp_path / "nan"), "--task",
+        str(folder / "task.jsonl"), "--out", str(tmp_path / "out"), "--no-compilation-cache",
+    )  # fmt: skip
+    assert "NaN" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_directory_is_not_used_twice(run, folder, capsys):
+    usual = [
+        "search", "--model", str(folder / "tiny"), "--task", str(folder / "task.jsonl"),
+        "--out", str(run), "--no-compilation-cache",
+    ]  # fmt: skip
+    before = contents(run)
+    assert "already holds a run" in failing(capsys, *usual)
+    assert "other settings" in failing(capsys, *usual, "--resume")
+    assert contents(run) == before
+
+
+def test_a_finished_run_resumes_to_itself(run, folder):
+    before = {p.name: p.read_bytes() for p in run.iterdir()}
+    search(
+        str(folder / "tiny"),
+        str(folder / "task.jsonl"),
+        run,
+        epsilon=0.2,
+        test=str(folder / "test.jsonl"),
+        resume=True,
+    )
+    assert {p.name: p.read_bytes() for p in run.iterdir()} == before
+
+
+def test_data_folders_and_holdout(folder, tmp_path):
+    for split, seed in (("validation", 2), ("test", 3), ("train", 4)):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        write_task(tmp_path / "mine" / f"{split}.jsonl", 11, seed)
+    model = str(folder / "tiny")
+    found = evaluate(model, "mine", data=str(tmp_path), shots=1, limit=7)
+    assert (found["search"]["total"], found["test"]["total"]) == (7, 7)
+    found = evaluate(model, str(folder / "task.jsonl"), holdout=0.5)
+    assert found["search"]["total"] + found["test"]["total"] == 47
+    with pytest.raises(InputError, match=r"no validation\.jsonl"):
+        evaluate(model, "theirs", data=str(tmp_path))
+
+
+def test_decoding_a_task_with_choices(folder):
+    found = evaluate(str(folder / "tiny"), str(folder / "task.jsonl"), protocol="decode")
+    assert 0 < found["search"]["unparsed"] <= 47
+    with pytest.raises(InputError, match="unknown protocol"):
+        evaluate(str(folder / "tiny"), str(folder / "task.jsonl"), protocol="guess")
+
+
+def test_encoders_are_refused(folder, tmp_path):
+    from tiny_models import write_encoder
+
+    write_encoder(tmp_path / "bert")
+    with pytest.raises(InputError, match="causal language model"):
+        evaluate(str(tmp_path / "bert"), str(folder / "task.jsonl"))
+
+
+def test_eight_devices_give_the_same_run(run, folder, tmp_path):
+    code = (
+        "import jax, sys; assert jax.device_count() == 8; from tale_jax.cli import main; "
+        "main(sys.argv[1:])"
+    )
+    subprocess.run(
+        [
+            sys.executable, "-c", code, "search", "--model", str(folder / "tiny"), "--task",
+            str(folder / "task.jsonl"), "--test", str(folder / "test.jsonl"), "--epsilon", "0.2",
+            "--out", str(tmp_path / "eight"), "--no-compilation-cache", "--model-parallel", "2",
+        ],
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+        check=True,
+    )  # fmt: skip
+    assert (tmp_path / "eight" / "candidates.csv").read_text() == (
+        run / "candidates.csv"
+    ).read_text()
+
+
+def test_real_model_and_real_minimal_pairs(shared, tmp_path):
+    import gzip
+
+    lines = []
+    source = shared / "blimp" / "determiner_noun_agreement_1.jsonl.gz"
+    for number, line in enumerate(gzip.decompress(source.read_bytes()).splitlines()):
+        pair = json.loads(line)
+        choices = [pair["sentence_good"], pair["sentence_bad"]]
+        answer = number % 2
+        lines.append({"prompt": "", "choices": choices[:: 1 - 2 * answer], "answer": answer})
+    task = tmp_path / "pairs.jsonl"
+    task.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = evaluate(str(shared / "models" / "stories260K-hf"), str(task))
+    assert found["search"]["correct"] == 680  # counted by a plain torch loop as well

@@ -1,0 +1,205 @@
+"""Scores against a plain loop: one example at a time, no padding, no batches, whole logits."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_models import LETTERS, write_model
+
+from attention.errors import InputError
+from attention.transformer import Transformer, generate, keep_layers
+from tale_jax.batching import bucket
+from tale_jax.models import load_model
+from tale_jax.prompts import encode_choices, encode_prompts
+from tale_jax.protocols import NotFiniteError
+from tale_jax.scoring import Scorer
+from tale_jax.tasks import Example, Task
+
+DROPS = [(), (2,), (0, 4)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return load_model(str(write_model(tmp_path_factory.mktemp("model") / "tiny")))
+
+
+def random_task(count: int, generated: bool = False) -> Task:
+    """Few lengths, for the reference compiles one program for each."""
+    number = np.random.default_rng(7)
+
+    def text(size: int) -> str:
+        return "".join(number.choice(list(LETTERS[:26]), size))
+
+    def example(i: int) -> Example:
+        prompt = text((11, 3, 0)[i % 3])
+        if generated:
+            return Example(prompt, None, text(2))
+        return Example(prompt, (text(1), text(1) + "z", text(4)), int(number.integers(3)))
+
+    return Task("random", tuple(map(example, range(count))), (example(0), example(1)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def forward(config, params, tokens):
+    return Transformer(config).apply({"params": params}, tokens)
+
+
+def plain_scores(model, example: Example, dropped: tuple[int, ...]) -> list[float]:
+    kept = tuple(i for i in range(model.config.num_hidden_layers) if i not in dropped)
+    params = keep_layers(model.params, kept)
+    scores = []
+    for tokens, count in encode_choices(model.tokenizer, [example])[0]:
+        logits = forward(model.config.keep_layers(kept), params, jnp.array([tokens]))[0]
+        log_probs = jax.nn.log_softmax(logits)
+        places = range(len(tokens) - count, len(tokens))
+        scores.append(float(sum(log_probs[t - 1, tokens[t]] for t in places)))
+    return scores
+
+
+@pytest.mark.parametrize("protocol", ["loglikelihood", "loglikelihood-norm"])
+def test_loglikelihood_is_that_of_a_plain_loop(model, protocol):
+    task = random_task(13)
+    scorer = Scorer(
+        model.config, model.params, model.tokenizer, task, protocol=protocol, batch_tokens=97
+    )
+    for dropped in DROPS:
+        answers = scorer.answers("search", dropped)
+        for example, answer in zip(task.search, answers, strict=True):
+            scores = np.array(plain_scores(model, example, dropped))
+            if protocol == "loglikelihood-norm":
+                scores /= [len(choice) for choice in example.choices or ()]
+            assert answer.prediction == scores.argmax()
+            assert answer.correct == (scores.argmax() == example.answer)
+        assert next(scorer.count([dropped])) == sum(answer.correct for answer in answers)
+
+
+def test_decoding_is_that_of_a_plain_loop(model):
+    task = random_task(7, generated=True)
+    scorer = Scorer(model.config, model.params, model.tokenizer, task, max_new_tokens=3)
+    for dropped in DROPS[:2]:
+        kept = [i for i in range(5) if i not in dropped]
+        answers = scorer.answers("search", dropped)
+        for example, answer in zip(task.search, answers, strict=True):
+            (tokens,) = encode_prompts(model.tokenizer, [example])
+            stops = [2, model.tokenizer.convert_tokens_to_ids("\n")]
+            out = generate(
+                model.config.keep_layers(kept),
+                keep_layers(model.params, kept),
+                jnp.array([tokens]),
+                max_new_tokens=3,
+                stop_tokens=stops,
+            )
+            ids = np.asarray(out.tokens)[np.asarray(out.where)]
+            written = model.tokenizer.decode(ids, skip_special_tokens=True)
+            assert answer.prediction == written.strip()
+
+
+def test_a_correct_written_answer_counts(model):
+    task = random_task(5, generated=True)
+    scorer = Scorer(model.config, model.params, model.tokenizer, task, max_new_tokens=3)
+    written = [answer.prediction for answer in scorer.answers("search", ())]
+    right = tuple(
+        Example(example.prompt, None, text or "?")
+        for example, text in zip(task.search, written, strict=True)
+    )
+    scorer = Scorer(
+        model.config, model.params, model.tokenizer, Task("right", right), max_new_tokens=3
+    )
+    assert next(scorer.count([()])) == sum(bool(text) for text in written) > 0
+
+
+def test_programs_depend_on_batch_shapes_alone(model):
+    task = random_task(29)
+    scorer = Scorer(model.config, model.params, model.tokenizer, task, batch_tokens=211)
+    expected = len(scorer.shapes)
+    list(scorer.count([()]))
+    compiled = scorer.compilations
+    seen: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(lambda name, *_, **__: seen.append(name))
+    list(scorer.count([(layer,) for layer in range(5)]))
+    list(scorer.count([(0, layer) for layer in range(1, 5)]))
+    scorer.answers("test", (3,))
+    assert compiled <= scorer.compilations <= expected
+    assert not [
+        name for name in seen if "backend_compile" in name and scorer.compilations == compiled
+    ]
+
+
+def test_batch_sizes_do_not_change_answers(model):
+    task = random_task(23)
+    counts = {
+        size: list(
+            Scorer(model.config, model.params, model.tokenizer, task, batch_tokens=size).count(
+                DROPS
+            )
+        )
+        for size in (1, 51, 10007)
+    }
+    assert counts[1] == counts[51] == counts[10007]
+
+
+def test_long_examples_are_left_out_and_counted(model):
+    task = random_task(3)
+    long = Example("a" * 80, ("b", "c"), 0)
+    scorer = Scorer(
+        model.config,
+        model.params,
+        model.tokenizer,
+        Task("t", (*task.search, long), (long, *task.search)),
+    )
+    assert scorer.too_long == 2
+    assert [len(scorer.examples[split]) for split in ("search", "test")] == [3, 3]
+    with pytest.raises(InputError, match="longer than the model's 61 positions"):
+        Scorer(model.config, model.params, model.tokenizer, Task("t", (long,)))
+
+
+def test_nan_logits_are_refused(model):
+    params = jax.tree.map(lambda leaf: leaf * jnp.nan, model.params)
+    for generated in (False, True):
+        scorer = Scorer(model.config, params, model.tokenizer, random_task(3, generated))
+        with pytest.raises(NotFiniteError, match="NaN"):
+            scorer.answers("search", ())
+
+
+def test_a_nan_layer_that_is_dropped_does_not_leak(model):
+    layers = jax.tree.map(lambda leaf: leaf.at[2].set(jnp.nan), model.params["layers"])
+    broken = {**model.params, "layers": layers}
+    task = random_task(11)
+    good = Scorer(model.config, model.params, model.tokenizer, task)
+    bad = Scorer(model.config, broken, model.tokenizer, task)
+    assert bad.answers("search", (2,)) == good.answers("search", (2,))
+    assert all(answer.prediction is None for answer in bad.answers("search", (1,)))
+
+
+def test_out_of_memory_halves_the_batches(model, monkeypatch):
+    task = random_task(17)
+    said: list[str] = []
+    scorer = Scorer(
+        model.config,
+        model.params,
+        model.tokenizer,
+        task,
+        batch_tokens=300,
+        on_message=said.append,
+    )
+    expected = list(Scorer(model.config, model.params, model.tokenizer, task).count(DROPS))
+    run = scorer._run
+
+    def limited(dropped, shape, arrays):
+        if shape.rows * shape.length > 120:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
+        return run(dropped, shape, arrays)
+
+    monkeypatch.setattr(scorer, "_run", limited)
+    assert list(scorer.count(DROPS)) == expected
+    assert said == [
+        "out of memory: batches now hold 150 tokens",
+        "out of memory: batches now hold 75 tokens",
+    ]
+
+
+def test_buckets_pad_a_quarter_at_most():
+    for length in range(1, 3000):
+        assert length <= bucket(length) <= max(8, length * 1.25, length + 8)

@@ -1,0 +1,82 @@
+"""Tiny random models and a letter tokenizer, for tests of the commands."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from attention.transformer import Transformer, TransformerConfig, save_pretrained
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDE0123456789 .?!:\n"
+
+
+def letter_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a letter, `<s>` in front."""
+    vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", *LETTERS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A", None, [("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def tiny_config(**changes) -> TransformerConfig:
+    """A Llama of five layers."""
+    fields = {
+        "hidden_size": 22,
+        "num_hidden_layers": 5,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 14,
+        "intermediate_size": 31,
+        "vocab_size": 53,
+        "max_position_embeddings": 61,
+        "initializer_range": 0.4,
+    }
+    return TransformerConfig(**{**fields, **changes})
+
+
+def write_model(folder: Path, seed: int = 0, **changes) -> Path:
+    """A checkpoint of random weights with the letter tokenizer."""
+    config = tiny_config(**changes)
+    tokens = np.zeros((1, 3), np.int32)
+    params = Transformer(config).init(jax.random.key(seed), tokens)["params"]
+    save_pretrained(folder, config, params)
+    letter_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def write_encoder(folder: Path) -> Path:
+    """A BERT of two layers."""
+    config = TransformerConfig(
+        family="bert",
+        hidden_size=22,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=31,
+        vocab_size=53,
+        max_position_embeddings=61,
+        type_vocab_size=2,
+        position_embedding="learned",
+        norm="layernorm",
+        norm_placement="post",
+        embedding_norm=True,
+        final_norm=False,
+        causal=False,
+        gated_mlp=False,
+        mlp_bias=True,
+        attention_bias=True,
+        attention_out_bias=True,
+        hidden_act="gelu",
+        head="masked_lm",
+        tie_word_embeddings=True,
+    )
+    tokens = np.zeros((1, 3), np.int32)
+    params = Transformer(config).init(jax.random.key(0), tokens)["params"]
+    save_pretrained(folder, config, params)
+    letter_tokenizer().save_pretrained(folder)
+    return folder

@@ -23,7 +23,7 @@ def describe(*, model: str, revision: str | None = None) -> None:
     import numpy as np
 
     from attention.transformer import TransformerConfig, abstract_params
-    from attention.transformer.families import from_hf
+    from attention.transformer.hf_config import from_hf
     from attention.transformer.safetensor_files import checkpoint_folder, read_json
 
     config = from_hf(read_json(checkpoint_folder(model, revision) / "config.json"))

@@ -1,4 +1,4 @@
-"""``tale …``: parses, and calls the functions of ``tale_jax.commands``.
+"""``tale …``: parses, and calls the functions of the package.
 
 Nothing here imports JAX before a command runs, so that ``tale --help`` answers at once.
 """
@@ -178,9 +178,9 @@ def export(
         pick: best: most accurate; bsba: shortest with at least baseline accuracy
         model: where the searched checkpoint is now, if it moved
     """
-    from tale_jax import commands
+    from tale_jax import exporting
 
-    found = commands.export(run, pick, out, model=model)
+    found = exporting.export(run, pick, out, model=model)
     print(f"{found['out']}: {len(found['kept'])} layers ({_listed(found['kept'])} of the original)")
 
 

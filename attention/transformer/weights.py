@@ -18,7 +18,7 @@ import numpy as np
 from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import stack_layers
-from attention.transformer.families import IGNORABLE, from_hf, to_hf
+from attention.transformer.hf_config import IGNORABLE, from_hf, to_hf
 from attention.transformer.model import Transformer
 from attention.transformer.safetensor_files import (
     DTYPES,

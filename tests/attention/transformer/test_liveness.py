@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attention.transformer import RopeScaling, Transformer, TransformerConfig, abstract_params
-from attention.transformer.families import to_hf
+from attention.transformer.hf_config import to_hf
 from attention.transformer.tensors import table
 from attention.transformer.weights import _wanted
 

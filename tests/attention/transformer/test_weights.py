@@ -21,7 +21,7 @@ from attention.transformer import (
     save_pretrained,
     unstack_layers,
 )
-from attention.transformer.families import from_hf, to_hf
+from attention.transformer.hf_config import from_hf, to_hf
 
 
 def same(found, expected):

@@ -9,6 +9,7 @@ rounds of (time of the form) / (time of the shorter model) counts.  The last lin
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import time
@@ -50,7 +51,7 @@ def forms(config: TransformerConfig, params: dict, tokens: jax.Array) -> dict[st
         "keep": (dynamic, params),
     }
     return {
-        name: (lambda run=jax.jit(function), p=argument: run(p))
+        name: functools.partial(jax.jit(function), argument)
         for name, (function, argument) in cases.items()
     }
 

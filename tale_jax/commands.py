@@ -167,10 +167,9 @@ def search(
         "seed": chosen.seed,
     }
     with Run(out, settings, resume) as run:
+        if not run.known:  # a model whose logits are NaN is refused before anything is written
+            scorer.answers("search", ())
         with terminal.progress(run, settings) as progress:
-            baseline = tuple(settings["initial"])
-            if baseline not in run.known:
-                _check_numbers(scorer)
             result = eliminate(
                 scorer.count,
                 settings["num_layers"],
@@ -252,11 +251,6 @@ def evaluate(
             found[split] |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}
     terminal.evaluation(found)
     return found
-
-
-def _check_numbers(scorer: Scorer) -> None:
-    """Refuse a model whose logits are NaN before anything is written."""
-    scorer.answers("search", ())
 
 
 def _task_fingerprint(scorer: Scorer) -> str:

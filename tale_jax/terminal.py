@@ -38,7 +38,8 @@ class Terminal:
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
         )
-        with Progress(*columns, console=self._err, transient=True) as bar:
+        hidden = not self._err.is_terminal  # a log gets the lines alone
+        with Progress(*columns, console=self._err, transient=True, disable=hidden) as bar:
             yield SearchProgress(run, settings, bar, self)
 
     def summary(self, summary: Mapping[str, Any], speeds: Sequence[float], out: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attention.errors import InputError
@@ -52,6 +52,7 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InputError(f"unknown model_type {model_type!r}; there are {', '.join(FAMILIES)}")
     family = FAMILIES[model_type]
+    _check_magnitudes(family, hf)
     full, defaults = _complete(model_type, hf)
     head = _head(family, full)
     _check_attributes(family, hf, full, defaults)
@@ -82,6 +83,9 @@ def to_hf(config: TransformerConfig) -> dict[str, Any]:
     suffix = family.bare_lm if config.head in ("causal_lm", "masked_lm") else None
     if suffix is None:
         suffix = next((s for s, head in HEADS.items() if head == config.head), None)
+    if suffix is None or config.vocab_size is None:
+        name = "head" if suffix is None else "input_size"
+        raise InputError(f"no Hugging Face {config.family} model has {_named(config, [name])}")
     hf: dict[str, Any] = {
         "architectures": [f"{family.class_prefix}{suffix}"],
         "model_type": config.family,
@@ -111,12 +115,20 @@ def _complete(model_type: str, hf: HfConfig) -> tuple[dict[str, Any], dict[str, 
 
 def _head(family: Family, full: HfConfig) -> Head:
     architectures = full.get("architectures") or [family.class_prefix + family.bare_lm]
-    name = str(architectures[0])
+    name = str(architectures[0] if isinstance(architectures, list) else architectures)
     suffix = name.removeprefix(family.class_prefix)
     if suffix == name or suffix not in HEADS:
         known = ", ".join(family.class_prefix + suffix for suffix in HEADS)
         raise InputError(f"unknown architecture {name!r}; known for this model_type: {known}")
     return HEADS[suffix]
+
+
+def _check_magnitudes(family: Family, hf: HfConfig) -> None:
+    """Refuses absurd numbers before anything is built of that many parts."""
+    for name, field in family.fields.items():
+        limit = 10**4 if field == "num_hidden_layers" else 2**31
+        if isinstance(value := hf.get(name), int) and abs(value) >= limit:
+            raise InputError(f"config.json: {name} is {value}")
 
 
 def _check_attributes(
@@ -154,6 +166,10 @@ def _check_sizes(config: TransformerConfig) -> None:
 
 def _check_round_trip(config: TransformerConfig, hf: HfConfig) -> None:
     again = from_hf(hf, config.dtype)
+    if again.windows == config.windows:  # no layer slides any more, or every one does
+        again = dataclasses.replace(
+            again, sliding_window=config.sliding_window, layer_types=config.layer_types
+        )
     plain = dataclasses.replace(
         config,
         head_dim=again.head_dim,
@@ -167,5 +183,8 @@ def _check_round_trip(config: TransformerConfig, hf: HfConfig) -> None:
         if getattr(again, field.name) != getattr(plain, field.name)
     ]
     if differing:
-        values = ", ".join(f"{name}={getattr(config, name)!r}" for name in differing)
-        raise InputError(f"no Hugging Face {config.family} model has {values}")
+        raise InputError(f"no Hugging Face {config.family} model has {_named(config, differing)}")
+
+
+def _named(config: TransformerConfig, fields: Sequence[str]) -> str:
+    return ", ".join(f"{name}={getattr(config, name)!r}" for name in fields)

@@ -24,6 +24,7 @@ DTYPES = {
     "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
+BLOCK_BYTES = 2**24  # moved at a time, where a tensor can be cut
 _HUB_FILES: list[str] = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*"]
 
 
@@ -42,6 +43,21 @@ class StoredTensor:
         if math.prod(self.shape) == 0:
             return np.zeros(self.shape, dtype)
         return np.memmap(self.file, dtype, "r", self.offset, self.shape)
+
+    def same(self, other: StoredTensor) -> bool:
+        """Whether both hold the same bytes under the same type and shape."""
+        if (self.dtype, self.shape) != (other.dtype, other.shape) or self.dtype not in DTYPES:
+            return False
+        left = math.prod(self.shape) * DTYPES[self.dtype].itemsize
+        with self.file.open("rb") as ours, other.file.open("rb") as theirs:
+            ours.seek(self.offset)
+            theirs.seek(other.offset)
+            while left > 0:
+                size = min(left, BLOCK_BYTES)
+                if ours.read(size) != theirs.read(size):
+                    return False
+                left -= size
+        return True
 
 
 def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import re
+import mmap
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,16 +19,16 @@ from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import stack_layers
 from attention.transformer.hf_config import IGNORABLE, from_hf, to_hf
+from attention.transformer.matching import match_tensors, wanted_tensors
 from attention.transformer.model import Transformer
 from attention.transformer.safetensor_files import (
-    DTYPES,
-    StoredTensor,
+    BLOCK_BYTES,
     checkpoint_folder,
     read_json,
     stored_tensors,
     write_tensors,
 )
-from attention.transformer.tensors import TRANSFORMS, Row, Table, table
+from attention.transformer.tensors import TRANSFORMS, table
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -85,16 +85,14 @@ def load_pretrained(
     config = from_hf(read_json(folder / "config.json"), dtype)
     tree = abstract_params(config)
     abstract = _flatten(tree)
-    placed = _match(config, abstract, stored_tensors(folder), folder)
+    placed = match_tensors(config, abstract, stored_tensors(folder), folder)
     where = {} if shardings is None else _flatten(shardings(tree))
     params = {path: _zeros(leaf, where.get(path)) for path, leaf in abstract.items()}
     for row, i, tensor in placed:
         shapes = [abstract[path].shape[1 if row.layered else 0 :] for path in row.paths]
         pieces = TRANSFORMS[row.transform].load(tensor.open(), shapes)
         for path, piece in zip(row.paths, pieces, strict=True):
-            layer = np.int32(i) if row.layered else None
-            # One tensor at a time: dispatch would run ahead and hold many in memory.
-            params[path] = jax.block_until_ready(_fill(params[path], piece, layer))
+            params[path] = _place(params[path], piece, i if row.layered else None)
     return config, _unflatten(params)
 
 
@@ -127,6 +125,8 @@ def save_pretrained(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: exists and is not an empty folder")
     hf = to_hf(config)
+    params = stack_layers(params)
+    _check_shapes(config, params)
     if dtype is not None:
         hf["torch_dtype"] = dtype
     origin = None if source is None else checkpoint_folder(source)
@@ -139,7 +139,7 @@ def save_pretrained(
     try:
         scratch.chmod(0o755)
         (scratch / "config.json").write_text(json.dumps(hf, indent=2) + "\n", encoding="utf-8")
-        write_tensors(scratch, _hf_tensors(config, stack_layers(params), dtype), max_shard_bytes)
+        write_tensors(scratch, _hf_tensors(config, params, dtype), max_shard_bytes)
         for name in TOKENIZER_FILES:
             if origin is not None and (origin / name).is_file():
                 shutil.copyfile(origin / name, scratch / name)
@@ -153,88 +153,15 @@ def save_pretrained(
         raise
 
 
-def _match(
-    config: TransformerConfig,
-    abstract: Mapping[str, jax.ShapeDtypeStruct],
-    stored: Mapping[str, StoredTensor],
-    folder: Path,
-) -> list[tuple[Row, int, StoredTensor]]:
-    """Pair tensors with parameters, totally; all that does not fit is one error."""
-    names = table(config)
-    wanted = _wanted(config, names, abstract)
-    bare = {_bare(name, names): name for name in stored}
-    _check_tied(names, wanted, bare, stored, folder)
-    placed, problems = [], []
-    for name, (row, i) in wanted.items():
-        if name not in bare:
-            problems.append(f"{name} is missing")
-            continue
-        tensor = stored[bare[name]]
-        shapes = [abstract[path].shape[1 if row.layered else 0 :] for path in row.paths]
-        expected = _stored_shape(row, shapes)
-        if tensor.dtype not in DTYPES:
-            problems.append(f"{name} has dtype {tensor.dtype}, expected {'/'.join(DTYPES)}")
-        elif tensor.shape != expected:
-            problems.append(f"{name} has shape {tensor.shape}, expected {expected}")
-        else:
-            placed.append((row, i, tensor))
-    repeated = {name for name, _ in names.tied}
-    problems += [
-        f"{bare[name]} is not known"
-        for name in sorted(bare.keys() - wanted.keys() - repeated)
-        if not any(re.fullmatch(pattern, name) for pattern in names.ignored)
-    ]
-    if problems:
-        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
-        raise InputError(f"{folder}: {'; '.join(problems[:5])}{more}")
-    return placed
-
-
-def _wanted(
-    config: TransformerConfig, names: Table, abstract: Mapping[str, Any]
-) -> dict[str, tuple[Row, int]]:
-    """Tensor name (without prefix) → its row and layer, for the parameters that this model has."""
-    wanted = {}
-    for row in names.rows:
-        if all(path in abstract for path in row.paths):
-            depth = config.num_hidden_layers if row.layered else 1
-            for i in range(depth):
-                wanted[row.name.replace("{i}", str(i))] = (row, i)
-    covered = {path for row, _ in wanted.values() for path in row.paths}
-    if uncovered := sorted(abstract.keys() - covered):
-        raise InputError(f"{config.family} checkpoints have no place for {', '.join(uncovered)}")
-    return wanted
-
-
-def _bare(name: str, names: Table) -> str:
-    # The oldest BERT checkpoints call a norm's scale and bias gamma and beta.
-    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-    name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-    return name.removeprefix(names.prefix)
-
-
-def _check_tied(
-    names: Table,
-    wanted: dict[str, tuple[Row, int]],
-    bare: dict[str, str],
-    stored: Mapping[str, StoredTensor],
-    folder: Path,
-) -> None:
-    """Of two tied tensors either may be stored; if both are, they must be equal."""
-    for copy, original in names.tied:
-        if copy in wanted or copy not in bare or original not in wanted:
-            continue
-        if original not in bare:
-            bare[original] = bare.pop(copy)
-            continue
-        first, second = stored[bare[copy]], stored[bare[original]]
-        if first.shape != second.shape or not np.array_equal(first.open(), second.open()):
-            raise InputError(f"{folder}: {copy} differs from {original}, yet the config ties them")
-
-
-def _stored_shape(row: Row, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    parameters = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    return jax.eval_shape(TRANSFORMS[row.transform].save, parameters).shape
+def _check_shapes(config: TransformerConfig, params: Mapping[str, Any]) -> None:
+    wanted = {path: leaf.shape for path, leaf in _flatten(abstract_params(config)).items()}
+    given = {path: leaf.shape for path, leaf in _flatten(params).items()}
+    for path in sorted(wanted.keys() | given.keys()):
+        if wanted.get(path) != given.get(path):
+            raise InputError(
+                f"parameters are not those of the config: {path} is {given.get(path, 'missing')}, "
+                f"expected {wanted.get(path, 'nothing')}"
+            )
 
 
 def _hf_tensors(
@@ -243,7 +170,7 @@ def _hf_tensors(
     flat = _flatten(params)
     names = table(config)
     base = config.head == "none"
-    for name, (row, i) in _wanted(config, names, flat).items():
+    for name, (row, i) in wanted_tensors(config, names, flat).items():
         parameters = [flat[path][i] if row.layered else flat[path] for path in row.paths]
         tensor = np.asarray(TRANSFORMS[row.transform].save(parameters))
         if dtype is not None:
@@ -256,13 +183,29 @@ def _zeros(leaf: jax.ShapeDtypeStruct, sharding: Any) -> jax.Array:
     return jnp.zeros(leaf.shape, leaf.dtype, device=sharding)
 
 
+def _place(parameter: jax.Array, piece: np.ndarray, layer: int | None) -> jax.Array:
+    """The parameter with ``piece`` in its layer's place; long tensors go block by block."""
+    rows = len(piece)
+    if piece.flags.c_contiguous and piece.nbytes > BLOCK_BYTES:
+        rows = max(1, BLOCK_BYTES * rows // piece.nbytes)
+    for first in range(0, len(piece), max(rows, 1)):
+        block = piece[first : first + rows]
+        corner = (first,) if layer is None else (layer, first)
+        corner += (0,) * (parameter.ndim - len(corner))
+        # One at a time: dispatch would run ahead and hold many in memory.
+        parameter = jax.block_until_ready(_fill(parameter, block, np.array(corner, np.int32)))
+        if len(block) < len(piece) and isinstance(piece, np.memmap):
+            piece._mmap.madvise(mmap.MADV_DONTNEED)  # pages read stay mapped otherwise
+    return parameter
+
+
 @functools.partial(jax.jit, donate_argnums=0)
-def _fill(parameter: jax.Array, piece: jax.Array, layer: jax.Array | None) -> jax.Array:
-    piece = piece.astype(parameter.dtype)
-    if layer is None:
-        # A slice update, not a plain return: that writes into the donated buffer.
-        return jax.lax.dynamic_update_slice(parameter, piece, (0,) * parameter.ndim)
-    return jax.lax.dynamic_update_index_in_dim(parameter, piece, layer, 0)
+def _fill(parameter: jax.Array, block: jax.Array, corner: jax.Array) -> jax.Array:
+    # Even a whole parameter is a slice update: that writes into the donated buffer.
+    block = block.astype(parameter.dtype).reshape(
+        (1,) * (parameter.ndim - block.ndim) + block.shape
+    )
+    return jax.lax.dynamic_update_slice(parameter, block, corner)
 
 
 def _flatten(tree: Any) -> Flat:

@@ -193,7 +193,7 @@ def test_ssa_slope_at_zero_is_n_times_b():
 
 
 def test_unknown_names_and_parameters_raise():
-    with pytest.raises(ValueError, match="softmin.*softmax, ssa"):
+    with pytest.raises(ValueError, match=r"softmin.*softmax, ssa"):
         normalize("softmin", jnp.ones(3))
     with pytest.raises(ValueError, match="'ssa' has no parameter temperature"):
         normalize("ssa", jnp.ones(3), None, {"temperature": jnp.float32(1)})

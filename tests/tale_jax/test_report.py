@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import matplotlib
 import pytest
 
-from tale_jax.report import accuracy_curve, candidate_map, render_report
 from tale_jax.elimination import eliminate
+from tale_jax.report import accuracy_curve, candidate_map, render_report
 from tale_jax.significance import summarise
 
 NASTY = "<script>alert('$x_{1}$')</script> & \"$\\frac{$\""

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from attention.errors import InputError
+from tale_jax.elimination import eliminate
 from tale_jax.journal import read_journal
 from tale_jax.runs import Answer, Run, load_run
-from tale_jax.elimination import eliminate
 
 SETTINGS = {
     "model": "m",

@@ -20,7 +20,7 @@ from attention.transformer import RopeScaling, Transformer, TransformerConfig, a
 B, T, V, L = 5, 11, 29, 3
 
 LLAMA = TransformerConfig(
-    hidden_size=13,
+    hidden_size=18,
     num_hidden_layers=L,
     num_attention_heads=6,
     num_key_value_heads=2,

@@ -1,6 +1,7 @@
 """Cached greedy decoding gives what a loop without a cache gives."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -53,7 +54,9 @@ def test_same_tokens_as_without_a_cache(configs, random_params, apply, tokens, c
     how = CASES[case]
     prompts, batch, where = padded_prompts(tokens)
     expected = [without_cache(apply, config, params, p, how) for p in prompts]
-    assert len({*sum(expected, [])}) > 5, "the model repeats itself; the test could not fail"
+    assert len({*itertools.chain(*expected)}) > 5, (
+        "the model repeats itself; the test could not fail"
+    )
     forms = [stack_layers, unstack_layers]
     forms = forms[:1] if "keep" in how else forms[1:] if "layer_mask" in how else forms
     for form in forms:
@@ -73,7 +76,7 @@ def test_dropping_layers_changes_what_is_said(tiny_models, tokens):
 
 def test_a_row_ends_at_its_stop_token(tiny_models, apply, tokens):
     _, config, params = tiny_models("llama")
-    prompts, batch, where = padded_prompts(tokens)
+    _, batch, where = padded_prompts(tokens)
     whole = np.asarray(generate(config, params, batch, where, max_new_tokens=NEW).tokens)
     stops = (int(whole[0, 2]), int(whole[1, 4]))
     out = generate(config, params, batch, where, max_new_tokens=NEW, stop_tokens=stops)

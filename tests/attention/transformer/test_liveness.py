@@ -9,8 +9,8 @@ import pytest
 
 from attention.transformer import RopeScaling, Transformer, TransformerConfig, abstract_params
 from attention.transformer.hf_config import to_hf
+from attention.transformer.matching import wanted_tensors
 from attention.transformer.tensors import table
-from attention.transformer.weights import _wanted
 
 LLAMA = TransformerConfig(
     hidden_size=12,
@@ -29,7 +29,7 @@ VECTORS = dataclasses.replace(LLAMA, vocab_size=None, input_size=7, head="regres
 
 # field → (base, another value); the table must name every field
 PERTURBED = {
-    "hidden_size": (LLAMA, 13),
+    "hidden_size": (LLAMA, 18),
     "num_hidden_layers": (LLAMA, 3),
     "num_attention_heads": (LLAMA, 2),
     "intermediate_size": (LLAMA, 19),
@@ -111,7 +111,7 @@ def checkpoint(config):
     """Its config.json and tensor names."""
     flat = jax.tree_util.tree_flatten_with_path(abstract_params(config))[0]
     paths = {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
-    return to_hf(config), sorted(_wanted(config, table(config), paths))
+    return to_hf(config), sorted(wanted_tensors(config, table(config), paths))
 
 
 def test_every_field_is_in_the_table():

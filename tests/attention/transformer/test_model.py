@@ -186,7 +186,7 @@ def test_taps(tiny_models, apply, tokens):
 HEAD_SHAPES = {
     "causal_lm": ("llama", "BT29"),
     "masked_lm": ("bert", "BT29"),
-    "none": ("llama", "BT13"),
+    "none": ("llama", "BT18"),
     "regression": ("llama", "BT7"),
     "token": ("bert", "BT7"),
     "sequence": ("gpt2", "B7"),
@@ -361,7 +361,7 @@ def test_every_layer_is_drawn_with_its_own_key(configs):
     init = jax.jit(Transformer(config).init)
     params = init(jax.random.key(0), np.zeros((1, 1), np.int32))["params"]
     up = np.asarray(params["layers"]["mlp"]["up"]["kernel"])
-    assert up.shape == (3, 13, 17)
+    assert up.shape == (3, 18, 17)
     assert len({*up.ravel()}) == up.size
     np.testing.assert_allclose(up.std(), 0.3, rtol=0.1)
 

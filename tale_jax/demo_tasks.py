@@ -1,14 +1,13 @@
-"""Six benchmarks in miniature, generated: the demo model learns them, the demo prunes it for them.
+"""Five benchmarks in miniature, generated: the demo model learns them, the demo prunes it for them.
 
 ==============  ================================================  =============  ======
 task            example                                           answer         chance
 ==============  ================================================  =============  ======
 `boolean`       not ( True and False ) or False is                one of two     50 %
 `arithmetic`    107 + 48 =                                        generated      < 1 %
-`facts`         who has what, told in the prompt; A) … D)         one of 2 to 4  36 %
-`quantifiers`   do all / some / no listed things have a colour    one of two     50 %
+`facts`         what is there, told in the prompt; A) … D)        one of four    25 %
+`quantifiers`   are all / some / no things listed of a colour     one of two     50 %
 `reverse`       reverse: k d a f m =                              generated      < 1 %
-`order`         who is the tallest or shortest of two to four     one of 2 to 4  29 %
 ==============  ================================================  =============  ======
 
 An example is a pure function of (task, split, index, seed), the same on every platform.  The split
@@ -20,7 +19,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import random
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeVar
@@ -31,9 +29,9 @@ from tale_jax.examples import Example
 Split = Literal["train", "validation", "test"]
 SIZES = {"train": 100, "validation": 500, "test": 1000}  # of a loaded task; training draws on
 
-NAMES = ["Anna", "Ben", "Carl", "Dora", "Eve", "Finn", "Hugo", "Mia"]
-THINGS = ["ball", "book", "coin", "cup", "drum", "hat", "key", "lamp"]
-COLOURS = ["red", "blue", "green", "white"]
+NAMES = "Anna Ben Carl Dora Eve Finn Hugo Ida Jack Kate Leo Mia Nick Olga Paul Rosa".split()
+THINGS = "ball book coin cup drum hat key lamp".split()
+COLOURS = "red blue green white black pink".split()
 LETTERS = "ABCD"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
@@ -66,8 +64,8 @@ class _Draws:
 class Worked(NamedTuple):
     """An example, and what a training text says behind its answer.
 
-    One answer an example is little to learn from; the notes spell out the look-ups that it rests
-    on. No prompt ever shows them.
+    One answer an example is little to learn from; the notes spell out what it rests on.  No prompt
+    ever shows them.
     """
 
     example: Example
@@ -110,47 +108,32 @@ def _arithmetic(draws: _Draws) -> Worked:
 
 
 def _facts(draws: _Draws) -> Worked:
-    count = draws.between(2, 4)
-    names, things = draws.sample(NAMES, count), draws.sample(THINGS, count)
-    told = " ".join(f"{n} has the {t}." for n, t in zip(names, things, strict=True))
-    asked = draws.below(count)
-    if draws.below(2):
-        question, options, right = f"Who has the {things[asked]}?", names, names[asked]
-    else:
-        question, options, right = f"What does {names[asked]} have?", things, things[asked]
-    options = draws.shuffled(options)
-    listed = " ".join(f"{a}) {o}" for a, o in zip(LETTERS, options, strict=False))
-    prompt = f"{told} {question} {listed} Answer:"
-    # Of every fact what is asked about, the answer and its letter.
-    pairs = draws.shuffled(list(zip(names, things, strict=True)))
-    notes = "".join(
-        f" {t} {n} {LETTERS[options.index(n)]}"
-        if options[0] in names
-        else f" {n} {t} {LETTERS[options.index(t)]}"
-        for n, t in pairs
-    )
-    answers = tuple(f" {a}" for a in LETTERS[:count])
+    names, things = draws.sample(NAMES, 3), draws.sample(THINGS, 6)
+    told = draws.between(2, 3)
+    facts = " ".join(f"{n} has the {t}." for n, t in zip(names, things[:told], strict=False))
+    right = draws.pick(things[:told])
+    options = draws.shuffled([right, *things[3:]])
+    listed = " ".join(f"{a}) {o}" for a, o in zip(LETTERS, options, strict=True))
+    notes = "".join(f" {o} {'yes' if o == right else 'no'}" for o in draws.shuffled(options))
+    prompt = f"{facts} What is there? {listed} Answer:"
+    answers = tuple(f" {a}" for a in LETTERS)
     return Worked(Example(prompt, answers, options.index(right)), notes)
 
 
 def _quantifiers(draws: _Draws) -> Worked:
     quantifier, target = draws.pick(("all", "some", "no")), draws.pick((True, False))
+    thing, colour = draws.pick(THINGS), draws.pick(COLOURS)
     while True:
-        things, colours = draws.sample(THINGS, 3), draws.sample(COLOURS, 3)
-        items = [(draws.pick(colours), draws.pick(things)) for _ in range(draws.between(3, 4))]
-        colour, thing = draws.pick(items)[0], draws.pick(items)[1]
-        having = [c == colour for c, t in items if t == thing]
-        # For "all", both answers have two such things and one of the colour, so that neither
-        # their number nor the presence of the pair gives the answer away.
-        if quantifier == "all" and (len(having) < 2 or not any(having)):
+        seen = [draws.pick(draws.pick(([colour], COLOURS))) for _ in range(draws.between(2, 5))]
+        having = [c == colour for c in seen]
+        # For "all" the colour is always there, or its absence would give the answer away.
+        if quantifier == "all" and not any(having):
             continue
         if {"all": all(having), "some": any(having), "no": not any(having)}[quantifier] == target:
             break
-    listed = ", ".join(f"a {c} {t}" for c, t in items)
-    prompt = f"There is {listed}. Are {quantifier} {thing}s {colour}? Answer:"
-    # Of every thing its colours, in the order of the list.
-    kinds = draws.shuffled(sorted({t for _, t in items}))
-    notes = "".join(f" {kind} {' '.join(c for c, t in items if t == kind)}" for kind in kinds)
+    told = f"{draws.pick(NAMES)} has {thing}s: {', '.join(seen)}."
+    prompt = f"{told} Are {quantifier} {thing}s {colour}? Answer:"
+    notes = "".join(f" {c} {'yes' if c in seen else 'no'}" for c in draws.sample(COLOURS, 4))
     return Worked(Example(prompt, (" yes", " no"), 0 if target else 1), notes)
 
 
@@ -158,22 +141,6 @@ def _reverse(draws: _Draws) -> Worked:
     letters = [draws.pick(ALPHABET) for _ in range(draws.between(5, 9))]
     answer = f" {' '.join(reversed(letters))}"
     return Worked(Example(f"reverse: {' '.join(letters)} =", None, answer))
-
-
-def _order(draws: _Draws) -> Worked:
-    tall_first = draws.sample(NAMES, draws.between(2, 4))
-    told = []
-    for taller, shorter in itertools.pairwise(tall_first):
-        told.append(
-            f"{taller} is taller than {shorter}."
-            if draws.below(2)
-            else f"{shorter} is shorter than {taller}."
-        )
-    extreme, right = draws.pick((("tallest", tall_first[0]), ("shortest", tall_first[-1])))
-    options: list[str] = draws.shuffled(tall_first)
-    prompt = f"{' '.join(draws.shuffled(told))} Who is the {extreme}? Answer:"
-    asked = Example(prompt, tuple(f" {name}" for name in options), options.index(right))
-    return Worked(asked, f" {' '.join(tall_first)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,10 +154,9 @@ class DemoTask:
 DEMO_TASKS = {
     "boolean": DemoTask("value of an expression of not, and, or (two choices)", _boolean),
     "arithmetic": DemoTask("sum or difference of two numbers up to 120 (generated)", _arithmetic),
-    "facts": DemoTask("lettered question about the facts just told (2 to 4 choices)", _facts),
-    "quantifiers": DemoTask("do all, some or no such things have a colour (yes/no)", _quantifiers),
+    "facts": DemoTask("lettered question about the facts just told (four choices)", _facts),
+    "quantifiers": DemoTask("are all, some or no things of a list of one colour", _quantifiers),
     "reverse": DemoTask("five to nine letters in reverse order (generated)", _reverse),
-    "order": DemoTask("the tallest or shortest, from comparisons of pairs (2 to 4 names)", _order),
 }
 
 

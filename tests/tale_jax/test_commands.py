@@ -303,3 +303,16 @@ def test_real_model_and_real_minimal_pairs(shared, tmp_path):
     task.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = evaluate(str(shared / "models" / "stories260K-hf"), str(task))
     assert found["search"]["correct"] == 680  # counted by a plain torch loop as well
+
+
+def test_ctrl_c_prints_the_command_that_resumes(folder, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tale_jax.commands.search", interrupted)
+    words = ["search", "--model", "demo", "--task", "a b.jsonl", "--out", "run"]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--no-compilation-cache"])
+    assert ended.value.code == 130
+    expected = "tale search --model demo --task 'a b.jsonl' --out run --no-compilation-cache --resume"
+    assert capsys.readouterr().err.strip().endswith(expected)

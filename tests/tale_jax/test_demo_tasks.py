@@ -28,7 +28,7 @@ from tale_jax.prompts import completed
 
 ASSETS = Path(tale_jax.__file__).parent / "assets" / "demo"
 COUNTS = {"train": 100, "validation": 200, "test": 400}
-CHANCE = {"boolean": 0.5, "facts": 0.36, "quantifiers": 0.5, "order": 0.29}
+CHANCE = {"boolean": 0.5, "facts": 0.25, "quantifiers": 0.5}
 
 
 def solve_boolean(prompt):
@@ -40,22 +40,18 @@ def solve_arithmetic(prompt):
 
 
 def solve_facts(prompt):
-    told, listed = re.split(r"Who has|What does", prompt)
-    has = dict(re.findall(r"(\w+) has the (\w+)", told))
-    options = {option: letter for letter, option in re.findall(r"([A-D])\) (\w+)", listed)}
-    asked = re.match(r" the (\w+)\?| (\w+) have\?", listed)
-    assert asked is not None
-    if asked[1]:
-        return " " + options[{thing: name for name, thing in has.items()}[asked[1]]]
-    return " " + options[has[asked[2]]]
+    told, listed = prompt.split(" What is there? ")
+    there = set(re.findall(r"has the (\w+)\.", told))
+    (letter,) = [a for a, option in re.findall(r"([A-D])\) (\w+)", listed) if option in there]
+    return " " + letter
 
 
 def solve_quantifiers(prompt):
-    listed, asked = prompt.split(" Are ")
-    items = re.findall(r"a (\w+) (\w+)", listed)
-    quantifier, things, colour = re.findall(r"\w+", asked)[:3]
-    having = [c == colour for c, thing in items if thing == things.removesuffix("s")]
-    assert having
+    things, listed, quantifier, same, colour = re.fullmatch(
+        r"\w+ has (\w+): (.+)\. Are (\w+) (\w+) (\w+)\? Answer:", prompt
+    ).groups()
+    assert things == same
+    having = [c == colour for c in listed.split(", ")]
     truth = {"all": all(having), "some": any(having), "no": not any(having)}[quantifier]
     return " yes" if truth else " no"
 
@@ -64,23 +60,12 @@ def solve_reverse(prompt):
     return " " + " ".join(reversed(prompt.removeprefix("reverse: ").removesuffix(" =").split()))
 
 
-def solve_order(prompt):
-    taller = re.findall(r"(\w+) is taller than (\w+)", prompt)
-    taller += [(b, a) for a, b in re.findall(r"(\w+) is shorter than (\w+)", prompt)]
-    names = {name for pair in taller for name in pair}
-    (order,) = [
-        o for o in itertools.permutations(names) if set(taller) <= set(itertools.pairwise(o))
-    ]
-    return " " + (order[0] if "tallest" in prompt else order[-1])
-
-
 SOLVE = {
     "boolean": solve_boolean,
     "arithmetic": solve_arithmetic,
     "facts": solve_facts,
     "quantifiers": solve_quantifiers,
     "reverse": solve_reverse,
-    "order": solve_order,
 }
 
 

@@ -28,6 +28,10 @@ LLAMA = TransformerConfig(
     intermediate_size=17,
     vocab_size=V,
     max_position_embeddings=31,
+    # No default, so that a field that is not read or not written shows.
+    rope_theta=5000.0,
+    norm_eps=1e-3,
+    initializer_range=0.03,
 )
 ENCODER = TransformerConfig(
     hidden_size=14,
@@ -42,7 +46,8 @@ ENCODER = TransformerConfig(
     attention_bias=True,
     attention_out_bias=True,
     norm="layernorm",
-    norm_eps=1e-12,
+    norm_eps=1e-3,
+    initializer_range=0.03,
     norm_placement="post",
     embedding_norm=True,
     final_norm=False,
@@ -57,11 +62,10 @@ GPT2 = dataclasses.replace(
     ENCODER,
     type_vocab_size=0,
     causal=True,
-    norm_eps=1e-5,
     norm_placement="pre",
     embedding_norm=False,
     final_norm=True,
-    hidden_act="gelu_new",
+    hidden_act="relu",
     head="causal_lm",
     family="gpt2",
 )
@@ -71,7 +75,7 @@ MIXED = ("full_attention", "sliding_attention", "sliding_attention")
 CONFIGS = {
     "llama": LLAMA,
     "llama3-rope": dataclasses.replace(
-        LLAMA, rope_theta=1e4, rope_scaling=RopeScaling("llama3", 8.0, 1.0, 4.0, 128)
+        LLAMA, rope_scaling=RopeScaling("llama3", 8.0, 1.0, 4.0, 128)
     ),
     "qwen2": QWEN2,
     "qwen2-mixed": dataclasses.replace(QWEN2, sliding_window=3, layer_types=MIXED),

@@ -121,6 +121,14 @@ def test_too_long_raises(tiny_models, tokens):
     generate(config, params, tokens, where, max_new_tokens=18)
 
 
+def test_rows_whose_logits_are_not_numbers_say_so(tiny_models, tokens):
+    _, config, params = tiny_models("llama")
+    wrong = tokens[:2].copy()
+    wrong[1, 4] = 29  # outside the vocabulary
+    out = generate(config, params, wrong, max_new_tokens=2)
+    assert np.asarray(out.finite).tolist() == [True, False]
+
+
 def test_layer_forms_that_do_not_go_together_raise(tiny_models, tokens):
     _, config, params = tiny_models("llama")
     with pytest.raises(ValueError, match="stacked"):

@@ -1,0 +1,216 @@
+"""Tiny random models of torch transformers, on disk; no downloads."""
+
+import os
+from functools import partial
+
+if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
+    # Compiling tiny programs is what tests spend their time on; this makes it three times faster.
+    os.environ["XLA_FLAGS"] = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+    ).strip()
+
+import jax
+import numpy as np
+import pytest
+
+from attention.transformer import Transformer
+
+try:
+    import torch
+    import transformers
+except ImportError:  # the tests skip themselves
+    torch = None
+
+V, LABELS = 29, 7
+ROTARY = {
+    "vocab_size": V,
+    "hidden_size": 18,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "head_dim": 10,
+    "intermediate_size": 17,
+    "max_position_embeddings": 31,
+    "rms_norm_eps": 1e-3,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 5000.0},
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "bos_token_id": 2,
+    "tie_word_embeddings": False,
+}
+NO_HEAD_DIM = {k: v for k, v in ROTARY.items() if k != "head_dim"} | {"hidden_size": 60}
+ENCODER = {
+    "vocab_size": V,
+    "hidden_size": 22,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 17,
+    "max_position_embeddings": 23,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-3,
+    "pad_token_id": 0,
+    "eos_token_id": 2,
+    "bos_token_id": 2,
+}
+LEARNED = {
+    "vocab_size": V,
+    "n_embd": 22,
+    "n_layer": 3,
+    "n_head": 2,
+    "n_inner": 17,
+    "n_positions": 23,
+    "layer_norm_epsilon": 1e-3,
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "bos_token_id": 2,
+}
+SLIDING = {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 29,
+}
+# name → (family of classes, attributes)
+MODELS = {
+    "llama": ("Llama", ROTARY),
+    "llama-mha": ("Llama", ROTARY | {"num_key_value_heads": 6}),
+    "llama-mqa": ("Llama", ROTARY | {"num_key_value_heads": 1}),
+    "llama-tied-biases": (
+        "Llama",
+        ROTARY | {"tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True},
+    ),
+    "llama-llama3-rope": ("Llama", ROTARY | {"head_dim": 14, "rope_parameters": LLAMA3}),
+    "llama-linear-rope": (
+        "Llama",
+        ROTARY | {"rope_parameters": {"rope_type": "linear", "factor": 3.0, "rope_theta": 5000.0}},
+    ),
+    "qwen2": ("Qwen2", NO_HEAD_DIM | {"tie_word_embeddings": True}),
+    "qwen2-sliding": ("Qwen2", NO_HEAD_DIM | SLIDING),
+    "qwen3": ("Qwen3", ROTARY),
+    "qwen3-sliding": ("Qwen3", ROTARY | SLIDING | {"attention_bias": True}),
+    "mistral": ("Mistral", ROTARY | {"sliding_window": 5}),
+    "mistral-full": ("Mistral", ROTARY | {"sliding_window": None}),
+    "gpt2": ("GPT2", LEARNED),
+    "gpt2-untied": ("GPT2", LEARNED | {"tie_word_embeddings": False, "n_inner": None}),
+    "bert": ("Bert", ENCODER),
+    "roberta": ("Roberta", ENCODER | {"pad_token_id": 1, "type_vocab_size": 1}),
+}
+HEADS = {
+    "language model": {
+        "GPT2": "LMHeadModel",
+        "Bert": "ForMaskedLM",
+        "Roberta": "ForMaskedLM",
+        "": "ForCausalLM",
+    },
+    "sequence": {"": "ForSequenceClassification"},
+    "token": {"": "ForTokenClassification"},
+    "base": {"": "Model"},
+}
+
+
+def random_model(name: str, head: str = "language model", seed: int = 0):
+    """A torch model of which every parameter is random, biases and scales too."""
+    prefix, attributes = MODELS[name]
+    config_class = getattr(transformers, f"{prefix}Config")
+    extra = {"num_labels": LABELS} if head in ("sequence", "token") else {}
+    suffix = HEADS[head].get(prefix, HEADS[head][""])
+    torch.manual_seed(seed)
+    model = getattr(transformers, f"{prefix}{suffix}")(config_class(**attributes, **extra)).eval()
+    with torch.no_grad():
+        for path, parameter in model.named_parameters():
+            parameter.normal_(0, 0.3)
+            if path.endswith("weight") and any(word in path.lower() for word in ("norm", "ln_")):
+                parameter += 1
+    return model
+
+
+def padded_batch():
+    """Tokens, which are real, and positions: rows not, left and right padded; one very short."""
+    rng = np.random.default_rng(5)
+    length = 11
+    tokens = rng.integers(3, V, (5, length))
+    where = np.ones((5, length), bool)
+    where[1, :4] = where[2, 8:] = where[3, :2] = where[4, 1:] = False
+    positions = np.maximum(np.cumsum(where, 1) - 1, 0)
+    return tokens, where, positions
+
+
+def torch_outputs(model, tokens, where, positions, **more):
+    """Logits, or hidden states of a base model, as NumPy."""
+    config = model.config
+    if config.model_type == "roberta":
+        positions = positions + config.pad_token_id + 1
+    if not getattr(config, "is_encoder_decoder", False) and not hasattr(config, "type_vocab_size"):
+        more["use_cache"] = False
+    with torch.no_grad():
+        out = model(
+            input_ids=torch.tensor(tokens),
+            attention_mask=torch.tensor(where.astype(np.int64)),
+            position_ids=torch.tensor(positions),
+            **{k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in more.items()},
+        )
+    return (out.logits if "logits" in out else out.last_hidden_state).float().numpy()
+
+
+@partial(jax.jit, static_argnums=0)
+def apply(config, params, tokens, where, **arguments):
+    return Transformer(config).apply({"params": params}, tokens, where=where, **arguments)
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    return random_model
+
+
+@pytest.fixture(scope="session")
+def models():
+    return MODELS
+
+
+@pytest.fixture(scope="session")
+def batch():
+    return padded_batch()
+
+
+@pytest.fixture(scope="session")
+def theirs():
+    return torch_outputs
+
+
+@pytest.fixture(scope="session")
+def ours():
+    return apply
+
+
+ABSOLUTE, RELATIVE = 1e-4, 5e-6  # of the largest logit; CONTRIBUTING.md
+DIFFERENCES: dict[str, tuple[float, float]] = {}
+
+
+@pytest.fixture
+def agree(request):
+    """Compare at real positions; the largest differences are printed at the end."""
+
+    def check(found, expected, where=None):
+        found, expected = np.asarray(found), np.asarray(expected)
+        assert found.shape == expected.shape
+        if where is not None:
+            found, expected = found[where], expected[where]
+        assert np.isfinite(expected).all()
+        largest = float(np.abs(expected).max())
+        assert largest > 0.5, "too small for a difference to show"
+        difference = float(np.abs(found - expected).max())
+        name = request.node.name
+        DIFFERENCES[name] = max((difference, largest), DIFFERENCES.get(name, (0.0, 0.0)))
+        assert difference <= min(ABSOLUTE, RELATIVE * largest)
+
+    return check
+
+
+def pytest_terminal_summary(terminalreporter):
+    if DIFFERENCES and terminalreporter.config.get_verbosity() >= 0:
+        terminalreporter.section("largest difference to torch")
+        for name, (difference, largest) in sorted(DIFFERENCES.items()):
+            terminalreporter.write_line(f"{difference:.1e} of {largest:5.1f} {name}")

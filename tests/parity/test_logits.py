@@ -1,0 +1,173 @@
+"""Checkpoints written by torch transformers give its logits here; and those written here, there."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from attention.transformer import keep_layers, load_pretrained, save_pretrained
+from attention.transformer.layers import ACTIVATIONS
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+NAMES = (
+    "llama llama-mha llama-mqa llama-tied-biases llama-llama3-rope llama-linear-rope qwen2 "
+    "qwen2-sliding qwen3 qwen3-sliding mistral mistral-full gpt2 gpt2-untied bert roberta"
+).split()
+ONE_EACH = "llama qwen2-sliding qwen3 mistral gpt2 bert roberta".split()
+
+
+def test_the_list_is_complete(models):
+    assert list(models) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logits(make_model, batch, theirs, ours, agree, tmp_path, name):
+    """No, left and right padding; the sequences are longer than the windows."""
+    model = make_model(name)
+    model.save_pretrained(tmp_path)
+    tokens, where, positions = batch
+    expected = theirs(model, tokens, where, positions)
+    config, params = load_pretrained(tmp_path)
+    logits = ours(config, params, tokens, where)
+    assert logits.dtype == np.float32
+    agree(logits, expected, where)
+    if name == "llama-llama3-rope":  # the test sees all three ranges of wavelengths
+        theta = 1e4 ** (-np.arange(0, 14, 2) / 14)
+        turns = 29 * theta / (2 * np.pi)
+        assert (turns > 4).any()
+        assert ((turns > 1) & (turns < 4)).any()
+        assert (turns < 1).any()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(agree, name):
+    x = np.linspace(-6, 6, 101, dtype=np.float32)
+    theirs = transformers.activations.ACT2FN[name](torch.tensor(x)).numpy()
+    agree(jax.jit(ACTIVATIONS[name])(x), theirs)
+
+
+@pytest.mark.parametrize("kind", ["llama3", "linear", "none"])
+def test_the_older_layout_of_rope_settings(make_model, batch, theirs, ours, agree, tmp_path, kind):
+    name = {"llama3": "llama-llama3-rope", "linear": "llama-linear-rope", "none": "llama"}[kind]
+    model = make_model(name)
+    model.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    hf = json.loads(file.read_text())
+    scaling = hf.pop("rope_parameters")
+    hf["rope_theta"] = scaling.pop("rope_theta")
+    hf["rope_scaling"] = None if kind == "none" else scaling
+    file.write_text(json.dumps(hf))
+    tokens, where, positions = batch
+    config, params = load_pretrained(tmp_path)
+    agree(ours(config, params, tokens, where), theirs(model, tokens, where, positions), where)
+
+
+def test_segments(make_model, batch, theirs, ours, agree, tmp_path):
+    model = make_model("bert")
+    model.save_pretrained(tmp_path)
+    tokens, where, positions = batch
+    types = (np.arange(tokens.shape[1]) > 4).astype(np.int64)[None].repeat(len(tokens), 0)
+    expected = theirs(model, tokens, where, positions, token_type_ids=types)
+    config, params = load_pretrained(tmp_path)
+    agree(ours(config, params, tokens, where, token_type_ids=types), expected, where)
+    assert np.abs(expected - theirs(model, tokens, where, positions)).max() > 0.1
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+@pytest.mark.parametrize("head", ["sequence", "token", "base"])
+def test_other_heads(make_model, batch, theirs, ours, agree, tmp_path, name, head):
+    model = make_model(name, head)
+    model.save_pretrained(tmp_path)
+    tokens, where, positions = batch
+    if head == "sequence" and name in ("bert", "roberta"):
+        # Theirs reads slot 0, ours the first real token: the same without padding on the left.
+        tokens, where, positions = (x[[0, 2, 4]] for x in batch)
+    elif head == "sequence":
+        tokens = np.where(where, tokens, 0)  # theirs finds the last token that is not padding
+    expected = theirs(model, tokens, where, positions)
+    config, params = load_pretrained(tmp_path)
+    assert config.head == {"base": "none"}.get(head, head)
+    found = ours(config, params, tokens, where)
+    agree(found, expected, None if head == "sequence" else where)
+    if head != "base":
+        assert found.shape[-1] == 7
+
+
+@pytest.mark.parametrize("name", ONE_EACH)
+def test_the_way_back(make_model, batch, theirs, ours, agree, tmp_path, name):
+    """Whole and with a layer dropped; nothing missing, nothing unexpected, the same logits."""
+    model = make_model(name)
+    model.save_pretrained(tmp_path / "theirs")
+    config, params = load_pretrained(tmp_path / "theirs")
+    tokens, where, positions = batch
+    for kept in ((0, 1, 2), (0, 2), (0,)):
+        target = tmp_path / "-".join(map(str, kept))
+        shallow = config.keep_layers(kept)
+        shorter = keep_layers(params, kept)
+        save_pretrained(target, shallow, shorter, source=tmp_path / "theirs")
+        back, report = type(model).from_pretrained(target, output_loading_info=True)
+        for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+            assert not report.get(problem), (problem, report[problem])
+        assert back.config.num_hidden_layers == len(kept)
+        assert back.config.eos_token_id == model.config.eos_token_id
+        expected = theirs(back.eval(), tokens, where, positions)
+        agree(ours(shallow, shorter, tokens, where), expected, where)
+    same = type(model).from_pretrained(tmp_path / "0-1-2").state_dict()
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(same[key], tensor), key
+
+
+@pytest.mark.parametrize("head", ["sequence", "token", "base"])
+@pytest.mark.parametrize("name", ["qwen3", "gpt2", "bert", "roberta"])
+def test_the_way_back_with_other_heads(make_model, tmp_path, name, head):
+    model = make_model(name, head)
+    model.save_pretrained(tmp_path / "theirs")
+    config, params = load_pretrained(tmp_path / "theirs")
+    save_pretrained(tmp_path / "ours", config, params)
+    # A base encoder's pooler serves no head here and is not kept.
+    bare = {"add_pooling_layer": False} if head == "base" and not config.causal else {}
+    back, report = type(model).from_pretrained(tmp_path / "ours", output_loading_info=True, **bare)
+    for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+        assert not report.get(problem), (problem, report[problem])
+    theirs = model.state_dict()
+    for key, tensor in back.state_dict().items():
+        assert torch.equal(theirs[key], tensor), key
+    if head != "base":
+        assert back.config.num_labels == 7
+
+
+@pytest.mark.parametrize("name", ["llama", "bert"])
+def test_half_precision(make_model, batch, theirs, ours, tmp_path, name):
+    """bfloat16 here is as close to float32 as bfloat16 there."""
+    model = make_model(name)
+    model.save_pretrained(tmp_path)
+    tokens, where, positions = batch
+    exact = theirs(model, tokens, where, positions)[where]
+    rounded = theirs(model.to(torch.bfloat16), tokens, where, positions)[where]
+    config, params = load_pretrained(tmp_path, dtype="bfloat16")
+    found = np.asarray(ours(config, params, tokens, where))[where]
+    theirs_off, ours_off = (np.sqrt(np.mean((x - exact) ** 2)) for x in (rounded, found))
+    assert 0 < ours_off < 1.5 * theirs_off
+
+
+@pytest.mark.parametrize("name", ["stories260K-hf", "TinyStories-656K"])
+def test_real_models(shared, theirs, ours, agree, name):
+    folder = shared / "models" / name
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    texts = ["Once upon a time, there was a little girl named Lily.", "The dog", "She said: no!"]
+    encoded = [tokenizer(text)["input_ids"] for text in texts]
+    longest = max(map(len, encoded))
+    tokens = np.zeros((3, longest), np.int64)
+    where = np.zeros((3, longest), bool)
+    for row, ids in enumerate(encoded):
+        start = 0 if row == 1 else longest - len(ids)
+        tokens[row, start : start + len(ids)] = ids
+        where[row, start : start + len(ids)] = True
+    positions = np.maximum(np.cumsum(where, 1) - 1, 0)
+    expected = theirs(model, tokens, where, positions)
+    config, params = load_pretrained(folder)
+    agree(ours(config, params, tokens, where), expected, where)

@@ -61,11 +61,19 @@ generates. Apache-2.0, as the project. Answers end with `</s>`.
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 # In the loss: a prompt's tokens are mostly drawn at random and only add noise; all others weigh 1.
 PROMPT_WEIGHT = 0.02
-# Rows of a step by task.  Tasks of about one length share an array, padded to that length.
+# Rows of a step by task, from a step on.  Tasks of about one length share an array, padded to it.
+# Quantifiers are learnt first and then need few rows; facts come last and then get a drill.
 ROWS = {
-    15: {"arithmetic": 32},
-    32: {"reverse": 4, "boolean": 12, "quantifiers": 16},
-    44: {"facts": 16},
+    0: {
+        15: {"arithmetic": 32},
+        32: {"reverse": 4, "boolean": 12, "quantifiers": 16},
+        44: {"facts": 16},
+    },
+    1000: {
+        15: {"arithmetic": 32},
+        32: {"reverse": 8, "boolean": 12, "quantifiers": 4},
+        44: {"facts": 8, "letters": 16},
+    },
 }
 
 
@@ -171,7 +179,8 @@ class Data:
 
     def __call__(self, step: int) -> list[dict[str, np.ndarray]]:
         """One ``{tokens, weights}`` a length, ``[rows, length]``."""
-        return [self._rows(step, length, counts) for length, counts in ROWS.items()]
+        rows = ROWS[max(start for start in ROWS if start <= step)]
+        return [self._rows(step, length, counts) for length, counts in rows.items()]
 
     def _rows(self, step: int, length: int, counts: dict[str, int]) -> dict[str, np.ndarray]:
         drawn = [

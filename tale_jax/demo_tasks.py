@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
@@ -120,6 +121,14 @@ def _facts(draws: _Draws) -> Worked:
     return Worked(Example(prompt, answers, options.index(right)), notes)
 
 
+def _letters(draws: _Draws) -> Worked:
+    """No task of its own: the notes say which option has which letter."""
+    asked = _facts(draws).example
+    options = re.findall(r"([A-D])\) (\w+)", asked.prompt)
+    notes = "".join(f" {option} {letter}" for letter, option in draws.shuffled(options))
+    return Worked(asked, notes)
+
+
 def _quantifiers(draws: _Draws) -> Worked:
     quantifier, target = draws.pick(("all", "some", "no")), draws.pick((True, False))
     thing, colour = draws.pick(THINGS), draws.pick(COLOURS)
@@ -160,6 +169,10 @@ DEMO_TASKS = {
 }
 
 
+# What training mixes in besides the tasks; never evaluated.
+DRILLS = {"letters": _letters}
+
+
 def split_of(prompt: str) -> Split:
     """The one split that a prompt belongs to: a tenth validation, a tenth test, the rest train."""
     tenth = int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=8).digest(), "big") % 10
@@ -172,11 +185,12 @@ def worked(name: str, split: Split, index: int, seed: int = 0) -> Worked:
     Raises:
         InputError: no demo task has that name.
     """
-    if name not in DEMO_TASKS:
+    generators = {task: demo.generate for task, demo in DEMO_TASKS.items()} | DRILLS
+    if name not in generators:
         raise InputError(f"no demo task {name!r}; there are {', '.join(DEMO_TASKS)}")
     attempt = 0
     while True:
-        drawn = DEMO_TASKS[name].generate(_Draws(f"{seed} {name} {split} {index} {attempt}"))
+        drawn = generators[name](_Draws(f"{seed} {name} {split} {index} {attempt}"))
         if split_of(drawn.example.prompt) == split:
             return drawn
         attempt += 1

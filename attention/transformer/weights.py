@@ -195,7 +195,9 @@ def _place(parameter: jax.Array, piece: np.ndarray, layer: int | None) -> jax.Ar
         # One at a time: dispatch would run ahead and hold many in memory.
         parameter = jax.block_until_ready(_fill(parameter, block, np.array(corner, np.int32)))
         if len(block) < len(piece) and isinstance(piece, np.memmap):
-            piece._mmap.madvise(mmap.MADV_DONTNEED)  # pages read stay mapped otherwise
+            # Pages that were read stay in memory otherwise.
+            mapping: mmap.mmap = piece._mmap  # pyright: ignore[reportAttributeAccessIssue]
+            mapping.madvise(mmap.MADV_DONTNEED)
     return parameter
 
 

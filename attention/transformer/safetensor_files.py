@@ -24,7 +24,7 @@ DTYPES = {
     "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
-BLOCK_BYTES = 2**22  # moved at a time, where a tensor can be cut
+BLOCK_BYTES = 2**23  # moved at a time, where a tensor can be cut
 _HUB_FILES: list[str] = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*"]
 
 

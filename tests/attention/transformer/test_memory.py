@@ -25,8 +25,9 @@ MIB = 2**20
 
 # Loads a tiny checkpoint first, so that what is measured is the checkpoint and not the libraries.
 MEASURE = """
-import resource, sys
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+import re, resource, sys
+# Not ru_maxrss, which a process inherits from the one that started it.
+def peak(): return 1024 * int(re.search("VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 def now(): return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 import jax
 from attention.transformer import load_pretrained

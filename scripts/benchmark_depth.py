@@ -14,6 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +22,10 @@ import numpy as np
 
 from attention.transformer import Transformer, TransformerConfig, keep_layers, unstack_layers
 
-LAYERS, LENGTH, ROUNDS = 12, 64, 15
+LAYERS, LENGTH, VOCABULARY, ROUNDS = 12, 64, 1024, 15
 
 
-def forms(config: TransformerConfig, params: dict, tokens: jax.Array) -> dict[str, Callable]:
+def forms(config: TransformerConfig, params: Any, tokens: jax.Array) -> dict[str, Callable]:
     """Compiled forward passes of the same shallower model."""
     mask = tuple(i % 2 == 0 for i in range(config.num_hidden_layers))
     kept = [i for i, keep in enumerate(mask) if keep]
@@ -64,10 +65,10 @@ def ratios(batch: int) -> dict[str, float]:
         num_attention_heads=8,
         num_key_value_heads=4,
         intermediate_size=688,
-        vocab_size=1024,
+        vocab_size=VOCABULARY,
         tie_word_embeddings=True,
     )
-    tokens = jax.random.randint(jax.random.key(0), (batch, LENGTH), 0, config.vocab_size)
+    tokens = jax.random.randint(jax.random.key(0), (batch, LENGTH), 0, VOCABULARY)
     params = Transformer(config).init(jax.random.key(1), tokens)["params"]
     runs = forms(config, params, tokens)
     expected = np.asarray(runs["shorter"]())

@@ -1,8 +1,9 @@
 """Train the demo model, ``tale_jax/assets/demo``, on the five tasks of ``tale_jax/demo_tasks.py``.
 
-Command: ``python scripts/train_demo_model.py --directory runs/demo --out tale_jax/assets/demo``
-Cost: TODO
-Results: TODO
+Command: ``python scripts/train_demo_model.py --directory runs/demo-model --out runs/demo-model-hf``
+Cost: about 20 minutes for 3,500 steps on 2 CPU cores (3 steps a second).
+Results: the model in the assets is this run at step 2,500 of 3,500.  Test accuracy: boolean 76.8 %,
+arithmetic 67.8 %, facts 25.9 % (chance), quantifiers 100 %, reverse 99.9 %.  Aimed at: 60 to 97 %.
 
 A Llama of 12 layers of size 72 (0.83 M parameters), float32, stored as float16.  Each row of a
 batch is one example; every step draws new ones, so that training never sees one twice but by

@@ -1,13 +1,6 @@
 """Tiny random models of torch transformers, on disk; no downloads."""
 
-import os
 from functools import partial
-
-if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    # Compiling tiny programs is what tests spend their time on; this makes it three times faster.
-    os.environ["XLA_FLAGS"] = (
-        os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
-    ).strip()
 
 import jax
 import numpy as np

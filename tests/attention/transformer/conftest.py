@@ -1,15 +1,8 @@
 """One tiny model a family, with sizes that cannot be mistaken for one another."""
 
 import dataclasses
-import os
 from functools import partial
 from typing import Any, NamedTuple
-
-if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    # Compiling tiny programs is what tests spend their time on; this makes it three times faster.
-    os.environ["XLA_FLAGS"] = (
-        os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
-    ).strip()
 
 import jax
 import numpy as np

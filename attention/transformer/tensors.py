@@ -7,7 +7,6 @@ written for arrays of NumPy and JAX alike; loading never copies.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -71,12 +70,6 @@ class Row:
     name: str
     paths: tuple[str, ...]
     transform: str = "copy"
-
-    def match(self, tensor: str) -> int | None:
-        """The layer a tensor name belongs to (0 for a row without layers); None if it does not."""
-        pattern = re.escape(self.name).replace(r"\{i\}", "([0-9]+)")
-        found = re.fullmatch(pattern, tensor)
-        return None if found is None else int(found[1] if self.layered else 0)
 
     @property
     def layered(self) -> bool:

@@ -302,7 +302,7 @@ def test_real_model_and_real_minimal_pairs(shared, tmp_path):
     task = tmp_path / "pairs.jsonl"
     task.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = evaluate(str(shared / "models" / "stories260K-hf"), str(task))
-    assert found["search"]["correct"] == 680  # counted by a plain torch loop as well
+    assert found["search"]["correct"] == 680
 
 
 def test_ctrl_c_prints_the_command_that_resumes(folder, monkeypatch, capsys):

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import sys
 
-import tyro
-
-from attention.errors import InputError
+from attention.command_line import run
 
 
 def describe(*, model: str, revision: str | None = None) -> None:
@@ -46,18 +42,5 @@ def describe(*, model: str, revision: str | None = None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point; errors of the user end in one line and exit code 2."""
-    words = sys.argv[1:] if arguments is None else arguments
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    if words == ["--version"]:
-        import importlib.metadata
-
-        print(f"tale-jax {importlib.metadata.version('tale-jax')}")
-        return
-    try:
-        tyro.extras.subcommand_cli_from_dict(
-            {"describe": describe}, prog="attn", description="What is in this model?", args=words
-        )
-    except InputError as error:
-        print(f"attn: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    """Entry point."""
+    run("attn", {"describe": describe}, "What is in this model?", arguments)

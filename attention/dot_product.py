@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from typing import Literal
 
-from attention.normalizers import Params, normalize
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from attention.chunked import Form, chunked_attention
+from attention.errors import InputError
+from attention.masks import Visibility
+from attention.normalizers import NORMALIZERS, Normalizer, Params, effective, normalize
+from attention.normalizers import normalizer as row_of
+
+Implementation = Literal["xla", "chunked"]
+CHUNK = 512  # queries and keys in one step of the implementation `chunked`
 
 
 def attention_weights(
@@ -15,33 +24,93 @@ def attention_weights(
     normalizer: str = "softmax",
     params: Params | None = None,
     mask: Bool[Array, "#B #T S"] | None = None,
+    positions: tuple[Int[Array, "#B T"], Int[Array, "#B S"]] | None = None,
     scale: float | None = None,
     precision: str | None = None,
 ) -> Float[Array, "B N T S"]:
     """Weights ``normalize(scale · q·k)`` over keys, in float32; zero wherever ``mask`` is false.
 
-    Query head ``n`` reads key head ``n // (N / K)``.  ``scale`` defaults to ``1/sqrt(H)``.
-    ``params`` are the normalizer's effective values, each of shape ``[]`` or ``[N]``.
+    Query head ``n`` reads key head ``n // (N / K)``.  For a normalizer of form ``features``,
+    weights are ``phi(q)·phi(k)`` over their sum, and ``scale`` does not enter.
+
+    Args:
+        query: queries.
+        key: keys.
+        normalizer: a name or specification of ``attention.normalizers``.
+        params: its effective values, each of shape ``[]`` or ``[N]``.
+        mask: keys that may be seen.
+        positions: of queries and keys; None counts both from 0.  Only cosformer looks.
+        scale: ``1/sqrt(H)`` if None.
+        precision: of the products.
+
+    Raises:
+        InputError: unknown normalizer or parameter.
     """
     batch, length, num_heads, head_size = query.shape
     num_kv = key.shape[2]
-    groups = num_heads // num_kv
-    query_BTKGH = query.reshape(batch, length, num_kv, groups, head_size)
-    scores_BKGTS = jnp.einsum(
-        "BTKGH,BSKH->BKGTS",
-        query_BTKGH,
-        key,
-        precision=precision,
-        preferred_element_type=jnp.promote_types(query.dtype, jnp.float32),
-    )
-    scores_BKGTS *= head_size**-0.5 if scale is None else scale
-    shaped = {
-        name: jnp.reshape(value, (1, num_kv, groups, 1, 1)) if jnp.ndim(value) else value
+    query_BTKGH = _grouped(query, num_kv)
+    row, shaped = row_of(normalizer), _shaped(params, num_kv, num_heads)
+    where = None if mask is None else mask[:, None, None]
+    if row.form == "features":
+        values = effective(normalizer, row, shaped)
+        weights_BKGTS = _feature_weights(query_BTKGH, key, row, values, positions, where, precision)
+    else:
+        scores_BKGTS = jnp.einsum(
+            "BTKGH,BSKH->BKGTS",
+            query_BTKGH,
+            key,
+            precision=precision,
+            preferred_element_type=jnp.promote_types(query.dtype, jnp.float32),
+        )
+        scores_BKGTS *= head_size**-0.5 if scale is None else scale
+        weights_BKGTS = normalize(normalizer, scores_BKGTS, where, shaped)
+    return weights_BKGTS.reshape(batch, num_heads, length, -1)
+
+
+def _grouped(query: Array, num_kv: int) -> Array:
+    """``[B, T, N, H]`` → ``[B, T, K, G, H]``."""
+    batch, length, num_heads, head_size = query.shape
+    if num_heads % num_kv:
+        raise ValueError(f"{num_heads} query heads do not share {num_kv} key heads evenly")
+    return query.reshape(batch, length, num_kv, num_heads // num_kv, head_size)
+
+
+def _shaped(params: Params | None, num_kv: int, num_heads: int) -> dict[str, Array]:
+    """Values of one head each in the shape ``[1, K, G, 1, 1]``, others as they are."""
+    shape = (1, num_kv, num_heads // num_kv, 1, 1)
+    return {
+        name: jnp.reshape(value, shape) if jnp.ndim(value) else value
         for name, value in (params or {}).items()
     }
-    where = None if mask is None else mask[:, None, None]
-    weights_BKGTS = normalize(normalizer, scores_BKGTS, where, shaped)
-    return weights_BKGTS.reshape(batch, num_heads, length, -1)
+
+
+def _feature_weights(
+    query_BTKGH: Array,
+    key: Array,
+    row: Normalizer,
+    values: Params,
+    positions: tuple[Array, Array] | None,
+    where: Array | None,
+    precision: str | None,
+) -> Float[Array, "B K G T S"]:
+    """``phi(q)·phi(k) · position weight`` over its sum over the keys seen."""
+    assert row.feature_map is not None  # the caller looked
+    dtype = jnp.promote_types(key.dtype, jnp.float32)
+    products = jnp.einsum(
+        "BTKGH,BSKH->BKGTS",
+        row.feature_map(query_BTKGH.astype(dtype), values),
+        row.feature_map(key.astype(dtype), values),
+        precision=precision,
+    )
+    if row.position_weight is not None:
+        places = [jnp.arange(n)[None] for n in (query_BTKGH.shape[1], key.shape[1])]
+        of_queries, of_keys = places if positions is None else positions
+        distance = (of_queries[:, :, None] - of_keys[:, None, :]).astype(dtype)
+        products *= row.position_weight(distance, values)[:, None, None]
+    if where is not None:
+        products = jnp.where(where, products, 0)
+    total = jnp.sum(products, axis=-1, keepdims=True)
+    return products / jnp.where(total > 0, total, 1)
 
 
 def weighted_values(
@@ -68,21 +137,78 @@ def dot_product_attention(
     normalizer: str = "softmax",
     params: Params | None = None,
     mask: Bool[Array, "#B #T S"] | None = None,
+    causal: bool = False,
+    segment_ids: Int[Array, "B T"] | tuple[Int[Array, "B T"], Int[Array, "B S"]] | None = None,
+    window: int | None = None,
+    positions: tuple[Int[Array, "#B T"], Int[Array, "#B S"]] | None = None,
     scale: float | None = None,
     precision: str | None = None,
+    implementation: Implementation = "xla",
 ) -> Float[Array, "B T N H"]:
     """``out = normalize(scale · q kᵀ) v`` per head, for any normalizer of the table.
 
-    See ``attention_weights`` for the arguments.  This is the reference: it holds the whole
-    ``[B, N, T, S]`` matrix of weights.
+    Args:
+        query: queries; see ``attention_weights`` for the arguments not named here.
+        key: keys.
+        value: values.
+        normalizer: a name or specification.
+        params: its effective values.
+        mask: keys that may be seen; all restrictions given hold together.
+        causal: a query sees no key at a later place than its own; both count from 0.
+        segment_ids: of queries and keys (one array if they are the same places): a query sees keys
+            of its own segment.
+        window: a query sees keys less than so many places away.
+        positions: of queries and keys, for cosformer.
+        scale: ``1/sqrt(H)`` if None.
+        precision: of the products.
+        implementation: ``xla``, the reference, holds the whole ``[B, N, T, S]`` matrix;
+            ``chunked`` never does: its memory is linear in T and S, for every normalizer that is a
+            softmax of a logit transform.
+
+    Raises:
+        InputError: unknown normalizer, parameter or implementation, or one that does not go with
+            the other; the message says which does.
     """
-    weights = attention_weights(
-        query,
-        key,
-        normalizer=normalizer,
-        params=params,
-        mask=mask,
-        scale=scale,
-        precision=precision,
+    segments = segment_ids if isinstance(segment_ids, tuple) else (segment_ids, segment_ids)
+    visible = Visibility(mask, *segments, causal=causal, window=window)
+    places = jnp.arange(query.shape[1]), jnp.arange(key.shape[1])
+    if implementation == "xla":
+        weights = attention_weights(
+            query,
+            key,
+            normalizer=normalizer,
+            params=params,
+            mask=visible.where(*places),
+            positions=positions,
+            scale=scale,
+            precision=precision,
+        )
+        return weighted_values(weights, value, precision=precision)
+    if implementation != "chunked":
+        raise InputError(f"unknown implementation {implementation!r}; there are xla and chunked")
+    row = row_of(normalizer)
+    if row.logit_transform is None:
+        chunkable = [name for name, each in NORMALIZERS.items() if each.logit_transform is not None]
+        raise InputError(
+            f"implementation 'chunked' has no {normalizer!r}, but {', '.join(chunkable)}; "
+            "'xla' has all"
+        )
+    num_kv, dtype = key.shape[2], jnp.promote_types(query.dtype, jnp.float32)
+    shaped = _shaped(params, num_kv, query.shape[2])
+    form = Form(
+        normalizer,
+        causal,
+        window,
+        float(query.shape[3] ** -0.5 if scale is None else scale),
+        precision,
+        CHUNK,
     )
-    return weighted_values(weights, value, precision=precision)
+    out_BTKGH = chunked_attention(
+        _grouped(query, num_kv),
+        key,
+        value,
+        effective(normalizer, row, shaped, dtype),
+        visible,
+        form,
+    )
+    return out_BTKGH.reshape(query.shape)

@@ -16,6 +16,7 @@ from attention.errors import InputError
 from tale_jax.elimination import Floor, check_layers, eliminate, exact_epsilon
 from tale_jax.latency import speed_ups
 from tale_jax.models import fingerprint, load_model
+from tale_jax.options import Options
 from tale_jax.prompts import with_shots
 from tale_jax.runs import Answer, Run
 from tale_jax.scoring import Scorer
@@ -24,87 +25,50 @@ from tale_jax.tasks import Task, load_task
 from tale_jax.terminal import Terminal
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What ``search`` and ``evaluate`` share.
+def _load_task(name: str, options: Options) -> Task:
+    """The task with its shots in front of every prompt."""
+    sources = ("test", "train", "holdout", "data", "limit")
+    task = load_task(name, **{source: getattr(options, source) for source in sources})
+    return with_shots(task, options.shots, options.seed)
 
-    Attributes:
-        test: file of examples to report on.
-        train: file of examples to draw shots from.
-        holdout: share of the task's file that becomes the test split.
-        data: folder in which the task is a folder of ``validation``, ``test`` and ``train`` files.
-        limit: use the first so many examples of each split.
-        shots: answered examples of the train split before every prompt.
-        protocol: ``auto`` is ``loglikelihood`` for tasks with choices and ``decode`` for others.
-        max_new_tokens: of ``decode``; None: two more than the longest answer has.
-        dtype: of parameters and products.
-        batch_tokens: tokens in a batch, at most.
-        model_parallel: devices that share one copy of the parameters.
-        seed: draws the shots.
-        revision: of a model on the hub.
-    """
 
-    test: str | None = None
-    train: str | None = None
-    holdout: float | None = None
-    data: str | None = None
-    limit: int | None = None
-    shots: int = 0
-    protocol: str = "auto"
-    max_new_tokens: int | None = None
-    dtype: str = "float32"
-    batch_tokens: int = 4096
-    model_parallel: int = 1
-    seed: int = 0
-    revision: str | None = None
-
-    def task(self, name: str) -> Task:
-        """The task with its shots in front of every prompt."""
-        task = load_task(
-            name,
-            test=self.test,
-            train=self.train,
-            holdout=self.holdout,
-            data=self.data,
-            limit=self.limit,
+def _scorer(
+    model: str, task: Task, options: Options, terminal: Terminal
+) -> tuple[Scorer, dict[str, Any]]:
+    """The model, ready to be scored, and what identifies it."""
+    if options.batch_tokens < 1:
+        raise InputError(f"a batch needs at least 1 token, not {options.batch_tokens}")
+    loaded = load_model(
+        model,
+        dtype=options.dtype,
+        revision=options.revision,
+        model_parallel=options.model_parallel,
+    )
+    scorer = Scorer(
+        loaded.config,
+        loaded.params,
+        loaded.tokenizer,
+        task,
+        protocol=options.protocol,
+        batch_tokens=options.batch_tokens,
+        max_new_tokens=options.max_new_tokens,
+        batch_sharding=loaded.batch_sharding,
+        on_message=terminal.message,
+    )
+    if scorer.too_long:
+        terminal.message(
+            f"{scorer.too_long} examples are longer than the model's "
+            f"{loaded.config.max_position_embeddings} positions and are left out"
         )
-        return with_shots(task, self.shots, self.seed)
-
-    def scorer(self, model: str, task: Task, terminal: Terminal) -> tuple[Scorer, dict[str, Any]]:
-        """The model, ready to be scored, and what identifies it."""
-        if self.batch_tokens < 1:
-            raise InputError(f"a batch needs at least 1 token, not {self.batch_tokens}")
-        loaded = load_model(
-            model,
-            dtype=self.dtype,
-            revision=self.revision,
-            model_parallel=self.model_parallel,
-        )
-        scorer = Scorer(
-            loaded.config,
-            loaded.params,
-            loaded.tokenizer,
-            task,
-            protocol=self.protocol,
-            batch_tokens=self.batch_tokens,
-            max_new_tokens=self.max_new_tokens,
-            batch_sharding=loaded.batch_sharding,
-            on_message=terminal.message,
-        )
-        if scorer.too_long:
-            terminal.message(
-                f"{scorer.too_long} examples are longer than the model's "
-                f"{loaded.config.max_position_embeddings} positions and are left out"
-            )
-        identity = {
-            "model": model,
-            "revision": self.revision,
-            "fingerprint": fingerprint(loaded.folder),
-            "num_layers": loaded.config.num_hidden_layers,
-            "dtype": self.dtype,
-            "precision": loaded.config.precision,
-        }
-        return scorer, identity
+    identity = {
+        "model": model,
+        "revision": options.revision,
+        "fingerprint": fingerprint(loaded.folder),
+        "num_layers": loaded.config.num_hidden_layers,
+        "dtype": options.dtype,
+        "precision": loaded.config.precision,
+    }
+    return scorer, identity
 
 
 def search(
@@ -137,7 +101,7 @@ def search(
         initial: layers dropped from the start.
         resume: go on with the run in ``out``, if there is one.
         quiet: show no progress.
-        options: see ``Options``.
+        options: fields of :class:`tale_jax.options.Options`.
 
     Returns:
         The contents of ``summary.json``.
@@ -147,10 +111,10 @@ def search(
     """
     chosen = Options(**options)
     exact_epsilon(epsilon)
-    loaded = chosen.task(task)
+    loaded = _load_task(task, chosen)
     terminal = Terminal(quiet)
     start = time.monotonic()
-    scorer, identity = chosen.scorer(model, loaded, terminal)
+    scorer, identity = _scorer(model, loaded, chosen, terminal)
     check_layers(initial, identity["num_layers"])
     settings = identity | {
         "task": task,
@@ -220,7 +184,7 @@ def evaluate(
         task: a JSONL file or a name.
         drop: layers to leave out, 0-based.
         quiet: print nothing.
-        options: see ``Options``.
+        options: fields of :class:`tale_jax.options.Options`.
 
     Returns:
         ``model, task, protocol, dropped, too_long`` and, for each of ``search`` and ``test``,
@@ -229,9 +193,9 @@ def evaluate(
         answers of the full model.
     """
     chosen = Options(**options)
-    loaded = chosen.task(task)
+    loaded = _load_task(task, chosen)
     terminal = Terminal(quiet)
-    scorer, identity = chosen.scorer(model, loaded, terminal)
+    scorer, identity = _scorer(model, loaded, chosen, terminal)
     dropped = check_layers(drop, identity["num_layers"])
     found: dict[str, Any] = {
         "model": model,

@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import random
-import re
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
@@ -31,8 +30,9 @@ Split = Literal["train", "validation", "test"]
 SIZES = {"train": 100, "validation": 500, "test": 1000}  # of a loaded task; training draws on
 
 NAMES = "Anna Ben Carl Dora Eve Finn Hugo Ida Jack Kate Leo Mia Nick Olga Paul Rosa".split()
-THINGS = "ball book coin cup drum hat key lamp".split()
+THINGS = "ball bell book coin cup drum hat key lamp map pen ring".split()
 COLOURS = "red blue green white black pink".split()
+QUANTIFIERS = "all some no".split()
 LETTERS = "ABCD"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
@@ -93,7 +93,7 @@ def _expression(draws: _Draws, literals: int, operator: str) -> tuple[str, bool]
 def _boolean(draws: _Draws) -> Worked:
     # The outer operator is drawn before the value, or "and" would mean False three times in four.
     target, operator = draws.pick((True, False)), draws.pick(("and", "or"))
-    literals = draws.between(2, 5)
+    literals = draws.between(2, 7)
     while True:
         text, value = _expression(draws, literals, operator)
         if value == target:
@@ -102,52 +102,60 @@ def _boolean(draws: _Draws) -> Worked:
 
 def _arithmetic(draws: _Draws) -> Worked:
     # The larger number first: a sum and its mirror image must not sit in two splits.
-    small, large = sorted((draws.between(1, 120), draws.between(1, 120)))
+    small, large = sorted((draws.between(1, 150), draws.between(1, 150)))
     if draws.below(2):
         return Worked(Example(f"{large} + {small} =", None, f" {large + small}"))
     return Worked(Example(f"{large} - {small} =", None, f" {large - small}"))
 
 
 def _facts(draws: _Draws) -> Worked:
-    names, things = draws.sample(NAMES, 3), draws.sample(THINGS, 6)
-    told = draws.between(2, 3)
-    facts = " ".join(f"{n} has the {t}." for n, t in zip(names, things[:told], strict=False))
-    right = draws.pick(things[:told])
-    options = draws.shuffled([right, *things[3:]])
-    listed = " ".join(f"{a}) {o}" for a, o in zip(LETTERS, options, strict=True))
-    notes = "".join(f" {o} {'yes' if o == right else 'no'}" for o in draws.shuffled(options))
-    prompt = f"{facts} What is there? {listed} Answer:"
-    answers = tuple(f" {a}" for a in LETTERS)
-    return Worked(Example(prompt, answers, options.index(right)), notes)
+    things, people = draws.shuffled(THINGS), draws.pick((1, 1, 2, 3))
+    names = draws.sample(NAMES, people)
+    owned = [[things.pop() for _ in range(draws.between(1, (4, 3, 2)[people - 1]))] for _ in names]
+    told = " ".join(f"{n} has: {', '.join(o)}." for n, o in zip(names, owned, strict=True))
+    asked = draws.below(people)
+    right, others = draws.pick(owned[asked]), owned[:asked] + owned[asked + 1 :]
+    # Wrong options are a thing of each of the others, and then nobody's.
+    wrong = [*(draws.pick(o) for o in others), *things]
+    options = draws.shuffled([right, *wrong[: draws.between(1, 3)]])
+    letters = LETTERS[: len(options)]
+    listed = " ".join(f"{a}) {o}" for a, o in zip(letters, options, strict=True))
+    prompt = f"{told} What has {names[asked]}? {listed} Answer:"
+    elsewhere = [*(o for their in others for o in their), *things]
+    named = [draws.pick(draws.pick((owned[asked], elsewhere))) for _ in range(4)]
+    notes = "".join(f" {o} {'yes' if o in owned[asked] else 'no'}" for o in named)
+    return Worked(Example(prompt, tuple(f" {a}" for a in letters), options.index(right)), notes)
 
 
-def _letters(draws: _Draws) -> Worked:
-    """No task of its own: the notes say which option has which letter."""
-    asked = _facts(draws).example
-    options = re.findall(r"([A-D])\) (\w+)", asked.prompt)
-    notes = "".join(f" {option} {letter}" for letter, option in draws.shuffled(options))
-    return Worked(asked, notes)
+def _quantified(quantifier: str, having: Sequence[bool]) -> bool:
+    return {"all": all(having), "some": any(having), "no": not any(having)}[quantifier]
 
 
 def _quantifiers(draws: _Draws) -> Worked:
-    quantifier, target = draws.pick(("all", "some", "no")), draws.pick((True, False))
-    thing, colour = draws.pick(THINGS), draws.pick(COLOURS)
+    quantifier, target = draws.pick(QUANTIFIERS), draws.pick((True, False))
+    things, colours = draws.sample(THINGS, draws.between(1, 2)), draws.sample(COLOURS, 4)
+    thing, colour = things[0], colours[0]
     while True:
-        seen = [draws.pick(draws.pick(([colour], COLOURS))) for _ in range(draws.between(2, 5))]
-        having = [c == colour for c in seen]
-        # For "all" the colour is always there, or its absence would give the answer away.
-        if quantifier == "all" and not any(having):
+        seen = [
+            (draws.pick(draws.pick(([colour], colours))), draws.pick(things))
+            for _ in range(draws.between(2, 6))
+        ]
+        having = [c == colour for c, t in seen if t == thing]
+        # The thing is always there; for "all" the colour too, or its absence would say it all.
+        if not having or (quantifier == "all" and not any(having)):
             continue
-        if {"all": all(having), "some": any(having), "no": not any(having)}[quantifier] == target:
+        if _quantified(quantifier, having) == target:
             break
-    told = f"{draws.pick(NAMES)} has {thing}s: {', '.join(seen)}."
+    told = f"{draws.pick(NAMES)} has: {', '.join(f'{c} {t}' for c, t in seen)}."
     prompt = f"{told} Are {quantifier} {thing}s {colour}? Answer:"
-    notes = "".join(f" {c} {'yes' if c in seen else 'no'}" for c in draws.sample(COLOURS, 4))
+    notes = "".join(
+        f" {c} {'yes' if (c, thing) in seen else 'no'}" for c in draws.shuffled(colours)
+    )
     return Worked(Example(prompt, (" yes", " no"), 0 if target else 1), notes)
 
 
 def _reverse(draws: _Draws) -> Worked:
-    letters = [draws.pick(ALPHABET) for _ in range(draws.between(5, 9))]
+    letters = [draws.pick(ALPHABET) for _ in range(draws.between(6, 22))]
     answer = f" {' '.join(reversed(letters))}"
     return Worked(Example(f"reverse: {' '.join(letters)} =", None, answer))
 
@@ -169,10 +177,6 @@ DEMO_TASKS = {
 }
 
 
-# What training mixes in besides the tasks; never evaluated.
-DRILLS = {"letters": _letters}
-
-
 def split_of(prompt: str) -> Split:
     """The one split that a prompt belongs to: a tenth validation, a tenth test, the rest train."""
     tenth = int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=8).digest(), "big") % 10
@@ -185,12 +189,11 @@ def worked(name: str, split: Split, index: int, seed: int = 0) -> Worked:
     Raises:
         InputError: no demo task has that name.
     """
-    generators = {task: demo.generate for task, demo in DEMO_TASKS.items()} | DRILLS
-    if name not in generators:
+    if name not in DEMO_TASKS:
         raise InputError(f"no demo task {name!r}; there are {', '.join(DEMO_TASKS)}")
     attempt = 0
     while True:
-        drawn = generators[name](_Draws(f"{seed} {name} {split} {index} {attempt}"))
+        drawn = DEMO_TASKS[name].generate(_Draws(f"{seed} {name} {split} {index} {attempt}"))
         if split_of(drawn.example.prompt) == split:
             return drawn
         attempt += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ class Terminal:
             BarColumn(bar_width=14),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[whole]}"),
         )
         hidden = not self._err.is_terminal  # a log gets the lines alone
         with Progress(*columns, console=self._err, transient=True, disable=hidden) as bar:
@@ -93,27 +95,41 @@ class SearchProgress:
     ) -> None:
         self._run, self._bar, self._terminal = run, bar, terminal
         self._layers, self._total = settings["num_layers"], settings["examples"]
-        self._task = bar.add_task("baseline", total=1)
+        self._max_drops = settings["max_drops"]
+        self._task = bar.add_task("baseline", total=1, whole="")
         self._best: Candidate | None = None
-        self._iteration = 0
-        self._start = time.monotonic()
+        self._iteration = self._asked = self._work = 0
+        self._start = self._baseline_done = time.monotonic()
 
     def candidate(self, candidate: Candidate) -> None:
         """One more candidate has been scored."""
         self._run.candidate(candidate)
         if self._best is None:
             self._best = candidate
+            self._baseline_done = time.monotonic()
             self._say(f"baseline: {self._share(candidate)}")
+            return
+        kept = self._layers - len(candidate.dropped)
         if candidate.iteration != self._iteration:
-            self._iteration = candidate.iteration
-            remaining = self._layers - len(candidate.dropped) + 1
-            self._bar.reset(self._task, total=remaining)
+            self._iteration, self._asked = candidate.iteration, 0
+            self._bar.reset(self._task, total=kept + 1)
+        self._asked += 1
+        if candidate.dropped not in self._run.known:  # those of a journal took no time
+            self._work += kept
         self._bar.update(
             self._task,
             advance=1,
             description=f"iteration {candidate.iteration} · layer {candidate.layer} · "
             f"best {self._share(self._best)}",
+            whole=f"all ≤ {self._most_left(kept)}" if self._work else "",
         )
+
+    def _most_left(self, kept: int) -> str:
+        """Time the search takes if no iteration stops it; a candidate costs its layers."""
+        last = 1 if self._max_drops is None else max(1, kept + self._iteration - self._max_drops)
+        left = (kept + 1 - self._asked) * kept + sum((n + 1) * n for n in range(last, kept))
+        seconds = (time.monotonic() - self._baseline_done) / self._work * left
+        return str(datetime.timedelta(seconds=round(seconds)))
 
     def accepted(self, candidate: Candidate) -> None:
         """A layer has been dropped for good."""

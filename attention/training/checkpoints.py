@@ -26,9 +26,9 @@ class Checkpoints:
     kill at any moment leaves the previous checkpoint as the latest.
 
     Args:
-      directory: made if missing.
-      keep: how many of the latest checkpoints stay.
-      clean: remove what killed saves left behind; False while another process may be saving.
+        directory: made if missing.
+        keep: how many of the latest checkpoints stay.
+        clean: remove what killed saves left behind; False while another process may be saving.
     """
 
     def __init__(self, directory: str | Path, keep: int = 2, clean: bool = True):
@@ -60,7 +60,7 @@ class Checkpoints:
         """The latest checkpoint's trees, on the shardings of ``abstract``, and its note.
 
         Raises:
-          InputError: no checkpoint, or one of trees with other paths, shapes or dtypes.
+            InputError: no checkpoint, or one of trees with other paths, shapes or dtypes.
         """
         if self.latest is None:
             raise InputError(f"{self.directory} holds no checkpoint")
@@ -118,12 +118,12 @@ def load_params(directory: str | Path, abstract: PyTree) -> PyTree:
     """Parameters, and nothing else, of the latest checkpoint of the run in ``directory``.
 
     Args:
-      directory: the run's directory, as given to ``fit``.
-      abstract: the same tree of arrays or ``ShapeDtypeStruct``s, e.g. of ``jax.eval_shape``; where
-        these have shardings, the result has them too.
+        directory: the run's directory, as given to ``fit``.
+        abstract: the same tree of arrays or ``ShapeDtypeStruct``s, e.g. of ``jax.eval_shape``;
+            where these have shardings, the result has them too.
 
     Raises:
-      InputError: no checkpoint there, or parameters of another model.
+        InputError: no checkpoint there, or parameters of another model.
     """
     folder = Path(directory) / "checkpoints"
     if not folder.is_dir():

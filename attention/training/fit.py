@@ -70,34 +70,34 @@ def fit(
     parameters, on the same devices; on others it continues from the same state.
 
     Args:
-      loss_fn: ``(params, batch, key) -> (total, weight[, sums])``, see :func:`make_step`.
-      params: initial parameters; copied, never donated.
-      optimizer: any optax transformation, schedule included.
-      data: ``data(t)``, the batch of step t, or a :class:`DataIterator`.  Every array of a batch is
-        ``[accumulate * b, …]``.
-      steps: total number of updates.
-      key: ``jax.random.key``; step t uses ``fold_in(key, t)``.
-      accumulate: microbatches per update.
-      clip: largest global norm of a gradient, None for no limit.
-      mesh: axes ``data`` and ``model`` (:func:`~attention.training.sharding.make_mesh`); None is
-        one device.
-      rules: logical axis → mesh axis.
-      axes: logical axes of every parameter, e.g. ``transformer_axes(params)``; None: replicated.
-      directory: holds ``checkpoints/<updates done>``, ``metrics.jsonl`` and, after a failure,
-        ``nonfinite/<step>``; None keeps nothing.
-      save_every: updates between checkpoints; the last update is always saved.
-      keep: checkpoints kept.
-      log_every: steps between lines of metrics; the last is always logged.
-      quiet: nothing on the terminal.
+        loss_fn: ``(params, batch, key) -> (total, weight[, sums])``, see :func:`make_step`.
+        params: initial parameters; copied, never donated.
+        optimizer: any optax transformation, schedule included.
+        data: ``data(t)``, the batch of step t, or a :class:`DataIterator`.  Every array of a
+            batch is ``[accumulate * b, …]``.
+        steps: total number of updates.
+        key: ``jax.random.key``; step t uses ``fold_in(key, t)``.
+        accumulate: microbatches per update.
+        clip: largest global norm of a gradient, None for no limit.
+        mesh: axes ``data`` and ``model`` (:func:`~attention.training.sharding.make_mesh`); None is
+            one device.
+        rules: logical axis → mesh axis.
+        axes: logical axes of every parameter, e.g. ``transformer_axes(params)``; None: replicated.
+        directory: holds ``checkpoints/<updates done>``, ``metrics.jsonl`` and, after a failure,
+            ``nonfinite/<step>``; None keeps nothing.
+        save_every: updates between checkpoints; the last update is always saved.
+        keep: checkpoints kept.
+        log_every: steps between lines of metrics; the last is always logged.
+        quiet: nothing on the terminal.
 
     Returns:
-      The state after ``steps`` updates.
+        The state after ``steps`` updates.
 
     Raises:
-      NonFiniteError: the state before the failing step was saved aside; a later call resumes from
-        the last good checkpoint.
-      KeyboardInterrupt: after saving; a second Ctrl-C does not wait for the step.
-      InputError: ``directory`` is another experiment's, or the data ended or does not divide.
+        NonFiniteError: the state before the failing step was saved aside; a later call resumes from
+            the last good checkpoint.
+        KeyboardInterrupt: after saving; a second Ctrl-C does not wait for the step.
+        InputError: ``directory`` is another experiment's, or the data ended or does not divide.
     """
     if min(accumulate, save_every, log_every) < 1:
         raise InputError("accumulate, save_every and log_every must be at least 1")

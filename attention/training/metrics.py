@@ -21,11 +21,11 @@ class MetricsLog:
     ``quiet`` shows nothing.  Only the first process of several writes.
 
     Args:
-      path: the JSONL file, or None.  Lines of steps from ``start`` on, left by a run that was
-        killed after its last checkpoint, are removed: each step appears once.
-      start: first step of this run.
-      steps: total number of steps.
-      quiet: nothing on the terminal.
+        path: the JSONL file, or None.  Lines of steps from ``start`` on, left by a run that was
+            killed after its last checkpoint, are removed: each step appears once.
+        start: first step of this run.
+        steps: total number of steps.
+        quiet: nothing on the terminal.
     """
 
     def __init__(self, path: Path | None, start: int, steps: int, quiet: bool = False):

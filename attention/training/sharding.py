@@ -62,7 +62,7 @@ TRANSFORMER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"layers/attention/(query|key)_norm/scale", ("head_dim",)),
     (r"layers/attention/out/kernel", ("heads", "head_dim", "embed")),
     (r"layers/attention/out/bias", ("embed",)),
-    (r"layers/attention/normalizer/\w+", ("heads", ...)),
+    (r"(layers/attention/)?normalizer/\w+", ("heads", ...)),
     (r"layers/mlp/(gate|up)/kernel", ("embed", "mlp")),
     (r"layers/mlp/(gate|up)/bias", ("mlp",)),
     (r"layers/mlp/down/kernel", ("mlp", "embed")),
@@ -83,7 +83,7 @@ def make_mesh(
     """Mesh ``(data, model)`` over the first ``data * model`` devices; ``data=None`` takes all.
 
     Raises:
-      InputError: there are too few devices, or ``model`` does not divide their number.
+        InputError: there are too few devices, or ``model`` does not divide their number.
     """
     devices = jax.devices() if devices is None else devices
     if data is None:
@@ -104,13 +104,13 @@ def transformer_axes(params: PyTree) -> PyTree:
     """Logical axes of every parameter of the transformer, layers stacked or unstacked.
 
     Args:
-      params: arrays or ``ShapeDtypeStruct``s, without the outer ``"params"``.
+        params: arrays or ``ShapeDtypeStruct``s, without the outer ``"params"``.
 
     Returns:
-      A tree of the same structure with a tuple of names in place of each array.
+        A tree of the same structure with a tuple of names in place of each array.
 
     Raises:
-      ValueError: naming every parameter that no row of :data:`TRANSFORMER_AXES` fits.
+        ValueError: naming every parameter that no row of :data:`TRANSFORMER_AXES` fits.
     """
     unmatched: list[str] = []
 
@@ -137,14 +137,14 @@ def param_shardings(params: PyTree, axes: PyTree | None, mesh: Mesh, rules: Logi
     """Sharding of every parameter; a dimension that its mesh axis does not divide stays whole.
 
     Args:
-      params: arrays or ``ShapeDtypeStruct``s.
-      axes: the same tree with a tuple of logical axes per array; None replicates all of them.
-      mesh: where they live.
-      rules: logical axis → mesh axis.
+        params: arrays or ``ShapeDtypeStruct``s.
+        axes: the same tree with a tuple of logical axes per array; None replicates all of them.
+        mesh: where they live.
+        rules: logical axis → mesh axis.
 
     Raises:
-      ValueError: an axis unknown to the rules or the mesh, a wrong number of axes, or two
-        dimensions of one parameter on one mesh axis; the parameter is named.
+        ValueError: an axis unknown to the rules or the mesh, a wrong number of axes, or two
+            dimensions of one parameter on one mesh axis; the parameter is named.
     """
     if axes is None:
         return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), params)
@@ -175,9 +175,9 @@ def optimizer_shardings(optimizer_state: PyTree, params: PyTree, shardings: PyTr
     holds for moments inside any chain, mask or partition of optax; all others are replicated.
 
     Args:
-      optimizer_state: abstract or concrete ``optimizer.init(params)``.
-      params: abstract or concrete parameters.
-      shardings: their shardings, all on one mesh.
+        optimizer_state: abstract or concrete ``optimizer.init(params)``.
+        params: abstract or concrete parameters.
+        shardings: their shardings, all on one mesh.
     """
     homes = {
         _names(path): (leaf.shape, sharding)

@@ -42,16 +42,17 @@ def make_step(
     says so, and given as the next step's ``go`` it keeps the state there.
 
     Args:
-      loss_fn: ``(params, batch, key) -> (total, weight)``, or with a third item, a dict of sums to
-        report; these too are divided by the weight.
-      optimizer: any optax transformation.
-      accumulate: microbatches per step; every array of a batch is ``[accumulate * b, …]``.
-      shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
+        loss_fn: ``(params, batch, key) -> (total, weight)``, or with a third item, a dict of sums
+            to report; these too are divided by the weight.
+        optimizer: any optax transformation.
+        accumulate: microbatches per step; every array of a batch is ``[accumulate * b, …]``.
+        shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
 
     Returns:
-      The step.  The state given to it is donated.  Its randomness is ``fold_in(key, state.step)``.
-      Metrics: loss, grad_norm (before the optimizer's clipping), finite, the reported sums, and
-      learning_rate where the optimizer holds one (``optax.inject_hyperparams``).
+        The step.  The state given to it is donated; its randomness is
+        ``fold_in(key, state.step)``.  Metrics: loss, grad_norm (before the optimizer's
+        clipping), finite, the reported sums, and learning_rate where the
+        optimizer holds one (``optax.inject_hyperparams``).
     """
 
     def sums(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+from attention.normalizers import normalizer
+
 Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
 FULL_ATTENTION = "full_attention"
 SLIDING_ATTENTION = "sliding_attention"
@@ -60,8 +62,7 @@ class TransformerConfig:
     attention_bias: bool = False
     attention_out_bias: bool = False
     qk_norm: bool = False
-    normalizer: str = "softmax"  # a row of attention.normalizers.NORMALIZERS
-    normalizer_granularity: Literal["layer", "head"] = "layer"  # sharing of its parameters
+    normalizer: str = "softmax"  # a specification: see attention.normalizers.normalizer
 
     # layer
     attention: bool = True  # False: an MLP-only model
@@ -102,6 +103,7 @@ class TransformerConfig:
                 f"hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}; give head_dim"
             )
+        normalizer(self.normalizer)  # raises for what it does not understand
         if self.position_embedding == "rope" and self.head_size % 2:
             raise ValueError(f"rotary positions need an even head_dim, not {self.head_size}")
         if self.layer_types is not None:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
 from attention.transformer.layers import Context, KeyValues, Layer, Tap
 
@@ -57,7 +58,9 @@ def init_layers(config: TransformerConfig, key: Array) -> Mapping[str, Any]:
     zero = jnp.zeros((1, 1), int)
     half = jnp.zeros((1, 1, 1, config.head_size // 2))
     turns = (half, half) if config.position_embedding == "rope" else None
-    context = Context(jnp.ones((1, 1, 1), bool), zero, zero, turns)
+    row = normalizer(config.normalizer)
+    shared = row.init(config.num_attention_heads) if row.per == "model" else None
+    context = Context(jnp.ones((1, 1, 1), bool), zero, zero, turns, normalizer=shared)
     layer = Layer(config, parent=None)
 
     def init(key: Array) -> Mapping[str, Any]:

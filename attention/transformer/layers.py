@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -37,6 +37,7 @@ class Context(NamedTuple):
     positions_BS: Int[Array, "B S"]  # of the keys
     rotation: tuple[Float[Array, "B T 1 h"], Float[Array, "B T 1 h"]] | None  # cos, sin
     slot: Int[Array, ""] | None = None  # where this call's keys go in the cache
+    normalizer: Mapping[str, Array] | None = None  # learned parameters that all layers share
 
 
 class KeyValues(NamedTuple):
@@ -157,11 +158,9 @@ class Attention(nn.Module):
             self.query_norm = Norm(c, "rmsnorm")
             self.key_norm = Norm(c, "rmsnorm")
         row = normalizer(c.normalizer)
-        if row.defaults:
-            self.normalizer = self.param(
-                "normalizer",
-                lambda _: row.init(c.num_attention_heads, c.normalizer_granularity),
-            )
+        self.learned = {}
+        if row.learns and row.per != "model":
+            self.learned = self.param("normalizer", lambda _: row.init(c.num_attention_heads))
 
     def __call__(
         self,
@@ -187,13 +186,13 @@ class Attention(nn.Module):
         if window is not None:
             distance = context.positions_BT[:, :, None] - context.positions_BS[:, None, :]
             mask_BTS &= jnp.abs(distance) < window
-        row = normalizer(c.normalizer)
         weights_BNTS = attention_weights(
             query,
             key,
             normalizer=c.normalizer,
-            params=row.constrain(self.normalizer) if row.defaults else None,
+            params=normalizer(c.normalizer).constrain(context.normalizer or self.learned),
             mask=mask_BTS,
+            positions=(context.positions_BT, context.positions_BS),
             precision=c.precision,
         )
         if tap is not None:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import Cache, init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
@@ -63,6 +64,10 @@ class Transformer(nn.Module):
             self.layers = self.param("layers", lambda key: init_layers(c, key))
         else:  # either form, any depth: `self.param` would insist on the stacked one
             self.layers = self.get_variable("params", "layers")
+        row = normalizer(c.normalizer)
+        self.normalizer = None
+        if row.learns and row.per == "model":
+            self.normalizer = self.param("normalizer", lambda _: row.init(c.num_attention_heads))
         if c.final_norm:
             self.final_norm = Norm(c, c.norm)
         if c.head != "none":
@@ -155,7 +160,7 @@ class Transformer(nn.Module):
         """Input states of the first layer, and the context that all layers share."""
         c = self.config
         length = tokens.shape[1]
-        context = _context(c, length, where, cache)
+        context = _context(c, length, where, cache)._replace(normalizer=self.normalizer)
         hidden_BTD = self.embed(tokens)
         if c.position_embedding == "learned":
             if length > c.max_position_embeddings:
@@ -179,6 +184,8 @@ class Transformer(nn.Module):
         """Final norm and head, at the positions ``read_at`` alone if given."""
         c = self.config
         if read_at is not None:
+            if c.head == "sequence":
+                raise ValueError("the head `sequence` reads one position of its own: no read_at")
             hidden_BTD = jnp.take_along_axis(hidden_BTD, read_at[:, :, None], axis=1)
         if c.final_norm:
             hidden_BTD = self.final_norm(hidden_BTD)

@@ -138,3 +138,32 @@ def test_wrong_shapes_raise():
         attention_weights(query, key[..., :3])
     with pytest.raises((ValueError, TypeError)):
         dot_product_attention(query, key, value, mask=mask[:, :, :3])
+
+
+@pytest.mark.parametrize("name", ["linear", "cosformer"])
+def test_feature_maps_are_linear_attention(name):
+    """Against the other order of the sums: keys times values first, a query at a time."""
+    query, key, value, mask = arrays(6, 2)
+    length, places = 11.0, np.pi / 2 * np.arange(S) / 11
+
+    def phi(x, place):
+        if name == "linear":
+            return np.where(x > 0, x + 1, np.exp(x))
+        x = np.maximum(x, 0)
+        return np.concatenate([x * np.cos(place), x * np.sin(place)])
+
+    expected = np.zeros((B, T, 6, H))
+    for b, n, t in np.ndindex(B, 6, T):
+        seen = np.flatnonzero(mask[b, t])
+        keys = np.array([phi(key[b, s, n // 3], places[s]) for s in seen])
+        if len(seen):
+            state, total = keys.T @ value[b, seen, n // 3], keys.sum(0)
+            asked = phi(query[b, t, n], places[t])
+            expected[b, t, n] = asked @ state / (asked @ total)
+    params = {"length": length} if name == "cosformer" else None
+    q, k, v = (jnp.asarray(x, jnp.float32) for x in (query, key, value))
+    how = {"normalizer": name, "params": params, "mask": mask, "precision": "highest"}
+    np.testing.assert_allclose(dot_product_attention(q, k, v, **how), expected, atol=3e-6)
+    shifted = (jnp.arange(T)[None] + 4, jnp.arange(S)[None] + 4)
+    moved = dot_product_attention(q, k, v, positions=shifted, **how)
+    np.testing.assert_allclose(moved, expected, atol=3e-6)

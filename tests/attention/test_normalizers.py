@@ -1,26 +1,42 @@
-"""Contract of every row of NORMALIZERS; a new row inherits all of it."""
+"""Contract of every row of NORMALIZERS that works on scores; a new row inherits all of it."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from attention import normalizers
-from attention.normalizers import NORMALIZERS, normalizer
+from attention import formulas, normalizers
+from attention.errors import InputError
+from attention.normalizers import CONSTRAINTS, NORMALIZERS, Normalizer, Parameter, normalizer
 
 normalize = jax.jit(normalizers.normalize, static_argnums=0)
 
 B, T, S = 2, 3, 7
 
 
-@pytest.fixture(params=NORMALIZERS)
+SCORES = [name for name, row in NORMALIZERS.items() if row.form == "scores"]
+
+
+@pytest.fixture(params=SCORES)
 def name(request):
     return request.param
 
 
+def test_there_are_many():
+    assert len(SCORES) >= 12
+    assert set(NORMALIZERS) - set(SCORES) == {"linear", "cosformer"}
+    for row in NORMALIZERS.values():
+        forms = (row.logit_transform, row.weigh, row.feature_map)
+        assert sum(form is not None for form in forms) == 1
+
+
 def params_of(name, dtype=np.float32):
     """Values that are not the defaults, so that ignoring them shows."""
-    return {k: dtype(1.3 * v) for k, v in NORMALIZERS[name].defaults.items()}
+    changed = {k: dtype(1.3 * v) for k, v in NORMALIZERS[name].defaults.items()}
+    return changed | ({"c": dtype(2.6)} if "c" in changed else {})  # where capping shows
 
 
 def scores_and_where(seed=0, dtype=np.float32):
@@ -33,16 +49,20 @@ def scores_and_where(seed=0, dtype=np.float32):
     return scores, where
 
 
-def test_weights_are_non_negative_and_sum_to_one(name):
+def test_the_flags_are_true(name):
+    row = normalizer(name)
     scores, where = scores_and_where()
     weights = np.asarray(normalize(name, scores, where, params_of(name)))
     assert weights.dtype == np.float32
-    assert weights.min() >= 0
-    np.testing.assert_allclose(weights.sum(-1), where.any(-1), atol=1e-6)
+    assert (weights.min() >= 0) == row.non_negative
+    sums_to_one = np.allclose(weights.sum(-1), where.any(-1), atol=1e-6)
+    assert sums_to_one == row.sums_to_one
     unmasked = np.asarray(normalize(name, scores, None, params_of(name)))
-    np.testing.assert_allclose(unmasked.sum(-1), 1, atol=1e-6)
+    assert np.allclose(unmasked.sum(-1), 1, atol=1e-6) == row.sums_to_one
     everywhere = np.asarray(normalize(name, scores, np.ones_like(where), params_of(name)))
     np.testing.assert_allclose(unmasked, everywhere, atol=1e-7)
+    shifted = normalize(name, scores + np.float32(1.7), where, params_of(name))
+    assert np.allclose(shifted, weights, atol=2e-6) == row.shift_invariant
 
 
 def test_masking_equals_leaving_the_key_out(name):
@@ -81,8 +101,9 @@ def test_a_row_with_nothing_to_attend_to_is_zero(name):
     assert nothing.any()
     weights = np.asarray(normalize(name, scores, where, params_of(name)))
     assert (weights[nothing] == 0).all()
-    gradient = jax.grad(lambda s: jnp.sum(normalize(name, s, where) ** 2))(scores)
-    assert np.isfinite(gradient).all()
+    gradient = jax.grad(lambda s, p: jnp.sum(normalize(name, s, where, p) ** 2), (0, 1))
+    for leaf in jax.tree.leaves(gradient(scores, params_of(name))):
+        assert np.isfinite(leaf).all()
 
 
 def test_permuting_keys_permutes_weights(name):
@@ -96,7 +117,7 @@ def test_permuting_keys_permutes_weights(name):
 def test_larger_scores_get_larger_weights(name):
     scores = np.linspace(-5, 5, S, dtype=np.float32)
     weights = np.asarray(normalize(name, scores, None, params_of(name)))
-    assert (np.diff(weights) > 0).all()
+    assert (np.diff(weights) >= 0).all() and weights[-1] > weights[0]
 
 
 def test_gradients_agree_with_finite_differences(name):
@@ -130,25 +151,38 @@ def test_finite_at_large_scores_in_bfloat16(name):
     where = np.array([[True] * 5, [True, True, False, False, True]])
     weights = normalize(name, scores, where)
     assert weights.dtype == jnp.float32
-    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
-    gradient = jax.grad(lambda s: jnp.sum(normalize(name, s, where)[:, 1]))(scores)
+    assert np.isfinite(weights).all()
+    if normalizer(name).sums_to_one:
+        np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
+    params = {key: jnp.float32(value) for key, value in normalizer(name).defaults.items()}
+    gradient, of_params = jax.grad(
+        lambda s, p: jnp.sum(normalize(name, s, where, p)[:, 1]), (0, 1)
+    )(scores, params)
     assert gradient.dtype == jnp.bfloat16
-    assert np.isfinite(np.asarray(gradient, np.float32)).all()
+    for leaf in (np.asarray(gradient, np.float32), *of_params.values()):
+        assert np.isfinite(leaf).all()
 
 
 def test_learned_parameters_start_at_the_defaults(name):
     row = normalizer(name)
-    for granularity, shape in (("layer", ()), ("head", (5,))):
+    for granularity, shape in (("layer", ()), ("model", ()), ("head", (5,))):
         raw = row.init(5, granularity)
-        assert raw.keys() == row.defaults.keys()
-        for key, value in row.constrain(raw).items():
-            assert value.shape == shape
-            assert value.dtype == jnp.float32
-            np.testing.assert_allclose(value, row.defaults[key], rtol=1e-6)
+        assert raw.keys() == {key for key, p in row.parameters.items() if p.learned}
+        assert row.constrain(raw).keys() == row.parameters.keys()
+        for key, value in raw.items():
+            assert (value.shape, value.dtype) == (shape, jnp.float32)
+            np.testing.assert_allclose(row.constrain(raw)[key], row.defaults[key], rtol=1e-6)
     scores, where = scores_and_where()
-    np.testing.assert_array_equal(
-        normalize(name, scores, where), normalize(name, scores, where, row.defaults)
+    np.testing.assert_allclose(
+        normalize(name, scores, where), normalize(name, scores, where, row.defaults), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("domain", CONSTRAINTS)
+def test_constraints_and_their_inverses(domain):
+    forward, back = CONSTRAINTS[domain]
+    for value in (1.2, 1.5, 1.9):
+        np.testing.assert_allclose(forward(back(jnp.float32(value))), value, rtol=1e-6)
 
 
 def test_softmax_is_softmax():
@@ -185,19 +219,167 @@ def test_ssa_tends_to_softmax():
 
 def test_ssa_slope_at_zero_is_n_times_b():
     row, params = normalizer("ssa"), {"n": jnp.float32(1.7), "b": jnp.float32(0.6)}
-    slope = jax.grad(lambda s: row.logit_transform(s, params))
+    slope = jax.grad(lambda s: row.logit_transform(s, params, None))
     np.testing.assert_allclose(slope(jnp.float32(0)), 1.7 * 0.6, rtol=1e-6)
     np.testing.assert_allclose(slope(jnp.float32(1e-6)), 1.7 * 0.6, rtol=1e-5)
     np.testing.assert_allclose(slope(jnp.float32(-1e-6)), 1.7 * 0.6, rtol=1e-5)
     assert slope(jnp.float32(5)) < slope(jnp.float32(1)) < 1.7 * 0.6
 
 
-def test_unknown_names_and_parameters_raise():
-    with pytest.raises(ValueError, match=r"softmin.*softmax, ssa"):
-        normalize("softmin", jnp.ones(3))
-    with pytest.raises(ValueError, match="'ssa' has no parameter temperature"):
+ROWS = [[0.3, -1.2, 2.0, 0.7, 1.9], [3.0, 0.0, -4.0, 2.9, 2.8], [0.0] * 5]
+
+
+def literal(name, params):
+    """The equation of each, word for word, in float64, a row at a time."""
+    z = np.array(ROWS)
+    total = lambda x: x / x.sum(-1, keepdims=True)  # noqa: E731
+    p = params
+    if name == "temperature":
+        return total(np.exp(z / p["temperature"]))
+    if name == "softcap":
+        return total(np.exp(p["c"] * np.tanh(z / p["c"])))
+    if name == "ssmax":
+        return total(5.0 ** (p["scale"] * z))
+    if name == "softmax1":
+        return np.exp(z) / (1 + np.exp(z).sum(-1, keepdims=True))
+    if name == "sigmoid":
+        return 1 / (1 + 5 * np.exp(-z))
+    if name == "softpick":
+        return np.maximum(np.expm1(z), 0) / (np.abs(np.expm1(z)).sum(-1, keepdims=True) + 1e-6)
+    if name == "relu":
+        return np.maximum(z, 0) / 5
+    low, high = np.minimum(z.min(-1, keepdims=True), 0), np.maximum(z.max(-1, keepdims=True), 0)
+    return (z - low) / np.maximum(high - low, 1e-9) * total(np.exp(z))
+
+
+@pytest.mark.parametrize(
+    "name",
+    "temperature softcap ssmax softmax1 sigmoid softpick relu sasoftmax".split(),
+)
+def test_each_is_its_equation(name):
+    params = params_of(name, float)
+    found = normalize(name, np.float32(ROWS), None, params)
+    np.testing.assert_allclose(found, literal(name, params), atol=2e-6)
+
+
+def bisected(row, alpha):
+    """α-entmax of one row by bisection in float64."""
+    z = (alpha - 1) * np.asarray(row, float)
+    low, high = z.max() - 1, z.max()
+    for _ in range(200):
+        tau = (low + high) / 2
+        mass = (np.maximum(z - tau, 0) ** (1 / (alpha - 1))).sum()
+        low, high = (tau, high) if mass > 1 else (low, tau)
+    return np.maximum(z - tau, 0) ** (1 / (alpha - 1))
+
+
+@pytest.mark.parametrize("alpha", [1.02, 1.3, 1.5, 1.77, 2.0])
+def test_entmax_is_the_root_that_bisection_finds(alpha):
+    rng = np.random.default_rng(5)
+    for size, spread in ((2, 1), (31, 0.1), (31, 30), (997, 3)):
+        rows = rng.normal(0, spread, (3, size)).astype(np.float32)
+        found = normalize("entmax", rows, None, {"alpha": np.float32(alpha)})
+        expected = [bisected(row, float(np.float32(alpha))) for row in rows]
+        np.testing.assert_allclose(found, expected, atol=3e-6 / (alpha - 1))
+
+
+def test_sparsemax_is_the_projection_of_optax():
+    rows = np.random.default_rng(6).normal(0, 2, (7, 23)).astype(np.float32)
+    expected = jax.vmap(optax.projections.projection_simplex)(rows)
+    np.testing.assert_allclose(normalize("sparsemax", rows), expected, atol=1e-6)
+    assert (np.asarray(expected) == 0).mean() > 0.5
+
+
+def test_the_limits_of_entmax():
+    with jax.enable_x64(True):
+        scores, where = scores_and_where(dtype=np.float64)
+        softmax = np.asarray(normalize("softmax", scores, where))
+        near = np.asarray(normalize("entmax", scores, where, {"alpha": np.float64(1 + 1e-5)}))
+        np.testing.assert_allclose(near, softmax, atol=1e-4)
+        for alpha, limit in ((2.0, "sparsemax"), (1.5, "entmax15")):
+            same = normalize("entmax", scores, where, {"alpha": np.float64(alpha)})
+            np.testing.assert_array_equal(same, normalize(limit, scores, where))
+
+
+def test_ties_and_identical_scores():
+    for name in ("sparsemax", "entmax15", "entmax"):
+        np.testing.assert_allclose(normalize(name, np.zeros((2, 5), np.float32)), 0.2, atol=1e-6)
+        twins = np.asarray(normalize(name, np.float32([3, 3, -9, -9])))
+        np.testing.assert_allclose(twins, [0.5, 0.5, 0, 0], atol=1e-6)
+
+
+SPECS = {
+    "ssa:n=2,b=0.5": ({"n": 2.0, "b": 0.5}, {"n"}, "layer"),
+    "ssa:learn=n+b,per=head": ({"n": 1.5, "b": 0.8}, {"n", "b"}, "head"),
+    "ssa:learn=none": ({"n": 1.5, "b": 0.8}, set(), "layer"),
+    "ssa:n=1.7,as=1+softplus,per=model": ({"n": 1.7, "b": 0.8}, {"n"}, "model"),
+    "temperature:temperature=0.5,as=raw": ({"temperature": 0.5}, {"temperature"}, "layer"),
+    "softmax:": ({}, set(), "layer"),
+}
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_specifications(spec):
+    values, learned, per = SPECS[spec]
+    row = normalizer(spec)
+    raw = row.init(3)
+    assert (set(raw), row.per, row.learns) == (learned, per, bool(learned))
+    assert all(value.shape == ((3,) if per == "head" else ()) for value in raw.values())
+    found = row.constrain(raw)
+    assert found.keys() == values.keys()
+    for key, value in found.items():
+        np.testing.assert_allclose(value, values[key], rtol=1e-6)
+    scores, where = scores_and_where()
+    np.testing.assert_allclose(
+        normalize(spec, scores, where),
+        normalize(spec.partition(":")[0], scores, where, values),
+        atol=1e-6,
+    )
+
+
+BAD = {
+    "softmin": "unknown normalizer 'softmin'; there are softmax, temperature",
+    "ssa:m=2": "'m=2' is not understood; there are n, b, learn",
+    "ssa:n=two": "n is no number",
+    "ssa:n=-1": "n must be between 0 and inf, not -1",
+    "ssa:b=nan": "b must be between 0 and inf, not nan",
+    "ssa:learn=c": "normalizer 'ssa' has no parameter c; it has n, b",
+    "ssa:per=token": "'per=token' is not understood",
+    "ssa:n=0.9,as=1+softplus": "n must be between 1 and inf, not 0.9",
+    "entmax:alpha=2.5": "alpha must be between 1 and 2, not 2.5",
+}
+
+
+@pytest.mark.parametrize("spec", BAD)
+def test_bad_specifications_are_named_in_one_line(spec):
+    with pytest.raises(InputError) as caught:
+        normalizer(spec)
+    assert BAD[spec] in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_unknown_and_impossible_parameters_raise():
+    with pytest.raises(InputError, match="'ssa' has no parameter temperature; it has n, b"):
         normalize("ssa", jnp.ones(3), None, {"temperature": jnp.float32(1)})
-    with pytest.raises(ValueError, match="'softmax' has no parameter b, n"):
+    with pytest.raises(InputError, match="'softmax' has no parameter b, n; it has none"):
         normalize("softmax", jnp.ones(3), None, {"n": jnp.float32(1), "b": jnp.float32(1)})
-    with pytest.raises(KeyError):
-        normalizer("ssa").init(3, "model")
+    with pytest.raises(InputError, match="b must be positive, not -1"):
+        normalizers.normalize("ssa", jnp.ones(3), None, {"b": -1})
+    for name in ("linear", "cosformer"):
+        with pytest.raises(InputError, match="use dot_product_attention"):
+            normalize(name, jnp.ones(3))
+
+
+def test_a_new_one_takes_one_function_and_one_row(monkeypatch):
+    """What CONTRIBUTING.md shows."""
+
+    def cubed(scores, params, count):
+        return params["a"] * scores**3
+
+    row = Normalizer("softmax(a s^3)", cubed, parameters={"a": Parameter(0.5)})
+    monkeypatch.setitem(NORMALIZERS, "cubed", row)
+    scores, where = scores_and_where()
+    weights = normalizers.normalize("cubed:a=2", scores, where)
+    expected = formulas.masked_softmax(2 * jnp.asarray(scores) ** 3, where)
+    np.testing.assert_allclose(weights, expected, atol=1e-6)
+    assert normalizer("cubed").init(3).keys() == {"a"}
+    assert dataclasses.replace(row, per="head").init(3)["a"].shape == (3,)

@@ -8,7 +8,13 @@ import jax
 import numpy as np
 import pytest
 
-from attention.transformer import RopeScaling, Transformer, TransformerConfig, abstract_params
+from attention.transformer import (
+    RopeScaling,
+    Transformer,
+    TransformerConfig,
+    abstract_params,
+    save_pretrained,
+)
 
 B, T, V, L = 5, 11, 29, 3
 
@@ -145,3 +151,11 @@ def apply_fixture():
 def tokens():
     """``[B, T]``, no special ids."""
     return np.random.default_rng(7).integers(3, V, (B, T)).astype(np.int32)
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_models):
+    """A checkpoint of a tiny Llama, to be spoilt."""
+    _, config, params = tiny_models("llama")
+    save_pretrained(tmp_path / "model", config, params)
+    return tmp_path / "model"

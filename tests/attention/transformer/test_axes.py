@@ -10,7 +10,7 @@ from attention.transformer import abstract_params, unstack_layers
 
 
 @pytest.mark.parametrize("head", ["own", "sequence", "token", "regression", "none"])
-@pytest.mark.parametrize("normalizer", ["softmax", "ssa"])
+@pytest.mark.parametrize("normalizer", ["softmax", "ssa:per=head", "ssa:per=model"])
 def test_every_parameter_has_axes(configs, head, normalizer):
     for config in configs.values():
         head_of = config.head if head == "own" else head

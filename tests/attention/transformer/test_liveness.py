@@ -51,7 +51,6 @@ PERTURBED = {
     "attention_out_bias": (LLAMA, True),
     "qk_norm": (LLAMA, True),
     "normalizer": (LLAMA, "ssa"),
-    "normalizer_granularity": (dataclasses.replace(LLAMA, normalizer="ssa"), "head"),
     "attention": (LLAMA, False),
     "mlp": (LLAMA, False),
     "residual": (LLAMA, False),

@@ -1,6 +1,7 @@
 """What the model is: causal, blind to padding, the same in every form; its heads and its views."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from attention.normalizers import NORMALIZERS
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from attention.transformer.depth import run_layers
 
@@ -250,7 +252,10 @@ VARIANTS = {
     "no norm": {"norm": "none"},
     "no final norm": {"final_norm": False},
     "ssa": {"normalizer": "ssa"},
-    "ssa for each head": {"normalizer": "ssa", "normalizer_granularity": "head"},
+    "ssa for each head": {"normalizer": "ssa:learn=n+b,per=head"},
+    "ssa for all layers": {"normalizer": "ssa:n=2,learn=n+b,per=model"},
+    "ssa fixed": {"normalizer": "ssa:learn=none"},
+    "cosformer": {"normalizer": "cosformer:length=31"},
     "no positions": {"position_embedding": "none"},
 }
 
@@ -265,8 +270,7 @@ def test_variants_run_in_every_form(configs, random_params, apply, tokens, varia
     close(apply(config, params, tokens, keep=np.ones((2, 2), bool)), logits)
     plain = dataclasses.replace(configs["llama"], num_hidden_layers=2)
     shared = flatten_dict(random_params(plain)) | flatten_dict(params)
-    shared.pop(("layers", "attention", "normalizer", "n"), None)
-    shared.pop(("layers", "attention", "normalizer", "b"), None)
+    shared = {path: leaf for path, leaf in shared.items() if "normalizer" not in path}
     whole = apply(plain, unflatten_dict(shared), tokens)
     assert np.abs(logits - whole).max() > 1e-3
     for half in ("attention", "mlp"):
@@ -306,6 +310,9 @@ def test_read_at_is_slicing(tiny_models, apply, tokens, name):
     read_at = np.array([[10, 0], [3, 3], [7, 8], [0, 1], [9, 4]])
     found = apply(config, params, tokens, read_at=read_at)
     close(found, np.take_along_axis(logits, read_at[:, :, None], 1))
+    pooled = dataclasses.replace(config, head="sequence", num_labels=3)
+    with pytest.raises(ValueError, match="no read_at"):
+        Transformer(pooled).init(jax.random.key(0), tokens, read_at=read_at)
 
 
 def test_segments_matter(tiny_models, apply, tokens):
@@ -392,3 +399,30 @@ def test_config_refuses_what_cannot_be():
     for message, fields in cases.items():
         with pytest.raises(ValueError, match=message):
             TransformerConfig(**sizes, **fields)
+
+
+@pytest.mark.parametrize("name", [name for name in NORMALIZERS if name != "softmax"])
+def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, name):
+    row = NORMALIZERS[name]
+    spec = f"{name}:learn={'+'.join(row.parameters)}" if row.form == "scores" else name
+    config = dataclasses.replace(
+        configs["llama"], normalizer=spec if row.parameters else name, num_hidden_layers=2
+    )
+    params = random_params(config)
+    plain = dataclasses.replace(config, normalizer="softmax")
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def gradient(config, params):
+        def loss(params):
+            logits = Transformer(config).apply({"params": params}, tokens)
+            return jnp.mean(jnp.sin(logits)), logits
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    grads, logits = gradient(config, params)
+    assert np.abs(logits - gradient(plain, params)[1]).max() > 1e-4
+    for path, leaf in flatten_dict(grads).items():
+        assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
+    assert row.form == "features" or len(
+        flatten_dict(grads["layers"]["attention"].get("normalizer", {}))
+    ) == len(row.parameters)

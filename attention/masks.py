@@ -1,0 +1,50 @@
+"""Which keys each query may see, as a function of their places, so that it need not be stored."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+
+class Visibility(NamedTuple):
+    """A key is seen where all that is given agrees; everything is seen if nothing is given.
+
+    Attributes:
+        mask: stored, broadcastable to ``[B, T, S]``.
+        query_segments: ``[B, T]``; a key of another segment is not seen.
+        key_segments: ``[B, S]``.
+        causal: keys at later places than the query's are not seen.
+        window: keys at ``window`` places from the query's, or more, are not seen.
+    """
+
+    mask: Bool[Array, "#B #T S"] | None = None
+    query_segments: Int[Array, "B T"] | None = None
+    key_segments: Int[Array, "B S"] | None = None
+    causal: bool = False
+    window: int | None = None
+
+    def where(
+        self, queries: Int[Array, " t"], keys: Int[Array, " s"]
+    ) -> Bool[Array, "#B t s"] | None:
+        """For the queries and keys at these places, or None if all are seen."""
+        parts = []
+        if self.mask is not None:
+            rows = self.mask if self.mask.shape[1] == 1 else jnp.take(self.mask, queries, axis=1)
+            parts.append(jnp.take(rows, keys, axis=2))
+        if self.query_segments is not None and self.key_segments is not None:
+            of_queries = jnp.take(self.query_segments, queries, axis=1)
+            of_keys = jnp.take(self.key_segments, keys, axis=1)
+            parts.append(of_queries[:, :, None] == of_keys[:, None, :])
+        distance_1ts = (queries[:, None] - keys[None, :])[None]
+        if self.causal:
+            parts.append(distance_1ts >= 0)
+        if self.window is not None:
+            parts.append(jnp.abs(distance_1ts) < self.window)
+        if not parts:
+            return None
+        where = parts[0]
+        for part in parts[1:]:
+            where = where & part
+        return where

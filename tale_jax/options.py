@@ -1,0 +1,42 @@
+"""What ``search`` and ``evaluate`` share: how a model is loaded, a task read, a question asked."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of the commands and keyword arguments of the functions.
+
+    Attributes:
+        protocol: how the model is asked; auto compares log-probabilities where there are choices
+        test: JSONL file of examples to report on
+        train: JSONL file of examples to draw shots from
+        holdout: share of the task's file that becomes the test split
+        data: folder DIR in which the task is DIR/TASK/{validation,test,train}.jsonl[.gz]
+        limit: use the first so many examples of each split
+        shots: answered examples of the train split before every prompt
+        max_new_tokens: tokens to write in the protocol decode; by default two more than the
+            longest answer has
+        dtype: of parameters and products
+        batch_tokens: tokens in a batch; lowered if memory runs out
+        model_parallel: devices that share one copy of the parameters
+        seed: draws the shots
+        revision: branch, tag or commit of a model on the hub
+    """
+
+    protocol: Literal["auto", "loglikelihood", "loglikelihood-norm", "decode"] = "auto"
+    test: str | None = None
+    train: str | None = None
+    holdout: float | None = None
+    data: str | None = None
+    limit: int | None = None
+    shots: int = 0
+    max_new_tokens: int | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    batch_tokens: int = 4096
+    model_parallel: int = 1
+    seed: int = 0
+    revision: str | None = None

@@ -1,0 +1,83 @@
+"""Parsing, errors and interruption, as every program of the project has them."""
+
+import fnmatch
+import io
+import sys
+
+import pytest
+
+from attention.command_line import run
+from attention.errors import InputError
+
+
+def greet(*, name: str, times: int | None = None) -> None:
+    """Say a name.
+
+    Args:
+        name: of somebody
+        times: how often
+    """
+    if name == "nobody":
+        raise InputError("nobody\n  is there")
+    if name == "stop":
+        raise KeyboardInterrupt
+    print(name * (times or 1))
+
+
+def leave() -> None:
+    """Say nothing."""
+
+
+def call(*words: str) -> None:
+    run("hello", {"greet": greet, "leave": leave}, "Greets.", words, hint=lambda w: f"; {w[0]}")
+
+
+def test_a_command_gets_what_was_parsed(capsys):
+    call("greet", "--name", "ab", "--times", "3")
+    assert capsys.readouterr().out == "ababab\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "hello: Expected one of {greet, leave} (see `hello --help`)"),
+        (("great",), "hello: Unrecognized options: great (see `hello --help`)"),
+        (
+            ("greet",),
+            "hello: Missing from hello greet: --name STR of somebody (required)"
+            " (see `hello greet --help`)",
+        ),
+        (
+            ("greet", "--name", "a", "--tmes", "2"),
+            "hello: Unrecognized options: --tmes*2; Perhaps you meant: --times {None}|INT how often"
+            " (default: None) (see `hello greet --help`)",
+        ),
+        (
+            ("greet", "--name", "a", "--times", "b"),
+            "hello: Error parsing --times: *['b'] (see `hello greet --help`)",
+        ),
+        (("greet", "--name", "nobody"), "hello: nobody is there"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_errors_are_one_line(words, told, encoding, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    with pytest.raises(SystemExit) as stop:
+        call(*words)
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and sys.stdout.tell() == 0
+    assert fnmatch.fnmatchcase(err, told.replace("[", "[[]") + "\n") and err.count("\n") == 1
+
+
+def test_ctrl_c_ends_in_one_line(capsys):
+    with pytest.raises(SystemExit) as stop:
+        call("greet", "--name", "stop")
+    assert (stop.value.code, capsys.readouterr().err) == (130, "hello: interrupted; greet\n")
+
+
+def test_help_and_version_are_no_errors(capsys):
+    with pytest.raises(SystemExit) as stop:
+        call("greet", "--help")
+    assert not stop.value.code and "how often" in capsys.readouterr().out
+    call("--version")
+    assert capsys.readouterr().out.startswith("tale-jax ")

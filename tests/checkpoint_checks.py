@@ -1,0 +1,48 @@
+"""Checkpoints compared, spoilt, and refused."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from attention.errors import InputError
+from attention.transformer import load_pretrained
+
+
+def same(found, expected):
+    """Equal trees, to the bit."""
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+
+    def equal(one, other):
+        one, other = np.asarray(one), np.asarray(other)
+        assert one.dtype == other.dtype
+        assert one.shape == other.shape
+        assert one.tobytes() == other.tobytes()
+
+    jax.tree.map(equal, found, expected)
+
+
+def refused(folder, *messages):
+    """Loading fails with one line that says all of this."""
+    with pytest.raises(InputError) as caught:
+        load_pretrained(folder)
+    text = str(caught.value)
+    assert "\n" not in text
+    for message in messages:
+        assert message in text, text
+
+
+def edit_config(folder, **changes):
+    file = folder / "config.json"
+    hf = json.loads(file.read_text())
+    for name, value in changes.items():
+        hf.pop(name, None) if value is ... else hf.update({name: value})
+    file.write_text(json.dumps(hf))
+
+
+def edit_tensors(folder, edit):
+    tensors = load_file(folder / "model.safetensors")
+    edited = edit(tensors)
+    save_file(tensors if edited is None else edited, folder / "model.safetensors", {"format": "pt"})

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from json import dumps as dump
+from typing import Literal
 
 from attention.command_line import run
+from attention.errors import InputError
 
 
 def describe(*, model: str, revision: str | None = None) -> None:
@@ -41,6 +44,55 @@ def describe(*, model: str, revision: str | None = None) -> None:
     print(f"{'parameters':26}{total:>16,}   {size / 2**30:.2f} GiB as {config.dtype}")
 
 
+def bench(
+    *,
+    lengths: str = "1024,2048,4096",
+    normalizers: str = "softmax,ssa",
+    batch: int = 1,
+    heads: int = 8,
+    kv_heads: int = 8,
+    head_size: int = 64,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    rounds: int = 5,
+    json: bool = False,
+) -> None:
+    """Time causal attention: each implementation and normalizer, and its rivals, in one run.
+
+    Args:
+        lengths: tokens, between commas
+        normalizers: names or specifications, between commas
+        batch: sequences
+        heads: query heads
+        kv_heads: key/value heads
+        head_size: of each head
+        dtype: of queries, keys and values
+        rounds: times each is run; medians count
+        json: end with one line of JSON
+    """
+    from attention.benchmark import Shape, measure
+
+    try:
+        counts = [int(length) for length in lengths.split(",")]
+    except ValueError:
+        raise InputError(f"lengths are numbers between commas, not {lengths!r}") from None
+    found = []
+    print(f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'GFLOP/s':>9}{'memory':>10}")
+    for count in counts:
+        shape = Shape(batch, count, heads, kv_heads, head_size, dtype)
+        for case in measure(shape, normalizers.split(","), rounds):
+            found.append(dataclasses.asdict(case))
+            memory = case.temporary_bytes
+            print(
+                f"{case.name:24}{count:>8}"
+                f"{1e3 * case.forward:>8.1f} ms{1e3 * case.backward:>9.1f} ms"
+                f"{shape.flops / case.forward / 1e9:>9.1f}"
+                + ("" if memory is None else f"{memory / 2**20:>6.0f} MiB")
+            )
+    if json:
+        print(dump(found))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    run("attn", {"describe": describe}, "What is in this model?", arguments)
+    commands = {"describe": describe, "bench": bench}
+    run("attn", commands, "What is in this model, and how fast is attention?", arguments)

@@ -5,8 +5,8 @@ task            example                                           answer        
 ==============  ================================================  =============  ======
 `boolean`       not ( True and False ) or False is                one of two     50 %
 `arithmetic`    107 + 48 =                                        generated      < 1 %
-`facts`         what is there, told in the prompt; A) … D)        one of four    25 %
-`quantifiers`   are all / some / no things listed of a colour     one of two     50 %
+`facts`         who has which thing, told in the prompt; A) B) …  2 to 4         36 %
+`quantifiers`   are all / some / no pens of those listed red      one of two     50 %
 `reverse`       reverse: k d a f m =                              generated      < 1 %
 ==============  ================================================  =============  ======
 
@@ -170,10 +170,10 @@ class DemoTask:
 
 DEMO_TASKS = {
     "boolean": DemoTask("value of an expression of not, and, or (two choices)", _boolean),
-    "arithmetic": DemoTask("sum or difference of two numbers up to 120 (generated)", _arithmetic),
-    "facts": DemoTask("lettered question about the facts just told (four choices)", _facts),
-    "quantifiers": DemoTask("are all, some or no things of a list of one colour", _quantifiers),
-    "reverse": DemoTask("five to nine letters in reverse order (generated)", _reverse),
+    "arithmetic": DemoTask("sum or difference of two numbers up to 150 (generated)", _arithmetic),
+    "facts": DemoTask("lettered question about the facts just told (2 to 4 choices)", _facts),
+    "quantifiers": DemoTask("are all, some or no things of a kind of one colour", _quantifiers),
+    "reverse": DemoTask("6 to 22 letters in reverse order (generated)", _reverse),
 }
 
 

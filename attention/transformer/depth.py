@@ -9,6 +9,7 @@ Four programs, one layer:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -176,6 +177,8 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap):
     mask = (True,) * depth if layer_mask is None else tuple(layer_mask)
     if len(mask) != depth:
         raise ValueError(f"layer_mask has {len(mask)} entries for {depth} layers")
+    if tap is not None or "attention_weights" in capture:
+        config = dataclasses.replace(config, attention_implementation="xla")
     captured: dict[str, list[Array]] = {name: [] for name in capture}
     caches = list(cache) if isinstance(cache, tuple) and not isinstance(cache, KeyValues) else None
     if cache is not None and caches is None:

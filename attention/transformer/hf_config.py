@@ -175,6 +175,7 @@ def _check_round_trip(config: TransformerConfig, hf: HfConfig) -> None:
         head_dim=again.head_dim,
         num_key_value_heads=again.num_key_value_heads,
         matmul_precision=again.matmul_precision,
+        attention_implementation=again.attention_implementation,
         remat=again.remat,
     )
     differing = [

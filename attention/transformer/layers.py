@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.dot_product import attention_weights, weighted_values
+from attention.dot_product import attention_weights, dot_product_attention, weighted_values
 from attention.normalizers import normalizer
 from attention.transformer.config import RopeScaling, TransformerConfig
 
@@ -38,6 +38,7 @@ class Context(NamedTuple):
     rotation: tuple[Float[Array, "B T 1 h"], Float[Array, "B T 1 h"]] | None  # cos, sin
     slot: Int[Array, ""] | None = None  # where this call's keys go in the cache
     normalizer: Mapping[str, Array] | None = None  # learned parameters that all layers share
+    where_BS: Bool[Array, "B S"] | None = None  # real keys, if some are not
 
 
 class KeyValues(NamedTuple):
@@ -50,7 +51,7 @@ class KeyValues(NamedTuple):
 class Captured(NamedTuple):
     """What an unrolled layer can show of its attention."""
 
-    attention_weights: Float[Array, "B N T S"]
+    attention_weights: Float[Array, "B N T S"] | None  # only the reference has them
     values: Float[Array, "B K S H"]
 
 
@@ -186,19 +187,34 @@ class Attention(nn.Module):
         if window is not None:
             distance = context.positions_BT[:, :, None] - context.positions_BS[:, None, :]
             mask_BTS &= jnp.abs(distance) < window
-        weights_BNTS = attention_weights(
-            query,
-            key,
-            normalizer=c.normalizer,
-            params=normalizer(c.normalizer).constrain(context.normalizer or self.learned),
-            mask=mask_BTS,
-            positions=(context.positions_BT, context.positions_BS),
-            precision=c.precision,
-        )
+        how: Any = {
+            "normalizer": c.normalizer,
+            "params": normalizer(c.normalizer).constrain(context.normalizer or self.learned),
+            "positions": (context.positions_BT, context.positions_BS),
+            "precision": c.precision,
+        }
+        if c.attention_implementation != "xla":
+            how |= {"implementation": c.attention_implementation}
+            seen = _visible(c, context, mask_BTS, window)
+            out = dot_product_attention(query, key, value, **how, **seen)
+            return self.out(out), cache, Captured(None, value.swapaxes(1, 2))
+        weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)
         if tap is not None:
             weights_BNTS = tap(weights_BNTS, value.swapaxes(1, 2), mask_BTS)
         out = self.out(weighted_values(weights_BNTS, value, precision=c.precision))
         return out, cache, Captured(weights_BNTS, value.swapaxes(1, 2))
+
+
+def _visible(
+    config: TransformerConfig, context: Context, mask_BTS: Array, window: int | Array | None
+) -> dict[str, Any]:
+    """What queries see, without a stored mask where places alone tell."""
+    real = context.where_BS
+    places = window is None or (isinstance(window, int) and real is None)
+    if context.slot is not None or not places:
+        return {"mask": mask_BTS}
+    segments = None if real is None else (jnp.ones_like(real, int), real.astype(int))
+    return {"causal": config.causal, "window": window, "segment_ids": segments}
 
 
 class MLP(nn.Module):

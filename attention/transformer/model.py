@@ -226,7 +226,7 @@ def _context(
     if where_BS is not None:
         mask_BTS &= where_BS[:, None, :]
     turns = rotation(config, positions_BT) if config.position_embedding == "rope" else None
-    return Context(mask_BTS, positions_BT, positions_BS, turns, slot)
+    return Context(mask_BTS, positions_BT, positions_BS, turns, slot, where_BS=where_BS)
 
 
 def _count(where_BT: Bool[Array, "B T"]) -> Int[Array, "B T"]:

@@ -48,7 +48,8 @@ def both(name, shapes=None, dtype=np.float64, heads=(6, 2), params=None, **how):
                 query, key, value, normalizer=name, params=params,
                 implementation=implementation, precision="highest", **how,
             )  # fmt: skip
-            return jnp.sum(probe * out.astype(probe.dtype)), out
+            wide = jnp.promote_types(dtype, jnp.float32)
+            return jnp.sum(jnp.asarray(probe, wide) * out), out
 
         grads, out = jax.grad(loss, (0, 1, 2, 3), has_aux=True)(query, key, value, params)
         return out, grads

@@ -51,6 +51,7 @@ PERTURBED = {
     "attention_out_bias": (LLAMA, True),
     "qk_norm": (LLAMA, True),
     "normalizer": (LLAMA, "ssa"),
+    "attention_implementation": (LLAMA, "chunked"),
     "attention": (LLAMA, False),
     "mlp": (LLAMA, False),
     "residual": (LLAMA, False),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from attention import dot_product
 from attention.normalizers import NORMALIZERS
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from attention.transformer.depth import run_layers
@@ -426,3 +427,20 @@ def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, na
     assert row.form == "features" or len(
         flatten_dict(grads["layers"]["attention"].get("normalizer", {}))
     ) == len(row.parameters)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gpt2", "bert"])
+def test_chunked_attention_changes_no_logit(tiny_models, apply, tokens, monkeypatch, name):
+    monkeypatch.setattr(dot_product, "CHUNK", 3)
+    _, config, params = tiny_models(name)
+    where = np.ones(tokens.shape, bool)
+    where[0, :4] = where[1, 7:] = False
+    chunked = dataclasses.replace(config, attention_implementation="chunked")
+    for form in (params, unstack_layers(params)):
+        for real in (None, where):
+            logits = np.asarray(apply(config, form, tokens, where=real))
+            found = np.asarray(apply(chunked, form, tokens, where=real))
+            seen = slice(None) if real is None else real
+            close(found[seen], logits[seen])
+    weights = apply(config, params, tokens, capture=("attention_weights",))[1]
+    close(apply(chunked, params, tokens, capture=("attention_weights",))[1], weights)

@@ -91,10 +91,10 @@ RESTRICTIONS = {
 
 
 @pytest.mark.parametrize("restriction", RESTRICTIONS)
-@pytest.mark.parametrize("name", ["ssa", "ssmax", "softmax1"])
-def test_restrictions(name, restriction):
+def test_restrictions(restriction):
+    """With the normalizer that counts the keys it may see."""
     with jax.enable_x64(True):
-        agree(both(name, {"keys": T}, **RESTRICTIONS[restriction]), 1e-12)
+        agree(both("ssmax", {"keys": T}, **RESTRICTIONS[restriction]), 1e-12)
 
 
 @pytest.mark.parametrize(("length", "keys"), [(1, 1), (1, 29), (7, 7), (8, 6), (14, 21), (5, 43)])

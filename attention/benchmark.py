@@ -7,14 +7,17 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attention.dot_product import dot_product_attention
+from attention.dot_product import Implementation, dot_product_attention
 from attention.errors import InputError
+
+
+HOW: tuple[Implementation, ...] = get_args(Implementation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Case:
     temporary_bytes: int | None
 
 
-def _ours(implementation: str, normalizer: str) -> Callable[..., jax.Array]:
+def _ours(implementation: Implementation, normalizer: str) -> Callable[..., jax.Array]:
     return functools.partial(
         dot_product_attention, normalizer=normalizer, causal=True, implementation=implementation
     )
@@ -111,7 +114,7 @@ def measure(shape: Shape, normalizers: Sequence[str], rounds: int) -> list[Case]
         raise InputError(f"there must be at least 1 round, not {rounds}")
     rivals = {
         "jax.nn": lambda q, k, v: jax.nn.dot_product_attention(q, k, v, is_causal=True),
-        **{f"{how} {name}": _ours(how, name) for how in ("xla", "chunked") for name in normalizers},
+        **{f"{how} {name}": _ours(how, name) for how in HOW for name in normalizers},
     }
     runs: dict[str, Any] = {name: _runs(shape, attend) for name, attend in rivals.items()}
     if (torch := _torch_runs(shape)) is not None:

@@ -16,7 +16,6 @@ import numpy as np
 from attention.dot_product import Implementation, dot_product_attention
 from attention.errors import InputError
 
-
 HOW: tuple[Implementation, ...] = get_args(Implementation)
 
 

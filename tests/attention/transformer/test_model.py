@@ -442,5 +442,8 @@ def test_chunked_attention_changes_no_logit(tiny_models, apply, tokens, monkeypa
             found = np.asarray(apply(chunked, form, tokens, where=real))
             seen = slice(None) if real is None else real
             close(found[seen], logits[seen])
-    weights = apply(config, params, tokens, capture=("attention_weights",))[1]
-    close(apply(chunked, params, tokens, capture=("attention_weights",))[1], weights)
+    shown = [
+        apply(each, params, tokens, capture=("attention_weights",))[1]["attention_weights"]
+        for each in (config, chunked)
+    ]
+    close(shown[1], shown[0])

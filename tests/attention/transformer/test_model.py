@@ -1,7 +1,6 @@
 """What the model is: causal, blind to padding, the same in every form; its heads and its views."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +8,6 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from attention import dot_product
-from attention.normalizers import NORMALIZERS
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from attention.transformer.depth import run_layers
 
@@ -400,50 +397,3 @@ def test_config_refuses_what_cannot_be():
     for message, fields in cases.items():
         with pytest.raises(ValueError, match=message):
             TransformerConfig(**sizes, **fields)
-
-
-@pytest.mark.parametrize("name", [name for name in NORMALIZERS if name != "softmax"])
-def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, name):
-    row = NORMALIZERS[name]
-    spec = f"{name}:learn={'+'.join(row.parameters)}" if row.form == "scores" else name
-    config = dataclasses.replace(
-        configs["llama"], normalizer=spec if row.parameters else name, num_hidden_layers=1
-    )
-    params = random_params(config)
-    plain = dataclasses.replace(config, normalizer="softmax")
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def gradient(config, params):
-        def loss(params):
-            logits = Transformer(config).apply({"params": params}, tokens)
-            return jnp.mean(jnp.sin(logits)), logits
-
-        return jax.grad(loss, has_aux=True)(params)
-
-    grads, logits = gradient(config, params)
-    assert np.abs(logits - gradient(plain, params)[1]).max() > 1e-4
-    for path, leaf in flatten_dict(grads).items():
-        assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
-    assert row.form == "features" or len(
-        flatten_dict(grads["layers"]["attention"].get("normalizer", {}))
-    ) == len(row.parameters)
-
-
-@pytest.mark.parametrize("name", ["llama", "mistral", "gpt2", "bert"])
-def test_chunked_attention_changes_no_logit(tiny_models, apply, tokens, monkeypatch, name):
-    monkeypatch.setattr(dot_product, "CHUNK", 3)
-    _, config, params = tiny_models(name)
-    where = np.ones(tokens.shape, bool)
-    where[0, :4] = where[1, 7:] = False
-    chunked = dataclasses.replace(config, attention_implementation="chunked")
-    for form in (params, unstack_layers(params)):
-        for real in (None, where):
-            logits = np.asarray(apply(config, form, tokens, where=real))
-            found = np.asarray(apply(chunked, form, tokens, where=real))
-            seen = slice(None) if real is None else real
-            close(found[seen], logits[seen])
-    shown = [
-        apply(each, params, tokens, capture=("attention_weights",))[1]["attention_weights"]
-        for each in (config, chunked)
-    ]
-    close(shown[1], shown[0])

@@ -1,0 +1,67 @@
+"""The scoring function and the implementation of attention, as arguments of the model."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax.traverse_util import flatten_dict
+
+from attention import dot_product
+from attention.normalizers import NORMALIZERS
+from attention.transformer import Transformer, unstack_layers
+
+
+def close(found, expected, tolerance=1e-5):
+    """The largest difference, as a share of the largest expected number."""
+    expected = np.asarray(expected)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", [name for name in NORMALIZERS if name != "softmax"])
+def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, name):
+    row = NORMALIZERS[name]
+    spec = f"{name}:learn={'+'.join(row.parameters)}" if row.form == "scores" else name
+    config = dataclasses.replace(
+        configs["llama"], normalizer=spec if row.parameters else name, num_hidden_layers=1
+    )
+    params = random_params(config)
+    plain = dataclasses.replace(config, normalizer="softmax")
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def gradient(config, params):
+        def loss(params):
+            logits = Transformer(config).apply({"params": params}, tokens)
+            return jnp.mean(jnp.sin(logits)), logits
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    grads, logits = gradient(config, params)
+    assert np.abs(logits - gradient(plain, params)[1]).max() > 1e-4
+    for path, leaf in flatten_dict(grads).items():
+        assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
+    assert row.form == "features" or len(
+        flatten_dict(grads["layers"]["attention"].get("normalizer", {}))
+    ) == len(row.parameters)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gpt2", "bert"])
+def test_chunked_attention_changes_no_logit(tiny_models, apply, tokens, monkeypatch, name):
+    monkeypatch.setattr(dot_product, "CHUNK", 3)
+    _, config, params = tiny_models(name)
+    where = np.ones(tokens.shape, bool)
+    where[0, :4] = where[1, 7:] = False
+    chunked = dataclasses.replace(config, attention_implementation="chunked")
+    for form in (params, unstack_layers(params)):
+        for real in (None, where):
+            logits = np.asarray(apply(config, form, tokens, where=real))
+            found = np.asarray(apply(chunked, form, tokens, where=real))
+            seen = slice(None) if real is None else real
+            close(found[seen], logits[seen])
+    shown = [
+        apply(each, params, tokens, capture=("attention_weights",))[1]["attention_weights"]
+        for each in (config, chunked)
+    ]
+    close(shown[1], shown[0])

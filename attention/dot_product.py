@@ -169,6 +169,12 @@ def dot_product_attention(
         InputError: unknown normalizer, parameter or implementation, or one that does not go with
             the other; the message says which does.
     """
+    if mask is not None and (
+        mask.shape[1] not in (1, query.shape[1]) or mask.shape[2] != key.shape[1]
+    ):
+        raise ValueError(
+            f"mask {mask.shape} fits no {query.shape[1]} queries and {key.shape[1]} keys"
+        )
     segments = segment_ids if isinstance(segment_ids, tuple) else (segment_ids, segment_ids)
     visible = Visibility(mask, *segments, causal=causal, window=window)
     places = jnp.arange(query.shape[1]), jnp.arange(key.shape[1])

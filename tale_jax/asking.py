@@ -86,7 +86,7 @@ def passage(row: Row) -> Example:
     """``question, answer, passage``: BoolQ, (A) True and (B) False."""
     if type(row["answer"]) is not bool:
         raise ValueError(f"answer is {shown(row['answer'])}, not true or false")
-    question = f"{_text(row, 'passage')}\nQuestion: {_text(row, 'question')}?"
+    question = f"{_text(row, 'passage')}\nQuestion: {_text(row, 'question').rstrip('?')}?"
     return _lettered(question, TRUTH, int(not row["answer"]), front="Passage")
 
 
@@ -142,9 +142,8 @@ def big_bench(kind: str | tuple[str, ...]) -> Callable[[Row], Example]:
         words = kind if isinstance(kind, tuple) else _letters(text)
         bare = target.strip("()")
         if bare not in words:
-            raise ValueError(
-                f"target {shown(target)} is none of {', '.join(words) or 'no options'}"
-            )
+            known = ", ".join(words) or "the options, as there are none"
+            raise ValueError(f"target {shown(target)} is none of {known}")
         return Example(prompt, tuple(f" {word}" for word in words), words.index(bare))
 
     return ask

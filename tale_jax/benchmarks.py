@@ -189,7 +189,7 @@ def read_benchmark(name: str, benchmark: Benchmark, data: Path | None) -> Task:
         )
     train = None if benchmark.shots == source else rows(benchmark.shots)
     test = _others(test, search, "test", name, notes)
-    if train is not None:
+    if train is not None and benchmark.shots != "dev":  # its few rows stay: see with_shots
         train = _others(train, [*search, *test], benchmark.shots or "", name, notes)
     return Task(
         name,

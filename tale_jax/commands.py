@@ -191,9 +191,9 @@ def evaluate(
 
     Returns:
         ``model, task, protocol, dropped, too_long, notes`` and, for each of ``search``, ``test``
-        and, where these are halves of one split, ``all``, None or ``{correct, total, accuracy, low, high, unparsed}`` (Wilson 95 % interval).  With
-        layers dropped each split also has ``p_value`` (exact McNemar) and ``full``, the correct
-        answers of the full model.
+        and, where these are halves of one split, ``all``, None or ``{correct, total, accuracy, low,
+        high, unparsed}`` (Wilson 95 % interval).  With layers dropped each also has ``p_value``
+        (exact McNemar) and ``full``, the correct answers of the full model.
     """
     chosen = Options(**options)
     loaded = _load_task(task, chosen)

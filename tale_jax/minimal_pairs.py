@@ -82,12 +82,10 @@ def _zorro(file: Path) -> list[tuple[str, str]]:
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines or len(lines) % 2:
-        raise InputError(
-            f"{file}: {len(lines)} lines are no pairs; bad and good ones must alternate"
-        )
+        raise InputError(f"{file}: {len(lines)} lines; a bad and a good one must alternate")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            raise InputError(f"{file}:{number}: an empty line; bad and good ones must alternate")
+            raise InputError(f"{file}:{number}: an empty line; a bad and a good one must alternate")
     return list(zip(lines[1::2], lines[::2], strict=True))
 
 

@@ -1,4 +1,4 @@
-"""From examples to tokens: what stands in front of a prompt, and the tokens of each choice after it."""
+"""From examples to tokens: what stands before a question, and the tokens of each choice after."""
 
 from __future__ import annotations
 
@@ -60,10 +60,18 @@ def with_shots(task: Task, shots: int, seed: int = 0) -> Task:
             messages=(*messages, ("user", example.prompt)),
         )
 
+    seen = {(e.prompt, e.choices) for group in chosen.values() for e in group[:shots]}
+    asked = [
+        tuple(preceded(e) for e in split if (e.prompt, e.choices) not in seen)
+        for split in (task.search, task.test or ())
+    ]
+    notes = task.notes
+    if lost := len(examples) - sum(map(len, asked)):
+        notes += (f"{task.name}: {lost} questions that are shown are not asked",)
+    if not asked[0]:
+        raise InputError(f"{task.name}: every question is shown; give other train examples")
     return dataclasses.replace(
-        task,
-        search=tuple(map(preceded, task.search)),
-        test=None if task.test is None else tuple(map(preceded, task.test)),
+        task, search=asked[0], test=None if task.test is None else asked[1], notes=notes
     )
 
 

@@ -18,7 +18,16 @@ FORBIDDEN = {
 }
 JUNK_DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "core", "base"}
 # Rooms that a computation has no business in.
-NO_JAX = {"elimination", "significance", "journal", "runs", "report", "tasks", "prompts", "answers"}
+NO_JAX = {
+    "elimination",
+    "significance",
+    "journal",
+    "runs",
+    "report",
+    "tasks",
+    "prompts",
+    "answers",
+} | {"asking", "benchmarks", "chat", "examples", "lm_eval_tasks", "minimal_pairs", "sources"}
 MOST_LINES, LONGEST_FUNCTION = 300, 60
 
 

@@ -152,7 +152,7 @@ class TaleModel(TemplateLM):
         texts: list[str] = [""] * len(requests)
         groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
         for i, request in enumerate(requests):
-            groups.setdefault(_settings(request.args[1]), []).append(i)
+            groups.setdefault(_settings(request.arguments[1]), []).append(i)
         for (new_tokens, stops), members in groups.items():
             room = self.max_length - new_tokens
             if room < 1:

@@ -87,11 +87,11 @@ def test_five_shots_of_mmlu_are_those_of_its_subject(shared):
     task = load_task("mmlu", data=shared / "tasks", shots=5, limit=900)
     by_subject = {}
     for row in rows:
-        by_subject.setdefault(row["subject"], set()).add(asking.subject(row).prompt)
+        by_subject.setdefault(row["subject"], []).append(asking.subject(row).prompt)
     assert {len(found) for found in by_subject.values()} == {5}
     for example in task.search[::29]:
         shown = [text for role, text in example.messages[1:-1] if role == "user"]
-        assert len(shown) == 5 and set(shown) == by_subject[example.group]
+        assert sorted(shown) == sorted(by_subject[example.group])  # one subject has a row twice
 
 
 def _lines(path):

@@ -9,11 +9,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.chunked import Form, chunked_attention
 from attention.errors import InputError
+from attention.flash import flash_attention
 from attention.masks import Visibility
 from attention.normalizers import NORMALIZERS, Normalizer, Params, effective, normalize
 from attention.normalizers import normalizer as row_of
 
-Implementation = Literal["xla", "chunked"]
+Implementation = Literal["xla", "chunked", "pallas"]
+FUSED = {"chunked": chunked_attention, "pallas": flash_attention}
 CHUNK = 512  # queries and keys in one step of the implementation `chunked`
 
 
@@ -190,13 +192,14 @@ def dot_product_attention(
             precision=precision,
         )
         return weighted_values(weights, value, precision=precision)
-    if implementation != "chunked":
-        raise InputError(f"unknown implementation {implementation!r}; there are xla and chunked")
+    if implementation not in FUSED:
+        known = ", ".join(["xla", *FUSED])
+        raise InputError(f"unknown implementation {implementation!r}; there are {known}")
     row = row_of(normalizer)
     if row.logit_transform is None:
-        chunkable = [name for name, each in NORMALIZERS.items() if each.logit_transform is not None]
+        fusible = [name for name, each in NORMALIZERS.items() if each.logit_transform is not None]
         raise InputError(
-            f"implementation 'chunked' has no {normalizer!r}, but {', '.join(chunkable)}; "
+            f"implementation {implementation!r} has no {normalizer!r}, but {', '.join(fusible)}; "
             "'xla' has all"
         )
     num_kv, dtype = key.shape[2], jnp.promote_types(query.dtype, jnp.float32)
@@ -209,7 +212,7 @@ def dot_product_attention(
         precision,
         CHUNK,
     )
-    out_BTKGH = chunked_attention(
+    out_BTKGH = FUSED[implementation](
         _grouped(query, num_kv),
         key,
         value,

@@ -37,8 +37,8 @@ class Tiles(NamedTuple):
     stages: int = 2
 
 
-# By platform and pass.  Those for CUDA fit the shared memory of an H100 with heads of 128 in
-# bfloat16; wider rows take half of the queries (`_tiles`).
+# By platform and pass; on CUDA the larger is halved until both fit the shared memory.
+SHARED_BYTES = 192 * 1024  # of the 227 KiB that a block has on Hopper
 TILES: dict[str, dict[str, Tiles]] = {
     "cuda": {
         "forward": Tiles(128, 64, warps=8),
@@ -148,14 +148,21 @@ def _power(x: int) -> int:
 def _tiles(platform: str, part: str, query: Array, keys: int) -> Tiles:
     tiles = TILES[platform][part]
     row = _power(query.shape[-1]) * query.dtype.itemsize
-    while platform == "cuda" and row > 256 and max(tiles[:2]) > 32:
+    while platform == "cuda" and row * _rows_held(part, tiles) > SHARED_BYTES:
         larger = "queries" if tiles.queries >= tiles.keys else "keys"
-        tiles, row = tiles._replace(**{larger: getattr(tiles, larger) // 2}), row // 2
+        tiles = tiles._replace(**{larger: getattr(tiles, larger) // 2})
     if platform == "tpu":  # whole tiles of lanes
         return tiles
     return tiles._replace(
         queries=min(tiles.queries, _power(query.shape[3])), keys=min(tiles.keys, _power(keys))
     )
+
+
+def _rows_held(part: str, tiles: Tiles) -> int:
+    """Rows of size H in shared memory: the tile that stays, and two that stream by in stages."""
+    if part == "keys":  # key and value stay; query and d_out stream
+        return 2 * tiles.keys + 2 * tiles.stages * tiles.queries
+    return (1 if part == "forward" else 2) * tiles.queries + 2 * tiles.stages * tiles.keys
 
 
 def _pad(x: Array, axis: int, size: int, fill: int = 0) -> Array:

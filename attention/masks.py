@@ -58,7 +58,8 @@ class Visibility(NamedTuple):
             where = self.where(jnp.minimum(queries, length - 1), places)
             if where is None:
                 return jnp.full((1, queries.size), keys, jnp.int32)
-            return jnp.maximum(jnp.sum(where, axis=-1, dtype=jnp.int32), 1)
+            seen = jnp.maximum(jnp.sum(where, axis=-1, dtype=jnp.int32), 1)
+            return jnp.broadcast_to(seen, (seen.shape[0], queries.size))
 
         chunk = min(chunk, length)
         counts = jax.lax.map(count, jnp.arange(-(-length // chunk) * chunk).reshape(-1, chunk))

@@ -98,7 +98,7 @@ class Transformer(nn.Module):
             keep: ``[layer, (attention, mlp)]``, data: a dropped half is skipped at run time.
             read_at: indices into T; the head is applied to these positions alone.
             capture: any of ``hidden_states`` (the output of each layer), ``attention_weights``,
-                ``values``; the call then returns ``(logits, captured)``, each stacked over the
+                ``values``, ``queries``, ``keys`` (both rotated); the call then returns ``(logits, captured)``, each stacked over the
                 layers applied.
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.

@@ -23,7 +23,7 @@ from attention.transformer.config import TransformerConfig
 from attention.transformer.layers import Context, KeyValues, Layer, Places, Tap, at
 
 Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
-CAPTURES = ("hidden_states", "attention_weights", "values")
+CAPTURES = ("hidden_states", "attention_weights", "values", "queries", "keys")
 
 
 class Cache(NamedTuple):

@@ -66,6 +66,8 @@ class Captured(NamedTuple):
 
     attention_weights: Float[Array, "B N T S"] | None  # only the reference has them
     values: Float[Array, "B K S H"]
+    queries: Float[Array, "B T N H"]  # rotated, as are keys
+    keys: Float[Array, "B S K H"]
 
 
 def rope_frequencies(
@@ -229,12 +231,12 @@ class Attention(nn.Module):
             if read_at is None:
                 seen = _visible(c, context, mask_BTS, window)
             out = dot_product_attention(query, key, value, **how, **seen)
-            return self.out(out), cache, Captured(None, value.swapaxes(1, 2))
+            return self.out(out), cache, Captured(None, value.swapaxes(1, 2), query, key)
         weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)
         if tap is not None:
             weights_BNTS = tap(weights_BNTS, value.swapaxes(1, 2), mask_BTS)
         out = self.out(weighted_values(weights_BNTS, value, precision=c.precision))
-        return out, cache, Captured(weights_BNTS, value.swapaxes(1, 2))
+        return out, cache, Captured(weights_BNTS, value.swapaxes(1, 2), query, key)
 
 
 def _visible(

@@ -113,10 +113,10 @@ def export(
 
 def tasks() -> None:
     """List the tasks that have a name."""
-    from tale_jax.tasks import benchmarks
+    from tale_jax.tasks import named_tasks
 
-    for name, benchmark in benchmarks().items():
-        print(f"{name:20}{benchmark.description}")
+    for name, description in named_tasks().items():
+        print(f"{name:20}{description}")
 
 
 def main(arguments: list[str] | None = None) -> None:

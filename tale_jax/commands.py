@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
+from tale_jax.chat import render
 from tale_jax.elimination import Floor, check_layers, eliminate, exact_epsilon
 from tale_jax.latency import speed_ups
 from tale_jax.models import fingerprint, load_model
 from tale_jax.options import Options
-from tale_jax.prompts import with_shots
 from tale_jax.runs import Answer, Run
 from tale_jax.scoring import Scorer
 from tale_jax.significance import PICKS, mcnemar_p_value, measure
@@ -27,9 +27,8 @@ from tale_jax.terminal import Terminal
 
 def _load_task(name: str, options: Options) -> Task:
     """The task with its shots in front of every prompt."""
-    sources = ("test", "train", "holdout", "data", "limit")
-    task = load_task(name, **{source: getattr(options, source) for source in sources})
-    return with_shots(task, options.shots, options.seed)
+    sources = ("test", "train", "holdout", "data", "limit", "shots", "seed")
+    return load_task(name, **{source: getattr(options, source) for source in sources})
 
 
 def _scorer(
@@ -44,11 +43,13 @@ def _scorer(
         revision=options.revision,
         model_parallel=options.model_parallel,
     )
+    for note in task.notes:
+        terminal.message(note)
     scorer = Scorer(
         loaded.config,
         loaded.params,
         loaded.tokenizer,
-        task,
+        render(task, loaded.tokenizer, options.template),
         protocol=options.protocol,
         batch_tokens=options.batch_tokens,
         max_new_tokens=options.max_new_tokens,
@@ -127,6 +128,7 @@ def search(
         "max_drops": max_drops,
         "initial": sorted(set(initial)),
         "limit": chosen.limit,
+        "template": chosen.template,
         "shots": chosen.shots,
         "seed": chosen.seed,
     }
@@ -160,6 +162,7 @@ def search(
             _command_lines(model, task, chosen, epsilon, floor, max_drops, initial),
             too_long=scorer.too_long,
             unparsed=unparsed,
+            notes=list(loaded.notes),
             compilations=scorer.compilations,
             seconds=round(time.monotonic() - start, 3),
         )
@@ -187,10 +190,10 @@ def evaluate(
         options: fields of :class:`tale_jax.options.Options`.
 
     Returns:
-        ``model, task, protocol, dropped, too_long`` and, for each of ``search`` and ``test``,
-        None or ``{correct, total, accuracy, low, high, unparsed}`` (Wilson 95 % interval).  With
-        layers dropped each split also has ``p_value`` (exact McNemar) and ``full``, the correct
-        answers of the full model.
+        ``model, task, protocol, dropped, too_long, notes`` and, for each of ``search``, ``test``
+        and, where these are halves of one split, ``all``, None or ``{correct, total, accuracy, low,
+        high, unparsed}`` (Wilson 95 % interval).  With layers dropped each also has ``p_value``
+        (exact McNemar) and ``full``, the correct answers of the full model.
     """
     chosen = Options(**options)
     loaded = _load_task(task, chosen)
@@ -203,17 +206,30 @@ def evaluate(
         "protocol": scorer.protocol.name,
         "dropped": list(dropped),
         "too_long": scorer.too_long,
+        "notes": list(loaded.notes),
         "search": None,
         "test": None,
+        "all": None,
     }
-    for split, examples in scorer.examples.items():
+    whole: tuple[list[Answer], list[Answer]] = ([], [])
+    for split in scorer.examples:
         full = scorer.answers(split, ())
         answers = scorer.answers(split, dropped) if dropped else full
-        found[split] = measure(_count(answers), len(examples)) | {"unparsed": _unparsed(answers)}
-        if dropped:
-            right = [[a.correct for a in given] for given in (full, answers)]
-            found[split] |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}
+        found[split] = _measured(full, answers, compared=bool(dropped))
+        whole[0].extend(full)
+        whole[1].extend(answers)
+    if loaded.halves:
+        found["all"] = _measured(*whole, compared=bool(dropped))
     terminal.evaluation(found)
+    return found
+
+
+def _measured(full: Sequence[Answer], answers: Sequence[Answer], compared: bool) -> dict[str, Any]:
+    """The figures of some answers, beside those of the full model if layers are dropped."""
+    found = measure(_count(answers), len(answers)) | {"unparsed": _unparsed(answers)}
+    if compared:
+        right = [[a.correct for a in given] for given in (full, answers)]
+        found |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}
     return found
 
 

@@ -66,6 +66,9 @@ class Terminal:
         self._out.print()
         for line in verdict(summary):
             self._out.print(escape(line))
+        if any(summary["unparsed"].values()):
+            counts = (f"{pick} {summary['unparsed'][pick]}" for pick in PICKS)
+            self._out.print(f"Unparsed answers, counted as wrong: {', '.join(counts)}.")
         self._out.print(
             f"Stopped: {summary['stop_reason']}. Report: {out / 'report.html'}",
             markup=False,
@@ -76,7 +79,7 @@ class Terminal:
         """What ``tale evaluate`` found, a line a split."""
         dropped = layer_list(found["dropped"])
         self._out.print(f"layers dropped: {dropped}; protocol {found['protocol']}", markup=False)
-        for split in ("search", "test"):
+        for split in ("search", "test", "all"):
             if (part := found[split]) is None:
                 continue
             line = f"{split:6}  {percent(part)}, {part['correct']} of {part['total']}"

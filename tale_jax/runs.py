@@ -100,6 +100,35 @@ class Run:
             self._journal.append({**record, "answers": answers})
         return self._answers(split, dropped) or []
 
+    def losses(self, criterion: str) -> dict[Dropped, float]:
+        """The losses of a criterion in the journal."""
+        return self._journal.losses(criterion)
+
+    def loss(self, criterion: str, dropped: Dropped, loss: float) -> None:
+        """Journal the loss of a model: `criteria.Greedy`'s `on_loss`."""
+        self._journal.loss(criterion, dropped, loss)
+
+    def controls(
+        self,
+        count: int,
+        search: Callable[[int], Mapping[str, Any]],
+        on_control: Callable[[int, int], None] = lambda done, count: None,
+    ) -> list[dict[str, Any]]:
+        """Outcomes of `count` searches on shuffled answers, or of as many as are journaled.
+
+        Args:
+            count: at least so many.
+            search: the search on shuffle 0, 1, …
+            on_control: called with the number done and the number wanted.
+        """
+        records = self._journal.records
+        count = max(count, sum(kind == "control" for kind, *_ in records))
+        for shuffle in range(count):
+            on_control(shuffle, count)
+            if ("control", shuffle) not in records:
+                self._journal.append({"kind": "control", "shuffle": shuffle, **search(shuffle)})
+        return [records["control", shuffle] for shuffle in range(count)]
+
     def finish(self, result: Result, commands: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
         """Write the final files and return the contents of `summary.json`.
 

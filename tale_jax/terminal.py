@@ -30,6 +30,16 @@ class Terminal:
         """One line about something that happened."""
         self._err.print(escape(line), soft_wrap=True)
 
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table with a line above it; numbers stand on the right."""
+        table = Table(box=None, pad_edge=False)
+        for number, column in enumerate(columns):
+            table.add_column(column, overflow="fold", justify="left" if number < 2 else "right")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self._out.print(escape(title))
+        self._out.print(table)
+
     @contextlib.contextmanager
     def progress(self, run: Run, settings: Mapping[str, Any]) -> Iterator[SearchProgress]:
         """The display of a search; its methods also write to the run's journal."""
@@ -139,6 +149,12 @@ class SearchProgress:
         self._say(
             f"iteration {candidate.iteration}: dropped layer {candidate.layer}, "
             f"{self._share(candidate)}"
+        )
+
+    def shuffles(self, done: int, count: int) -> None:
+        """So many of the searches on shuffled answers are done."""
+        self._bar.update(
+            self._task, completed=done, total=count, description="null control", whole=""
         )
 
     def _say(self, line: str) -> None:

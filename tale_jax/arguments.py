@@ -25,6 +25,14 @@ def parse_layers(text: str) -> list[int]:
         raise InputError(f"layers are numbers between commas, such as 3,5, not {text!r}") from None
 
 
+def parse_numbers(text: str) -> list[int]:
+    """``1,8`` → [1, 8]."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(f"give numbers between commas, such as 1,8, not {text!r}") from None
+
+
 def parse_words(text: str) -> list[str]:
     """``a,b`` → ["a", "b"]."""
     return [word.strip() for word in text.split(",") if word.strip()]

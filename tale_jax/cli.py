@@ -101,20 +101,21 @@ def export(
     run: Path,
     out: Path,
     pick: Literal["best", "bsba", "baseline"] = "best",
+    format: Literal["huggingface", "mergekit", "list"] = "huggingface",
     model: str | None = None,
 ) -> None:
     """Write the model a search picked as a shorter checkpoint, which transformers loads.
 
     Args:
         run: directory of a finished search
-        out: folder to make
+        out: folder or file to make
         pick: best: most accurate; bsba: shortest with at least baseline accuracy
+        format: huggingface: a checkpoint; mergekit: a YAML recipe; list: the dropped layers
         model: where the searched checkpoint is now, if it moved
     """
     from tale_jax import exporting
 
-    found = exporting.export(run, pick, out, model=model)
-    print(f"{found['out']}: {len(found['kept'])} layers ({_listed(found['kept'])} of the original)")
+    print(exporting.described(exporting.export(run, pick, out, model=model, form=format)))
 
 
 def tasks() -> None:
@@ -148,7 +149,3 @@ def _resuming(words: Sequence[str]) -> str:
         return ""
     again = [*words, *([] if "--resume" in words else ["--resume"])]
     return f"; go on with: {shlex.join(['tale', *again])}"
-
-
-def _listed(layers: list[int]) -> str:
-    return ", ".join(map(str, layers))

@@ -161,8 +161,9 @@ def _follow(
         row = {"criterion": criterion.name, "draw": draw, "depth": step, "layer": layer}
         found = measure(sum(right), len(right))
         rows.append({**row, "dropped": dropped, "split": split, **found, "answers": right})
+    number = f" {draw + 1}" if criterion.name == "random" else ""
     terminal.message(
-        f"{criterion.name}{f' {draw + 1}' if criterion.name == 'random' else ''}: {rows[-1]['accuracy']:.1%} "
+        f"{criterion.name}{number}: {rows[-1]['accuracy']:.1%} "
         f"without layers {', '.join(str(row['layer']) for row in rows[1:])}"
     )
     return rows

@@ -162,8 +162,8 @@ def read_journal(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def record_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a record is about; a journal has one record about each thing."""
-    values = (record[name] for name in KEYS[record["kind"]])
-    return record["kind"], *(tuple(v) if isinstance(v, list | tuple) else v for v in values)
+    values = ((name, record[name]) for name in KEYS[record["kind"]])
+    return record["kind"], *(tuple(v) if name == "dropped" else v for name, v in values)
 
 
 def to_line(value: Any) -> str:

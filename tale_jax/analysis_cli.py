@@ -177,4 +177,99 @@ def benchmark(
     )
 
 
-COMMANDS = {"compare": compare, "transfer": transfer, "pick": pick, "benchmark": benchmark}
+def information(
+    *,
+    run: Path | None = None,
+    pick: Literal["best", "bsba"] = "best",
+    model: str | None = None,
+    task: str | None = None,
+    drop: Layers = "",
+    split: Literal["search", "test"] | None = None,
+    examples: int = 100,
+    out: Path | None = None,
+    options: Shared = USUAL,
+    compilation_cache: bool = True,
+) -> None:
+    """Measure what the state after each layer tells about the answer, in bits.
+
+    Args:
+        run: directory of a finished search; its report then shows the curve
+        pick: of the run: which layers to leave out
+        model: local folder, hub id, or "demo"; by default that of the run
+        task: JSONL file or name; by default that of the run
+        drop: layers to leave out, 0-based, in place of a run
+        split: by default test if there is one
+        examples: how many of the split, the first
+        out: directory for table and figure; by default that of the run
+        options: of the model, the task and the protocol
+        compilation_cache: keep compiled programs between runs
+    """
+    from tale_jax.information import information
+
+    use_compilation_cache(compilation_cache)
+    information(
+        model,
+        task,
+        run=run,
+        pick=pick,
+        drop=parse_layers(drop),
+        split=split,
+        examples=examples,
+        out=out,
+        quiet=False,
+        **dataclasses.asdict(options),
+    )
+
+
+def lens(
+    *,
+    run: Path | None = None,
+    pick: Literal["best", "bsba"] = "best",
+    model: str | None = None,
+    task: str | None = None,
+    drop: Layers = "",
+    split: Literal["search", "test"] | None = None,
+    final_norm: bool = True,
+    out: Path | None = None,
+    options: Shared = USUAL,
+    compilation_cache: bool = True,
+) -> None:
+    """Measure the accuracy of each layer, read through the final norm and the head.
+
+    Args:
+        run: directory of a finished search
+        pick: of the run: which layers to leave out
+        model: local folder, hub id, or "demo"; by default that of the run
+        task: JSONL file or name; by default that of the run
+        drop: layers to leave out, 0-based, in place of a run
+        split: by default test if there is one
+        final_norm: put states through the final norm before the head
+        out: directory for table and figure; by default that of the run, if there is one
+        options: of the model, the task and the protocol
+        compilation_cache: keep compiled programs between runs
+    """
+    from tale_jax.lens import lens
+
+    use_compilation_cache(compilation_cache)
+    lens(
+        model,
+        task,
+        run=run,
+        pick=pick,
+        drop=parse_layers(drop),
+        split=split,
+        final_norm=final_norm,
+        out=out,
+        quiet=False,
+        **dataclasses.asdict(options),
+    )
+
+
+COMMANDS = {
+    "compare": compare,
+    "transfer": transfer,
+    "pick": pick,
+    "benchmark": benchmark,
+    "information": information,
+    "lens": lens,
+}

@@ -22,3 +22,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, An
 
 def _cell(value: Any) -> Any:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def read_csv(path: Path) -> list[dict[str, str]] | None:
+    """The rows of a file as text; None if there is no such file."""
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

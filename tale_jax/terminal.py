@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,14 @@ class Terminal:
             table.add_row(*map(escape, row))
         self._out.print(escape(title))
         self._out.print(table)
+
+    @contextlib.contextmanager
+    def steps(self, description: str, total: int) -> Iterator[Callable[[], None]]:
+        """A bar; the function yielded advances it."""
+        hidden = not self._err.is_terminal
+        with Progress(console=self._err, transient=True, disable=hidden) as bar:
+            task = bar.add_task(escape(description), total=total)
+            yield lambda: bar.advance(task)
 
     @contextlib.contextmanager
     def progress(self, run: Run, settings: Mapping[str, Any]) -> Iterator[SearchProgress]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.transformer import Transformer, TransformerConfig
+from attention.transformer import Transformer, TransformerConfig, keep_layers
 from tale_jax.batching import Row, batches, plan
 
 Program = Callable[..., Any]  # (tokens, where, targets, target_where) -> arrays [rows, …]
@@ -51,16 +51,17 @@ def layer_states(
     params: Mapping[str, Any],
     tokens_BT: Int[Array, "B T"],
     where_BT: Bool[Array, "B T"],
-    layer_mask: tuple[bool, ...] | None = None,
 ) -> Float[Array, "L+1 B T D"]:
-    """The input of the first layer and the output of each layer applied, in one pass."""
+    """The input of the first layer and the output of each layer, in one pass.
+
+    ``params`` are stacked: a scan, which compiles one layer.
+    """
     model, variables = Transformer(config), {"params": params}
     embedded: Any = model.apply(variables, tokens_BT, where_BT, method="embed_inputs")
     logits_and_captured: Any = model.apply(
         variables,
         tokens_BT,
         where=where_BT,
-        layer_mask=layer_mask,
         read_at=jnp.zeros((len(tokens_BT), 1), int),  # the logits themselves are not wanted
         capture=("hidden_states",),
     )
@@ -68,9 +69,14 @@ def layer_states(
     return jnp.concatenate([embedded[0][None], states_LBTD])
 
 
-def layer_mask(num_layers: int, dropped: Sequence[int]) -> tuple[bool, ...]:
-    """One bool a layer, false where it is dropped."""
-    return tuple(layer not in dropped for layer in range(num_layers))
+def without_layers(
+    config: TransformerConfig, params: Mapping[str, Any], dropped: Sequence[int]
+) -> tuple[TransformerConfig, Mapping[str, Any]]:
+    """The physically shorter model."""
+    if not dropped:
+        return config, params
+    kept = [layer for layer in range(config.num_hidden_layers) if layer not in dropped]
+    return config.keep_layers(kept), keep_layers(params, kept)
 
 
 def last_states(
@@ -80,13 +86,13 @@ def last_states(
     rows: RowBatches,
 ) -> Float[np.ndarray, "E L+1 D"]:
     """State of the last token of each row, before the first layer and after each layer kept."""
-    mask = layer_mask(config.num_hidden_layers, dropped)
+    shorter, kept_params = without_layers(config, params, dropped)
 
     @jax.jit
     def read(params, tokens_BT, where_BT):
-        states_LBTD = layer_states(config, params, tokens_BT, where_BT, mask)
+        states_LBTD = layer_states(shorter, params, tokens_BT, where_BT)
         last_B = jnp.sum(where_BT, axis=1) - 1
         states_LBD = jnp.take_along_axis(states_LBTD, last_B[None, :, None, None], axis=2)[:, :, 0]
         return states_LBD.swapaxes(0, 1).astype(jnp.float32)
 
-    return rows.run(lambda tokens, where, *_: read(params, tokens, where))
+    return rows.run(lambda tokens, where, *_: read(kept_params, tokens, where))

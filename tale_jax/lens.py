@@ -28,7 +28,7 @@ from tale_jax.commands import open_scorer
 from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
 from tale_jax.figures import BLUE, VERMILION, save_figure
-from tale_jax.forward import RowBatches, layer_mask, layer_states
+from tale_jax.forward import RowBatches, layer_states, without_layers
 from tale_jax.information import EMBEDDING, variants
 from tale_jax.models import Model
 from tale_jax.options import Options
@@ -129,14 +129,14 @@ def _read_choices(
 
 
 def _lens_program(model: Model, dropped: Dropped) -> Any:
-    config, transformer = model.config, Transformer(model.config)
-    mask = layer_mask(config.num_hidden_layers, dropped)
+    config, kept_params = without_layers(model.config, model.params, dropped)
+    transformer = Transformer(config)
 
     @jax.jit
     def read(
         params: Any, tokens_BT: Any, where_BT: Any, targets_BP: Any, target_where_BP: Any
     ) -> Float[jax.Array, "B L+1"]:
-        states_LBTD = layer_states(config, params, tokens_BT, where_BT, mask)
+        states_LBTD = layer_states(config, params, tokens_BT, where_BT)
         first_B = jnp.sum(where_BT, axis=1) - jnp.sum(target_where_BP, axis=1)
         places_BP = first_B[:, None] + jnp.arange(targets_BP.shape[1])[None]
         places_BP = jnp.clip(places_BP, 0, tokens_BT.shape[1] - 1)
@@ -150,7 +150,7 @@ def _lens_program(model: Model, dropped: Dropped) -> Any:
 
         return jax.lax.map(log_probability, chosen_LBPD).T
 
-    return lambda *arrays: read(model.params, *arrays)
+    return lambda *arrays: read(kept_params, *arrays)
 
 
 def _read_written(

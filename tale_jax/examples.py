@@ -33,6 +33,7 @@ class Example:
         contexts: a prompt for each choice, instead of ``prompt``, where the choices stand within
             the text and what follows is the same.
         messages: the prompt as a chat, roles and texts in turn, if it has that form too.
+        row: names the row that the example was made of, where its judge asks for that.
     """
 
     prompt: str
@@ -42,6 +43,7 @@ class Example:
     group: str = ""
     contexts: tuple[str, ...] = ()
     messages: tuple[tuple[str, str], ...] = ()
+    row: str = ""
 
 
 Judge = Callable[[str, Example], tuple[Any, bool]]

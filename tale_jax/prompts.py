@@ -145,9 +145,9 @@ def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
             prompts.append(prompt.rstrip())
             owners.append(i)
     distinct = list(dict.fromkeys(prompts))
-    prompt_tokens = dict(zip(distinct, _encode(tokenizer, distinct), strict=True))
+    prompt_tokens = dict(zip(distinct, encode_texts(tokenizer, distinct), strict=True))
     encoded: list[list[EncodedChoice]] = [[] for _ in examples]
-    all_tokens = _encode(tokenizer, texts)
+    all_tokens = encode_texts(tokenizer, texts)
     for i, prompt, text, tokens in zip(owners, prompts, texts, all_tokens, strict=True):
         start = prompt_tokens[prompt]
         if not prompt:
@@ -168,7 +168,7 @@ def encode_prompts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
     Raises:
         InputError: a prompt is empty and the tokenizer has no token to begin with.
     """
-    return _encode(tokenizer, [example.prompt for example in examples])
+    return encode_texts(tokenizer, [example.prompt for example in examples])
 
 
 def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
@@ -186,7 +186,7 @@ def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
     return kept
 
 
-def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Tokens with the specials that the tokenizer puts in front, once, and none behind.
 
     An empty text is the beginning-of-text token, or else the end-of-text token.

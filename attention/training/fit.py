@@ -62,6 +62,7 @@ def fit(
     save_every: int = 1000,
     keep: int = 2,
     log_every: int = 10,
+    watch: Callable[[PyTree], Metrics] | None = None,
     quiet: bool = False,
 ) -> TrainState:
     """Trains for ``steps`` updates, or for those that the run in ``directory`` still lacks.
@@ -88,6 +89,8 @@ def fit(
         save_every: updates between checkpoints; the last update is always saved.
         keep: checkpoints kept.
         log_every: steps between lines of metrics; the last is always logged.
+        watch: scalars of the parameters to log, as
+            :func:`~attention.training.learned.learned_values` gives.
         quiet: nothing on the terminal.
 
     Returns:
@@ -123,7 +126,7 @@ def fit(
         path = None if folder is None else folder / "metrics.jsonl"
         log = stack.enter_context(MetricsLog(path, start, steps, quiet))
         interrupted = stack.enter_context(_deferred_interrupt())
-        step = make_step(loss_fn, optimizer, accumulate, shardings)
+        step = make_step(loss_fn, optimizer, accumulate, shardings, watch)
         batches = _batches(data, mesh, rules, accumulate)
 
         def settle(t: int, metrics: Metrics, state: TrainState) -> None:

@@ -31,6 +31,7 @@ def make_step(
     optimizer: optax.GradientTransformation,
     accumulate: int = 1,
     shardings: TrainState | None = None,
+    watch: Callable[[PyTree], Metrics] | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """The jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
 
@@ -47,6 +48,7 @@ def make_step(
         optimizer: any optax transformation.
         accumulate: microbatches per step; every array of a batch is ``[accumulate * b, …]``.
         shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
+        watch: scalars of the parameters, before the update, to report beside the loss.
 
     Returns:
         The step.  The state given to it is donated; its randomness is
@@ -100,6 +102,7 @@ def make_step(
         finite = jnp.logical_and(go, jnp.isfinite(watched).all())
         kept = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, state)
         metrics |= {name: value / weight for name, value in extra.items()}
+        metrics |= {} if watch is None else watch(state.params)
         return kept, {**metrics, "finite": finite}
 
     out = None if shardings is None else (shardings, shardings.step)  # metrics on all devices

@@ -55,6 +55,7 @@ def bench(
     head_size: int = 64,
     dtype: Literal["float32", "bfloat16"] = "float32",
     rounds: int = 5,
+    only: str | None = None,
     json: bool = False,
 ) -> None:
     """Time causal attention: each implementation and normalizer, and its rivals, in one run.
@@ -68,8 +69,11 @@ def bench(
         head_size: of each head
         dtype: of queries, keys and values
         rounds: times each is run; medians count
+        only: leave out cases without this in their name
         json: end with one line of JSON
     """
+    import jax
+
     from attention.benchmark import Shape, measure
 
     try:
@@ -77,20 +81,24 @@ def bench(
     except ValueError:
         raise InputError(f"lengths are numbers between commas, not {lengths!r}") from None
     found = []
-    print(f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'GFLOP/s':>9}{'memory':>10}")
+    print(f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'TFLOP/s':>9}{'memory':>10}")
     for count in counts:
         shape = Shape(batch, count, heads, kv_heads, head_size, dtype)
-        for case in measure(shape, normalizers.split(","), rounds):
-            found.append(dataclasses.asdict(case))
+        for case in measure(shape, normalizers.split(","), rounds, only):
+            rate = shape.flops / case.forward / 1e12
+            both = 3.5 * shape.flops / case.backward / 1e12  # two products forward, five back
+            row = {"tflops_forward": rate, "tflops_backward": both}
+            found.append(dataclasses.asdict(case) | row)
             memory = case.temporary_bytes
             print(
                 f"{case.name:24}{count:>8}"
-                f"{1e3 * case.forward:>8.1f} ms{1e3 * case.backward:>9.1f} ms"
-                f"{shape.flops / case.forward / 1e9:>9.1f}"
-                + ("" if memory is None else f"{memory / 2**20:>6.0f} MiB")
+                f"{1e3 * case.forward:>8.2f} ms{1e3 * case.backward:>9.2f} ms"
+                f"{rate:>9.3f}" + ("" if memory is None else f"{memory / 2**20:>6.0f} MiB")
             )
     if json:
-        print(dump(found))
+        device = jax.devices()[0]
+        setting = {"heads": heads, "kv_heads": kv_heads, "head_size": head_size, "batch": batch}
+        print(dump({"device": device.device_kind, "dtype": dtype, **setting, "cases": found}))
 
 
 def convert(

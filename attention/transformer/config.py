@@ -83,6 +83,9 @@ class TransformerConfig:
     num_labels: int = 1
     tie_word_embeddings: bool = False
     initializer_range: float = 0.02
+    # gpt2: projections back into the residual stream start at 1/sqrt(2 layers) of that, read-in and
+    # regression head of vectors at U(±1/sqrt(inputs))
+    initializer: Literal["normal", "gpt2"] = "normal"
 
     # arithmetic
     dtype: str = "float32"  # of parameters and of the products; norms, softmax and logits: float32

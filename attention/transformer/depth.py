@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
-from attention.transformer.layers import Context, KeyValues, Layer, Tap
+from attention.transformer.layers import Context, KeyValues, Layer, Places, Tap, at
 
 Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
 CAPTURES = ("hidden_states", "attention_weights", "values", "queries", "keys")
@@ -113,11 +113,12 @@ def run_layers(
     cache: KeyValues | tuple[KeyValues | None, ...] | None = None,
     capture: tuple[str, ...] = (),
     tap: Tap | None = None,
+    read_at: Places | None = None,
 ) -> tuple[Array, KeyValues | tuple[KeyValues | None, ...] | None, dict[str, Array]]:
     """Apply the layers; returns hidden states, the new cache and what was captured.
 
-    ``start`` (data) skips the layers below it and goes with ``keep``; see ``Transformer`` for the
-    other arguments.
+    ``start`` (data) skips the layers below it and goes with ``keep``; the hidden states are those
+    at ``read_at``; see ``Transformer`` for the other arguments.
     """
     if unknown := set(capture) - set(CAPTURES):
         raise ValueError(f"cannot capture {sorted(unknown)}; there are {', '.join(CAPTURES)}")
@@ -131,14 +132,16 @@ def run_layers(
     if keep is not None:
         if layer_mask is not None or capture or tap is not None:
             raise ValueError("keep is data; layer_mask, capture and tap need the static form")
-        return *_looped(config, layers, hidden_BTD, context, keep, start, cache), {}
+        hidden, cache = _looped(config, layers, hidden_BTD, context, keep, start, cache)
+        return at(hidden, read_at), cache, {}
     plain = layer_mask is None and not capture and tap is None
     if plain and not isinstance(layers, tuple):
         if cache is None:
-            return _scanned(config, layers, hidden_BTD, context), None, {}
+            return at(_scanned(config, layers, hidden_BTD, context), read_at), None, {}
         everything = jnp.ones((config.num_hidden_layers, 2), bool)
-        return *_looped(config, layers, hidden_BTD, context, everything, 0, cache), {}
-    return _unrolled(config, layers, hidden_BTD, context, layer_mask, cache, capture, tap)
+        hidden, cache = _looped(config, layers, hidden_BTD, context, everything, 0, cache)
+        return at(hidden, read_at), cache, {}
+    return _unrolled(config, layers, hidden_BTD, context, layer_mask, cache, capture, tap, read_at)
 
 
 def _take(tree: Any, i: int | Array) -> Any:
@@ -172,7 +175,7 @@ def _scanned(config, layers, hidden, context):
     return jax.lax.scan(body, hidden, (layers, _windows(config)))[0]
 
 
-def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap):
+def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, read_at):
     depth = config.num_hidden_layers
     mask = (True,) * depth if layer_mask is None else tuple(layer_mask)
     if len(mask) != depth:
@@ -183,17 +186,24 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap):
     caches = list(cache) if isinstance(cache, tuple) and not isinstance(cache, KeyValues) else None
     if cache is not None and caches is None:
         raise ValueError("a stacked cache needs stacked layers and no layer_mask")
-    for i in (i for i, kept in enumerate(mask) if kept):
+    kept = [i for i in range(depth) if mask[i]]
+    # what is read alone needs no other queries in the last layer
+    last = kept[-1] if kept and cache is None and not capture and tap is None else None
+    for i in kept:
         layer_params = layers[i] if isinstance(layers, tuple) else _take(layers, i)
         layer_tap = None if tap is None else lambda *arrays, i=i: tap(i, *arrays)
-        hidden, layer_cache, seen = _apply(config, window=config.windows[i], tap=layer_tap)(
-            layer_params, hidden, context, cache=None if caches is None else caches[i]
+        static = {"read_at": read_at} if i == last and isinstance(read_at, slice) else {}
+        apply = _apply(config, window=config.windows[i], tap=layer_tap, **static)
+        data = {"read_at": read_at} if i == last and not static else {}
+        hidden, layer_cache, seen = apply(
+            layer_params, hidden, context, cache=None if caches is None else caches[i], **data
         )
         if caches is not None:
             caches[i] = layer_cache
         for name, arrays in captured.items():
             arrays.append(hidden if name == "hidden_states" else getattr(seen, name))
     stacked = {name: jnp.stack(arrays) for name, arrays in captured.items()}
+    hidden = hidden if last is not None else at(hidden, read_at)
     return hidden, None if caches is None else tuple(caches), stacked
 
 

@@ -20,7 +20,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu, triton
 from jaxtyping import Array, Float
 
-from attention.chunked import Form, Stored
+from attention.chunked import Form, Stored, perturbed
 from attention.flash_kernels import Plan, backward_keys, backward_queries, forward
 from attention.masks import Visibility
 from attention.normalizers import Normalizer, normalizer
@@ -107,11 +107,7 @@ def _attend(
 
 
 def _attend_fwd(form: Form, *arguments: Any):
-    learned = {name: value.value for name, value in arguments[3].items() if value.perturbed}
-    fixed = {name: value.value for name, value in arguments[3].items() if not value.perturbed}
-    query, key, value, values, stored, count = jax.tree.map(
-        lambda x: x.value, arguments, is_leaf=lambda x: hasattr(x, "perturbed")
-    )
+    learned, fixed, (query, key, value, values, stored, count) = perturbed(*arguments)
     out, lse = _on_platform(_forward, form, query, key, value, values, stored, count)
     return out, (query, key, value, learned, fixed, stored, count, out, lse)
 

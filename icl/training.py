@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, Key
 from attention.errors import InputError
 from attention.training.checkpoints import load_params
 from attention.training.fit import fit
+from attention.training.learned import learned_values
 from attention.training.step import TrainState
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from icl.experiments import Experiment, read
@@ -113,6 +114,7 @@ def train(
         save_every=save_every,
         log_every=log_every,
         dispatch=dispatch,
+        watch=learned_values(config) if len(each) == 1 else None,
         quiet=quiet,
     )
 

@@ -65,6 +65,7 @@ def fit(
     keep: int = 2,
     log_every: int = 10,
     dispatch: int = 1,
+    watch: Callable[[PyTree], Metrics] | None = None,
     quiet: bool = False,
 ) -> TrainState:
     """Trains for ``steps`` updates, or for those that the run in ``directory`` still lacks.
@@ -94,6 +95,8 @@ def fit(
         log_every: steps between lines of metrics; the last is always logged.
         dispatch: steps in one program, where ``data`` is None; ``save_every`` and ``log_every``
             must be multiples of it.
+        watch: scalars of the parameters to log, as
+            :func:`~attention.training.learned.learned_values` gives.
         quiet: nothing on the terminal.
 
     Returns:
@@ -141,7 +144,7 @@ def fit(
         @functools.cache
         def program(count: int) -> Callable[..., tuple[TrainState, Metrics]]:
             several = None if dispatch == 1 else count
-            return make_step(loss_fn, optimizer, accumulate, shardings, several)
+            return make_step(loss_fn, optimizer, accumulate, shardings, several, watch)
 
         def settle(first: int, metrics: Metrics, state: TrainState) -> None:
             columns = {name: np.atleast_1d(x) for name, x in jax.device_get(metrics).items()}

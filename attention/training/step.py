@@ -32,6 +32,7 @@ def make_step(
     accumulate: int = 1,
     shardings: TrainState | None = None,
     dispatch: int | None = None,
+    watch: Callable[[PyTree], Metrics] | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """The jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
 
@@ -50,6 +51,7 @@ def make_step(
         shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
         dispatch: that many steps in one program, with metrics ``[dispatch]``; the batch must then
             be None, and the loss is given the step's number in its place and makes its own data.
+        watch: scalars of the parameters, before the update, to report beside the loss.
 
     Returns:
         The step.  The state given to it is donated; its randomness is
@@ -104,6 +106,7 @@ def make_step(
         finite = jnp.logical_and(go, jnp.isfinite(watched).all())
         kept = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, state)
         metrics |= {name: value / weight for name, value in extra.items()}
+        metrics |= {} if watch is None else watch(state.params)
         return kept, {**metrics, "finite": finite}
 
     def several(

@@ -186,22 +186,25 @@ def _semismooth(problem: Problem, c: Array, size: Array) -> tuple[Array, Array]:
     basis, where = problem.basis_MSR, problem.where_MRS
     transposed = basis.swapaxes(1, 2)
 
-    def primal(mu):
-        return jnp.where(where, jnp.maximum(mu @ transposed, 0), 0)
+    def state(mu):
+        b = jnp.where(where, jnp.maximum(mu @ transposed, 0), 0)
+        return b, (jnp.max(jnp.abs(b @ basis - c), -1) <= RESIDUAL) | (size == 0)
 
-    def step(_, mu):
+    def step(carry):
+        count, mu, _, _ = carry
         z = mu @ transposed
         active = where & (z > 0)
         gradient = c - jnp.where(active, z, 0) @ basis
         ridge = jnp.maximum(1e-10, 1e-3 * jnp.linalg.norm(gradient, axis=-1))
         move = _factored(problem, active.astype(z.dtype), ridge)(gradient)
         along, gain = jnp.where(where, move @ transposed, 0), jnp.sum(c * move, -1)
-        return mu + _exact_step(jnp.where(where, z, 0), along, gain)[..., None] * move
+        mu = mu + _exact_step(jnp.where(where, z, 0), along, gain)[..., None] * move
+        return count + 1, mu, *state(mu)
 
-    mu = jax.lax.fori_loop(0, SEMISMOOTH_STEPS, step, c)
-    b = primal(mu)
-    residual = jnp.max(jnp.abs(b @ basis - c), -1)
-    return b, (residual <= RESIDUAL) | (size == 0)
+    def unsettled(carry):
+        return (carry[0] < SEMISMOOTH_STEPS) & ~jnp.all(carry[3])
+
+    return jax.lax.while_loop(unsettled, step, (0, c, *state(c)))[2:]
 
 
 def _exact_step(z: Array, along: Array, gain: Array) -> Float[Array, "M R"]:

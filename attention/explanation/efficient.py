@@ -80,7 +80,8 @@ def solve(
 
         b = reduced(b, target, basis, where)
         converged &= np.abs(b @ basis - target).max(-1, initial=0) <= CONVERGED
-    return given.restored(b), converged
+    total = b.sum(-1, keepdims=True)  # one, but for the rounding of a sum of residuals
+    return given.restored(b / np.where(total > 0, total, 1)), converged
 
 
 def _determined(

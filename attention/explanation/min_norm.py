@@ -30,7 +30,7 @@ from jaxtyping import Array, Bool, Float
 SEMISMOOTH_STEPS = 4
 PATH_STEPS = 5  # between two looks at which rows are done
 MOST_STEPS = 80
-RESIDUAL = 1e-13  # of Qᵀb = c
+RESIDUAL = 3e-12  # of Qᵀb = c
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
 RIDGE = 1e-13  # of a system whose largest eigenvalue is one
 BLOCK = 2**22  # numbers in the largest array of one chunk

@@ -71,6 +71,8 @@ def solve(
     if open_.any():
         sizes = np.where(fixed, 0, norms)[open_]
         found, good = min_norm(target[open_], sizes, basis[open_], where[open_])
+        total = found.sum(-1, keepdims=True)  # one, but for rounding
+        found = found / np.where(total > 0, total, 1)
         # A row that rounding left longer than the original is the original.
         keep = fixed[open_] | (np.linalg.norm(found, axis=-1) > norms[open_])
         b[open_] = np.where(keep[..., None], a[open_], found)
@@ -80,8 +82,7 @@ def solve(
 
         b = reduced(b, target, basis, where)
         converged &= np.abs(b @ basis - target).max(-1, initial=0) <= CONVERGED
-    total = b.sum(-1, keepdims=True)  # one, but for the rounding of a sum of residuals
-    return given.restored(b / np.where(total > 0, total, 1)), converged
+    return given.restored(b), converged
 
 
 def _determined(

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.optimize
 from jaxtyping import Array, Bool, Float
 
 SEMISMOOTH_STEPS = 4
@@ -33,6 +34,7 @@ MOST_STEPS = 80
 RESIDUAL = 3e-12  # of Qᵀb = c
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
 RIDGE = 1e-13  # of a system whose largest eigenvalue is one
+PENALTY = 1e4  # weight of the constraints in the fallback's least squares
 BLOCK = 2**22  # numbers in the largest array of one chunk
 
 
@@ -126,13 +128,23 @@ def _chunk(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
             at = index[head, good[head]]
             found[head, at], converged[head, at] = b[head, good[head]], True
         steps += PATH_STEPS
-    if path is not None and not converged.all():
-        assert index is not None  # set with the path
-        for head in range(len(converged)):
-            for place, row in enumerate(index[head]):
-                if not converged[head, row]:
-                    found[head, row] = np.asarray(path.b)[head, place]
+    for head, row in np.argwhere(~converged):
+        seen = where[head, 0 if where.shape[1] == 1 else row]
+        found[head, row] = _active_set(target[head, row], basis[head], seen)
+        off = np.abs(found[head, row] @ basis[head] - target[head, row]).max()
+        converged[head, row] = off <= RESIDUAL
     return found, converged
+
+
+def _active_set(target: np.ndarray, basis: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """A row on the edge of float64, which the path left: its tokens by NNLS, then their weights."""
+    tokens = np.flatnonzero(seen)
+    stacked = np.vstack([PENALTY * basis[tokens].T, np.eye(len(tokens))])
+    right = np.concatenate([PENALTY * target, np.zeros(len(tokens))])
+    active = tokens[scipy.optimize.nnls(stacked, right, maxiter=100 * len(tokens))[0] > 0]
+    b = np.zeros(len(seen))
+    b[active] = np.maximum(np.linalg.lstsq(basis[active].T, target, rcond=None)[0], 0)
+    return b
 
 
 def _width(most: int, rows: int) -> int:

@@ -14,7 +14,7 @@ from attention.explanation.min_norm import min_norm
 Kind = Literal["min_norm", "min_support"]
 KINDS = ("min_norm", "min_support")
 Matrix = Float[np.ndarray | Array, "..."]
-CONVERGED = 1e-9  # residual of a row's output, relative to the largest value
+CONVERGED = 3e-9  # residual of a row's output, relative to the largest value
 
 
 def efficient_attention(

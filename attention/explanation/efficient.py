@@ -121,16 +121,22 @@ def effective_attention(
         Float64, in the shape of ``weights``.
     """
     given = heads(weights, values, where)
-    out = np.zeros_like(given.weights_MRS)
-    for head, (a, value, where_RS) in enumerate(
-        zip(given.weights_MRS, given.values_MSH, given.where_MRS, strict=True)
+    return given.restored(projected(given.weights_MRS, given.values_MSH, given.where_MRS))
+
+
+def projected(
+    rows_MRS: np.ndarray, matrix_MSC: np.ndarray, where_MRS: np.ndarray
+) -> Float[np.ndarray, "M R S"]:
+    """Each row minus its part in the left null space of the matrix's rows that it sees."""
+    out = np.zeros_like(rows_MRS)
+    for head, (rows, matrix, where_RS) in enumerate(
+        zip(rows_MRS, matrix_MSC, where_MRS, strict=True)
     ):
         masks, group = np.unique(where_RS, axis=0, return_inverse=True)
-        group = np.broadcast_to(np.ravel(group), len(a))
+        group = np.broadcast_to(np.ravel(group), len(rows))
         for i, seen in enumerate(masks):
-            basis, _ = column_space(value[None, seen])
-            rows = np.flatnonzero(group == i)
-            out[head][np.ix_(rows, np.flatnonzero(seen))] = (
-                a[np.ix_(rows, np.flatnonzero(seen))] @ basis[0] @ basis[0].T
-            )
-    return given.restored(out)
+            if seen.any():
+                basis = column_space(matrix[None, seen])[0][0]
+                block = np.ix_(np.flatnonzero(group == i), np.flatnonzero(seen))
+                out[head][block] = rows[block] @ basis @ basis.T
+    return out

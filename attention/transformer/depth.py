@@ -133,21 +133,14 @@ def run_layers(
     if keep is not None:
         if layer_mask is not None or capture or tap is not None:
             raise ValueError("keep is data; layer_mask, capture and tap need the static form")
-<<<<<<< HEAD
         hidden, cache = _looped(config, layers, hidden_BTD, context, keep, start, cache)
         return at(hidden, read_at), cache, {}
-    plain = layer_mask is None and not capture and tap is None
-    if plain and not isinstance(layers, tuple):
-        if cache is None:
-            return at(_scanned(config, layers, hidden_BTD, context), read_at), None, {}
-=======
-        return *_looped(config, layers, hidden_BTD, context, keep, start, cache), {}
     plain = layer_mask is None and set(capture) <= {"hidden_states"} and tap is None
     if plain and not isinstance(layers, tuple) and not (capture and cache is not None):
         if cache is None:
-            hidden_BTD, states_LBTD = _scanned(config, layers, hidden_BTD, context, bool(capture))
-            return hidden_BTD, None, {} if states_LBTD is None else {"hidden_states": states_LBTD}
->>>>>>> analysis
+            hidden, states_LBTD = _scanned(config, layers, hidden_BTD, context, bool(capture))
+            captured = {} if states_LBTD is None else {"hidden_states": states_LBTD}
+            return at(hidden, read_at), None, captured
         everything = jnp.ones((config.num_hidden_layers, 2), bool)
         hidden, cache = _looped(config, layers, hidden_BTD, context, everything, 0, cache)
         return at(hidden, read_at), cache, {}

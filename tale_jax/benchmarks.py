@@ -7,6 +7,7 @@ use.  Where there are none, one labelled split is divided into halves by ``examp
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from attention.errors import InputError
@@ -188,9 +189,14 @@ def read_benchmark(name: str, benchmark: Benchmark, data: Path | None) -> Task:
             f"{len(search)} rows to search and {len(test)} to test"
         )
     train = None if benchmark.shots == source else rows(benchmark.shots)
-    test = _others(test, search, "test", name, notes)
+    asked = len(test)
+    test = _unlike(search, test)
+    if len(test) < asked:
+        notes.append(
+            f"{name}: {asked - len(test)} test rows repeat questions of the search and are left out"
+        )
     if train is not None and benchmark.shots != "dev":  # its few rows stay: see with_shots
-        train = _others(train, [*search, *test], benchmark.shots or "", name, notes)
+        train = _unlike([*search, *test], train)
     return Task(
         name,
         tuple(search),
@@ -208,7 +214,12 @@ def read_benchmark(name: str, benchmark: Benchmark, data: Path | None) -> Task:
     )
 
 
-def _other_split(name, benchmark, data, rows) -> tuple[str, list[Example]]:
+def _other_split(
+    name: str,
+    benchmark: Benchmark,
+    data: Path | None,
+    rows: Callable[[str], list[Example] | None],
+) -> tuple[str, list[Example]]:
     """The labelled split that stands in for the search split."""
     for split in ("test", "validation", "train"):
         if split != benchmark.search and (found := rows(split)) is not None:
@@ -217,15 +228,7 @@ def _other_split(name, benchmark, data, rows) -> tuple[str, list[Example]]:
     raise InputError(f"{where}: no {benchmark.search}.jsonl or {benchmark.search}.jsonl.gz")
 
 
-def _others(
-    split: list[Example], known: list[Example], kind: str, name: str, notes: list[str]
-) -> list[Example]:
+def _unlike(known: list[Example], split: list[Example]) -> list[Example]:
     """The examples of a split whose question is not among the known ones."""
     questions = {(e.prompt, e.choices) for e in known}
-    kept = [e for e in split if (e.prompt, e.choices) not in questions]
-    if len(kept) < len(split):
-        notes.append(
-            f"{name}: {len(split) - len(kept)} rows of the {kind} split repeat questions of "
-            "another and are left out"
-        )
-    return kept
+    return [e for e in split if (e.prompt, e.choices) not in questions]

@@ -208,9 +208,8 @@ def measure(
         for name, case in _cases(shape, normalizers).items()
         if only is None or only in name
     }
-    for name, run in _torch_runs(shape, normalizers).items():
-        if only is None or only in name:
-            runs[name] = run
+    rivals = _torch_runs(shape, normalizers)
+    runs |= {name: run for name, run in rivals.items() if only is None or only in name}
     if not runs:
         raise InputError(f"no case has {only!r} in its name")
     times: dict[tuple[str, int], list[float]] = {(name, i): [] for name in runs for i in (0, 1)}

@@ -1,8 +1,8 @@
 """Fused attention for every normalizer that is a softmax of a logit transform, with gradients.
 
 The kernels of ``attention.flash_kernels`` on padded arrays: Pallas through Triton on CUDA devices,
-through Mosaic on TPUs, and interpreted, slowly, anywhere else.  No matrix of weights is ever stored:
-the forward pass keeps each query's log-sum-exp, and the backward pass recomputes weights from it,
+through Mosaic on TPUs, and interpreted, slowly, anywhere else.  No matrix of weights is stored: the
+forward pass keeps each query's log-sum-exp, and the backward pass recomputes weights from it,
 once for the queries' gradients and the parameters', once for the keys' and values'.  All sums have
 one order, so that two runs agree bitwise.
 """
@@ -62,7 +62,7 @@ def flash_attention(
 
     ``values`` are of shape ``[]`` or, one for each head, of the size of K · G.
     """
-    batch, length, num_kv, groups, size = query_BTKGH.shape
+    _, length, num_kv, groups, _ = query_BTKGH.shape
     heads = {
         name: jnp.broadcast_to(v.reshape(num_kv, groups) if v.size > 1 else v, (num_kv, groups))
         for name, v in ((name, jnp.asarray(v)) for name, v in values.items())
@@ -243,9 +243,7 @@ class _Launch:
             shape = (None, x.shape[1], self.tiles.keys)
             return x, pl.BlockSpec(shape, lambda b, k, j: (0 if shared else b, 0, j))
         shape = (None, 1 if whole else self.tiles.queries, self.columns)
-        return x, pl.BlockSpec(
-            shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0)
-        )
+        return x, pl.BlockSpec(shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0))
 
     def params(self, values: Values) -> tuple[Values, Any]:
         """``[K, G]`` of each, one or the group's."""
@@ -291,9 +289,7 @@ class _Launch:
         """``outputs`` are pairs of a shape and its block."""
         leaf = lambda x: isinstance(x, tuple) and isinstance(x[0], jax.ShapeDtypeStruct)  # noqa: E731
         compiler: Mapping[str, Any] = {
-            "cuda": triton.CompilerParams(
-                num_warps=self.tiles.warps, num_stages=self.tiles.stages
-            ),
+            "cuda": triton.CompilerParams(num_warps=self.tiles.warps, num_stages=self.tiles.stages),
             "tpu": tpu.CompilerParams(dimension_semantics=("parallel",) * 3),
         }
         return pl.pallas_call(

@@ -1,10 +1,10 @@
 """Softmax against SSA and its rivals on functions learnt in context (arXiv 2508.14685).
 
-Command: ``python scripts/reproduce_scoring.py --out runs/scoring`` (minutes on 2 CPU cores), or with
-``--full`` on an accelerator: the paper's model of 12 layers, 500,000 steps and every normalizer.
+Command: ``python scripts/reproduce_scoring.py --out runs/scoring`` (minutes on 2 CPU cores), or
+with ``--full`` on an accelerator: the paper's 12 layers, 500,000 steps and every normalizer.
 
 Models that differ in nothing but the normalizer, at equal seeds and data, are trained on ``every``,
-``some`` and linear functions with inputs from N(0, 1), and tested on prompts of 10 to 200 points, on
+``some`` and linear functions of inputs from N(0, 1), and tested on prompts of 10 to 200 points, on
 wider inputs (σ 1 to 30) and with one deviant among the inputs.  Written: ``results.json`` (every
 number, seed by seed), ``table.md`` and ``collapse.png``.  Ctrl-C and the same command again go on.
 
@@ -107,7 +107,7 @@ def deviated(task: str, prompts: Prompts, value: float) -> Prompts:
 def scores(task: str, predicted_BT: np.ndarray, y_BT: np.ndarray) -> dict[str, float]:
     """Of one model; after a deviant, only positions after it are given."""
     if task != "linear":
-        return dict(measures(predicted_BT, y_BT, SKIP))
+        return dict(measures(jnp.asarray(predicted_BT), jnp.asarray(y_BT), SKIP))
     squares, zero = np.square(predicted_BT - y_BT)[:, SKIP:], np.square(y_BT)[:, SKIP:]
     return {"error": float(squares.mean()), "error_of_zero": float(zero.mean())}
 
@@ -217,9 +217,13 @@ def table(results: Sequence[Result], seeds: int, normalizers: Sequence[str]) -> 
                                and r["normalizer"] == n and r["test"] == "design"])
                 for n in normalizers
             }  # fmt: skip
-            lines += ["", f"Plain accuracy over all lengths (a constant answer: {floor:.4f}), and "
-                      "after a late flip: " + "; ".join(
-                          f"{n} {accuracy[n]:.4f}, {late[n]:.3f}" for n in normalizers) + "."]
+            lines += [
+                "",
+                f"Plain accuracy over all lengths (a constant answer: {floor:.4f}), and "
+                "after a late flip: "
+                + "; ".join(f"{n} {accuracy[n]:.4f}, {late[n]:.3f}" for n in normalizers)
+                + ".",
+            ]
         lines.append("")
     return "\n".join(lines)
 
@@ -235,7 +239,7 @@ def spread(weights: np.ndarray) -> tuple[float, float]:
 
 
 def collapse_of_scores(normalizer: str) -> np.ndarray:
-    """``[magnitude, (largest weight, entropy)]`` of 64 rows of 32 scores, one of them the deviant."""
+    """``[magnitude, (largest weight, entropy)]`` of 64 rows of 32 scores, one the deviant."""
     scores = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
     found = []
     for magnitude in MAGNITUDES:
@@ -245,14 +249,14 @@ def collapse_of_scores(normalizer: str) -> np.ndarray:
 
 
 def collapse_of_model(config: TransformerConfig, params: Any) -> np.ndarray:
-    """The same of a trained model's last query, over layers, heads and seeds; the input deviates."""
+    """The same of trained models' last query, over layers, heads, seeds; an input deviates."""
     given = Quantifiers("every", Normal(0.0, 1.0), 21).sample(jax.random.key(9), 0, 32)
 
     @jax.jit
-    def weights(x_BTD: Any, y_BT: Any) -> jax.Array:
+    def weights(x_BTD: Any, y_BT: Any) -> Any:
         tokens, _ = inputs_and_places(x_BTD, y_BT, True)
 
-        def one(params: Any) -> jax.Array:
+        def one(params: Any) -> Any:
             apply = functools.partial(Transformer(config).apply, {"params": params})
             return apply(tokens, capture=("attention_weights",))[1]["attention_weights"]
 

@@ -201,7 +201,7 @@ def perturbed(*arguments: Any) -> tuple[Any, Any, Any]:
 def _attend_bwd(form: Form, kept: Any, d_out: Any):
     query, key, value, values, fixed, stored, out, lse = kept
     if isinstance(d_out, jax.custom_derivatives.SymbolicZero):
-        d_out = jnp.zeros(d_out.shape, d_out.dtype)
+        d_out = jnp.zeros_like(out)
     chunks = _Chunks(form, query, key, values | fixed, stored)
     wide = chunks.dtype
     # The part of each weight's gradient that normalisation takes off all of its row.

@@ -54,8 +54,8 @@ def convert(
     config: TransformerConfig,
     params: dict[str, Any],
     spec: str,
-    tokens_BT: Int[Array, "B T"],
-    where_BT: Bool[Array, "B T"] | None = None,
+    tokens_BT: Int[Array | np.ndarray, "B T"],
+    where_BT: Bool[Array | np.ndarray, "B T"] | None = None,
     *,
     largest: float = 64.0,
 ) -> tuple[TransformerConfig, dict[str, Any], Drift]:

@@ -68,7 +68,7 @@ def flash_attention(
         for name, v in ((name, jnp.asarray(v)) for name, v in values.items())
     }
     arrays = (
-        query_BTKGH.transpose(0, 2, 3, 1, 4),
+        jnp.transpose(query_BTKGH, (0, 2, 3, 1, 4)),
         key_BSKH.swapaxes(1, 2),
         value_BSKH.swapaxes(1, 2),
     )
@@ -77,7 +77,7 @@ def flash_attention(
     if _counts(normalizer(form.normalizer), heads):
         count = visible.counts(length, key_BSKH.shape[1]).astype(_wide(query_BTKGH))
     out_BKGTH = _attend(form, *arrays, heads, stored, count)
-    return out_BKGTH.transpose(0, 3, 1, 2, 4)
+    return jnp.transpose(jnp.asarray(out_BKGTH), (0, 3, 1, 2, 4))
 
 
 def _wide(x: Array) -> Any:
@@ -86,9 +86,10 @@ def _wide(x: Array) -> Any:
 
 def _counts(row: Normalizer, values: Values) -> bool:
     """Whether the transform looks at the number of keys."""
-    assert row.logit_transform is not None  # checked by dot_product_attention
+    transform = row.logit_transform
+    assert transform is not None  # checked by dot_product_attention
     scalars = {name: jnp.zeros((), v.dtype) for name, v in values.items()}
-    traced = jax.make_jaxpr(lambda count: row.logit_transform(jnp.float32(1), scalars, count))(1.0)
+    traced = jax.make_jaxpr(lambda count: transform(jnp.float32(1), scalars, count))(1.0)
     [count] = traced.jaxpr.invars
     return any(variable is count for step in traced.jaxpr.eqns for variable in step.invars)
 
@@ -115,7 +116,7 @@ def _attend_fwd(form: Form, *arguments: Any):
 def _attend_bwd(form: Form, kept: Any, d_out: Any):
     query, key, value, learned, fixed, stored, count, out, lse = kept
     if isinstance(d_out, jax.custom_derivatives.SymbolicZero):
-        d_out = jnp.zeros(d_out.shape, d_out.dtype)
+        d_out = jnp.zeros_like(out)
     wide = _wide(query)
     # The part of each weight's gradient that normalisation takes off all of its row.
     delta = jnp.sum(d_out.astype(wide) * out.astype(wide), axis=-1, keepdims=True)

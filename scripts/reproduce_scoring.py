@@ -57,8 +57,9 @@ def train(
         points=POINTS if full else 21,
         point_curriculum="11:41:2:2000" if full and task == "linear" else None,
         normalizer=normalizer,
+        hidden_size=None if full else 32,
         batch=64 if full else 32,
-        learning_rate=1e-4 if full else 1e-3,
+        learning_rate=1e-4 if full else 2e-3,
         seeds=seeds,
     )
     every = min(steps, 10_000 if full else 200)
@@ -312,11 +313,11 @@ def main(
         tasks: between commas.
         normalizers: between spaces; "" for the usual ones.
         seeds: models of each kind.
-        steps: of training; None for 1,500, or 500,000 if full.
+        steps: of training; None for 600, or 500,000 if full.
         prompts: in a test; None for 128, or 1,024 if full.
     """
     names = normalizers.split() or list(FULL if full else REDUCED)
-    steps, prompts = steps or (500_000 if full else 1_500), prompts or (1024 if full else 128)
+    steps, prompts = steps or (500_000 if full else 600), prompts or (1024 if full else 128)
     out.mkdir(parents=True, exist_ok=True)
     settings = {"seeds": seeds, "steps": steps, "prompts": prompts, "full": full}
     results: list[Result] = []

@@ -77,16 +77,14 @@ def _ours(implementation: Implementation, normalizer: str) -> Attend:
 def _cases(shape: Shape, normalizers: Sequence[str]) -> dict[str, tuple[Attend, dict[str, Any]]]:
     """Our implementations and JAX's own, each with the parameters whose gradient it computes."""
     cases: dict[str, tuple[Attend, dict[str, Any]]] = {}
-    kinds = ["xla", "cudnn"] if jax.default_backend() == "gpu" else ["xla"]
+    kinds: list[Any] = ["xla", "cudnn"] if jax.default_backend() == "gpu" else ["xla"]
     for kind in kinds:
         if kind == "cudnn" and shape.dtype == "float32":
             continue  # it has none
-        cases[f"jax.nn {kind}"] = (
-            lambda q, k, v, _, kind=kind: jax.nn.dot_product_attention(
-                q, k, v, is_causal=True, implementation=kind
-            ),
-            {},
+        library: Any = functools.partial(
+            jax.nn.dot_product_attention, is_causal=True, implementation=kind
         )
+        cases[f"jax.nn {kind}"] = (lambda q, k, v, _, library=library: library(q, k, v), {})
     for how in _implementations():
         for name in normalizers:
             row = row_of(name)
@@ -112,12 +110,12 @@ def _runs(
     """Compiled forward pass, forward and backward pass, and the latter's temporaries."""
     keys = jax.random.split(jax.random.key(0), 3)
     heads = (shape.heads, shape.kv_heads, shape.kv_heads)
-    arrays = [
+    drawn: list[Any] = [
         jax.random.normal(key, (shape.batch, shape.length, count, shape.head_size), shape.dtype)
         for key, count in zip(keys, heads, strict=True)
     ]
 
-    arrays.append(params)
+    arrays = [*drawn, params]
 
     def loss(*arrays: Any) -> jax.Array:
         return jnp.sum(attend(*arrays).astype(jnp.float32))
@@ -208,9 +206,8 @@ def measure(
         for name, case in _cases(shape, normalizers).items()
         if only is None or only in name
     }
-    for name, run in _torch_runs(shape, normalizers).items():
-        if only is None or only in name:
-            runs[name] = run
+    rivals = _torch_runs(shape, normalizers)
+    runs |= {name: run for name, run in rivals.items() if only is None or only in name}
     if not runs:
         raise InputError(f"no case has {only!r} in its name")
     times: dict[tuple[str, int], list[float]] = {(name, i): [] for name in runs for i in (0, 1)}

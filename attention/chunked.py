@@ -201,7 +201,7 @@ def perturbed(*arguments: Any) -> tuple[Any, Any, Any]:
 def _attend_bwd(form: Form, kept: Any, d_out: Any):
     query, key, value, values, fixed, stored, out, lse = kept
     if isinstance(d_out, jax.custom_derivatives.SymbolicZero):
-        d_out = jnp.zeros(d_out.shape, d_out.dtype)
+        d_out = jnp.zeros_like(out)
     chunks = _Chunks(form, query, key, values | fixed, stored)
     wide = chunks.dtype
     # The part of each weight's gradient that normalisation takes off all of its row.
@@ -224,7 +224,9 @@ def _attend_bwd(form: Form, kept: Any, d_out: Any):
             count = jnp.moveaxis(_slice(counts, i, chunks.rows), 1, 3)
             where = chunks.where(i, j)
             scores = chunks.scores(asked, seen_key, where)
-            logits, pull = jax.vjp(lambda s, v: chunks.transform(s, fixed | v, count), scores, values)
+            logits, pull = jax.vjp(
+                lambda s, v: chunks.transform(s, fixed | v, count), scores, values
+            )
             weights = jnp.where(where, jnp.exp(jnp.where(where, logits - row_lse, 0)), 0)
             d_weights = chunks.dot("BtKGH,BsKH->BKGts", d_rows, seen_value)
             d_scores, d_here = pull(weights * (d_weights - row_common))

@@ -156,9 +156,7 @@ def _print_conversion(config: Any, params: Any, drift: Any, tokens: int) -> None
     values = learned_values(config)(params)
     names = list(dict.fromkeys(key.split("/")[1] for key in values))
     print(f"{'layer':>5}{'|score| to':>12}{'KL, nats':>12}" + "".join(f"{n:>11}" for n in names))
-    for i, (most, divergence) in enumerate(
-        zip(drift.score_range, drift.divergence, strict=True)
-    ):
+    for i, (most, divergence) in enumerate(zip(drift.score_range, drift.divergence, strict=True)):
         print(f"{i:>5}{most:>12.2f}{divergence:>12.2e}", end="")
         for name in names:
             key = f"normalizer/{name}"

@@ -1,7 +1,7 @@
 """A pretrained softmax model with another normalizer, started as close to softmax as it gets.
 
-SSA is softmax only in the limit ``n = 1/b → ∞``; over the scores that a model really has, a finite n
-comes close.  Each layer's (or head's) parameters minimise the mean divergence
+SSA is softmax only in the limit ``n = 1/b → ∞``; over the scores that a model really has, a finite
+n comes close.  Each layer's (or head's) parameters minimise the mean divergence
 ``KL(softmax(s) ‖ softmax(t(s)))`` over the rows of scores ``s`` of a sample of text, none of them
 above ``largest``: a large n is close to softmax, a small one bends more easily in fine-tuning.
 """
@@ -54,8 +54,8 @@ def convert(
     config: TransformerConfig,
     params: dict[str, Any],
     spec: str,
-    tokens_BT: Int[Array, "B T"],
-    where_BT: Bool[Array, "B T"] | None = None,
+    tokens_BT: Int[Array | np.ndarray, "B T"],
+    where_BT: Bool[Array | np.ndarray, "B T"] | None = None,
     *,
     largest: float = 64.0,
 ) -> tuple[TransformerConfig, dict[str, Any], Drift]:
@@ -107,13 +107,17 @@ def convert(
     largest_scores = jnp.max(
         jnp.where(mask_LBTS[:, :, None], jnp.abs(scores_LBNTS), 0), axis=(1, 2, 3, 4)
     )
-    return converted, new, Drift(
-        divergence=[float(x) for x in by_layer],
-        score_range=[float(x) for x in largest_scores],
-        logit_mean=float(np.abs(after - before).mean()),
-        logit_max=float(np.abs(after - before).max()),
-        logit_std=float(before.std()),
-        agreement=float((after.argmax(-1) == before.argmax(-1)).mean()),
+    return (
+        converted,
+        new,
+        Drift(
+            divergence=[float(x) for x in by_layer],
+            score_range=[float(x) for x in largest_scores],
+            logit_mean=float(np.abs(after - before).mean()),
+            logit_max=float(np.abs(after - before).max()),
+            logit_std=float(before.std()),
+            agreement=float((after.argmax(-1) == before.argmax(-1)).mean()),
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """Fused attention for every normalizer that is a softmax of a logit transform, with gradients.
 
 The kernels of ``attention.flash_kernels`` on padded arrays: Pallas through Triton on CUDA devices,
-through Mosaic on TPUs, and interpreted, slowly, anywhere else.  No matrix of weights is ever stored:
-the forward pass keeps each query's log-sum-exp, and the backward pass recomputes weights from it,
+through Mosaic on TPUs, and interpreted, slowly, anywhere else.  No matrix of weights is stored: the
+forward pass keeps each query's log-sum-exp, and the backward pass recomputes weights from it,
 once for the queries' gradients and the parameters', once for the keys' and values'.  All sums have
 one order, so that two runs agree bitwise.
 """
@@ -62,13 +62,13 @@ def flash_attention(
 
     ``values`` are of shape ``[]`` or, one for each head, of the size of K · G.
     """
-    batch, length, num_kv, groups, size = query_BTKGH.shape
+    _, length, num_kv, groups, _ = query_BTKGH.shape
     heads = {
         name: jnp.broadcast_to(v.reshape(num_kv, groups) if v.size > 1 else v, (num_kv, groups))
         for name, v in ((name, jnp.asarray(v)) for name, v in values.items())
     }
     arrays = (
-        query_BTKGH.transpose(0, 2, 3, 1, 4),
+        jnp.transpose(query_BTKGH, (0, 2, 3, 1, 4)),
         key_BSKH.swapaxes(1, 2),
         value_BSKH.swapaxes(1, 2),
     )
@@ -77,7 +77,7 @@ def flash_attention(
     if _counts(normalizer(form.normalizer), heads):
         count = visible.counts(length, key_BSKH.shape[1]).astype(_wide(query_BTKGH))
     out_BKGTH = _attend(form, *arrays, heads, stored, count)
-    return out_BKGTH.transpose(0, 3, 1, 2, 4)
+    return jnp.transpose(jnp.asarray(out_BKGTH), (0, 3, 1, 2, 4))
 
 
 def _wide(x: Array) -> Any:
@@ -86,9 +86,10 @@ def _wide(x: Array) -> Any:
 
 def _counts(row: Normalizer, values: Values) -> bool:
     """Whether the transform looks at the number of keys."""
-    assert row.logit_transform is not None  # checked by dot_product_attention
+    transform = row.logit_transform
+    assert transform is not None  # checked by dot_product_attention
     scalars = {name: jnp.zeros((), v.dtype) for name, v in values.items()}
-    traced = jax.make_jaxpr(lambda count: row.logit_transform(jnp.float32(1), scalars, count))(1.0)
+    traced = jax.make_jaxpr(lambda count: transform(jnp.float32(1), scalars, count))(1.0)
     [count] = traced.jaxpr.invars
     return any(variable is count for step in traced.jaxpr.eqns for variable in step.invars)
 
@@ -115,7 +116,7 @@ def _attend_fwd(form: Form, *arguments: Any):
 def _attend_bwd(form: Form, kept: Any, d_out: Any):
     query, key, value, learned, fixed, stored, count, out, lse = kept
     if isinstance(d_out, jax.custom_derivatives.SymbolicZero):
-        d_out = jnp.zeros(d_out.shape, d_out.dtype)
+        d_out = jnp.zeros_like(out)
     wide = _wide(query)
     # The part of each weight's gradient that normalisation takes off all of its row.
     delta = jnp.sum(d_out.astype(wide) * out.astype(wide), axis=-1, keepdims=True)
@@ -243,9 +244,7 @@ class _Launch:
             shape = (None, x.shape[1], self.tiles.keys)
             return x, pl.BlockSpec(shape, lambda b, k, j: (0 if shared else b, 0, j))
         shape = (None, 1 if whole else self.tiles.queries, self.columns)
-        return x, pl.BlockSpec(
-            shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0)
-        )
+        return x, pl.BlockSpec(shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0))
 
     def params(self, values: Values) -> tuple[Values, Any]:
         """``[K, G]`` of each, one or the group's."""
@@ -291,9 +290,7 @@ class _Launch:
         """``outputs`` are pairs of a shape and its block."""
         leaf = lambda x: isinstance(x, tuple) and isinstance(x[0], jax.ShapeDtypeStruct)  # noqa: E731
         compiler: Mapping[str, Any] = {
-            "cuda": triton.CompilerParams(
-                num_warps=self.tiles.warps, num_stages=self.tiles.stages
-            ),
+            "cuda": triton.CompilerParams(num_warps=self.tiles.warps, num_stages=self.tiles.stages),
             "tpu": tpu.CompilerParams(dimension_semantics=("parallel",) * 3),
         }
         return pl.pallas_call(

@@ -313,5 +313,3 @@ def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> N
     d_key, d_value = jax.lax.fori_loop(0, plan.groups, group, (zero, zero))
     d_key_ref[...] = d_key.astype(d_key_ref.dtype)
     d_value_ref[...] = d_value.astype(d_value_ref.dtype)
-
-

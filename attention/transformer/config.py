@@ -63,7 +63,9 @@ class TransformerConfig:
     attention_out_bias: bool = False
     qk_norm: bool = False
     normalizer: str = "softmax"  # a specification: see attention.normalizers.normalizer
-    attention_implementation: Literal["xla", "chunked", "pallas"] = "xla"  # of dot_product_attention
+    attention_implementation: Literal["xla", "chunked", "pallas"] = (
+        "xla"  # of dot_product_attention
+    )
 
     # layer
     attention: bool = True  # False: an MLP-only model

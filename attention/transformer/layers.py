@@ -227,7 +227,7 @@ class Attention(nn.Module):
         }
         if c.attention_implementation != "xla":
             how |= {"implementation": c.attention_implementation}
-            seen = {"mask": mask_BTS}
+            seen: dict[str, Any] = {"mask": mask_BTS}
             if read_at is None:
                 seen = _visible(c, context, mask_BTS, window)
             out = dot_product_attention(query, key, value, **how, **seen)

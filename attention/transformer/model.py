@@ -99,8 +99,8 @@ class Transformer(nn.Module):
             read_at: indices into T, or a slice; the head is applied to these positions alone, and
                 so is the last of unstacked layers.
             capture: any of ``hidden_states`` (the output of each layer), ``attention_weights``,
-                ``values``, ``queries``, ``keys`` (both rotated); the call then returns ``(logits, captured)``, each stacked over the
-                layers applied.
+                ``values``, ``queries``, ``keys`` (both rotated); the call then returns
+                ``(logits, captured)``, each stacked over the layers applied.
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.
 

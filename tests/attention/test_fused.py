@@ -10,7 +10,7 @@ import pytest
 
 from attention import dot_product, flash
 from attention.errors import InputError
-from attention.normalizers import NORMALIZERS
+from attention.normalizers import NORMALIZERS, Normalizer, Parameter
 
 B, T, S, H = 2, 23, 29, 5
 SOFTMAXES = [name for name, row in NORMALIZERS.items() if row.logit_transform is not None]
@@ -180,6 +180,19 @@ def test_what_cannot_be_fused_says_what_can(how):
             )
     with pytest.raises(InputError, match="unknown implementation 'flash'"):
         dot_product.dot_product_attention(query, key, value, implementation="flash")
+
+
+def test_a_new_normalizer_runs_fused_as_it_stands(monkeypatch, how):
+    """That of CONTRIBUTING: one function and one row."""
+
+    def cubed(scores, params, count):
+        return params["a"] * scores**3
+
+    row = Normalizer("softmax(a s^3)", cubed, parameters={"a": Parameter(0.05)})
+    monkeypatch.setitem(NORMALIZERS, "cubed", row)
+    pair = both("cubed", how, {"keys": T}, dtype=np.float32, causal=True)
+    agree(pair, 1e-5)
+    assert np.abs(pair[1][1][3]["a"]).max() > 1e-3
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

@@ -13,7 +13,6 @@ from attention import dot_product
 from attention.normalizers import NORMALIZERS
 from attention.transformer import Transformer, unstack_layers
 
-
 SOFTMAXES = [n for n, row in NORMALIZERS.items() if row.logit_transform and n != "softmax"]
 
 

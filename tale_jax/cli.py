@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from attention.command_line import run
-from tale_jax import analysis_cli
+from tale_jax import analysis_cli, training_cli
 from tale_jax.arguments import USUAL, Layers, Shared, parse_layers, use_compilation_cache
 
 
@@ -136,6 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
             "export": export,
             "tasks": tasks,
             **analysis_cli.COMMANDS,
+            **training_cli.COMMANDS,
         },
         "Which layers does this task need?",
         arguments,

@@ -181,6 +181,52 @@ class Probe:
         )
 
 
+    def adversarial(
+        self, inputs: Inputs, seen: dict[str, np.ndarray], chosen_LN: np.ndarray, steps: int = 100
+    ) -> Float[np.ndarray, "L N T S"]:
+        """Distributions as far from the attention as the output lets them (Jain & Wallace 2019).
+
+        Adam on scores, from the attention's logarithms and noise: ``-JSD(adversary, attention)``,
+        mean over rows, ``+ 50 max(0, TVD(output) - 0.01)``.
+        """
+        import optax
+
+        with self._precision():
+            dtype = jnp.dtype(self.config.dtype)
+            given = jnp.asarray(seen["attention_weights"], dtype)
+            where = jnp.broadcast_to(jnp.asarray(seen["where"]), given.shape)
+            sums = jnp.sum(given, -1, keepdims=True)
+            target = given / jnp.where(sums > 0, sums, 1)
+            optimizer = optax.adam(0.1)
+            logits = jax.nn.softmax(self.logits(inputs)[0].astype(dtype))
+
+            def rows(scores):
+                return jax.nn.softmax(jnp.where(where, scores, -1e9), -1) * where
+
+            def loss(scores):
+                found = rows(scores)
+                new = (sums * found)[:, None]
+                args = (inputs.tokens[None], inputs.where[None], inputs.types[None])
+                output, _, _ = self._replaced(*args, inputs.read or 0, jnp.asarray(chosen_LN), new)
+                middle = (found + target) / 2
+                part = lambda p: jnp.sum(  # noqa: E731
+                    jnp.where(p > 1e-12, p * jnp.log(jnp.maximum(p, 1e-12) / (middle + 1e-12)), 0), -1
+                )
+                tvd = 0.5 * jnp.sum(jnp.abs(output[0] - logits))
+                return -jnp.mean(part(found) + part(target)) / 2 + 50 * jax.nn.relu(tvd - 0.01)
+
+            def step(_, state):
+                scores, moments = state
+                updates, moments = optimizer.update(jax.grad(loss)(scores), moments)
+                return optax.apply_updates(scores, updates), moments
+
+            noise = jax.random.normal(jax.random.key(0), given.shape, dtype)
+            scores = jnp.log(target + 1e-6) + noise
+            start = scores, optimizer.init(scores)
+            run = jax.jit(lambda state: rows(jax.lax.fori_loop(0, steps, step, state)[0]))
+            return np.asarray(sums * run(start), np.float64)
+
+
 def softmax(logits: Float[np.ndarray, "... C"]) -> Float[np.ndarray, "... C"]:
     """Probabilities, in float64."""
     logits = np.asarray(logits, np.float64)

@@ -8,12 +8,18 @@ The command is lm-eval's own, with the model ``tale_jax`` in its registry.  Argu
 from __future__ import annotations
 
 import functools
+import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+if __name__ == "__main__" and importlib.util.find_spec("lm_eval") is None:
+    sys.exit("tale_jax.harness: needs lm-eval: pip install 'tale-jax[eval]'")
+
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
@@ -146,7 +152,7 @@ class TaleModel(TemplateLM):
         texts: list[str] = [""] * len(requests)
         groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
         for i, request in enumerate(requests):
-            groups.setdefault(_settings(request.args[1]), []).append(i)
+            groups.setdefault(_settings(request.arguments[1]), []).append(i)
         for (new_tokens, stops), members in groups.items():
             room = self.max_length - new_tokens
             if room < 1:
@@ -251,8 +257,6 @@ def _layers(drop: str | int | Sequence[int]) -> list[int]:
 
 def main() -> None:
     """lm-eval's command."""
-    import sys
-
     from lm_eval.__main__ import cli_evaluate
 
     try:

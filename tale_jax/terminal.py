@@ -85,7 +85,8 @@ class Terminal:
         for line in verdict(summary):
             self._out.print(escape(line))
         if any(summary["unparsed"].values()):
-            counts = (f"{pick} {summary['unparsed'][pick]}" for pick in PICKS)
+            named = ((p if p == "baseline" else p.upper(), p) for p in PICKS)
+            counts = (f"{name} {summary['unparsed'][pick]}" for name, pick in named)
             self._out.print(f"Unparsed answers, counted as wrong: {', '.join(counts)}.")
         self._out.print(
             f"Stopped: {summary['stop_reason']}. Report: {out / 'report.html'}",

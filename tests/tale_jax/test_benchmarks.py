@@ -87,13 +87,11 @@ def test_five_shots_of_mmlu_are_those_of_its_subject(shared):
     task = load_task("mmlu", data=shared / "tasks", shots=5, limit=900)
     by_subject = {}
     for row in rows:
-        by_subject.setdefault(row["subject"], set()).add(row["question"].strip())
+        by_subject.setdefault(row["subject"], set()).add(asking.subject(row).prompt)
     assert {len(found) for found in by_subject.values()} == {5}
     for example in task.search[::29]:
         shown = [text for role, text in example.messages[1:-1] if role == "user"]
-        assert len(shown) == 5
-        for question in by_subject[example.group]:
-            assert any(text.startswith(f"Question: {question}\n") for text in shown)
+        assert len(shown) == 5 and set(shown) == by_subject[example.group]
 
 
 def _lines(path):
@@ -243,7 +241,7 @@ def test_zorro_lines_must_alternate(tmp_path):
         ("x2", None),
         ("nothing", None),
         ("", None),
-        ("1e999999999", "999999999"),
+        ("1e999999999", "1"),  # no such exponent
     ],
 )
 def test_numbers(text, number):

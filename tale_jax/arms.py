@@ -157,7 +157,7 @@ class Work:
         """The model that an arm ends with, its accuracy, and how long its own step took."""
         whole_time = not (self.out / arm.folder).exists()
         start = time.monotonic()
-        given = dataclasses.asdict(self.options) | {"quiet": True}
+        given: dict[str, Any] = dataclasses.asdict(self.options) | {"quiet": True}
         checkpoint, kept, pending = before
         path = self._path(checkpoint)
         if arm.step == "search":

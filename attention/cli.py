@@ -183,7 +183,57 @@ def plot(*, run: Path, out: Path) -> None:
     print(f"written to {out}")
 
 
+def explain(
+    *,
+    model: str,
+    data: str,
+    out: Path,
+    layers: str = "all",
+    heads: str = "all",
+    limit: int = 50,
+    show: int = 3,
+    split: Literal["train", "validation", "test"] = "test",
+    data_folder: Path = Path("data"),
+    cut: bool = False,
+    x64: bool = False,
+    untrained: bool = False,
+    resume: bool = False,
+    seed: int = 0,
+) -> None:
+    """What of attention reaches the output, and whether it explains a classifier's decisions.
+
+    Args:
+        model: folder or hub id of an encoder or decoder that classifies, or "demo"
+        data: snli, ner, pos, reviews, demo, or a JSONL file
+        out: directory of the results; must be new unless --resume
+        layers: whose attention is replaced: all, or 0-based numbers between commas
+        heads: the same of heads
+        limit: decisions, drawn from the split
+        show: examples that the report shows
+        split: of the data
+        data_folder: where the named sets are
+        cut: cut texts that are longer than the model
+        x64: run the model in float64
+        untrained: the control: the same model with random weights
+        resume: go on with the run in --out
+        seed: of all that is drawn
+    """
+    from attention.explanation.explain import explain
+
+    explain(
+        model, data, out, layers=layers, heads=heads, limit=limit, show=show, split=split,
+        data_folder=data_folder, cut=cut, x64=x64, untrained=untrained, resume=resume, seed=seed,
+    )  # fmt: skip
+    print(f"report: {out / 'report.html'}")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    commands = {"describe": describe, "bench": bench, "convert": convert, "plot": plot}
+    commands = {
+        "describe": describe,
+        "bench": bench,
+        "convert": convert,
+        "plot": plot,
+        "explain": explain,
+    }
     run("attn", commands, "What is in this model, and how fast is attention?", arguments)

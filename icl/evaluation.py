@@ -202,7 +202,8 @@ def designs(sweeps: Sequence[str], base: Design) -> list[Design]:
         name, _, text = sweep.partition("=")
         if name not in names or not text:
             raise InputError(f"a sweep is NAME=VALUES with a name of {', '.join(names)}: {sweep!r}")
-        parts = text.split(";") if name == "inputs" else text.split(",")
+        named = name == "inputs" and any(letter.isalpha() for letter in text)
+        parts = text.split(";" if named else ",")  # a distribution has a comma in it
         read: Callable[[str], Any] = {"sigma": float, "points": int, "degree": int}.get(name, str)
         try:
             first, colon, last = text.partition(":")

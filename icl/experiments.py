@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attention.errors import InputError
-from attention.transformer.config import TransformerConfig
-from icl.distributions import distribution
-from icl.functions import function_class
-from icl.models import model
-from icl.quantifiers import Quantifiers
-from icl.tasks import FunctionTask, Task, curriculum
+
+if TYPE_CHECKING:  # JAX is imported by what needs it, so that `icl train --help` answers at once
+    from attention.transformer.config import TransformerConfig
+    from icl.tasks import Task
 
 FILE = "experiment.json"
 # what a preset's name says before the architecture
@@ -92,6 +90,11 @@ class Experiment:
 
     def task(self) -> Task:
         """The task."""
+        from icl.distributions import distribution
+        from icl.functions import function_class
+        from icl.quantifiers import Quantifiers
+        from icl.tasks import FunctionTask, curriculum
+
         if self.kind in QUANTIFIERS:
             return Quantifiers(
                 self.kind,  # type: ignore[arg-type]
@@ -118,6 +121,8 @@ class Experiment:
 
     def config(self) -> TransformerConfig:
         """The model."""
+        from icl.models import model
+
         return model(
             self.preset.rpartition("-")[2],
             input_size=self.task().input_size,

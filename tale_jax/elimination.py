@@ -106,6 +106,7 @@ def eliminate(
     max_drops: int | None = None,
     initial: Sequence[int] = (),
     known: Mapping[Dropped, int] | None = None,
+    next_layers: Callable[[Dropped], Sequence[int]] | None = None,
     on_candidate: Callable[[Candidate], None] = lambda candidate: None,
     on_accepted: Callable[[Candidate], None] = lambda candidate: None,
 ) -> Result:
@@ -121,6 +122,7 @@ def eliminate(
         max_drops: most steps to accept, not counting `initial`; None for no limit.
         initial: layers dropped from the start; the baseline is the model without them.
         known: counts from a journal; `score` is never asked for these again.
+        next_layers: the layers to try once some are dropped (`criteria`); None: every one left.
         on_candidate: called with the baseline and then each candidate, known or new, in order.
         on_accepted: called with each accepted candidate.
 
@@ -141,7 +143,8 @@ def eliminate(
         if max_drops is not None and len(steps) >= max_drops:
             stop_reason = "max drops"
             break
-        scored = _score_round(score, _children(current, num_layers), total, known, on_candidate)
+        trying = range(num_layers) if next_layers is None else next_layers(current.dropped)
+        scored = _score_round(score, _children(current, trying), total, known, on_candidate)
         candidates += scored
         winner = max(scored, key=lambda candidate: candidate.correct)  # first, so lowest, of ties
         reference = baseline if floor == "baseline" else current
@@ -185,9 +188,9 @@ def _check_options(total: int, epsilon: Any, floor: str, max_drops: int | None) 
         raise InputError(f"the number of drops must be at least 0, not {max_drops}")
 
 
-def _children(current: Candidate, num_layers: int) -> list[tuple[int, int | None, Dropped]]:
-    """The next round: (iteration, layer, dropped) for every remaining layer, ascending."""
-    remaining = (layer for layer in range(num_layers) if layer not in current.dropped)
+def _children(current: Candidate, layers: Sequence[int]) -> list[tuple[int, int | None, Dropped]]:
+    """The next round: (iteration, layer, dropped) for each of the layers still there."""
+    remaining = (layer for layer in layers if layer not in current.dropped)
     return [
         (current.iteration + 1, layer, tuple(sorted((*current.dropped, layer))))
         for layer in remaining

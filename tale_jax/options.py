@@ -15,11 +15,13 @@ class Options:
         test: JSONL file of examples to report on
         train: JSONL file of examples to draw shots from
         holdout: share of the task's file that becomes the test split
-        data: folder DIR in which the task is DIR/TASK/{validation,test,train}.jsonl[.gz]
+        data: folder DIR in which the task is DIR/TASK/{validation,test,train}.jsonl[.gz], in the
+            official fields if it is a benchmark, which is otherwise taken from the hub
         limit: use the first so many examples of each split
-        shots: answered examples of the train split before every prompt
-        max_new_tokens: tokens to write in the protocol decode; by default two more than the
-            longest answer has
+        shots: answered examples before every prompt, from the train split if there is one
+        template: jinja2 file in place of the tokenizer's chat template; none for plain text
+        max_new_tokens: tokens to write in the protocol decode; by default the task's number, or
+            two more than the longest answer has
         dtype: of parameters and products
         batch_tokens: tokens in a batch; lowered if memory runs out
         model_parallel: devices that share one copy of the parameters
@@ -34,6 +36,7 @@ class Options:
     data: str | None = None
     limit: int | None = None
     shots: int = 0
+    template: str | None = None
     max_new_tokens: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     batch_tokens: int = 4096

@@ -1,4 +1,4 @@
-"""From examples to tokens: shots in front of the prompt, and the tokens of each choice after it."""
+"""From examples to tokens: what stands before a question, and the tokens of each choice after."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from attention.errors import InputError
-from tale_jax.examples import Example
-from tale_jax.tasks import Task
+from tale_jax.examples import Example, Task
 
 Tokenizer = Any  # a tokenizer of transformers, whose import takes a second
 
@@ -21,44 +20,110 @@ class EncodedChoice(NamedTuple):
     num_choice_tokens: int
 
 
-def completed(example: Example) -> str:
-    """The prompt with its right answer behind it, nothing in between."""
-    answer = example.answer
-    if example.choices is not None:
-        answer = example.choices[int(answer)]
-    return f"{example.prompt}{answer}"
+def completed(example: Example, cue: str = "") -> str:
+    """The prompt with its right answer behind it, and the cue in between."""
+    return f"{example.prompt}{cue}{_shown_answer(example)}"
 
 
 def with_shots(task: Task, shots: int, seed: int = 0) -> Task:
-    """The task with the same ``shots`` answered train examples before every prompt.
+    """The task with the same ``shots`` answered examples before every prompt.
 
-    The seed picks them and their order; blank lines separate the blocks.
+    They are of the train split, or else of the test split, which they then leave; those of an
+    example's own group, where there are groups.  The seed picks them and their order.  A prompt
+    becomes the instruction, the shown examples and the question with its cue, blank lines between
+    them, and in ``messages`` the same as a chat.
 
     Raises:
-        InputError: the task has fewer train examples.
+        InputError: there are fewer examples to show.
     """
     if shots < 0:
         raise InputError(f"shots {shots} is negative")
-    if shots == 0:
+    if shots == 0 and not task.instruction and not task.cue:
         return task
-    train = task.train or ()
-    if shots > len(train):
-        raise InputError(
-            f"{task.name}: {shots} shots asked of {len(train)} train examples; "
-            "give a train file with enough of them"
+    if shots and task.train is None and task.test is not None:
+        task = _train_of_test(task, shots, seed)
+    chosen: dict[str, list[Example]] = {}
+    if shots:
+        for example in _drawn(task.train or (), seed):
+            chosen.setdefault(example.group, []).append(example)
+    examples = (*task.search, *(task.test or ()))
+    fronts = {
+        group: _front_of(task, group, chosen.get(group, []), shots)
+        for group in dict.fromkeys(example.group for example in examples)
+    }
+
+    def preceded(example: Example) -> Example:
+        text, messages = fronts[example.group]
+        return dataclasses.replace(
+            example,
+            prompt=f"{text}{example.prompt}{task.cue}",
+            messages=(*messages, ("user", example.prompt)),
         )
-    number = random.Random(f"shots {seed}").random  # the one draw that no Python version changes
-    shown = [example for _, example in sorted(((number(), e) for e in train), key=lambda x: x[0])]
-    front = "".join(f"{completed(example)}\n\n" for example in shown[:shots])
 
-    def preceded(examples: Sequence[Example]) -> tuple[Example, ...]:
-        return tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in examples)
-
+    seen = {(e.prompt, e.choices) for group in chosen.values() for e in group[:shots]}
+    asked = [
+        tuple(preceded(e) for e in split if (e.prompt, e.choices) not in seen)
+        for split in (task.search, task.test or ())
+    ]
+    notes = task.notes
+    if lost := len(examples) - sum(map(len, asked)):
+        notes += (f"{task.name}: {lost} questions that are shown are not asked",)
+    if not asked[0]:
+        raise InputError(f"{task.name}: every question is shown; give other train examples")
     return dataclasses.replace(
-        task,
-        search=preceded(task.search),
-        test=None if task.test is None else preceded(task.test),
+        task, search=asked[0], test=None if task.test is None else asked[1], notes=notes
     )
+
+
+def _front_of(
+    task: Task, group: str, examples: Sequence[Example], shots: int
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What stands before the questions of a group, as text and as messages."""
+    if shots > len(examples):
+        raise InputError(
+            f"{task.name}: {shots} shots asked of {len(examples)} train examples"
+            f"{f' of {group}' if group else ''}; give a train file with enough of them"
+        )
+    text = f"{task.instruction}\n\n" if task.instruction else ""
+    text += "".join(f"{completed(example, task.cue)}\n\n" for example in examples[:shots])
+    messages = [("system", task.instruction)] if task.instruction else []
+    for example in examples[:shots]:
+        messages += [("user", example.prompt), ("assistant", _shown_answer(example).strip())]
+    return text, tuple(messages)
+
+
+def _train_of_test(task: Task, shots: int, seed: int) -> Task:
+    """The task with ``shots`` test examples of each group as its train split."""
+    taken: set[int] = set()
+    counts: dict[str, int] = {}
+    places = {id(example): i for i, example in enumerate(task.test or ())}
+    for example in _drawn(task.test or (), seed):
+        counts[example.group] = counts.get(example.group, 0) + 1
+        if counts[example.group] <= shots:
+            taken.add(places[id(example)])
+    test = tuple(e for i, e in enumerate(task.test or ()) if i not in taken)
+    if not test:
+        raise InputError(
+            f"{task.name}: {shots} shots asked, and no train split to take them from; "
+            "the test split has too few examples to lose any"
+        )
+    train = tuple(e for i, e in enumerate(task.test or ()) if i in taken)
+    note = f"{task.name}: no split to draw shots from, so {len(train)} rows leave the test split"
+    return dataclasses.replace(task, test=test, train=train, notes=(*task.notes, note))
+
+
+def _drawn(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The examples in the order that the seed draws."""
+    number = random.Random(f"shots {seed}").random  # the one draw that no Python version changes
+    return [example for _, example in sorted(((number(), e) for e in examples), key=lambda x: x[0])]
+
+
+def _shown_answer(example: Example) -> str:
+    if example.solution is not None:
+        return example.solution
+    if example.choices is not None:
+        return example.choices[int(example.answer)]
+    return str(example.answer)
 
 
 def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[list[EncodedChoice]]:
@@ -72,19 +137,22 @@ def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
     Raises:
         InputError: a choice adds no token to its prompt, or the tokenizer has neither token.
     """
-    prompts = [example.prompt.rstrip() for example in examples]
-    texts, owners = [], []
+    texts, prompts, owners = [], [], []
     for i, example in enumerate(examples):
-        for choice in example.choices or ():
-            texts.append(example.prompt + choice)
+        for j, choice in enumerate(example.choices or ()):
+            prompt = example.contexts[j] if example.contexts else example.prompt
+            texts.append(prompt + choice)
+            prompts.append(prompt.rstrip())
             owners.append(i)
-    prompt_tokens = _encode(tokenizer, prompts)
+    distinct = list(dict.fromkeys(prompts))
+    prompt_tokens = dict(zip(distinct, encode_texts(tokenizer, distinct), strict=True))
     encoded: list[list[EncodedChoice]] = [[] for _ in examples]
-    for i, text, tokens in zip(owners, texts, _encode(tokenizer, texts), strict=True):
-        if not prompts[i]:
-            start = prompt_tokens[i]
+    all_tokens = encode_texts(tokenizer, texts)
+    for i, prompt, text, tokens in zip(owners, prompts, texts, all_tokens, strict=True):
+        start = prompt_tokens[prompt]
+        if not prompt:
             tokens = tokens if tokens[: len(start)] == start else start + tokens
-        count = len(tokens) - len(prompt_tokens[i])
+        count = len(tokens) - len(start)
         if count < 1:
             raise InputError(
                 f"a choice that ends …{text[-30:]!r} adds no token to its prompt; "
@@ -100,7 +168,7 @@ def encode_prompts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
     Raises:
         InputError: a prompt is empty and the tokenizer has no token to begin with.
     """
-    return _encode(tokenizer, [example.prompt for example in examples])
+    return encode_texts(tokenizer, [example.prompt for example in examples])
 
 
 def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
@@ -118,7 +186,7 @@ def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
     return kept
 
 
-def _encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Tokens with the specials that the tokenizer puts in front, once, and none behind.
 
     An empty text is the beginning-of-text token, or else the end-of-text token.

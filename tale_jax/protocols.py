@@ -16,11 +16,11 @@ import numpy as np
 from attention.errors import InputError
 from attention.transformer import Transformer, TransformerConfig
 from attention.transformer.generation import jitted_generate
-from tale_jax.answers import argmax, extract, is_correct
+from tale_jax.answers import argmax, cut, judge_first
 from tale_jax.batching import Row
+from tale_jax.examples import Example, Task
 from tale_jax.prompts import Tokenizer, encode_choices, encode_prompts
 from tale_jax.runs import Answer
-from tale_jax.tasks import Example, Task
 
 ProtocolName = Literal["loglikelihood", "loglikelihood-norm", "decode"]
 
@@ -55,13 +55,15 @@ class Scoring(Protocol):
 def make_protocol(
     name: str, config: TransformerConfig, tokenizer: Tokenizer, task: Task, new_tokens: int | None
 ) -> Scoring:
-    """The protocol called ``name``, ``auto`` being log-likelihood wherever there are choices.
+    """The protocol called ``name``; ``auto`` is log-likelihood where there are choices.
+
+    A task may say that its answers are written in spite of choices (``Task.written``).
 
     Raises:
         InputError: an unknown name, or log-likelihood for a task without choices.
     """
     if name == "auto":
-        name = "decode" if task.generated else "loglikelihood"
+        name = "decode" if task.generated or task.written else "loglikelihood"
     if name not in get_args(ProtocolName):
         known = ", ".join(("auto", *get_args(ProtocolName)))
         raise InputError(f"unknown protocol {name!r}; there are {known}")
@@ -130,7 +132,7 @@ class Loglikelihood:
 
 
 class Decode:
-    """Greedy tokens up to a stop token, and the answer read off the text."""
+    """Greedy tokens up to a stop string, and the answer read off the text before it."""
 
     name = "decode"
 
@@ -138,8 +140,16 @@ class Decode:
         self, config: TransformerConfig, tokenizer: Tokenizer, task: Task, new_tokens: int | None
     ):
         self._config, self._tokenizer = config, tokenizer
-        self.new_tokens = new_tokens or self._longest_answer(task) + 2
-        self._stop_V = self._stops(line=task.generated)
+        self.new_tokens = new_tokens or self._usual_length(task)
+        self._judge = task.judge or judge_first
+        self._stops = ("\n",) if task.stop is None and task.generated else task.stop or ()
+        self._stop_V = self._stop_tokens()
+
+    def _usual_length(self, task: Task) -> int:
+        """What the task says, but at most a quarter of the positions; or by its longest answer."""
+        if task.new_tokens is None:
+            return self._longest_answer(task) + 2
+        return max(1, min(task.new_tokens, self._config.max_position_embeddings // 4))
 
     def _longest_answer(self, task: Task) -> int:
         texts = {
@@ -150,18 +160,22 @@ class Decode:
         encoded = self._tokenizer(sorted(texts), add_special_tokens=False)["input_ids"]
         return max(map(len, encoded))
 
-    def _stops(self, line: bool) -> np.ndarray:
-        """End-of-text, and for one-line answers every token with a line break in it."""
+    def _stop_tokens(self) -> np.ndarray:
+        """End-of-text and every token that begins with a stop string.
+
+        A stop string that begins within a token or goes over several ends the answer all the same,
+        but not the writing.
+        """
         size = self._config.vocab_size or 0
         stop_V = np.zeros(size, bool)
         eos = self._tokenizer.eos_token_id
         stop_V[[] if eos is None or eos >= size else [eos]] = True
-        if line:
+        if self._stops:
             texts = self._tokenizer.batch_decode(
                 [[i] for i in range(min(size, len(self._tokenizer)))]
             )
             for i, text in enumerate(texts):
-                stop_V[i] |= "\n" in text
+                stop_V[i] |= text.startswith(self._stops)
         return stop_V
 
     def rows(self, examples: Sequence[Example]) -> list[list[Row]]:
@@ -189,7 +203,7 @@ class Decode:
             [[int(t) for t in line if t >= 0] for line in tokens], skip_special_tokens=True
         )
         return [
-            Answer(extract(text, example.choices), is_correct(text, example))
+            Answer(*self._judge(cut(text, self._stops), example))
             for text, example in zip(texts, examples, strict=True)
         ]
 

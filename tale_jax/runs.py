@@ -22,8 +22,10 @@ from attention.errors import InputError
 from tale_jax.elimination import Candidate, Dropped, Result
 from tale_jax.journal import JOURNAL, Journal, read_journal, record_key, to_line
 from tale_jax.significance import PICKS, summarise
+from tale_jax.tables import read_csv
 
 COLUMNS = ("iteration", "layer", "correct", "total")
+INFORMATION = "information.csv"  # of `information`, shown in the report if it is there
 VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
 
 
@@ -100,6 +102,35 @@ class Run:
             self._journal.append({**record, "answers": answers})
         return self._answers(split, dropped) or []
 
+    def losses(self, criterion: str) -> dict[Dropped, float]:
+        """The losses of a criterion in the journal."""
+        return self._journal.losses(criterion)
+
+    def loss(self, criterion: str, dropped: Dropped, loss: float) -> None:
+        """Journal the loss of a model: `criteria.Greedy`'s `on_loss`."""
+        self._journal.loss(criterion, dropped, loss)
+
+    def controls(
+        self,
+        count: int,
+        search: Callable[[int], Mapping[str, Any]],
+        on_control: Callable[[int, int], None] = lambda done, count: None,
+    ) -> list[dict[str, Any]]:
+        """Outcomes of `count` searches on shuffled answers, or of as many as are journaled.
+
+        Args:
+            count: at least so many.
+            search: the search on shuffle 0, 1, …
+            on_control: called with the number done and the number wanted.
+        """
+        records = self._journal.records
+        count = max(count, sum(kind == "control" for kind, *_ in records))
+        for shuffle in range(count):
+            on_control(shuffle, count)
+            if ("control", shuffle) not in records:
+                self._journal.append({"kind": "control", "shuffle": shuffle, **search(shuffle)})
+        return [records["control", shuffle] for shuffle in range(count)]
+
     def finish(self, result: Result, commands: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
         """Write the final files and return the contents of `summary.json`.
 
@@ -135,12 +166,13 @@ class Run:
             {**_row(step, result.total), "dropped": list(step.dropped)} for step in result.steps
         ]
         candidates = [_row(candidate, result.total) for candidate in result.candidates]
+        summary["commands"] = list(commands)
         report = render_report(
             {
                 "summary": summary,
                 "trajectory": trajectory,
                 "candidates": candidates,
-                "commands": list(commands),
+                "information": read_csv(self.directory / INFORMATION),
             }
         )
         self._write("trajectory.jsonl", "".join(map(to_line, trajectory)))
@@ -156,10 +188,7 @@ class Run:
         return None if record is None else [Answer(*pair) for pair in record["answers"]]
 
     def _write(self, name: str, text: str) -> None:
-        """Replace a file as a whole; a half-written one has a name that the next try reuses."""
-        part = self.directory / f".{name}.part"
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(self.directory / name)
+        _replace(self.directory / name, text)
 
 
 @dataclass(frozen=True)
@@ -207,6 +236,29 @@ def load_run(directory: str | Path) -> FinishedRun:
             f"{directory} has damaged files: rewrite them with tale search --resume"
         ) from error
     return run
+
+
+def rewrite_report(directory: str | Path) -> None:
+    """Render the report of a finished run again, with what has been found out since."""
+    from tale_jax.report import render_report
+
+    run = load_run(directory)
+    page = render_report(
+        {
+            "summary": run.summary,
+            "trajectory": run.trajectory,
+            "candidates": run.candidates,
+            "information": read_csv(run.directory / INFORMATION),
+        }
+    )
+    _replace(run.directory / "report.html", page)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file as a whole; a half-written one has a name that the next try reuses."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8", newline="\n")
+    part.replace(path)
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:

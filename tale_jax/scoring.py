@@ -40,7 +40,7 @@ class Scorer:
         tokenizer: Tokenizer,
         task: Task,
         *,
-        protocol: str = "auto",
+        protocol: str | Scoring = "auto",
         batch_tokens: int = 4096,
         max_new_tokens: int | None = None,
         batch_sharding: jax.sharding.Sharding | None = None,
@@ -62,7 +62,9 @@ class Scorer:
         Raises:
             InputError: no example fits the model, or the protocol does not fit the task.
         """
-        self.protocol: Scoring = make_protocol(protocol, config, tokenizer, task, max_new_tokens)
+        if isinstance(protocol, str):
+            protocol = make_protocol(protocol, config, tokenizer, task, max_new_tokens)
+        self.protocol: Scoring = protocol
         self.batch_tokens = batch_tokens
         self.compilations = 0
         self.too_long = 0

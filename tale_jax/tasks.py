@@ -3,54 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from attention.errors import InputError
 from tale_jax import demo_tasks
-from tale_jax.examples import Example, read_examples, shown
+from tale_jax.benchmarks import BENCHMARKS, find_benchmark, read_benchmark
+from tale_jax.examples import Example, Task, divide, read_examples, shown
+from tale_jax.minimal_pairs import SETS, read_pairs
+from tale_jax.prompts import with_shots
+from tale_jax.sources import local_file
+
+PATTERNS = {
+    "bbh_<name>": "a task of BIG-Bench Hard, written, such as bbh_boolean_expressions",
+    "blimp:<paradigm>": "minimal pairs, from --data DIR/blimp",
+    "zorro:<paradigm>": "minimal pairs, from --data DIR/zorro",
+    "lm_eval:<name>": "a task of lm-eval, or of YAML files in --data (extra eval)",
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """Examples to search on, to report on (``test``) and to show in the prompt (``train``).
-
-    The splits share no example, and all examples have choices or none has.
-    """
-
-    name: str
-    search: tuple[Example, ...]
-    test: tuple[Example, ...] | None = None
-    train: tuple[Example, ...] | None = None
-
-    @property
-    def generated(self) -> bool:
-        """Whether answers are written rather than chosen."""
-        return self.search[0].choices is None
-
-
-class Benchmark(NamedTuple):
-    """A task known by name."""
-
-    description: str
-    read: Callable[[], Task]
-
-
-def benchmarks() -> dict[str, Benchmark]:
-    """Every task that has a name."""
-
-    def reader(name: str) -> Callable[[], Task]:
-        def split(which: demo_tasks.Split) -> tuple[Example, ...]:
-            return tuple(demo_tasks.examples(name, which, demo_tasks.SIZES[which]))
-
-        return lambda: Task(f"demo:{name}", split("validation"), split("test"), split("train"))
-
+def named_tasks() -> dict[str, str]:
+    """A line about every task that has a name, and about every kind of name."""
     return {
-        f"demo:{name}": Benchmark(demo.description, reader(name))
-        for name, demo in demo_tasks.DEMO_TASKS.items()
+        **{f"demo:{name}": task.description for name, task in demo_tasks.DEMO_TASKS.items()},
+        **{name: benchmark.description for name, benchmark in BENCHMARKS.items()},
+        **PATTERNS,
     }
 
 
@@ -62,45 +39,90 @@ def load_task(
     holdout: float | None = None,
     data: str | Path | None = None,
     limit: int | None = None,
+    shots: int = 0,
+    seed: int = 0,
 ) -> Task:
     """The task of that name, or the one in a JSONL file (``.gz`` too).
 
     Args:
-        name: one of ``benchmarks()``, or a file, which is searched whole.
+        name: one of ``named_tasks()``, or a file, which is searched whole.
         test: file of examples to report on.
         train: file of examples to draw shots from.
         holdout: share of the file, between 0 and 1, that becomes the test split: the examples
-            whose BLAKE2b-64 hash of prompt and choices, over 2⁶⁴, is below it.
-        data: folder that holds the task as a folder ``name`` with the files ``validation``
-            (searched), ``test`` and ``train``, the last two if they are there.
+            whose ``examples.place`` is below it.
+        data: folder of local files.  A benchmark is the folder ``name`` in it, with the official
+            rows as ``split.jsonl[.gz]``; any other name is one with the files ``validation``
+            (searched), ``test`` and ``train``, the last two if they are there, of examples.
         limit: keep the first so many examples of the search and of the test split.
+        shots: answered examples before every prompt (``prompts.with_shots``).
+        seed: draws the shots.
 
     Raises:
         InputError: no such task or file, a bad line, splits that are empty, differ in kind or
             share an example, or options that contradict each other.
     """
-    if limit is not None and limit < 1:
-        raise InputError(f"limit {limit} leaves no example; give 1 or more")
-    if data is not None:
-        if not (test is train is holdout is None):
+    given = not (test is train is holdout is None)
+    if data is not None and not Path(data).is_dir():
+        raise InputError(f"{data}: no such folder; --data is the parent of the task's folder")
+    name, folder = str(name), None if data is None else Path(data)
+    if name.startswith("lm_eval:"):
+        from tale_jax.lm_eval_tasks import read_lm_eval
+
+        _check_not(given, name)
+        return limited(read_lm_eval(name, folder, shots, seed), limit)  # shots are its own
+    if (task := _known(name, folder, given)) is not None:
+        pass
+    elif data is not None:
+        if given:
             raise InputError("data names all splits; leave out test, train and holdout")
         task = _folder_task(name, Path(data))
-    elif (known := benchmarks().get(str(name))) is not None:
-        if not (test is train is holdout is None):
-            raise InputError(f"task {name} has its own splits; leave out test, train and holdout")
-        task = known.read()
     else:
-        task = _file_task(str(name), test, train, holdout)
+        task = _file_task(name, test, train, holdout)
+    return limited(with_shots(task, shots, seed), limit)
+
+
+def limited(task: Task, limit: int | None) -> Task:
+    """The task with the first ``limit`` examples of the search and of the test split.
+
+    Raises:
+        InputError: none would be left.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit {limit} leaves no example; give 1 or more")
     return dataclasses.replace(
         task, search=task.search[:limit], test=None if task.test is None else task.test[:limit]
     )
 
 
+def _known(name: str, data: Path | None, given: bool) -> Task | None:
+    """The task, if its name is one of ``named_tasks()``."""
+    demo = name.removeprefix("demo:")
+    kind = name.partition(":")[0]
+    is_demo = data is None and name.startswith("demo:") and demo in demo_tasks.DEMO_TASKS
+    benchmark = find_benchmark(name)
+    if not is_demo and benchmark is None and not (":" in name and kind in SETS):
+        return None
+    _check_not(given, name)
+    if benchmark is not None:
+        return read_benchmark(name, benchmark, data)
+    if kind in SETS:
+        return read_pairs(name, data)
+
+    def split(which: demo_tasks.Split) -> tuple[Example, ...]:
+        return tuple(demo_tasks.examples(demo, which, demo_tasks.SIZES[which]))
+
+    return Task(name, split("validation"), split("test"), split("train"))
+
+
+def _check_not(given: bool, name: str) -> None:
+    if given:
+        raise InputError(f"task {name} has its own splits; leave out test, train and holdout")
+
+
 def _folder_task(name: str, data: Path) -> Task:
-    files: dict[str, Path | None] = {}
-    for split in ("validation", "test", "train"):
-        found = (data / name / f"{split}{end}" for end in (".jsonl", ".jsonl.gz"))
-        files[split] = next((file for file in found if file.is_file()), None)
+    files = {
+        split: local_file(data / name, split, ".jsonl") for split in ("validation", "test", "train")
+    }
     if files["validation"] is None:
         raise InputError(f"{data / name}: no validation.jsonl or validation.jsonl.gz to search on")
     task = _file_task(str(files["validation"]), files["test"], files["train"], None)
@@ -116,7 +138,7 @@ def _file_task(
         and not Path(name).exists()
     ):
         raise InputError(
-            f"no task {name!r}; give a JSONL file or one of {', '.join(sorted(benchmarks()))}"
+            f"no task {name!r}; give a JSONL file or one of {', '.join(sorted(named_tasks()))}"
         )
     task = Task(
         name,
@@ -127,7 +149,7 @@ def _file_task(
     if holdout is not None:
         if test is not None:
             raise InputError("holdout makes a test split and test names one; give only one of them")
-        task = _divide(task, holdout)
+        task = _with_holdout(task, holdout)
     for source, split in ((test, task.test), (train, task.train)):
         if split is not None and source is not None:
             _check_kind(str(source), split, task)
@@ -137,23 +159,16 @@ def _file_task(
     return task
 
 
-def _divide(task: Task, holdout: float) -> Task:
+def _with_holdout(task: Task, holdout: float) -> Task:
     if not 0 < holdout < 1:
         raise InputError(f"holdout {holdout} is not between 0 and 1")
-    search = tuple(e for e in task.search if _place(e) >= holdout)
-    test = tuple(e for e in task.search if _place(e) < holdout)
+    search, test = divide(task.search, holdout)
     if not search or not test:
         raise InputError(
             f"{task.name}: holdout {holdout} of {len(task.search)} examples leaves a split empty; "
             "give another share or more examples"
         )
-    return dataclasses.replace(task, search=search, test=test)
-
-
-def _place(example: Example) -> float:
-    """A number in [0, 1) that depends on the question alone: copies stay in one split."""
-    question = json.dumps([example.prompt, example.choices]).encode()
-    return int.from_bytes(hashlib.blake2b(question, digest_size=8).digest(), "big") / 2**64
+    return dataclasses.replace(task, search=tuple(search), test=tuple(test))
 
 
 def _check_kind(source: str, split: Sequence[Example], task: Task) -> None:

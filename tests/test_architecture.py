@@ -18,7 +18,11 @@ FORBIDDEN = {
 }
 JUNK_DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "core", "base"}
 # Rooms that a computation has no business in.
-NO_JAX = {"elimination", "significance", "journal", "runs", "report", "tasks", "prompts", "answers"}
+NO_JAX = {
+    *("elimination", "significance", "journal", "runs", "report"),
+    *("tasks", "examples", "prompts", "chat", "answers"),
+    *("benchmarks", "asking", "sources", "minimal_pairs", "lm_eval_tasks"),
+}
 MOST_LINES, LONGEST_FUNCTION = 300, 60
 
 

@@ -2,8 +2,9 @@
 
 Four programs, one layer:
 
-- *scanned*: stacked parameters, all layers; differentiable, compiles once for any depth;
-- *unrolled*: a tuple of per-layer trees, or a static ``layer_mask``, or capture and taps;
+- *scanned*: stacked parameters, all layers; differentiable, compiles once for any depth, and can
+  capture hidden states;
+- *unrolled*: a tuple of per-layer trees, or a static ``layer_mask``, or other captures and taps;
 - *looped*: ``keep`` and ``start`` are data, so that one program serves every candidate of a search.
 """
 
@@ -134,10 +135,12 @@ def run_layers(
             raise ValueError("keep is data; layer_mask, capture and tap need the static form")
         hidden, cache = _looped(config, layers, hidden_BTD, context, keep, start, cache)
         return at(hidden, read_at), cache, {}
-    plain = layer_mask is None and not capture and tap is None
-    if plain and not isinstance(layers, tuple):
+    plain = layer_mask is None and set(capture) <= {"hidden_states"} and tap is None
+    if plain and not isinstance(layers, tuple) and not (capture and cache is not None):
         if cache is None:
-            return at(_scanned(config, layers, hidden_BTD, context), read_at), None, {}
+            hidden, states_LBTD = _scanned(config, layers, hidden_BTD, context, bool(capture))
+            captured = {} if states_LBTD is None else {"hidden_states": states_LBTD}
+            return at(hidden, read_at), None, captured
         everything = jnp.ones((config.num_hidden_layers, 2), bool)
         hidden, cache = _looped(config, layers, hidden_BTD, context, everything, 0, cache)
         return at(hidden, read_at), cache, {}
@@ -167,12 +170,15 @@ def _windows(config: TransformerConfig) -> Int[Array, " L"] | None:
     return jnp.array([unlimited if w is None else w for w in config.windows], jnp.int32)
 
 
-def _scanned(config, layers, hidden, context):
+def _scanned(config, layers, hidden, context, every):
+    """The last hidden state and, if ``every``, those of all layers."""
+
     def body(hidden, layer):
         layer_params, window = layer
-        return _apply(config)(layer_params, hidden, context, window=window)[0], None
+        hidden = _apply(config)(layer_params, hidden, context, window=window)[0]
+        return hidden, hidden if every else None
 
-    return jax.lax.scan(body, hidden, (layers, _windows(config)))[0]
+    return jax.lax.scan(body, hidden, (layers, _windows(config)))
 
 
 def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, read_at):

@@ -28,7 +28,7 @@ LETTERS = (" A", " B", " C", " D")
         ("x", (" ", "\n"), None),
         ("x", (" ", "x"), 1),
         (" 85\nnext", None, "85"),
-        ("\n85", None, ""),
+        ("\n85", None, None),
         ("k d a ", None, "k d a"),
     ],
 )

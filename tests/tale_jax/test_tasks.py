@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attention.errors import InputError
 from tale_jax.examples import Example, read_examples
-from tale_jax.tasks import Task, benchmarks, load_task
+from tale_jax.tasks import Task, load_task, named_tasks
 
 CHOSEN = {"prompt": "Sky?", "choices": [" red", " blue"], "answer": 1}
 WRITTEN = {"prompt": "2 + 2 =", "answer": " 4"}
@@ -121,9 +121,9 @@ def test_an_unknown_name_lists_what_there_is():
 
 
 def test_the_named_tasks_have_a_line_each():
-    assert len(benchmarks()) >= 5
-    for benchmark in benchmarks().values():
-        assert benchmark.description and "\n" not in benchmark.description
+    assert len(named_tasks()) >= 5 + 9 + 4
+    for description in named_tasks().values():
+        assert description and "\n" not in description
 
 
 def test_a_named_task_has_its_own_disjoint_splits():

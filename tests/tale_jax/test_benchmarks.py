@@ -1,0 +1,321 @@
+"""The benchmarks: rows, splits, prompts and shots, on rows of our own and on the official ones."""
+
+import dataclasses
+import json
+from decimal import Decimal
+
+import pytest
+from tiny_models import letter_tokenizer
+
+from attention.errors import InputError
+from tale_jax import asking
+from tale_jax.answers import judge_number, read_number
+from tale_jax.benchmarks import BENCHMARKS, Hub
+from tale_jax.chat import render
+from tale_jax.examples import Example, Task, place
+from tale_jax.prompts import encode_choices, with_shots
+from tale_jax.tasks import load_task
+
+NINE = [*BENCHMARKS, "bbh_boolean_expressions"]
+TEMPLATE = (
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+)
+
+
+def write(folder, split, rows):
+    folder.mkdir(exist_ok=True, parents=True)
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / f"{split}.jsonl").write_text(text, encoding="utf-8")
+
+
+def maths(count, start=0):
+    """Problems in the format of MATH-500."""
+    return [
+        {
+            "problem": f"Double {i}.", "solution": f"Twice.\n\n$\\boxed{{{2 * i}}}$",
+            "answer": str(2 * i), "subject": "Algebra", "level": 1, "unique_id": f"own/{i}",
+        }
+        for i in range(start, start + count)
+    ]  # fmt: skip
+
+
+def questions(task):
+    return [(e.prompt, e.choices) for e in (*task.search, *(task.test or ()))]
+
+
+@pytest.mark.parametrize(
+    ("name", "search", "test", "halves"),
+    [
+        ("arc_easy", 550, 2376, False),
+        ("arc_challenge", 290, 1172, False),
+        ("boolq", 1000, 2270, False),
+        ("mmlu", None, 14042, True),
+        ("commonsense_qa", 1000, 221, False),
+        ("winogrande", None, 1267, True),
+        ("bbh_boolean_expressions", None, 250, True),
+        ("bbh_navigate", None, 250, True),
+        ("bbh_web_of_lies", None, 250, True),
+        ("bbh_sports_understanding", None, 250, True),
+        ("bbh_date_understanding", None, 250, True),
+        ("bbh_logical_deduction_three_objects", None, 250, True),
+        ("gsm8k", 100, 1219, False),
+        ("gsm_hard", None, 1319, True),
+    ],
+)
+def test_splits_of_the_official_files(shared, name, search, test, halves):
+    task = load_task(name, data=shared / "tasks")
+    assert task.test is not None and task.halves == halves
+    assert not {(e.prompt, e.choices) for e in task.search} & {
+        (e.prompt, e.choices) for e in task.test
+    }
+    if halves:
+        assert len(task.search) + len(task.test) == test
+        assert any("divided by the BLAKE2b hash" in note for note in task.notes)
+        assert abs(len(task.search) - len(task.test)) < 0.3 * test
+    else:
+        assert (len(task.search), len(task.test)) == (search, test)
+    for example in (*task.search, *task.test):
+        if example.choices is None:
+            assert read_number(str(example.answer)) is not None
+        else:
+            assert 0 <= int(example.answer) < len(example.choices)
+
+
+def test_five_shots_of_mmlu_are_those_of_its_subject(shared):
+    rows = [json.loads(x) for x in _lines(shared / "tasks" / "mmlu" / "dev.jsonl.gz")]
+    task = load_task("mmlu", data=shared / "tasks", shots=5, limit=900)
+    by_subject = {}
+    for row in rows:
+        by_subject.setdefault(row["subject"], set()).add(row["question"].strip())
+    assert {len(found) for found in by_subject.values()} == {5}
+    for example in task.search[::29]:
+        shown = [text for role, text in example.messages[1:-1] if role == "user"]
+        assert len(shown) == 5
+        for question in by_subject[example.group]:
+            assert any(text.startswith(f"Question: {question}\n") for text in shown)
+
+
+def _lines(path):
+    import gzip
+
+    return gzip.decompress(path.read_bytes()).splitlines()
+
+
+def test_math_has_whole_answers_and_loses_its_shots(tmp_path):
+    rows = maths(130)
+    rows[3]["answer"], rows[4]["answer"] = "\\frac{1}{2}", "1,\\!200"
+    write(tmp_path / "math500", "test", rows)
+    task = load_task("math500", data=tmp_path)
+    assert task.test is not None and len(task.search) == 100 and len(task.test) == 29
+    assert task.search[3].answer == "1200"  # the fraction is left out
+    assert "no whole number" in task.notes[0]
+    shown = load_task("math500", data=tmp_path, shots=3, seed=1, limit=20)
+    assert shown.test is not None and len(shown.search) == 20 and len(shown.test) == 20
+    whole = load_task("math500", data=tmp_path, shots=3, seed=1)
+    assert whole.test is not None and len(whole.search) == 100 and len(whole.test) == 26
+    assert whole.train is not None and len(whole.train) == 3
+    assert "3 rows leave the test split" in whole.notes[-1]
+    front = whole.search[0].prompt
+    assert front.startswith(asking.SOLVE) and front.count("\n#### ") == 3
+    assert front.endswith("Question: Double 0.\nAnswer:")
+    assert not {e.prompt for e in whole.train} & {e.messages[-1][1] for e in whole.test}
+
+
+def test_a_paper_split_that_is_there_is_used_whole(tmp_path):
+    rows = [
+        {"question": f"q{i}", "subject": "s", "choices": ["x", "y", "z"], "answer": i % 3}
+        for i in range(40)
+    ]
+    write(tmp_path / "mmlu", "validation", rows[:11])
+    write(tmp_path / "mmlu", "test", rows[10:])
+    task = load_task("mmlu", data=tmp_path)
+    assert task.test is not None and (len(task.search), len(task.test)) == (11, 29)
+    assert not task.halves and "1 test rows repeat" in task.notes[0]
+
+
+def test_labels_that_are_numbers():
+    row = {
+        "question": "Which?", "choices": {"text": ["a", "b", "c"], "label": ["1", "2", "3"]},
+        "answerKey": "3",
+    }  # fmt: skip
+    example = asking.labelled(row)
+    assert example.choices == (" A", " B", " C") and example.answer == 2
+    assert example.prompt == "Question: Which?\n(A) a\n(B) b\n(C) c"
+
+
+def test_the_hub_is_read_through_datasets(tmp_path, monkeypatch):
+    """A local folder in the place of the hub's data set; nothing else differs."""
+    pytest.importorskip("datasets")
+    folder = tmp_path / "hub"
+    write(folder, "test", maths(13))
+    benchmark = dataclasses.replace(BENCHMARKS["math500"], hub=Hub(str(folder)), first=7)
+    monkeypatch.setitem(BENCHMARKS, "math500", benchmark)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    task = load_task("math500")
+    write(tmp_path / "math500", "test", maths(13))
+    assert task == load_task("math500", data=tmp_path)
+
+
+def test_what_is_wrong_is_one_line(tmp_path):
+    write(tmp_path / "boolq", "validation", [{"question": "a", "passage": "b", "answer": "yes"}])
+    write(tmp_path / "winogrande", "validation", [{"sentence": "_", "option1": "a"}])
+    write(tmp_path / "arc_easy", "train", [{"question": 1, "choices": [], "answerKey": "A"}])
+    (tmp_path / "empty").mkdir()
+    for name, why in [
+        ("boolq", "validation.jsonl:1: answer is 'yes', not true or false"),
+        ("winogrande", "validation.jsonl:1: answer is None|no field 'answer'"),
+        ("arc_easy", "train.jsonl:1: a field is of another kind"),
+        ("gsm8k", "no test.jsonl"),
+        ("bbh_nothing", "BBH has boolean_expressions"),
+        ("blimp:nothing", r"no \*.jsonl"),
+    ]:
+        with pytest.raises(InputError, match=why) as error:
+            load_task(name, data=tmp_path)
+        assert "\n" not in str(error.value)
+    for name, options, why in [
+        ("gsm8k", {"data": tmp_path / "nowhere"}, "no such folder"),
+        ("gsm8k", {"holdout": 0.5}, "its own splits"),
+        ("blimp:x", {}, "give --data DIR"),
+    ]:
+        with pytest.raises(InputError, match=why):
+            load_task(name, **options)
+
+
+def test_without_a_connection(monkeypatch):
+    import datasets
+
+    def offline(*_, **__):
+        raise ConnectionError("Couldn't reach\nthe hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(InputError, match="give --data DIR with files DIR/gsm8k/SPLIT") as error:
+        load_task("gsm8k")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["blimp:passive_1", "zorro:case-subjective_pronoun"])
+def test_minimal_pairs(shared, name):
+    task = load_task(name, data=shared)
+    assert task.test is not None and task.halves
+    examples = (*task.search, *task.test)
+    assert len(examples) == (998 if name.startswith("blimp") else 2000) - (
+        len(questions(task)) - len(examples)
+    )
+    assert 0.4 < sum(int(e.answer) for e in examples) / len(examples) < 0.6
+    if name.startswith("zorro"):
+        good = {e.choices[int(e.answer)] for e in examples if e.choices}
+        assert "i brought the wolf my hill ." in good
+        assert "the wolf brought i my hill ." not in good
+    else:
+        assert any("2 pairs of identical" in note for note in task.notes)
+    with pytest.raises(InputError, match=r"there are .*"):
+        load_task(name + "x", data=shared)
+
+
+def test_zorro_lines_must_alternate(tmp_path):
+    (tmp_path / "zorro").mkdir()
+    for text, why in [
+        ("a\nb\nc\n", "3 lines"),
+        ("a\n\nb\nc\n", ":2: an empty line"),
+        ("", "0 lines"),
+    ]:
+        (tmp_path / "zorro" / "p.txt").write_text(text)
+        with pytest.raises(InputError, match=why):
+            load_task("zorro:p", data=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("so 3 + 4 = 7.\n#### 7\nQuestion: 9", "7"),
+        ("#### 1,234", "1234"),
+        ("#### -$3", "-3"),
+        ("#### -9867630.0", "-9867630"),
+        (r"thus $\boxed{42}$, not 41", "42"),
+        (r"\boxed{-1{,}000}", "-1000"),
+        (r"\boxed{10\!000}", "10000"),
+        (r"\boxed{\frac{1}{2}}", None),
+        (r"\boxed{1} then \boxed{3 \text{ cm}}", "3"),
+        ("costs $1,000.50.", "1000.5"),
+        ("from 12-15", "15"),
+        ("a list 1,2,3", "3"),
+        ("x2", None),
+        ("nothing", None),
+        ("", None),
+        ("1e999999999", "999999999"),
+    ],
+)
+def test_numbers(text, number):
+    found = read_number(text)
+    assert found == (None if number is None else Decimal(number))
+
+
+def test_numbers_are_judged():
+    whole, part = Example("?", None, "1,200"), Example("?", None, "2.6666666666666665")
+    assert judge_number("#### 1200.0", whole) == ("1200", True)
+    assert judge_number("#### 1200.0001", whole)[1] is False
+    assert judge_number("2.667", part)[1] and not judge_number("2.67", part)[1]
+    assert judge_number("none", whole) == (None, False)
+
+
+def chat_task():
+    examples = tuple(Example(f"Question: {i}?", (" A", " B"), i % 2) for i in range(7))
+    return Task(
+        "t", examples[:3], examples[3:5], examples[5:], instruction="Choose.", cue="\nAnswer:",
+        chat=True, stop=("\n",),
+    )  # fmt: skip
+
+
+def test_plain_text_and_chat(tmp_path):
+    task = with_shots(chat_task(), 1)
+    tokenizer = letter_tokenizer()
+    plain = render(task, tokenizer)
+    shown = plain.search[0].prompt.split("\n\n")
+    assert shown[0] == "Choose." and shown[1][-2:] in (" A", " B")
+    assert shown[2] == "Question: 0?\nAnswer:"
+    tokenizer.chat_template = TEMPLATE
+    spoken = render(task, tokenizer)
+    prompt = spoken.search[0].prompt
+    assert prompt.startswith("[system]Choose.\n[user]Question:")
+    assert prompt.endswith("[user]Question: 0?\n[assistant]")
+    assert spoken.search[0].choices == ("A", "B") and spoken.stop == ()
+    assert render(task, tokenizer, "none") == plain
+    file = tmp_path / "own.jinja"
+    file.write_text("{{ bos_token }}<{{ messages[-1].content }}>")
+    own = render(task, tokenizer, str(file))
+    assert own.search[0].prompt == "<s><Question: 0?>"
+    for choices in encode_choices(tokenizer, own.search):  # the template's own token, once
+        assert all(choice.tokens.count(tokenizer.bos_token_id) == 1 for choice in choices)
+    # the examples of a file are left alone unless a template is named
+    raw = Task("f", (Example("ab", (" c", " d"), 0),))
+    assert render(raw, tokenizer) == raw
+    assert render(raw, tokenizer, str(file)).search[0].prompt == "<s><ab>"
+
+
+def test_templates_that_fail(tmp_path):
+    tokenizer, task = letter_tokenizer(), with_shots(chat_task(), 0)
+    file = tmp_path / "t.jinja"
+    strict = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    file.write_text(strict + TEMPLATE)
+    prompt = render(task, tokenizer, str(file)).search[0].prompt
+    assert prompt == "[user]Choose.\n\nQuestion: 0?\n[assistant]"
+    for text, why in [
+        ("{% for %}", "line 1"),
+        ("{{ raise_exception('never') }}", "never"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "unsafe"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(InputError, match=why) as error:
+            render(task, tokenizer, str(file))
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="no such file"):
+        render(task, tokenizer, str(tmp_path / "none.jinja"))
+
+
+def test_the_place_of_a_question_is_stated():
+    """BLAKE2b-64 of the JSON of prompt and choices, as the documentation says."""
+    import hashlib
+
+    digest = hashlib.blake2b(b'["a", ["x", "y"]]', digest_size=8).digest()
+    assert place(Example("a", ("x", "y"), 1)) == int.from_bytes(digest, "big") / 2**64

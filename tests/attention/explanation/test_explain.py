@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.spatial.distance
+from tiny_models import letter_tokenizer
 
 from attention.cli import main
 from attention.explanation import distances
@@ -14,7 +15,6 @@ from attention.explanation.interventions import INTERVENTIONS, Layer, replacemen
 from attention.explanation.probe import Inputs, Probe, softmax
 from attention.language.classification import demo
 from attention.transformer import Transformer, TransformerConfig, save_pretrained
-from tiny_models import letter_tokenizer
 
 TOKENS, REAL = 19, 17
 SHARED = {
@@ -137,7 +137,9 @@ def test_distances_are_those_of_scipy():
     assert distances.tvd(p, q) == pytest.approx(np.abs(p - q).sum() / 2)
     assert distances.cosine(p, q) == pytest.approx(1 - scipy.spatial.distance.cosine(p, q))
     one, two = np.eye(2)
-    assert distances.hellinger(one, two) == 1 and distances.jsd(one, two) == pytest.approx(np.log(2))
+    assert distances.hellinger(one, two) == 1 and distances.jsd(one, two) == pytest.approx(
+        np.log(2)
+    )
     assert distances.entropy(np.full(5, 0.2)) == pytest.approx(np.log(5))
     assert distances.kendall(np.arange(5), np.arange(5)) == 1
     assert distances.kendall(np.ones(5), np.arange(5)) == 0
@@ -214,7 +216,15 @@ def test_mistakes_are_one_line(folder, tmp_path, capsys, change, message):
             params = jax.tree.map(lambda leaf: leaf * np.nan, params)
         save_pretrained(place, config, params)
         letter_tokenizer().save_pretrained(place)
-    words = ["explain", "--model", place, "--data", change.get("data", data), "--out", tmp_path / "o"]
+    words = [
+        "explain",
+        "--model",
+        place,
+        "--data",
+        change.get("data", data),
+        "--out",
+        tmp_path / "o",
+    ]
     with pytest.raises(SystemExit) as stop:
         main([*map(str, words), "--layers", change.get("layers", "all")])
     told = capsys.readouterr().err.strip().splitlines()

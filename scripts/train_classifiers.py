@@ -79,9 +79,7 @@ def arrays(dataset: Dataset, tokenizer, length: int) -> dict[str, np.ndarray]:
         pad = length - len(tokens)
         rows.append((np.pad(tokens, (0, pad)), np.arange(length) < len(tokens),
                      np.pad(types, (0, pad)), labels))  # fmt: skip
-    return dict(
-        zip(("tokens", "where", "types", "labels"), map(np.stack, zip(*rows, strict=True)))
-    )
+    return dict(zip(("tokens", "where", "types", "labels"), map(np.stack, zip(*rows, strict=True))))
 
 
 def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:

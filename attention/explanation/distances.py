@@ -10,24 +10,24 @@ from jaxtyping import Float
 Rows = Float[np.ndarray, "... S"]
 
 
-def tvd(p: Rows, q: Rows) -> Float[np.ndarray, "..."]:
+def tvd(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
     """Total variation ``½ Σ |p - q|``, 0 to 1."""
     return 0.5 * np.abs(p - q).sum(-1)
 
 
-def jsd(p: Rows, q: Rows) -> Float[np.ndarray, "..."]:
+def jsd(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
     """Jensen-Shannon divergence in nats, 0 to ln 2; of distributions only."""
     middle = (p + q) / 2
     both = scipy.special.rel_entr(p, middle) + scipy.special.rel_entr(q, middle)
     return np.maximum(both.sum(-1) / 2, 0)
 
 
-def hellinger(p: Rows, q: Rows) -> Float[np.ndarray, "..."]:
+def hellinger(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
     """``sqrt(½ Σ (√p - √q)²)``, 0 to 1; of distributions only."""
     return np.sqrt(0.5 * np.square(np.sqrt(p) - np.sqrt(q)).sum(-1))
 
 
-def entropy(p: Rows) -> Float[np.ndarray, "..."]:
+def entropy(p: Rows) -> Float[np.ndarray, ...]:
     """``-Σ p ln p`` in nats."""
     return scipy.special.entr(p).sum(-1)
 
@@ -37,7 +37,7 @@ def support_size(p: Rows) -> np.ndarray:
     return (p != 0).sum(-1)
 
 
-def cosine(p: Rows, q: Rows) -> Float[np.ndarray, "..."]:
+def cosine(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
     """Cosine of the angle between rows; zero if one of them is."""
     size = np.linalg.norm(p, axis=-1) * np.linalg.norm(q, axis=-1)
     return (p * q).sum(-1) / np.where(size > 0, size, 1)

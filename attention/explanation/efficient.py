@@ -20,9 +20,9 @@ CONVERGED = 3e-9  # residual of a row's output, relative to the largest value
 def efficient_attention(
     weights: Matrix,
     values: Matrix,
-    where: Bool[np.ndarray | Array, "..."] | None = None,
+    where: Bool[np.ndarray | Array, ...] | None = None,
     kind: Kind = "min_norm",
-) -> Float[np.ndarray, "..."]:
+) -> Float[np.ndarray, ...]:
     r"""For each row ``a`` of the weights, the smallest distribution with the same output.
 
     ``b`` is taken from ``{b : b V = a V, sum(b) = 1, b >= 0, b = 0 where not seen}``.
@@ -59,7 +59,7 @@ def efficient_attention(
 
 def solve(
     given: Heads, kind: Kind = "min_norm"
-) -> tuple[Float[np.ndarray, "..."], Bool[np.ndarray, "M R"]]:
+) -> tuple[Float[np.ndarray, ...], Bool[np.ndarray, "M R"]]:
     """``efficient_attention`` of heads already arranged, and which rows converged."""
     a, where = given.weights_MRS, given.where_MRS
     basis, rank = column_space(with_ones(given))
@@ -85,9 +85,7 @@ def solve(
     return given.restored(b), converged
 
 
-def _determined(
-    basis: np.ndarray, where: np.ndarray, rank: np.ndarray
-) -> Bool[np.ndarray, "M R"]:
+def _determined(basis: np.ndarray, where: np.ndarray, rank: np.ndarray) -> Bool[np.ndarray, "M R"]:
     """Rows whose tokens' ``[V, 1]`` are independent: the row itself is the only solution."""
     count = where.sum(-1)
     found = np.zeros(count.shape, bool)
@@ -104,8 +102,8 @@ def _determined(
 
 
 def effective_attention(
-    weights: Matrix, values: Matrix, where: Bool[np.ndarray | Array, "..."] | None = None
-) -> Float[np.ndarray, "..."]:
+    weights: Matrix, values: Matrix, where: Bool[np.ndarray | Array, ...] | None = None
+) -> Float[np.ndarray, ...]:
     """``A`` minus its part in the left null space of the values of the tokens seen.
 
     ``A_perp = A V V⁺``, the matrix of least norm with the same output; neither are its entries

@@ -38,7 +38,9 @@ def explain_example(
         "guess": guess,
         "probabilities": probabilities.tolist(),
         "heads": _heads(parts, layers, chosen_LN, int(inputs.where.sum())),
-        "interventions": _interventions(probe, inputs, layers, seen, chosen_LN, logits, label, seed),
+        "interventions": _interventions(
+            probe, inputs, layers, seen, chosen_LN, logits, label, seed
+        ),
     }
     rankings = _rankings(probe, inputs, parts, chosen_LN, guess, seed)
     found["agreement"] = _agreement(rankings, inputs.where)
@@ -71,7 +73,9 @@ def _heads(parts: dict, layers: list[Layer], chosen_LN: np.ndarray, real: int) -
                 "hellinger": distances.hellinger(raw, small).mean(),
                 "cosine": distances.cosine(raw, small).mean(),
                 "cosine_effective": distances.cosine(raw, effective).mean(),
-                "kendall": np.mean([distances.kendall(a, b) for a, b in zip(raw, small, strict=True)]),
+                "kendall": np.mean(
+                    [distances.kendall(a, b) for a, b in zip(raw, small, strict=True)]
+                ),
                 "entropy_raw": distances.entropy(raw).mean(),
                 "entropy_efficient": distances.entropy(small).mean(),
                 "support_raw": distances.support_size(raw).mean(),
@@ -176,6 +180,10 @@ def _curves(probe, inputs, rankings, guess) -> list[dict]:
     everything = softmax(probe.logits(inputs))[0, guess]
     p = softmax(probe.logits(inputs, where_BT=np.stack(masks)))[:, guess]
     return [
-        {**row, "sufficiency": float(everything - only), "comprehensiveness": float(everything - out)}
+        {
+            **row,
+            "sufficiency": float(everything - only),
+            "comprehensiveness": float(everything - out),
+        }
         for row, only, out in zip(rows, p[::2], p[1::2], strict=True)
     ]

@@ -53,7 +53,9 @@ def explain(
     config, params = load_pretrained(folder)
     probe = Probe(config, params, x64)
     if config.head != dataset.kind:
-        raise InputError(f"{model} has the head {config.head}, but {data} has {dataset.kind} labels")
+        raise InputError(
+            f"{model} has the head {config.head}, but {data} has {dataset.kind} labels"
+        )
     check_labels(folder, dataset)
     if untrained:
         tokens = np.zeros((1, 3), np.int32)
@@ -102,7 +104,9 @@ def _chosen(text: str, count: int) -> np.ndarray:
     try:
         numbers = range(count) if text == "all" else [int(word) for word in text.split(",")]
     except ValueError:
-        raise InputError(f"layers and heads are 'all' or numbers between commas, not {text!r}") from None
+        raise InputError(
+            f"layers and heads are 'all' or numbers between commas, not {text!r}"
+        ) from None
     if not all(0 <= number < count for number in numbers):
         raise InputError(f"{text}: there are 0 to {count - 1}")
     return np.isin(np.arange(count), list(numbers))
@@ -156,7 +160,11 @@ def _open(out: Path, settings: dict[str, Any], resume: bool) -> list[dict[str, A
 
 
 def _tables(out: Path, records: list[dict[str, Any]]) -> None:
-    for name, key in (("metrics", "heads"), ("interventions", "interventions"), ("curves", "curves")):
+    for name, key in (
+        ("metrics", "heads"),
+        ("interventions", "interventions"),
+        ("curves", "curves"),
+    ):
         rows = [{"example": r["example"], **row} for r in records for row in r[key]]
         with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, rows[0].keys())

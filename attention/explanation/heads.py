@@ -24,7 +24,12 @@ class Heads(NamedTuple):
 
     weights_MRS: Float[np.ndarray, "M R S"]
     values_MSH: Float[np.ndarray, "M S H"]
-    where_MRS: Bool[np.ndarray, "M #R S"]
+    where_MRS: Bool[
+        np.ndarray,
+        (
+            M  # R S
+        ),
+    ]
     sums_MR: Float[np.ndarray, "M R"]
     shape: tuple[int, ...]
 

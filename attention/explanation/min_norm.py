@@ -44,7 +44,12 @@ class Problem(NamedTuple):
 
     basis_MSR: Float[Array, "M S r"]
     products_MSP: Float[Array, "M S p"]
-    where_MRS: Bool[Array, "M #R S"]
+    where_MRS: Bool[
+        Array,
+        (
+            M  # R S
+        ),
+    ]
 
 
 class Path(NamedTuple):
@@ -59,7 +64,12 @@ def min_norm(
     target_MRr: Float[np.ndarray, "M R r"],
     norms_MR: Float[np.ndarray, "M R"],
     basis_MSr: Float[np.ndarray, "M S r"],
-    where_MRS: Bool[np.ndarray, "M #R S"],
+    where_MRS: Bool[
+        np.ndarray,
+        (
+            M  # R S
+        ),
+    ],
 ) -> tuple[Float[np.ndarray, "M R S"], Bool[np.ndarray, "M R"]]:
     """``argmin ‖b‖²`` subject to ``Qᵀb = c``, ``b ≥ 0``, ``b`` zero where not seen.
 

@@ -8,7 +8,6 @@ the unit vectors, with weight zero, which are replaced first, so that it needs n
 
 from __future__ import annotations
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +21,12 @@ def reduced(
     b_MRS: Float[np.ndarray, "M R S"],
     target_MRr: Float[np.ndarray, "M R r"],
     basis_MSr: Float[np.ndarray, "M S r"],
-    where_MRS: Bool[np.ndarray, "M #R S"],
+    where_MRS: Bool[
+        np.ndarray,
+        (
+            M  # R S
+        ),
+    ],
 ) -> Float[np.ndarray, "M R S"]:
     """A vertex of each row's ``{b : Qᵀb = c, b >= 0}``, reached from ``b``.
 
@@ -43,7 +47,8 @@ def reduced(
         with jax.enable_x64(True):
             kept = np.asarray(
                 _reduce(
-                    np.pad(vectors, [(0, fill), (0, 0), (0, 0)]), np.pad(weights, [(0, fill), (0, 0)])
+                    np.pad(vectors, [(0, fill), (0, 0), (0, 0)]),
+                    np.pad(weights, [(0, fill), (0, 0)]),
                 )
             )[: len(part)]
         out[part[:, None], order] = _refined(kept, vectors, target_MRr.reshape(-1, rank)[part])

@@ -122,7 +122,7 @@ class Probe:
 
     def attention(
         self, inputs: Inputs
-    ) -> tuple[Float[np.ndarray, " C"], dict[str, Float[np.ndarray, "..."]]]:
+    ) -> tuple[Float[np.ndarray, " C"], dict[str, Float[np.ndarray, ...]]]:
         """Logits, and ``attention_weights [L, N, T, S]``, ``values [L, K, S, H]``, ``where``."""
         _, logits, seen = self._ask(inputs, 1, None, None, None, True)
         arrays = {name: np.asarray(array, np.float64)[:, 0] for name, array in seen.items()}
@@ -180,7 +180,6 @@ class Probe:
             inputs.where, everything - softmax(self.logits(inputs, where_BT=where))[:, label], 0
         )
 
-
     def adversarial(
         self, inputs: Inputs, seen: dict[str, np.ndarray], chosen_LN: np.ndarray, steps: int = 100
     ) -> Float[np.ndarray, "L N T S"]:
@@ -210,7 +209,8 @@ class Probe:
                 output, _, _ = self._replaced(*args, inputs.read or 0, jnp.asarray(chosen_LN), new)
                 middle = (found + target) / 2
                 part = lambda p: jnp.sum(  # noqa: E731
-                    jnp.where(p > 1e-12, p * jnp.log(jnp.maximum(p, 1e-12) / (middle + 1e-12)), 0), -1
+                    jnp.where(p > 1e-12, p * jnp.log(jnp.maximum(p, 1e-12) / (middle + 1e-12)), 0),
+                    -1,
                 )
                 tvd = 0.5 * jnp.sum(jnp.abs(output[0] - logits))
                 return -jnp.mean(part(found) + part(target)) / 2 + 50 * jax.nn.relu(tvd - 0.01)

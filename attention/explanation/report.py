@@ -25,8 +25,14 @@ def write_report(
     """Write ``summary.json``, the figures and ``report.html``; returns the summary."""
     summary = summarise(settings, records)
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figures = {"supports": supports(records), "flips": flips(summary), "curves": curves(summary)}
+    with matplotlib.rc_context(
+        {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    ):
+        figures = {
+            "supports": supports(records),
+            "flips": flips(summary),
+            "curves": curves(summary),
+        }
         if any("attention" in record for record in records):
             figures["heat_maps"] = heat_maps(records[0])
         for name, figure in figures.items():
@@ -69,7 +75,10 @@ def summarise(settings: Mapping[str, Any], records: Records) -> dict[str, Any]:
         per = lambda key, rows=rows: [float(np.mean([x[key] for x in row])) for row in rows]  # noqa: E731
         total["interventions"][name] = {
             "exact": name in INTERVENTIONS and INTERVENTIONS[name].exact,
-            **{key: bootstrap(np.array(per(key))) for key in ("flip", "tvd", "jsd", "attention_tvd")},
+            **{
+                key: bootstrap(np.array(per(key)))
+                for key in ("flip", "tvd", "jsd", "attention_tvd")
+            },
             "accuracy": float(np.mean(per("correct"))),
             "logits_moved": max(x["logits_moved"] for row in rows for x in row),
         }

@@ -107,7 +107,7 @@ SOURCES = {
 
 
 def _words(text: str) -> list[str]:
-    for mark in ".,;:!?\"()":
+    for mark in '.,;:!?"()':
         text = text.replace(mark, f" {mark} ")
     return text.split()
 

@@ -40,6 +40,19 @@ class Context(NamedTuple):
     normalizer: Mapping[str, Array] | None = None  # learned parameters that all layers share
     where_BS: Bool[Array, "B S"] | None = None  # real keys, if some are not
 
+    def at(self, read_BP: Int[Array, "B P"]) -> Context:
+        """The same with the queries at these places alone."""
+        turns = self.rotation
+        if turns is not None:
+            turns = tuple(jnp.take_along_axis(t, read_BP[:, :, None, None], 1) for t in turns)
+        batch = read_BP.shape[0]
+        mask_BTS = jnp.broadcast_to(self.mask_BTS, (batch, *self.mask_BTS.shape[1:]))
+        return self._replace(
+            mask_BTS=jnp.take_along_axis(mask_BTS, read_BP[:, :, None], 1),
+            positions_BT=jnp.take_along_axis(self.positions_BT, read_BP, 1),
+            rotation=turns,
+        )
+
 
 class KeyValues(NamedTuple):
     """Keys (rotated) and values of one layer, or stacked ``[layer, …]``."""
@@ -170,14 +183,30 @@ class Attention(nn.Module):
         *,
         window: int | Array | None = None,
         cache: KeyValues | None = None,
+        prefix: KeyValues | None = None,
+        read_at: Int[Array, "B P"] | None = None,
         tap: Callable[[Array, Array, Array], Array] | None = None,
     ) -> tuple[Array, KeyValues | None, Captured]:
+        """Attention of all places, or of the queries ``read_at`` alone.
+
+        ``prefix`` holds keys and values ``[1, P, K, H]`` that stand before those of every row.
+        """
         c = self.config
-        query, key, value = self.query(x_BTD), self.key(x_BTD), self.value(x_BTD)
+        turns, asking_BTD = context.rotation, x_BTD
+        if read_at is not None:
+            asking_BTD = jnp.take_along_axis(x_BTD, read_at[:, :, None], 1)
+            context = context.at(read_at)
+        query, key, value = self.query(asking_BTD), self.key(x_BTD), self.value(x_BTD)
         if c.qk_norm:
             query, key = self.query_norm(query), self.key_norm(key)
-        if context.rotation is not None:
-            query, key = rotate(query, context.rotation), rotate(key, context.rotation)
+        if turns is not None and context.rotation is not None:
+            query, key = rotate(query, context.rotation), rotate(key, turns)
+        if prefix is not None:
+            batch = x_BTD.shape[0]
+            key, value = (
+                jnp.concatenate([jnp.broadcast_to(shared, (batch, *shared.shape[1:])), own], 1)
+                for shared, own in zip(prefix, (key, value), strict=True)
+            )
         if cache is not None:
             assert context.slot is not None  # a cache comes with its context
             key = jax.lax.dynamic_update_slice_in_dim(cache.key_BSKH, key, context.slot, 1)
@@ -260,11 +289,15 @@ class Layer(nn.Module):
     ) -> tuple[Array, KeyValues | None, Captured | None]:
         """``x + attention(norm(x))``, or post-norm ``norm(x + attention(x))``."""
         if not self.config.attention:
+            if (read_at := arguments.get("read_at")) is not None:
+                x_BTD = jnp.take_along_axis(x_BTD, read_at[:, :, None], 1)
             return x_BTD, arguments.get("cache"), None
         pre = self.config.norm_placement == "pre"
         update, cache, captured = self.attention(
             self.attention_norm(x_BTD) if pre else x_BTD, context, **arguments
         )
+        if (read_at := arguments.get("read_at")) is not None:
+            x_BTD = jnp.take_along_axis(x_BTD, read_at[:, :, None], 1)
         joined = self._join(x_BTD, update)
         return joined if pre else self.attention_norm(joined), cache, captured
 

@@ -1,0 +1,91 @@
+"""States between layers, kept from one candidate to the next.
+
+Dropping a layer leaves the states below it as they were.  For a model that a search has reached, its
+*reference*, the states that enter every layer are kept for every batch; a candidate starts from the
+last of them that it shares.  What does not fit the budget is computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+Keep = tuple[tuple[bool, bool], ...]
+"""For each layer, whether its attention and its MLP are kept."""
+
+
+class States:
+    """States of references, by batch and layer.
+
+    Attributes:
+        budget: bytes that may be kept.
+        used: bytes that are kept.
+    """
+
+    def __init__(self, depth: int, budget: float, advance: Callable[[int, Any, Keep, int, int], Any]):
+        """Keep nothing yet.
+
+        Args:
+            depth: number of layers.
+            budget: bytes that may be kept.
+            advance: ``advance(batch, states, keep, first, end)`` → states that enter layer ``end``;
+                ``states`` None: from the tokens.
+        """
+        self.budget, self.used = budget, 0
+        self._depth, self._advance = depth, advance
+        self._kept: dict[tuple[Keep, int], dict[int, Any]] = {}
+
+    def set_references(self, references: Iterable[Keep]) -> None:
+        """From now on these models are those that candidates are made from.
+
+        States that a new reference shares with an old one are taken over.
+        """
+        old, self._kept, self.used = self._kept, {}, 0
+        for reference in references:
+            for (model, batch), states in old.items():
+                shared = _shared(model, reference)
+                for layer in [x for x in sorted(states) if x <= shared]:
+                    self._put(reference, batch, layer, states[layer])
+
+    def enter(self, batch: int, keep: Keep, layer: int, reference: Keep) -> Any:
+        """States that enter ``layer`` (or, if that is not kept, a layer below), of that model.
+
+        Returns:
+            ``(states, layer)`` of the last layer at or below ``layer`` that has them in common with
+            the reference.
+        """
+        layer = min(layer, _shared(keep, reference))
+        states = self._kept.get((reference, batch), {})
+        have = max((x for x in states if x <= layer), default=None)
+        hidden = None if have is None else states[have]
+        at = 0 if have is None else have
+        if hidden is None:
+            hidden = self._advance(batch, None, keep, 0, 0)
+            self._put(reference, batch, 0, hidden)
+        kept = [x for x in range(at, layer + 1) if any(keep[x])]
+        for stop in [x for x in kept if x > at]:
+            # Only layers that the reference has can be entered in different ways.
+            nearer = self._advance(batch, hidden, keep, at, stop)
+            if not self._put(reference, batch, stop, nearer):
+                return hidden, at
+            hidden, at = nearer, stop
+        return hidden, at
+
+    def _put(self, reference: Keep, batch: int, layer: int, states: Any) -> bool:
+        """Keep the states if they fit."""
+        size = int(np.prod(states.shape)) * states.dtype.itemsize
+        place = self._kept.setdefault((reference, batch), {})
+        if layer in place:
+            return True
+        if self.used + size > self.budget:
+            return False
+        place[layer] = states
+        self.used += size
+        return True
+
+
+def _shared(first: Keep, second: Keep) -> int:
+    """The lowest layer at which two models differ; states entering it are the same."""
+    return next((i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first))

@@ -71,6 +71,10 @@ class Row:
         first = min(self.read_at, default=len(self.tokens) - 1)
         return min(first, self.branches.count(0) - 1)
 
+    def of(self, example: int) -> Row:
+        """The same row as that of another example."""
+        return dataclasses.replace(self, example=example)
+
     def without(self, shared: int) -> Row:
         """The row behind the first ``shared`` tokens."""
         return dataclasses.replace(

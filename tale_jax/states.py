@@ -45,31 +45,29 @@ class States:
         old, self._kept, self.used = self._kept, {}, 0
         for reference in references:
             for (model, batch), states in old.items():
-                shared = _shared(model, reference)
+                shared = shared_layers(model, reference)  # what enters this layer is still the same
                 for layer in [x for x in sorted(states) if x <= shared]:
                     self._put(reference, batch, layer, states[layer])
 
-    def enter(self, batch: int, keep: Keep, layer: int, reference: Keep) -> Any:
-        """States that enter ``layer`` (or, if that is not kept, a layer below), of that model.
+    def enter(self, batch: int, layer: int, reference: Keep) -> tuple[Any, int]:
+        """States of a reference that enter ``layer``, or a layer below it if memory is short.
 
         Returns:
-            ``(states, layer)`` of the last layer at or below ``layer`` that has them in common with
-            the reference.
+            ``(states, layer that they enter)``.
         """
-        layer = min(layer, _shared(keep, reference))
+        # What enters a layer behind one that is dropped is what enters the dropped one.
+        stops = [x for x in range(layer + 1) if x == 0 or any(reference[x - 1])]
         states = self._kept.get((reference, batch), {})
-        have = max((x for x in states if x <= layer), default=None)
-        hidden = None if have is None else states[have]
-        at = 0 if have is None else have
-        if hidden is None:
-            hidden = self._advance(batch, None, keep, 0, 0)
+        at = max((x for x in states if x <= layer), default=None)
+        if at is None:
+            hidden, at = self._advance(batch, None, reference, 0, 0), 0
             self._put(reference, batch, 0, hidden)
-        kept = [x for x in range(at, layer + 1) if any(keep[x])]
-        for stop in [x for x in kept if x > at]:
-            # Only layers that the reference has can be entered in different ways.
-            nearer = self._advance(batch, hidden, keep, at, stop)
+        else:
+            hidden = states[at]
+        for stop in [x for x in stops if x > at]:
+            nearer = self._advance(batch, hidden, reference, at, stop)
             if not self._put(reference, batch, stop, nearer):
-                return hidden, at
+                break
             hidden, at = nearer, stop
         return hidden, at
 
@@ -86,6 +84,6 @@ class States:
         return True
 
 
-def _shared(first: Keep, second: Keep) -> int:
+def shared_layers(first: Keep, second: Keep) -> int:
     """The lowest layer at which two models differ; states entering it are the same."""
     return next((i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first))

@@ -32,6 +32,7 @@ def search(
     floor: Literal["baseline", "current"] = "baseline",
     max_drops: int | None = None,
     initial: Layers = "",
+    exhaustive: bool = False,
     resume: bool = False,
     options: Shared = USUAL,
     compilation_cache: bool = True,
@@ -46,6 +47,7 @@ def search(
         floor: what the loss counts from: the full model, or the last accepted one
         max_drops: stop after so many layers
         initial: layers dropped from the start, 0-based
+        exhaustive: score every candidate on every example; the choice is the same
         resume: go on with the run in --out
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
@@ -61,6 +63,7 @@ def search(
         floor=floor,
         max_drops=max_drops,
         initial=_layers(initial),
+        exhaustive=exhaustive,
         resume=resume,
         quiet=False,
         **dataclasses.asdict(options),

@@ -52,6 +52,7 @@ def _scorer(
         protocol=options.protocol,
         batch_tokens=options.batch_tokens,
         max_new_tokens=options.max_new_tokens,
+        cache_gib=options.cache_gib,
         batch_sharding=loaded.batch_sharding,
         on_message=terminal.message,
     )
@@ -80,6 +81,7 @@ def search(
     floor: Floor = "baseline",
     max_drops: int | None = None,
     initial: Sequence[int] = (),
+    exhaustive: bool = False,
     resume: bool = False,
     quiet: bool = True,
     **options: Any,
@@ -99,6 +101,7 @@ def search(
             ``current``: from the last accepted one (Algorithm 1 as printed).
         max_drops: stop after so many layers.
         initial: layers dropped from the start.
+        exhaustive: score every candidate on every example; the choice is the same.
         resume: go on with the run in ``out``, if there is one.
         quiet: show no progress.
         options: fields of :class:`tale_jax.options.Options`.
@@ -126,6 +129,7 @@ def search(
         "floor": floor,
         "max_drops": max_drops,
         "initial": sorted(set(initial)),
+        "exhaustive": exhaustive,
         "limit": chosen.limit,
         "shots": chosen.shots,
         "seed": chosen.seed,
@@ -143,6 +147,7 @@ def search(
                 max_drops=max_drops,
                 initial=initial,
                 known=run.known,
+                race=None if exhaustive else scorer.race,
                 on_candidate=progress.candidate,
                 on_accepted=progress.accepted,
             )
@@ -157,7 +162,7 @@ def search(
                         unparsed[pick] = _unparsed(answers)
         summary = run.finish(
             result,
-            _command_lines(model, task, chosen, epsilon, floor, max_drops, initial),
+            _command_lines(model, task, chosen, epsilon, floor, max_drops, initial, exhaustive),
             too_long=scorer.too_long,
             unparsed=unparsed,
             compilations=scorer.compilations,
@@ -241,6 +246,7 @@ def _command_lines(
     floor: str,
     max_drops: int | None,
     initial: Sequence[int],
+    exhaustive: bool,
 ) -> list[str]:
     """Command lines that reproduce a search; the directory is the reader's own."""
     words = ["tale", "search", "--model", model, "--task", task, "--out", "RUN"]
@@ -255,4 +261,6 @@ def _command_lines(
     for name, value in given.items():
         if value is not None and value != usual.get(name):
             words += [f"--{name.replace('_', '-')}", str(value)]
+    if exhaustive:
+        words.append("--exhaustive")
     return [shlex.join(words), "tale export --run RUN --pick best --out MODEL"]

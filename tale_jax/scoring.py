@@ -34,6 +34,7 @@ class Scorer:
         examples: of each split, those that fit the model's positions.
         too_long: number of examples left out because they do not fit.
         shapes: batch shapes of all splits; known before anything runs.
+        layers_run: token-layers of padded batches run so far, for counting arithmetic.
         batch_tokens: tokens in a batch; halved when the device runs out of memory.
     """
 
@@ -72,7 +73,7 @@ class Scorer:
             protocol = make_protocol(protocol, config, tokenizer, task, max_new_tokens)
         self.protocol: Scoring = protocol
         self.depth = config.num_hidden_layers
-        self.batch_tokens, self.too_long = batch_tokens, 0
+        self.batch_tokens, self.too_long, self.layers_run = batch_tokens, 0, 0
         self._config, self._params = config, params
         self._sharding, self._on_message = batch_sharding, on_message
         self._writes = isinstance(protocol, Decode)
@@ -163,7 +164,7 @@ class Scorer:
         self, models: Sequence[Keep], references: Sequence[Keep], floor: int, winners: int
     ) -> list[int]:
         if self._order is None:  # hard examples first: bounds fall sooner
-            outputs = self._dispatch("search", self._dropped(references[0]))
+            outputs = self._dispatch("search", ())  # the same order whenever a search is resumed
             joined = _joined(outputs)
             examples = self.examples["search"]
             self._order = list(np.argsort(-self.protocol.difficulty(examples, joined), kind="stable"))
@@ -206,9 +207,6 @@ class Scorer:
     def _keep(self, dropped: Dropped) -> Keep:
         return tuple((layer not in dropped,) * 2 for layer in range(self.depth))
 
-    def _dropped(self, keep: Keep) -> Dropped:
-        return tuple(layer for layer, halves in enumerate(keep) if not any(halves))
-
     def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
         keep = self._keep(dropped)
         while True:
@@ -236,6 +234,7 @@ class Scorer:
         if any(any(halves) for halves in keep[layer:last]):
             ends = np.int32(layer), np.int32(last)
             hidden = self._programs("advance", arrays, hidden, data, *ends, prefix)
+        self.layers_run += arrays.tokens.size * sum(any(halves) for halves in keep[layer:last])
         return self._programs("finish", arrays, hidden, data, np.int32(last), prefix)
 
     def _advance_reference(self, part: int, hidden: Any, keep: Keep, first: int, end: int) -> Any:
@@ -243,6 +242,7 @@ class Scorer:
         if hidden is None:
             return self._programs("embed", arrays)
         ends = np.int32(first), np.int32(end)
+        self.layers_run += arrays.tokens.size * sum(any(halves) for halves in keep[first:end])
         return self._programs("advance", arrays, hidden, np.array(keep), *ends, self._prefix(keep))
 
     def _prefix(self, keep: Keep) -> Any:

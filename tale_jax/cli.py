@@ -32,6 +32,7 @@ def search(
     floor: Literal["baseline", "current"] = "baseline",
     max_drops: int | None = None,
     initial: Layers = "",
+    strategy: str = "greedy",
     exhaustive: bool = False,
     resume: bool = False,
     options: Shared = USUAL,
@@ -47,6 +48,8 @@ def search(
         floor: what the loss counts from: the full model, or the last accepted one
         max_drops: stop after so many layers
         initial: layers dropped from the start, 0-based
+        strategy: greedy; beam:K, the K best models of every depth go on; or floating, layers are put
+            back when that helps
         exhaustive: score every candidate on every example; the choice is the same
         resume: go on with the run in --out
         options: of the model, the task and the protocol
@@ -63,6 +66,7 @@ def search(
         floor=floor,
         max_drops=max_drops,
         initial=_layers(initial),
+        strategy=strategy,
         exhaustive=exhaustive,
         resume=resume,
         quiet=False,

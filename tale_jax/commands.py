@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from tale_jax.elimination import Floor, check_layers, eliminate, exact_epsilon
+from tale_jax.elimination import Floor, check_layers, exact_epsilon
 from tale_jax.latency import speed_ups
 from tale_jax.models import fingerprint, load_model
 from tale_jax.options import Options
@@ -21,6 +21,7 @@ from tale_jax.prompts import with_shots
 from tale_jax.runs import Answer, Run
 from tale_jax.scoring import Scorer
 from tale_jax.significance import PICKS, mcnemar_p_value, measure
+from tale_jax.strategies import search_layers
 from tale_jax.tasks import Task, load_task
 from tale_jax.terminal import Terminal
 
@@ -81,6 +82,7 @@ def search(
     floor: Floor = "baseline",
     max_drops: int | None = None,
     initial: Sequence[int] = (),
+    strategy: str = "greedy",
     exhaustive: bool = False,
     resume: bool = False,
     quiet: bool = True,
@@ -101,6 +103,8 @@ def search(
             ``current``: from the last accepted one (Algorithm 1 as printed).
         max_drops: stop after so many layers.
         initial: layers dropped from the start.
+        strategy: ``greedy``, ``beam:K`` (the K best models of every depth go on) or ``floating``
+            (layers are put back when that helps).
         exhaustive: score every candidate on every example; the choice is the same.
         resume: go on with the run in ``out``, if there is one.
         quiet: show no progress.
@@ -129,6 +133,7 @@ def search(
         "floor": floor,
         "max_drops": max_drops,
         "initial": sorted(set(initial)),
+        "strategy": strategy,
         "exhaustive": exhaustive,
         "limit": chosen.limit,
         "shots": chosen.shots,
@@ -138,7 +143,8 @@ def search(
         if not run.known:  # a model whose logits are NaN is refused before anything is written
             scorer.answers("search", ())
         with terminal.progress(run, settings) as progress:
-            result = eliminate(
+            result = search_layers(
+                strategy,
                 scorer.count,
                 settings["num_layers"],
                 settings["examples"],
@@ -162,7 +168,7 @@ def search(
                         unparsed[pick] = _unparsed(answers)
         summary = run.finish(
             result,
-            _command_lines(model, task, chosen, epsilon, floor, max_drops, initial, exhaustive),
+            _command_lines(model, task, chosen, epsilon, floor, max_drops, initial, strategy, exhaustive),
             too_long=scorer.too_long,
             unparsed=unparsed,
             compilations=scorer.compilations,
@@ -246,16 +252,18 @@ def _command_lines(
     floor: str,
     max_drops: int | None,
     initial: Sequence[int],
+    strategy: str,
     exhaustive: bool,
 ) -> list[str]:
     """Command lines that reproduce a search; the directory is the reader's own."""
     words = ["tale", "search", "--model", model, "--task", task, "--out", "RUN"]
-    usual = {**dataclasses.asdict(Options()), "epsilon": "0.08", "floor": "baseline"}
+    usual = {**dataclasses.asdict(Options()), "epsilon": "0.08", "floor": "baseline", "strategy": "greedy"}
     given = {
         **dataclasses.asdict(options),
         "epsilon": str(epsilon),
         "floor": floor,
         "max_drops": max_drops,
+        "strategy": strategy,
         "initial": ",".join(map(str, initial)) or None,
     }
     for name, value in given.items():

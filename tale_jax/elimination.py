@@ -140,7 +140,7 @@ def eliminate(
     _check_options(total, epsilon, floor, max_drops)
     known = known or {}
     start = (0, None, check_layers(initial, num_layers))
-    [baseline] = _score_round(score, [start], total, known, on_candidate)
+    [baseline] = score_round(score, [start], total, known, on_candidate)
     steps: list[Candidate] = []
     candidates: list[Candidate] = []
     current = baseline
@@ -157,7 +157,7 @@ def eliminate(
         chosen = score
         if race is not None:
             chosen = racing(race, [dropped for *_, dropped in children], current, lowest)
-        scored = _score_round(chosen, children, total, known, on_candidate)
+        scored = score_round(chosen, children, total, known, on_candidate)
         candidates += scored
         winner = max(scored, key=lambda candidate: candidate.correct)  # first, so lowest, of ties
         if winner.correct < lowest:
@@ -227,7 +227,7 @@ def _children(current: Candidate, num_layers: int) -> list[tuple[int, int | None
     ]
 
 
-def _score_round(
+def score_round(
     score: Score,
     models: Sequence[tuple[int, int | None, Dropped]],
     total: int,

@@ -135,7 +135,9 @@ def record_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a record is about; a journal has one record about each thing."""
     if record["kind"] == "evaluated":
         return "evaluated", record["split"], tuple(record["dropped"])
-    return record["kind"], record.get("iteration"), record.get("layer")
+    if record["kind"] == "header":
+        return ("header",)
+    return record["kind"], record["iteration"], record["layer"], tuple(record["dropped"])
 
 
 def _both_bounds(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

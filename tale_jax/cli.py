@@ -30,6 +30,8 @@ def search(
     ] = "accuracy",
     calibration: str | None = None,
     null_control: int = 0,
+    strategy: str = "greedy",
+    exhaustive: bool = False,
     resume: bool = False,
     options: Shared = USUAL,
     compilation_cache: bool = True,
@@ -47,6 +49,9 @@ def search(
         criterion: what picks the layer to drop; accuracy then decides whether it may go
         calibration: text file that perplexity and cosine read instead of the prompts
         null_control: repeat the search so often on shuffled answers, to see what luck gains
+        strategy: greedy; beam:K, the K best models of every depth go on; or floating, layers are put
+            back when that helps
+        exhaustive: score every candidate on every example; the choice is the same
         resume: go on with the run in --out
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
@@ -65,6 +70,8 @@ def search(
         criterion=criterion,
         calibration=calibration,
         null_control=null_control,
+        strategy=strategy,
+        exhaustive=exhaustive,
         resume=resume,
         quiet=False,
         **dataclasses.asdict(options),

@@ -18,13 +18,14 @@ from tale_jax.calibration import calibration_rows
 from tale_jax.chat import render
 from tale_jax.control import NullControl, compare_gains
 from tale_jax.criteria import Criterion, Greedy, make_criterion
-from tale_jax.elimination import Floor, Result, check_layers, eliminate, exact_epsilon
+from tale_jax.elimination import Floor, Result, check_layers, exact_epsilon
 from tale_jax.latency import speed_ups
 from tale_jax.models import Model, fingerprint, load_model
 from tale_jax.options import Options
 from tale_jax.runs import Answer, Run
 from tale_jax.scoring import Scorer
 from tale_jax.significance import PICKS, mcnemar_p_value, measure
+from tale_jax.strategies import search_layers
 from tale_jax.tasks import Task, load_task
 from tale_jax.terminal import Terminal
 
@@ -59,6 +60,7 @@ def open_scorer(loaded: Model, task: Task, options: Options, terminal: Terminal)
         protocol=options.protocol,
         batch_tokens=options.batch_tokens,
         max_new_tokens=options.max_new_tokens,
+        cache_gib=options.cache_gib,
         batch_sharding=loaded.batch_sharding,
         on_message=terminal.message,
     )
@@ -94,6 +96,8 @@ def search(
     criterion: str = "accuracy",
     calibration: str | None = None,
     null_control: int = 0,
+    strategy: str = "greedy",
+    exhaustive: bool = False,
     resume: bool = False,
     quiet: bool = True,
     **options: Any,
@@ -118,6 +122,9 @@ def search(
         calibration: text file for perplexity and cosine; None: the prompts of the search split.
         null_control: repeat the search so many times on shuffled answers, no deeper than the
             real one went (``tale_jax.control``).
+        strategy: ``greedy``, ``beam:K`` (the K best models of every depth go on) or ``floating``
+            (layers are put back when that helps).
+        exhaustive: score every candidate on every example; the choice is the same.
         resume: go on with the run in ``out``, if there is one.
         quiet: show no progress.
         options: fields of :class:`tale_jax.options.Options`.
@@ -153,24 +160,32 @@ def search(
         "initial": sorted(set(initial)),
         "criterion": criterion,
         "calibration": calibration,
+        "strategy": strategy,
+        "exhaustive": exhaustive,
         "limit": chosen.limit,
         "template": chosen.template,
         "shots": chosen.shots,
         "seed": chosen.seed,
     }
+    if criterion != "accuracy" and strategy != "greedy":
+        raise InputError(f"the strategy {strategy} goes with the criterion accuracy alone")
     chooser = _chooser(criterion, calibration, opened, scorer, chosen.seed)
     with Run(out, settings, resume) as run:
         if isinstance(chooser, Greedy):
             chooser.known = run.losses(criterion)
             chooser.on_loss = functools.partial(run.loss, criterion)
+        steps: dict[str, Any] = {}
+        if chooser is not None:
+            steps["next_layers"] = lambda dropped: [chooser.next_layer(dropped)]
         look = functools.partial(
-            eliminate,
+            search_layers,
+            strategy,
             num_layers=settings["num_layers"],
             total=settings["examples"],
             epsilon=str(epsilon),
             floor=floor,
             initial=initial,
-            next_layers=None if chooser is None else lambda d: [chooser.next_layer(d)],
+            **steps,
         )
         if not run.known:  # a model whose logits are NaN is refused before anything is written
             scorer.answers("search", ())
@@ -179,6 +194,7 @@ def search(
                 scorer.count,
                 max_drops=max_drops,
                 known=run.known,
+                race=None if exhaustive or chooser is not None else scorer.race,
                 on_candidate=progress.candidate,
                 on_accepted=progress.accepted,
             )
@@ -210,6 +226,8 @@ def search(
                 criterion=criterion,
                 calibration=calibration,
                 null_control=len(controls),
+                strategy=strategy,
+                exhaustive=exhaustive,
             ),
             criterion=criterion,
             options=dataclasses.asdict(chosen),
@@ -334,8 +352,9 @@ def _command_lines(model: str, task: str, options: Options, **given: Any) -> lis
         "floor": "baseline",
         "criterion": "accuracy",
         "null_control": 0,
+        "strategy": "greedy",
     }
     for name, value in (dataclasses.asdict(options) | given).items():
-        if value is not None and value != usual.get(name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+        if value is not None and value is not False and value != usual.get(name):
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     return [shlex.join(words), "tale export --run RUN --pick best --out MODEL"]

@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
-from attention.transformer import TransformerConfig
+from attention.transformer import Transformer, TransformerConfig
 from tale_jax.batching import Row
 from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
@@ -137,13 +137,12 @@ def answer_rows(model: Model, examples: Sequence[Example]) -> list[Row]:
         )
         for e in examples
     ]
-    asked = Loglikelihood(model.config, model.tokenizer).rows(answered)
-    return [row for rows in asked for row in rows]
+    return Loglikelihood(model.config, model.tokenizer).rows(answered)
 
 
 def _row_losses(model: Model, rows: Sequence[Row], batch_tokens: int, *, per_token: bool) -> Losses:
     """``−Σ log p(targets)``, a token (log perplexity) or a row (the mean answer)."""
-    program = jax.jit(Loglikelihood(model.config, model.tokenizer).program())
+    program = jax.jit(functools.partial(_log_probs, model.config))
     loaded = RowBatches(rows, batch_tokens, model.batch_sharding)
     count = sum(len(row.targets) for row in rows) if per_token else len(rows)
 
@@ -155,6 +154,25 @@ def _row_losses(model: Model, rows: Sequence[Row], batch_tokens: int, *, per_tok
             yield -float(np.sum(log_probs, dtype=np.float64)) / count
 
     return losses
+
+
+def _log_probs(
+    config: TransformerConfig,
+    params: Any,
+    keep: Any,
+    tokens_BT: Any,
+    where_BT: Any,
+    targets_BP: Any,
+    read_at_BP: Any,
+    target_where_BP: Any,
+) -> jax.Array:
+    """``Σ log p(targets)`` of each row."""
+    logits_BPV: Any = Transformer(config).apply(
+        {"params": params}, tokens_BT, where=where_BT, keep=keep, read_at=read_at_BP
+    )
+    log_probs_BPV = jax.nn.log_softmax(logits_BPV)
+    chosen_BP = jnp.take_along_axis(log_probs_BPV, targets_BP[:, :, None], axis=-1)[..., 0]
+    return jnp.sum(jnp.where(target_where_BP, chosen_BP, 0), axis=1)
 
 
 def block_influence(model: Model, text: RowBatches) -> Float[np.ndarray, " L"]:

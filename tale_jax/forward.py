@@ -13,7 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 from attention.transformer import Transformer, TransformerConfig, keep_layers
 from tale_jax.batching import Row, batches, plan
 
-Program = Callable[..., Any]  # (tokens, where, targets, target_where) -> arrays [rows, …]
+# (tokens, where, targets, read_at, target_where) -> arrays [rows, …]
+Program = Callable[..., Any]
 
 
 class RowBatches:
@@ -30,7 +31,8 @@ class RowBatches:
         self._batches = [
             (batch.rows, tuple(jax.device_put(array, sharding) for array in arrays))
             for batch in batches(rows, shapes)
-            for arrays in [(batch.tokens, batch.where, batch.targets, batch.target_where)]
+            for a in [batch.arrays]
+            for arrays in [(a.tokens, a.branches >= 0, a.targets, a.read_at, a.owners >= 0)]
         ]
         self._order = np.argsort(np.concatenate([rows for rows, _ in self._batches]))
 

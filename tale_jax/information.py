@@ -145,7 +145,7 @@ def _asked(
         )
     places = [i for i, answer in zip(kept, answers, strict=True) if answer in common]
     labels = [common.index(str(examples[i].answer)) for i in places]
-    return [Row(prompts[i], [], n) for n, i in enumerate(places)], np.array(labels)
+    return [Row.prompt(prompts[i], n) for n, i in enumerate(places)], np.array(labels)
 
 
 def entropy(labels_E: Int[np.ndarray, " E"]) -> float:

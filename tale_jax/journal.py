@@ -2,9 +2,9 @@
 
 One JSON object per line, flushed to the disk line by line, and no times:
 
-    {"kind": "header", "format": 1, "settings": {…}}
-    {"kind": "candidate", "iteration": 0, "layer": null, "dropped": [], "correct": 481}
-    {"kind": "accepted", "iteration": 1, "layer": 19, "dropped": [19], "correct": 485}
+    {"kind": "header", "format": 2, "settings": {…}}
+    {"kind": "candidate", "iteration": 0, "layer": null, "dropped": [], "correct": 481, "bound": false}
+    {"kind": "accepted", "iteration": 1, "layer": 19, "dropped": [19], "correct": 485, "bound": false}
     {"kind": "evaluated", "split": "test", "dropped": [19], "answers": [["B", true], …]}
     {"kind": "control", "shuffle": 0, "baseline": 270, "best": 281, "dropped": [4]}
 
@@ -25,12 +25,12 @@ from typing import Any
 
 from attention.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 JOURNAL = "journal.jsonl"
 FIELDS = {
     "header": {"kind", "format", "settings"},
-    "candidate": {"kind", "iteration", "layer", "dropped", "correct"},
-    "accepted": {"kind", "iteration", "layer", "dropped", "correct"},
+    "candidate": {"kind", "iteration", "layer", "dropped", "correct", "bound"},
+    "accepted": {"kind", "iteration", "layer", "dropped", "correct", "bound"},
     "evaluated": {"kind", "split", "dropped", "answers"},
     "scored": {"kind", "criterion", "dropped", "loss"},
     "control": {"kind", "shuffle", "baseline", "best", "dropped"},
@@ -38,8 +38,8 @@ FIELDS = {
 }
 KEYS = {
     "header": (),
-    "candidate": ("iteration", "layer"),
-    "accepted": ("iteration", "layer"),
+    "candidate": ("iteration", "layer", "dropped"),
+    "accepted": ("iteration", "layer", "dropped"),
     "evaluated": ("split", "dropped"),
     "scored": ("criterion", "dropped"),
     "control": ("shuffle",),
@@ -94,7 +94,7 @@ class Journal:
         value = json.loads(line)
         key = record_key(value)
         if key in self.records:
-            if self.records[key] != value:
+            if self.records[key] != value and not _both_bounds(self.records[key], value):
                 raise InputError(
                     f"{self.path}: this search finds {line.strip()[:120]} where the journal says "
                     f"otherwise: start again in a new --out directory"
@@ -166,6 +166,11 @@ def record_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return record["kind"], *(tuple(v) if name == "dropped" else v for name, v in values)
 
 
+def _both_bounds(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Bounds depend on how examples were batched, say where memory was short: both are right."""
+    return bool(old.get("bound") and new.get("bound"))
+
+
 def to_line(value: Any) -> str:
     """A line of JSON; NaN, which is not JSON, is an error."""
     return json.dumps(value, allow_nan=False) + "\n"
@@ -182,6 +187,8 @@ def _check_record(record: Any, first: bool) -> None:
         return
     numbers = [*record.get("dropped", ()), record.get("correct", 0), record.get("iteration", 0)]
     if not all(type(number) is int for number in numbers):
+        raise TypeError
+    if type(record.get("bound", False)) is not bool:
         raise TypeError
     for _, correct in record.get("answers", ()):
         if type(correct) is not bool:

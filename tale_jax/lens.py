@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 from attention.errors import InputError
 from attention.transformer import Transformer
+from tale_jax.batching import Row
 from tale_jax.commands import open_scorer
 from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
@@ -32,6 +33,7 @@ from tale_jax.forward import RowBatches, layer_states, without_layers
 from tale_jax.information import EMBEDDING, variants
 from tale_jax.models import Model
 from tale_jax.options import Options
+from tale_jax.prompts import encode_choices
 from tale_jax.protocols import Loglikelihood
 from tale_jax.reopening import model_and_layers
 from tale_jax.runs import Answer
@@ -122,10 +124,16 @@ def _read_choices(
 ) -> list[list[Answer]]:
     """Answers read before the first layer and after each layer kept, in one pass."""
     protocol = scorer.protocol
-    rows = [row for members in protocol.rows(examples) for row in members]
-    loaded = RowBatches(rows, scorer.batch_tokens, model.batch_sharding)
+    asked = [
+        Row.choices([(choice.tokens, choice.num_choice_tokens)], i)
+        for i, choices in enumerate(encode_choices(model.tokenizer, examples))
+        for choice in choices
+    ]
+    loaded = RowBatches(asked, scorer.batch_tokens, model.batch_sharding)
     log_probs_RL = loaded.run(_lens_program(model, dropped))
-    return [protocol.answers(examples, rows, column) for column in log_probs_RL.T]
+    rows = [Row.prompt([], i) for i in range(len(examples))]
+    ends = np.searchsorted([row.example for row in asked], range(1, len(examples)))
+    return [protocol.answers(examples, rows, np.split(column, ends)) for column in log_probs_RL.T]
 
 
 def _lens_program(model: Model, dropped: Dropped) -> Any:
@@ -134,19 +142,16 @@ def _lens_program(model: Model, dropped: Dropped) -> Any:
 
     @jax.jit
     def read(
-        params: Any, tokens_BT: Any, where_BT: Any, targets_BP: Any, target_where_BP: Any
+        params: Any, tokens_BT: Any, where_BT: Any, targets_BP: Any, places_BP: Any, found_BP: Any
     ) -> Float[jax.Array, "B L+1"]:
         states_LBTD = layer_states(config, params, tokens_BT, where_BT)
-        first_B = jnp.sum(where_BT, axis=1) - jnp.sum(target_where_BP, axis=1)
-        places_BP = first_B[:, None] + jnp.arange(targets_BP.shape[1])[None]
-        places_BP = jnp.clip(places_BP, 0, tokens_BT.shape[1] - 1)
         chosen_LBPD = jnp.take_along_axis(states_LBTD, places_BP[None, :, :, None], axis=2)
 
         def log_probability(states_BPD: jax.Array) -> jax.Array:
             logits_BPV: Any = transformer.apply({"params": params}, states_BPD, method="read_out")
             log_probs_BPV = jax.nn.log_softmax(logits_BPV)
             chosen = jnp.take_along_axis(log_probs_BPV, targets_BP[:, :, None], axis=-1)[..., 0]
-            return jnp.sum(jnp.where(target_where_BP, chosen, 0), axis=1)
+            return jnp.sum(jnp.where(found_BP, chosen, 0), axis=1)
 
         return jax.lax.map(log_probability, chosen_LBPD).T
 

@@ -200,6 +200,15 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
         edgecolor="black",
         linewidth=1,
     )
+    rejected = [c for c in run["candidates"] if c.get("bound")]
+    axes.scatter(
+        [candidate["layer"] for candidate in rejected],
+        [candidate["iteration"] for candidate in rejected],
+        s=min(9, 600 / columns),
+        marker=7,  # a caret that points down: at most this
+        color=INK,
+        linewidth=0,
+    )
     axes.set_xlabel("layer")
     axes.set_ylabel("iteration")
     for axis in (axes.xaxis, axes.yaxis):

@@ -3,7 +3,7 @@
 journal.jsonl      see `journal`; a search resumes from it
 summary.json       settings, baseline, best and bsba; written last: a run that has it is finished
 trajectory.jsonl   an accepted step per line
-candidates.csv     every candidate
+candidates.csv     every candidate; `<=123` for one that was rejected early
 predictions.jsonl  the picks' answers to every example
 report.html        for the eye
 """
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 from attention.errors import InputError
 from tale_jax.elimination import Candidate, Dropped, Result
 from tale_jax.journal import JOURNAL, Journal, read_journal, record_key, to_line
+from tale_jax.racing import AtMost
 from tale_jax.significance import PICKS, summarise
 from tale_jax.tables import read_csv
 
@@ -65,7 +66,7 @@ class Run:
         self._journal = Journal(self.directory, settings, resume)
         self.settings = self._journal.settings
         self.known: dict[Dropped, int] = {
-            tuple(record["dropped"]): record["correct"]
+            tuple(record["dropped"]): (AtMost if record["bound"] else int)(record["correct"])
             for record in self._journal.records.values()
             if record["kind"] == "candidate"
         }
@@ -163,7 +164,9 @@ class Run:
         }
         summary = summarise(self.settings, result, test or None, **facts)
         trajectory = [
-            {**_row(step, result.total), "dropped": list(step.dropped)} for step in result.steps
+            {name: value for name, value in _row(step, result.total).items() if name != "bound"}
+            | {"dropped": list(step.dropped)}
+            for step in result.steps
         ]
         candidates = [_row(candidate, result.total) for candidate in result.candidates]
         summary["commands"] = list(commands)
@@ -199,7 +202,7 @@ class FinishedRun:
     settings: dict[str, Any]
     summary: dict[str, Any]
     trajectory: list[dict[str, Any]]
-    candidates: list[dict[str, int]]
+    candidates: list[dict[str, Any]]
 
     def dropped(self, pick: str) -> Dropped:
         """Layers that "baseline", "best" or "bsba" goes without."""
@@ -224,9 +227,7 @@ def load_run(directory: str | Path) -> FinishedRun:
     try:
         lines = (directory / "trajectory.jsonl").read_text(encoding="utf-8").splitlines()
         with (directory / "candidates.csv").open(encoding="utf-8", newline="") as file:
-            candidates = [
-                {name: int(row[name]) for name in COLUMNS} for row in csv.DictReader(file)
-            ]
+            candidates = [_from_csv(row) for row in csv.DictReader(file)]
         trajectory = [json.loads(line) for line in lines]
         run = FinishedRun(directory, records[0]["settings"], summary, trajectory, candidates)
         for pick in PICKS:
@@ -273,14 +274,22 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 def _row(candidate: Candidate, total: int) -> dict[str, Any]:
     """A row of `candidates.csv`."""
     values = (candidate.iteration, candidate.layer, candidate.correct, total)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, values, strict=True)) | {"bound": candidate.bound}
+
+
+def _from_csv(row: Mapping[str, str]) -> dict[str, Any]:
+    bound = row["correct"].startswith("<=")
+    numbers = {name: int(row[name].removeprefix("<=")) for name in COLUMNS}
+    return numbers | {"bound": bound}
 
 
 def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    for row in rows:
+        correct = f"<={row['correct']}" if row["bound"] else row["correct"]
+        writer.writerow([{**row, "correct": correct}[name] for name in COLUMNS])
     return text.getvalue()
 
 

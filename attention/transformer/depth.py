@@ -11,6 +11,7 @@ Four programs, one layer:
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -213,7 +214,51 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
     return hidden, None if caches is None else tuple(caches), stacked
 
 
-def _looped(config, layers, hidden, context, keep, start, cache):
+def run_segment(
+    config: TransformerConfig,
+    layers: Mapping[str, Any],
+    hidden_BTD: Float[Array, "B T D"],
+    context: Context,
+    keep: Bool[Array, "L 2"],
+    first: Int[Array, ""],
+    end: Int[Array, ""],
+    prefix: KeyValues | None = None,
+) -> Float[Array, "B T D"]:
+    """Layers ``first … end − 1`` of a searched model; ``prefix``: keys and values ``[L, 1, P, …]``.
+
+    All but the shapes is data, so that one program serves every candidate.
+    """
+    return _looped(config, layers, hidden_BTD, context, keep, first, None, end, prefix)[0]
+
+
+def run_last(
+    config: TransformerConfig,
+    layers: Mapping[str, Any],
+    hidden_BTD: Float[Array, "B T D"],
+    context: Context,
+    keep: Bool[Array, "L 2"],
+    layer: Int[Array, ""],
+    read_at: Int[Array, "B P"],
+    prefix: KeyValues | None = None,
+) -> Float[Array, "B P D"]:
+    """The last layer at the places that are read; of the others it makes keys and values alone."""
+    windows = _windows(config)
+    one, window = _take(layers, layer), None if windows is None else windows[layer]
+    before = None if prefix is None else _take(prefix, layer)
+
+    def attend(hidden: Array) -> Array:
+        how = {"window": window, "prefix": before, "read_at": read_at}
+        return _apply(config, "attention_half")(one, hidden, context, **how)[0]
+
+    def read(hidden: Array) -> Array:
+        return jnp.take_along_axis(hidden, read_at[:, :, None], 1)
+
+    hidden_BPD = jax.lax.cond(keep[layer, 0], attend, read, hidden_BTD)
+    transform = functools.partial(_apply(config, "mlp_half"), one)
+    return jax.lax.cond(keep[layer, 1], transform, lambda hidden: hidden, hidden_BPD)
+
+
+def _looped(config, layers, hidden, context, keep, start, cache, end=None, prefix=None):
     if isinstance(layers, tuple):
         raise ValueError("keep needs stacked layers; see stack_layers")
     if keep.shape != (config.num_hidden_layers, 2):
@@ -229,7 +274,12 @@ def _looped(config, layers, hidden, context, keep, start, cache):
         window = None if windows is None else windows[i]
         layer_cache = None if cache is None else _take(cache, i)
         hidden, layer_cache, _ = attention_half(
-            _take(layers, i), hidden, context, window=window, cache=layer_cache
+            _take(layers, i),
+            hidden,
+            context,
+            window=window,
+            cache=layer_cache,
+            prefix=None if prefix is None else _take(prefix, i),
         )
         if cache is not None:
             cache = jax.tree.map(
@@ -248,4 +298,5 @@ def _looped(config, layers, hidden, context, keep, start, cache):
         hidden = jax.lax.cond(keep[i, 1], transform, lambda hidden, _: hidden, hidden, i)
         return hidden, cache
 
-    return jax.lax.fori_loop(start, config.num_hidden_layers, body, (hidden, cache))
+    end = config.num_hidden_layers if end is None else end
+    return jax.lax.fori_loop(start, end, body, (hidden, cache))

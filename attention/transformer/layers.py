@@ -51,6 +51,7 @@ def at(x: Array, places: Places | None) -> Array:
         return x
     if isinstance(places, slice):
         return x[:, places]
+    x = jnp.broadcast_to(x, (places.shape[0], *x.shape[1:]))  # what all rows share has one
     return jnp.take_along_axis(x, places.reshape(*places.shape, *(1,) * (x.ndim - 2)), axis=1)
 
 
@@ -200,9 +201,14 @@ class Attention(nn.Module):
         *,
         window: int | Array | None = None,
         cache: KeyValues | None = None,
+        prefix: KeyValues | None = None,
         tap: Callable[[Array, Array, Array], Array] | None = None,
         read_at: Places | None = None,
     ) -> tuple[Array, KeyValues | None, Captured]:
+        """Attention of all places, or of the queries ``read_at`` alone.
+
+        ``prefix`` holds keys and values ``[1, P, K, H]`` that stand before those of every row.
+        """
         c = self.config
         query, key, value = self.query(at(x_BTD, read_at)), self.key(x_BTD), self.value(x_BTD)
         if c.qk_norm:
@@ -210,6 +216,12 @@ class Attention(nn.Module):
         if context.rotation is not None:
             turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
             query, key = rotate(query, turns), rotate(key, context.rotation)
+        if prefix is not None:
+            batch = x_BTD.shape[0]
+            key, value = (
+                jnp.concatenate([jnp.broadcast_to(shared, (batch, *shared.shape[1:])), own], 1)
+                for shared, own in zip(prefix, (key, value), strict=True)
+            )
         if cache is not None:
             assert context.slot is not None  # a cache comes with its context
             key = jax.lax.dynamic_update_slice_in_dim(cache.key_BSKH, key, context.slot, 1)
@@ -228,7 +240,7 @@ class Attention(nn.Module):
         if c.attention_implementation != "xla":
             how |= {"implementation": c.attention_implementation}
             seen: dict[str, Any] = {"mask": mask_BTS}
-            if read_at is None:
+            if read_at is None and prefix is None:
                 seen = _visible(c, context, mask_BTS, window)
             out = dot_product_attention(query, key, value, **how, **seen)
             return self.out(out), cache, Captured(None, value.swapaxes(1, 2), query, key)

@@ -159,11 +159,16 @@ class Transformer(nn.Module):
         where: Bool[Array, "B T"] | None = None,
         token_type_ids: Int[Array, "B T"] | None = None,
         cache: Cache | None = None,
+        context: Context | None = None,
     ) -> tuple[Float[Array, "B T D"], Context]:
-        """Input states of the first layer, and the context that all layers share."""
+        """Input states of the first layer, and the context that all layers share.
+
+        A ``context`` that is given decides who sees whom, and at which positions.
+        """
         c = self.config
         length = tokens.shape[1]
-        context = _context(c, length, where, cache)._replace(normalizer=self.normalizer)
+        context = context or _context(c, length, where, cache)
+        context = context._replace(normalizer=self.normalizer)
         hidden_BTD = self.embed(tokens)
         if c.position_embedding == "learned":
             if length > c.max_position_embeddings:

@@ -190,7 +190,7 @@ def test_out_of_memory_halves_the_batches(model, monkeypatch):
     run = scorer._run
 
     def limited(keep, arrays, *reference):
-        if arrays.tokens.size > 120:
+        if arrays.tokens.size > 60:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
         return run(keep, arrays, *reference)
 

@@ -13,10 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from attention import dot_product
+from attention.chunked import Form
 from attention.dot_product import Implementation, dot_product_attention
 from attention.errors import InputError
+from attention.flash import flash_attention
+from attention.masks import Visibility
+from attention.normalizers import normalizer as row_of
 
-HOW: tuple[Implementation, ...] = get_args(Implementation)
+Attend = Callable[..., jax.Array]  # (query, key, value, params)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,28 +53,75 @@ class Case:
     temporary_bytes: int | None
 
 
-def _ours(implementation: Implementation, normalizer: str) -> Callable[..., jax.Array]:
-    return functools.partial(
-        dot_product_attention, normalizer=normalizer, causal=True, implementation=implementation
-    )
+def _implementations() -> list[Implementation]:
+    """Those worth timing: off GPUs and TPUs, Pallas interprets."""
+    compiled = jax.default_backend() in ("gpu", "tpu")
+    return [how for how in get_args(Implementation) if compiled or how != "pallas"]
+
+
+def _ours(implementation: Implementation, normalizer: str) -> Attend:
+    def attend(query: jax.Array, key: jax.Array, value: jax.Array, params: Any) -> jax.Array:
+        return dot_product_attention(
+            query,
+            key,
+            value,
+            normalizer=normalizer,
+            params=params,
+            causal=True,
+            implementation=implementation,
+        )
+
+    return attend
+
+
+def _cases(shape: Shape, normalizers: Sequence[str]) -> dict[str, tuple[Attend, dict[str, Any]]]:
+    """Our implementations and JAX's own, each with the parameters whose gradient it computes."""
+    cases: dict[str, tuple[Attend, dict[str, Any]]] = {}
+    kinds: list[Any] = ["xla", "cudnn"] if jax.default_backend() == "gpu" else ["xla"]
+    for kind in kinds:
+        if kind == "cudnn" and shape.dtype == "float32":
+            continue  # it has none
+        library: Any = functools.partial(
+            jax.nn.dot_product_attention, is_causal=True, implementation=kind
+        )
+        cases[f"jax.nn {kind}"] = (lambda q, k, v, _, library=library: library(q, k, v), {})
+    for how in _implementations():
+        for name in normalizers:
+            row = row_of(name)
+            learned = {n: jnp.float32(p.value) for n, p in row.parameters.items() if p.learned}
+            cases[f"{how} {name}"] = (_ours(how, name), learned)
+    if "pallas" in _implementations():
+        # Softmax through our own kernel, where `pallas softmax` may be cuDNN's.
+        cases["pallas softmax (own)"] = (_own_softmax, {})
+    return cases
+
+
+def _own_softmax(query: jax.Array, key: jax.Array, value: jax.Array, params: Any) -> jax.Array:
+    del params
+    form = Form("softmax", True, None, query.shape[3] ** -0.5, None, dot_product.CHUNK)
+    grouped = query.reshape(*query.shape[:2], key.shape[2], -1, query.shape[3])
+    out = flash_attention(grouped, key, value, {}, Visibility(causal=True), form)
+    return out.reshape(query.shape)
 
 
 def _runs(
-    shape: Shape, attend: Callable[..., jax.Array]
+    shape: Shape, attend: Attend, params: dict[str, Any]
 ) -> tuple[Callable[[], Any], Callable[[], Any], int | None]:
     """Compiled forward pass, forward and backward pass, and the latter's temporaries."""
     keys = jax.random.split(jax.random.key(0), 3)
     heads = (shape.heads, shape.kv_heads, shape.kv_heads)
-    arrays = [
+    drawn: list[Any] = [
         jax.random.normal(key, (shape.batch, shape.length, count, shape.head_size), shape.dtype)
         for key, count in zip(keys, heads, strict=True)
     ]
 
-    def loss(*arrays: jax.Array) -> jax.Array:
+    arrays = [*drawn, params]
+
+    def loss(*arrays: Any) -> jax.Array:
         return jnp.sum(attend(*arrays).astype(jnp.float32))
 
     forward = jax.jit(attend).lower(*arrays).compile()
-    both = jax.jit(jax.grad(loss, (0, 1, 2))).lower(*arrays).compile()
+    both = jax.jit(jax.grad(loss, (0, 1, 2, 3))).lower(*arrays).compile()
     memory = both.memory_analysis()
     return (
         lambda: jax.block_until_ready(forward(*arrays)),
@@ -78,12 +130,18 @@ def _runs(
     )
 
 
-def _torch_runs(shape: Shape) -> tuple[Callable[[], Any], Callable[[], Any], None] | None:
-    """PyTorch's ``scaled_dot_product_attention`` on the same arrays, where it is installed."""
+def _torch_runs(
+    shape: Shape, normalizers: Sequence[str]
+) -> dict[str, tuple[Callable[[], Any], Callable[[], Any], None]]:
+    """PyTorch's ``scaled_dot_product_attention``, where it is installed, and FlexAttention.
+
+    FlexAttention on a GPU alone, with SSA's constant parameters as its score function if ``ssa`` is
+    among the normalizers: that is compiled for other processors without a backward pass.
+    """
     try:
         torch = __import__("torch")
     except ImportError:
-        return None
+        return {}
     on = "cuda" if torch.cuda.is_available() and jax.default_backend() == "gpu" else "cpu"
     dtype = getattr(torch, shape.dtype)
     arrays = [
@@ -92,32 +150,66 @@ def _torch_runs(shape: Shape) -> tuple[Callable[[], Any], Callable[[], Any], Non
         .requires_grad_()
         for count in (shape.heads, shape.kv_heads, shape.kv_heads)
     ]
-    attend = torch.nn.functional.scaled_dot_product_attention
     wait = torch.cuda.synchronize if on == "cuda" else lambda: None
 
-    def forward() -> None:
-        with torch.no_grad():
-            attend(*arrays, is_causal=True)
-        wait()
+    def runs(attend: Callable[..., Any]) -> tuple[Callable[[], Any], Callable[[], Any], None]:
+        def forward() -> None:
+            with torch.no_grad():
+                attend(*arrays)
+            wait()
 
-    def both() -> None:
-        torch.autograd.grad(attend(*arrays, is_causal=True).float().sum(), arrays)
-        wait()
+        def both() -> None:
+            torch.autograd.grad(attend(*arrays).float().sum(), arrays)
+            wait()
 
-    return forward, both, None
+        return forward, both, None
+
+    sdpa = functools.partial(torch.nn.functional.scaled_dot_product_attention, is_causal=True)
+    found = {"torch sdpa": runs(sdpa)}
+    if on == "cuda":
+        flex = __import__("torch.nn.attention.flex_attention", fromlist=["flex_attention"])
+        size = shape.length
+        mask = flex.create_block_mask(lambda b, h, q, k: q >= k, None, None, size, size)
+        attend = torch.compile(flex.flex_attention)
+        found["torch flex softmax"] = runs(functools.partial(attend, block_mask=mask))
+        if any(name.partition(":")[0] == "ssa" for name in normalizers):
+            n, b = row_of("ssa").defaults.values()
+
+            def ssa(score: Any, batch: Any, head: Any, query: Any, key: Any) -> Any:
+                logs = n * torch.log1p(b * torch.abs(score))
+                return torch.where(score < 0, -logs, logs)
+
+            found["torch flex ssa"] = runs(
+                functools.partial(attend, score_mod=ssa, block_mask=mask)
+            )
+    return found
 
 
-def measure(shape: Shape, normalizers: Sequence[str], rounds: int) -> list[Case]:
-    """Time every case ``rounds`` times in turns, each round in another order."""
+def measure(
+    shape: Shape, normalizers: Sequence[str], rounds: int, only: str | None = None
+) -> list[Case]:
+    """Time every case ``rounds`` times in turns, each round in another order.
+
+    Args:
+        shape: of the arrays.
+        normalizers: names or specifications.
+        rounds: times each is run.
+        only: part of a name; cases without it are left out.
+
+    Raises:
+        InputError: no rounds, no case, or an unknown normalizer.
+    """
     if rounds < 1:
         raise InputError(f"there must be at least 1 round, not {rounds}")
-    rivals = {
-        "jax.nn": lambda q, k, v: jax.nn.dot_product_attention(q, k, v, is_causal=True),
-        **{f"{how} {name}": _ours(how, name) for how in HOW for name in normalizers},
+    runs: dict[str, Any] = {
+        name: _runs(shape, *case)
+        for name, case in _cases(shape, normalizers).items()
+        if only is None or only in name
     }
-    runs: dict[str, Any] = {name: _runs(shape, attend) for name, attend in rivals.items()}
-    if (torch := _torch_runs(shape)) is not None:
-        runs["torch sdpa"] = torch
+    rivals = _torch_runs(shape, normalizers)
+    runs |= {name: run for name, run in rivals.items() if only is None or only in name}
+    if not runs:
+        raise InputError(f"no case has {only!r} in its name")
     times: dict[tuple[str, int], list[float]] = {(name, i): [] for name in runs for i in (0, 1)}
     for function in (run[i] for run in runs.values() for i in (0, 1)):
         function()

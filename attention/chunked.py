@@ -181,14 +181,28 @@ def _unchunk(x: Array) -> Array:
     return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1, *x.shape[3:])
 
 
-def _attend_fwd(form: Form, query: Array, key: Array, value: Array, values: Any, stored: Stored):
+def _attend_fwd(form: Form, *arguments: Any):
+    learned, fixed, (query, key, value, values, stored) = perturbed(*arguments)
     out, lse = _forward(form, query, key, value, values, stored)
-    return out, (query, key, value, values, stored, out, lse)
+    return out, (query, key, value, learned, fixed, stored, out, lse)
 
 
-def _attend_bwd(form: Form, kept: Any, d_out: Array):
-    query, key, value, values, stored, out, lse = kept
-    chunks = _Chunks(form, query, key, values, stored)
+def perturbed(*arguments: Any) -> tuple[Any, Any, Any]:
+    """Parameters (the fourth argument) to be differentiated by, those not, and all that is given.
+
+    Of what `custom_vjp(…, symbolic_zeros=True)` gives its forward rule.
+    """
+    plain = jax.tree.map(lambda x: x.value, arguments, is_leaf=lambda x: hasattr(x, "perturbed"))
+    learned = {name: x.value for name, x in arguments[3].items() if x.perturbed}
+    fixed = {name: x.value for name, x in arguments[3].items() if not x.perturbed}
+    return learned, fixed, plain
+
+
+def _attend_bwd(form: Form, kept: Any, d_out: Any):
+    query, key, value, values, fixed, stored, out, lse = kept
+    if isinstance(d_out, jax.custom_derivatives.SymbolicZero):
+        d_out = jnp.zeros_like(out)
+    chunks = _Chunks(form, query, key, values | fixed, stored)
     wide = chunks.dtype
     # The part of each weight's gradient that normalisation takes off all of its row.
     common = jnp.sum(d_out.astype(wide) * out.astype(wide), axis=-1)
@@ -210,7 +224,9 @@ def _attend_bwd(form: Form, kept: Any, d_out: Array):
             count = jnp.moveaxis(_slice(counts, i, chunks.rows), 1, 3)
             where = chunks.where(i, j)
             scores = chunks.scores(asked, seen_key, where)
-            logits, pull = jax.vjp(lambda s, v: chunks.transform(s, v, count), scores, values)
+            logits, pull = jax.vjp(
+                lambda s, v: chunks.transform(s, fixed | v, count), scores, values
+            )
             weights = jnp.where(where, jnp.exp(jnp.where(where, logits - row_lse, 0)), 0)
             d_weights = chunks.dot("BtKGH,BsKH->BKGts", d_rows, seen_value)
             d_scores, d_here = pull(weights * (d_weights - row_common))
@@ -242,9 +258,9 @@ def _attend_bwd(form: Form, kept: Any, d_out: Array):
         d_query[:, : chunks.length].astype(query.dtype),
         _unchunk(d_key)[:, : chunks.keys].astype(key.dtype),
         _unchunk(d_value)[:, : chunks.keys].astype(value.dtype),
-        d_values,
+        {**dict.fromkeys(fixed), **d_values},
         (None, None, None),
     )
 
 
-_attend.defvjp(_attend_fwd, _attend_bwd)
+_attend.defvjp(_attend_fwd, _attend_bwd, symbolic_zeros=True)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from attention import formulas
 from attention.chunked import Form, chunked_attention
 from attention.errors import InputError
+from attention.flash import flash_attention
 from attention.masks import Visibility
 from attention.normalizers import NORMALIZERS, Normalizer, Params, effective, normalize
 from attention.normalizers import normalizer as row_of
 
-Implementation = Literal["xla", "chunked"]
+Implementation = Literal["xla", "chunked", "pallas"]
+FUSED = {"chunked": chunked_attention, "pallas": flash_attention}
 CHUNK = 512  # queries and keys in one step of the implementation `chunked`
 
 
@@ -46,7 +50,7 @@ def attention_weights(
     Raises:
         InputError: unknown normalizer or parameter.
     """
-    batch, length, num_heads, head_size = query.shape
+    batch, length, num_heads, _ = query.shape
     num_kv = key.shape[2]
     query_BTKGH = _grouped(query, num_kv)
     row, shaped = row_of(normalizer), _shaped(params, num_kv, num_heads)
@@ -55,16 +59,32 @@ def attention_weights(
         values = effective(normalizer, row, shaped)
         weights_BKGTS = _feature_weights(query_BTKGH, key, row, values, positions, where, precision)
     else:
-        scores_BKGTS = jnp.einsum(
-            "BTKGH,BSKH->BKGTS",
-            query_BTKGH,
-            key,
-            precision=precision,
-            preferred_element_type=jnp.promote_types(query.dtype, jnp.float32),
-        )
-        scores_BKGTS *= head_size**-0.5 if scale is None else scale
+        scores_BKGTS = _scores(query_BTKGH, key, scale, precision)
         weights_BKGTS = normalize(normalizer, scores_BKGTS, where, shaped)
     return weights_BKGTS.reshape(batch, num_heads, length, -1)
+
+
+def attention_scores(
+    query: Float[Array, "B T N H"],
+    key: Float[Array, "B S K H"],
+    *,
+    scale: float | None = None,
+    precision: str | None = None,
+) -> Float[Array, "B N T S"]:
+    """``scale · q·k``, what a normalizer gets, in float32 at least; ``1/sqrt(H)`` if None."""
+    scores_BKGTS = _scores(_grouped(query, key.shape[2]), key, scale, precision)
+    return scores_BKGTS.reshape(*query.shape[:1], query.shape[2], query.shape[1], -1)
+
+
+def _scores(query_BTKGH: Array, key: Array, scale: float | None, precision: str | None) -> Array:
+    scores_BKGTS = jnp.einsum(
+        "BTKGH,BSKH->BKGTS",
+        query_BTKGH,
+        key,
+        precision=precision,
+        preferred_element_type=jnp.promote_types(query_BTKGH.dtype, jnp.float32),
+    )
+    return scores_BKGTS * (query_BTKGH.shape[-1] ** -0.5 if scale is None else scale)
 
 
 def _grouped(query: Array, num_kv: int) -> Array:
@@ -161,9 +181,10 @@ def dot_product_attention(
         positions: of queries and keys, for cosformer.
         scale: ``1/sqrt(H)`` if None.
         precision: of the products.
-        implementation: ``xla``, the reference, holds the whole ``[B, N, T, S]`` matrix;
-            ``chunked`` never does: its memory is linear in T and S, for every normalizer that is a
-            softmax of a logit transform.
+        implementation: ``xla``, the reference, holds the whole ``[B, N, T, S]`` matrix.  The others
+            never do, their memory is linear in T and S, for every normalizer that is a softmax of a
+            logit transform: ``chunked`` on any backend; ``pallas``, one fused kernel for CUDA
+            devices and TPUs (interpreted, slowly, elsewhere), or cuDNN's where it fits softmax.
 
     Raises:
         InputError: unknown normalizer, parameter or implementation, or one that does not go with
@@ -190,13 +211,16 @@ def dot_product_attention(
             precision=precision,
         )
         return weighted_values(weights, value, precision=precision)
-    if implementation != "chunked":
-        raise InputError(f"unknown implementation {implementation!r}; there are xla and chunked")
+    if implementation not in FUSED:
+        known = ", ".join(["xla", *FUSED])
+        raise InputError(f"unknown implementation {implementation!r}; there are {known}")
     row = row_of(normalizer)
+    if implementation == "pallas" and _cudnn_fits(row, query, key, visible):
+        return _cudnn(query, key, value, visible, scale)
     if row.logit_transform is None:
-        chunkable = [name for name, each in NORMALIZERS.items() if each.logit_transform is not None]
+        fusible = [name for name, each in NORMALIZERS.items() if each.logit_transform is not None]
         raise InputError(
-            f"implementation 'chunked' has no {normalizer!r}, but {', '.join(chunkable)}; "
+            f"implementation {implementation!r} has no {normalizer!r}, but {', '.join(fusible)}; "
             "'xla' has all"
         )
     num_kv, dtype = key.shape[2], jnp.promote_types(query.dtype, jnp.float32)
@@ -209,7 +233,7 @@ def dot_product_attention(
         precision,
         CHUNK,
     )
-    out_BTKGH = chunked_attention(
+    out_BTKGH = FUSED[implementation](
         _grouped(query, num_kv),
         key,
         value,
@@ -218,3 +242,33 @@ def dot_product_attention(
         form,
     )
     return out_BTKGH.reshape(query.shape)
+
+
+def _cudnn_fits(row: Normalizer, query: Array, key: Array, visible: Visibility) -> bool:
+    """Whether cuDNN's kernel, the fastest there is, computes just this."""
+    return (
+        jax.default_backend() == "gpu"
+        and row.logit_transform is formulas.softmax
+        and not row.sink
+        and query.dtype in (jnp.bfloat16, jnp.float16)
+        and query.shape[3] % 8 == 0
+        and query.shape[3] <= 128
+        and visible.mask is None
+        and visible.query_segments is None
+        and (visible.window is None or visible.causal)
+        and (query.shape[1] == key.shape[1] or not visible.causal)
+    )
+
+
+def _cudnn(
+    query: Array, key: Array, value: Array, visible: Visibility, scale: float | None
+) -> Array:
+    return jax.nn.dot_product_attention(
+        query,
+        key,
+        value,
+        scale=scale,
+        is_causal=visible.causal,
+        local_window_size=None if visible.window is None else (visible.window - 1, 0),
+        implementation="cudnn",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
@@ -48,3 +49,18 @@ class Visibility(NamedTuple):
         for part in parts[1:]:
             where = where & part
         return where
+
+    def counts(self, length: int, keys: int, chunk: int = 256) -> Int[Array, "#B T"]:
+        """Keys that each query sees, at least 1; a chunk of queries at a time."""
+        places = jnp.arange(keys)
+
+        def count(queries: Int[Array, " t"]) -> Int[Array, "#B t"]:
+            where = self.where(jnp.minimum(queries, length - 1), places)
+            if where is None:
+                return jnp.full((1, queries.size), keys, jnp.int32)
+            seen = jnp.maximum(jnp.sum(where, axis=-1, dtype=jnp.int32), 1)
+            return jnp.broadcast_to(seen, (seen.shape[0], queries.size))
+
+        chunk = min(chunk, length)
+        counts = jax.lax.map(count, jnp.arange(-(-length // chunk) * chunk).reshape(-1, chunk))
+        return jnp.moveaxis(counts, 0, 1).reshape(counts.shape[1], -1)[:, :length]

@@ -1,21 +1,98 @@
-"""Rows of different lengths → few batch shapes."""
+"""Rows of different lengths → few batch shapes, and the text that all rows begin with."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+SHARED = 16  # a common beginning of fewer tokens is not worth a program
+PADDING = 0.25  # share of tokens that may be padding before another shape is worth a program
+PARTS, PART_TOKENS = 8, 1024  # a split has so many batches, unless they would be shorter
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Tokens the model reads, and the last tokens it is asked about (none: it is to write)."""
+    """What the model reads of one example: its prompt and, side by side, what follows it.
+
+    Attributes:
+        tokens: the prompt, then the branches, one behind the other.
+        example: index of the example.
+        branches: 0 for the tokens of the prompt, b > 0 for those of a branch, which see the prompt
+            and their own branch.
+        positions: of each token, in the text that it stands in.
+        targets: tokens that the model is asked about.
+        read_at: the place that predicts each of them.
+        owners: the branch, from 0, that each belongs to.
+    """
 
     tokens: list[int]
-    targets: list[int]
     example: int
+    branches: list[int] = dataclasses.field(default_factory=list)
+    positions: list[int] = dataclasses.field(default_factory=list)
+    targets: list[int] = dataclasses.field(default_factory=list)
+    read_at: list[int] = dataclasses.field(default_factory=list)
+    owners: list[int] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def prompt(cls, tokens: Sequence[int], example: int) -> Row:
+        """A text that the model is to go on with."""
+        return cls(list(tokens), example, [0] * len(tokens), list(range(len(tokens))))
+
+    @classmethod
+    def text(cls, tokens: Sequence[int], targets: Sequence[int], example: int) -> Row:
+        """A text that is read, the last places of which predict the targets."""
+        row = cls.prompt(tokens, example)
+        row.targets.extend(targets)
+        row.read_at.extend(range(len(tokens) - len(targets), len(tokens)))
+        row.owners.extend([0] * len(targets))
+        return row
+
+    @classmethod
+    def choices(cls, texts: Sequence[tuple[Sequence[int], int]], example: int) -> Row:
+        """A prompt with each of its choices: ``(tokens, how many of the last are the choice's)``.
+
+        The last token of a choice is only predicted, never read.
+        """
+        first = texts[0][0]
+        common = min(len(tokens) for tokens, _ in texts) - 1
+        common = next(
+            (i for i in range(common) if any(t[i] != first[i] for t, _ in texts)), common
+        )
+        row = cls.prompt(first[:common], example)
+        for owner, (tokens, count) in enumerate(texts):
+            own = range(common, len(tokens) - 1)
+            start = len(row.tokens) - common
+            row.targets.extend(tokens[-count:])
+            places = range(len(tokens) - count - 1, len(tokens) - 1)
+            row.read_at.extend(p if p < common else start + p for p in places)
+            row.owners.extend([owner] * count)
+            row.tokens.extend(tokens[common:-1])
+            row.branches.extend([owner + 1] * len(own))
+            row.positions.extend(own)
+        return row
+
+    @property
+    def needed(self) -> int:
+        """Tokens from the first place that is read on, or the last token: no shared text."""
+        first = min(self.read_at, default=len(self.tokens) - 1)
+        return min(first, self.branches.count(0) - 1)
+
+    def of(self, example: int) -> Row:
+        """The same row as that of another example."""
+        return dataclasses.replace(self, example=example)
+
+    def without(self, shared: int) -> Row:
+        """The row behind the first ``shared`` tokens."""
+        return dataclasses.replace(
+            self,
+            tokens=self.tokens[shared:],
+            branches=self.branches[shared:],
+            positions=self.positions[shared:],
+            read_at=[place - shared for place in self.read_at],
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,67 +104,101 @@ class Shape:
     targets: int
 
 
+class Arrays(NamedTuple):
+    """What a program is given of a batch; padding stands on the right.
+
+    A row of padding alone has one token, so that it stays finite.
+    """
+
+    tokens: np.ndarray  # [R, T]
+    branches: np.ndarray  # [R, T], −1 for padding
+    positions: np.ndarray  # [R, T]
+    targets: np.ndarray  # [R, P]
+    read_at: np.ndarray  # [R, P]
+    owners: np.ndarray  # [R, P], −1 for padding
+
+
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Arrays of one shape; ``rows`` are the indices of its rows, fewer than the shape's at the end.
-
-    Padding stands on the right; a row of padding alone has one token, so that it stays finite.
-    """
+    """Arrays of one shape; ``rows`` are the indices of its rows, fewer than the shape's at the end."""
 
     shape: Shape
     rows: np.ndarray
-    tokens: np.ndarray
-    where: np.ndarray
-    targets: np.ndarray
-    target_where: np.ndarray
+    arrays: Arrays
+
+
+def shared_beginning(splits: Sequence[Sequence[Row]]) -> int:
+    """Number of tokens that all rows begin with and that nobody is asked about; 0 if few."""
+    rows = [row for split in splits for row in split]
+    low, high = min(row.tokens for row in rows), max(row.tokens for row in rows)
+    most = min(row.needed for row in rows)
+    common = next((i for i in range(most) if low[i] != high[i]), most)
+    return common if common >= SHARED and len(rows) > 1 else 0
 
 
 def bucket(length: int) -> int:
-    """The next of 8, 16, 24, … 64, 80, 96, 112, 128, 160, …: at most a quarter is padding."""
-    step = 8
-    while length > 8 * step:
+    """The next of 8, 12, … 64, 72, 80, … 128, 144, …: at most an eighth of a long row is padding."""
+    step = 4
+    while length > 16 * step:
         step *= 2
-    return -(-length // step) * step
+    return max(8, -(-length // step) * step)
 
 
 def plan(splits: Sequence[Sequence[Row]], batch_tokens: int, multiple: int = 1) -> list[Shape]:
-    """One shape for each bucket of lengths that occurs in any split.
+    """As few lengths as leave at most a quarter of padding, and the shape of a batch of each.
 
-    Rows are divided evenly over as few batches as ``batch_tokens`` allows, in multiples of
-    ``multiple`` (the devices that share a batch).
+    Rows are divided evenly over as few batches as ``batch_tokens`` allows, but no fewer than a race
+    is quick with, in multiples of ``multiple`` (the devices that share a batch).
     """
-    counts = Counter(bucket(len(row.tokens)) for row in splits[0])
-    targets: dict[int, int] = {}
-    for row in (row for split in splits for row in split):
-        length = bucket(len(row.tokens))
-        targets[length] = max(targets.get(length, 0), len(row.targets))
+    lengths = sorted((bucket(len(r.tokens)) for split in splits for r in split), reverse=True)
+    tops = [lengths[0]]
+    used = padded = 0
+    for length in lengths:
+        used, padded = used + length, padded + tops[-1]
+        if padded - used > PADDING * padded:
+            tops.append(length)
+            used = padded = length
     shapes = []
-    for length in sorted(targets):
-        most = max(1, batch_tokens // length)
-        count = counts.get(length) or sum(bucket(len(r.tokens)) == length for r in splits[-1])
+    parts = sum(len(row.tokens) for row in splits[0]) // PARTS
+    for i, length in enumerate(tops):
+        shorter = tops[i + 1] if i + 1 < len(tops) else 0
+        members = [
+            [r for r in split if shorter < bucket(len(r.tokens)) <= length] for split in splits
+        ]
+        count = len(members[0]) or max(map(len, members))
+        most = max(1, min(batch_tokens, max(PART_TOKENS, parts)) // length)
         rows = -(-count // -(-count // most))
-        shapes.append(Shape(-(-rows // multiple) * multiple, length, targets[length]))
-    return shapes
+        targets = max(len(r.targets) for split in members for r in split)
+        shapes.append(Shape(-(-rows // multiple) * multiple, length, targets))
+    return shapes[::-1]
 
 
-def batches(rows: Sequence[Row], shapes: Sequence[Shape]) -> Iterator[Batch]:
-    """All rows, in batches of the planned shapes, longest first (memory runs out at once)."""
+def batches(
+    rows: Sequence[Row], shapes: Sequence[Shape], order: Sequence[int] | None = None
+) -> Iterator[Batch]:
+    """All rows, in batches of the planned shapes, longest first (memory runs out at once).
+
+    Rows of one shape come in the order given.
+    """
+    lengths = sorted(shape.length for shape in shapes)
     for shape in sorted(shapes, key=lambda shape: -shape.length):
-        members = [i for i, row in enumerate(rows) if bucket(len(row.tokens)) == shape.length]
+        members = [
+            i
+            for i in (range(len(rows)) if order is None else order)
+            if next(x for x in lengths if x >= len(rows[i].tokens)) == shape.length
+        ]
         for start in range(0, len(members), shape.rows):
             yield _batch(rows, np.array(members[start : start + shape.rows]), shape)
 
 
 def _batch(rows: Sequence[Row], members: np.ndarray, shape: Shape) -> Batch:
-    tokens = np.zeros((shape.rows, shape.length), np.int32)
-    where = np.zeros((shape.rows, shape.length), bool)
-    targets = np.zeros((shape.rows, shape.targets), np.int32)
-    target_where = np.zeros((shape.rows, shape.targets), bool)
-    where[:, 0] = True
+    long, short = (shape.rows, shape.length), (shape.rows, shape.targets)
+    fills = ((long, 0), (long, -1), (long, 0), (short, 0), (short, 0), (short, -1))
+    arrays = Arrays(*(np.full(size, value, np.int32) for size, value in fills))
+    arrays.branches[:, 0] = 0
+    names = ("tokens", "branches", "positions", "targets", "read_at", "owners")
     for place, index in enumerate(members):
-        row = rows[index]
-        tokens[place, : len(row.tokens)] = row.tokens
-        where[place, : len(row.tokens)] = True
-        targets[place, : len(row.targets)] = row.targets
-        target_where[place, : len(row.targets)] = True
-    return Batch(shape, members, tokens, where, targets, target_where)
+        for name in names:
+            values = getattr(rows[index], name)
+            getattr(arrays, name)[place, : len(values)] = values
+    return Batch(shape, members, arrays)

@@ -6,21 +6,14 @@ Nothing here imports JAX before a command runs, so that ``tale --help`` answers 
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from attention.command_line import run
-from attention.errors import InputError
-from tale_jax.options import Options
-
-Layers = Annotated[str, tyro.conf.arg(metavar="3,5")]
-Shared = Annotated[Options, tyro.conf.arg(name="")]
-USUAL = Options()
+from tale_jax import analysis_cli, training_cli
+from tale_jax.arguments import USUAL, Layers, Shared, parse_layers, use_compilation_cache
 
 
 def search(
@@ -32,6 +25,13 @@ def search(
     floor: Literal["baseline", "current"] = "baseline",
     max_drops: int | None = None,
     initial: Layers = "",
+    criterion: Literal[
+        "accuracy", "loglikelihood", "perplexity", "cosine", "random", "last"
+    ] = "accuracy",
+    calibration: str | None = None,
+    null_control: int = 0,
+    strategy: str = "greedy",
+    exhaustive: bool = False,
     resume: bool = False,
     options: Shared = USUAL,
     compilation_cache: bool = True,
@@ -46,13 +46,19 @@ def search(
         floor: what the loss counts from: the full model, or the last accepted one
         max_drops: stop after so many layers
         initial: layers dropped from the start, 0-based
+        criterion: what picks the layer to drop; accuracy then decides whether it may go
+        calibration: text file that perplexity and cosine read instead of the prompts
+        null_control: repeat the search so often on shuffled answers, to see what luck gains
+        strategy: greedy; beam:K, the K best models of every depth go on; or floating, layers are put
+            back when that helps
+        exhaustive: score every candidate on every example; the choice is the same
         resume: go on with the run in --out
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
     from tale_jax import commands
 
-    _use_compilation_cache(compilation_cache)
+    use_compilation_cache(compilation_cache)
     commands.search(
         model,
         task,
@@ -60,7 +66,12 @@ def search(
         epsilon=epsilon,
         floor=floor,
         max_drops=max_drops,
-        initial=_layers(initial),
+        initial=parse_layers(initial),
+        criterion=criterion,
+        calibration=calibration,
+        null_control=null_control,
+        strategy=strategy,
+        exhaustive=exhaustive,
         resume=resume,
         quiet=False,
         **dataclasses.asdict(options),
@@ -86,8 +97,10 @@ def evaluate(
     """
     from tale_jax import commands
 
-    _use_compilation_cache(compilation_cache)
-    commands.evaluate(model, task, drop=_layers(drop), quiet=False, **dataclasses.asdict(options))
+    use_compilation_cache(compilation_cache)
+    commands.evaluate(
+        model, task, drop=parse_layers(drop), quiet=False, **dataclasses.asdict(options)
+    )
 
 
 def export(
@@ -95,20 +108,21 @@ def export(
     run: Path,
     out: Path,
     pick: Literal["best", "bsba", "baseline"] = "best",
+    format: Literal["huggingface", "mergekit", "list"] = "huggingface",
     model: str | None = None,
 ) -> None:
     """Write the model a search picked as a shorter checkpoint, which transformers loads.
 
     Args:
         run: directory of a finished search
-        out: folder to make
+        out: folder or file to make
         pick: best: most accurate; bsba: shortest with at least baseline accuracy
+        format: huggingface: a checkpoint; mergekit: a YAML recipe; list: the dropped layers
         model: where the searched checkpoint is now, if it moved
     """
     from tale_jax import exporting
 
-    found = exporting.export(run, pick, out, model=model)
-    print(f"{found['out']}: {len(found['kept'])} layers ({_listed(found['kept'])} of the original)")
+    print(exporting.described(exporting.export(run, pick, out, model=model, form=format)))
 
 
 def tasks() -> None:
@@ -123,7 +137,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     run(
         "tale",
-        {"search": search, "evaluate": evaluate, "export": export, "tasks": tasks},
+        {
+            "search": search,
+            "evaluate": evaluate,
+            "export": export,
+            "tasks": tasks,
+            **analysis_cli.COMMANDS,
+            **training_cli.COMMANDS,
+        },
         "Which layers does this task need?",
         arguments,
         hint=_resuming,
@@ -131,31 +152,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _resuming(words: Sequence[str]) -> str:
-    """The command that goes on with an interrupted search."""
-    if words[:1] != ["search"]:
+    """The command that goes on with an interrupted one."""
+    if words[:1] not in (["search"], ["compare"], ["transfer"], ["finetune"], ["arms"]):
         return ""
     again = [*words, *([] if "--resume" in words else ["--resume"])]
     return f"; go on with: {shlex.join(['tale', *again])}"
-
-
-def _layers(text: str) -> list[int]:
-    """``3,5`` → [3, 5]."""
-    try:
-        return [int(word) for word in text.split(",")] if text.strip() else []
-    except ValueError:
-        raise InputError(f"layers are numbers between commas, such as 3,5, not {text!r}") from None
-
-
-def _listed(layers: list[int]) -> str:
-    return ", ".join(map(str, layers))
-
-
-def _use_compilation_cache(wanted: bool) -> None:
-    """JAX keeps compiled programs in the user's cache folder, so that a second run starts fast."""
-    if not wanted:
-        return
-    import jax
-
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    jax.config.update("jax_compilation_cache_dir", str(Path(root) / "tale-jax" / "programs"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

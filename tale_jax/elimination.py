@@ -16,12 +16,18 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from attention.errors import InputError
+from tale_jax.racing import AtMost
 
 Dropped = tuple[int, ...]
 """Dropped layers: 0-based, ascending."""
 
 Score = Callable[[Sequence[Dropped]], Iterator[int]]
 """Yields the number of correct answers of each dropped set, in order; it may compute ahead."""
+
+Race = Callable[[Sequence[Dropped], Sequence[Dropped], int, int], list[int]]
+"""``race(candidates, references, floor, winners)`` → counts, `AtMost` for those that were rejected.
+
+Exact are the ``winners`` best that reach the floor; candidates are made from the references."""
 
 Floor = Literal["baseline", "current"]
 StopReason = Literal["below floor", "max drops", "no layer left to drop"]
@@ -36,12 +42,14 @@ class Candidate:
         layer: the layer dropped in this iteration; None for the baseline.
         dropped: all dropped layers, `layer` included.
         correct: how many examples it answers correctly.
+        bound: it was rejected early, and answers at most so many.
     """
 
     iteration: int
     layer: int | None
     dropped: Dropped
     correct: int
+    bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,8 @@ def eliminate(
     max_drops: int | None = None,
     initial: Sequence[int] = (),
     known: Mapping[Dropped, int] | None = None,
+    next_layers: Callable[[Dropped], Sequence[int]] | None = None,
+    race: Race | None = None,
     on_candidate: Callable[[Candidate], None] = lambda candidate: None,
     on_accepted: Callable[[Candidate], None] = lambda candidate: None,
 ) -> Result:
@@ -121,6 +131,8 @@ def eliminate(
         max_drops: most steps to accept, not counting `initial`; None for no limit.
         initial: layers dropped from the start; the baseline is the model without them.
         known: counts from a journal; `score` is never asked for these again.
+        next_layers: the layers to try once some are dropped (`criteria`); None: every one left.
+        race: scores a round only as far as its choice needs; None: `score` counts every candidate.
         on_candidate: called with the baseline and then each candidate, known or new, in order.
         on_accepted: called with each accepted candidate.
 
@@ -130,7 +142,7 @@ def eliminate(
     _check_options(total, epsilon, floor, max_drops)
     known = known or {}
     start = (0, None, check_layers(initial, num_layers))
-    [baseline] = _score_round(score, [start], total, known, on_candidate)
+    [baseline] = score_round(score, [start], total, known, on_candidate)
     steps: list[Candidate] = []
     candidates: list[Candidate] = []
     current = baseline
@@ -141,11 +153,17 @@ def eliminate(
         if max_drops is not None and len(steps) >= max_drops:
             stop_reason = "max drops"
             break
-        scored = _score_round(score, _children(current, num_layers), total, known, on_candidate)
+        reference = baseline if floor == "baseline" else current
+        lowest = floor_count(reference.correct, total, epsilon)
+        trying = range(num_layers) if next_layers is None else next_layers(current.dropped)
+        children = _children(current, trying)
+        chosen = score
+        if race is not None:
+            chosen = racing(race, [dropped for *_, dropped in children], current, lowest)
+        scored = score_round(chosen, children, total, known, on_candidate)
         candidates += scored
         winner = max(scored, key=lambda candidate: candidate.correct)  # first, so lowest, of ties
-        reference = baseline if floor == "baseline" else current
-        if winner.correct < floor_count(reference.correct, total, epsilon):
+        if winner.correct < lowest:
             stop_reason = "below floor"
             break
         steps.append(winner)
@@ -156,6 +174,24 @@ def eliminate(
     best = max(accepted, key=lambda candidate: candidate.correct)
     bsba = [model for model in accepted if model.correct >= baseline.correct][-1]
     return Result(total, baseline, tuple(steps), best, bsba, stop_reason, tuple(candidates))
+
+
+def racing(
+    race: Race,
+    children: Sequence[Dropped],
+    current: Candidate,
+    floor: int,
+) -> Score:
+    """A round that is raced as a whole, even if a part of it is known.
+
+    Bounds depend on who took part, and a search that is resumed must find the same ones.
+    """
+
+    def score(unknown: Sequence[Dropped]) -> Iterator[int]:
+        counts = race(children, [current.dropped], floor, 1)
+        return (n for d, n in zip(children, counts, strict=True) if d in set(unknown))
+
+    return score
 
 
 def check_layers(layers: Sequence[int], num_layers: int) -> Dropped:
@@ -185,16 +221,16 @@ def _check_options(total: int, epsilon: Any, floor: str, max_drops: int | None) 
         raise InputError(f"the number of drops must be at least 0, not {max_drops}")
 
 
-def _children(current: Candidate, num_layers: int) -> list[tuple[int, int | None, Dropped]]:
-    """The next round: (iteration, layer, dropped) for every remaining layer, ascending."""
-    remaining = (layer for layer in range(num_layers) if layer not in current.dropped)
+def _children(current: Candidate, layers: Sequence[int]) -> list[tuple[int, int | None, Dropped]]:
+    """The next round: (iteration, layer, dropped) for each of the layers still there."""
+    remaining = (layer for layer in layers if layer not in current.dropped)
     return [
         (current.iteration + 1, layer, tuple(sorted((*current.dropped, layer))))
         for layer in remaining
     ]
 
 
-def _score_round(
+def score_round(
     score: Score,
     models: Sequence[tuple[int, int | None, Dropped]],
     total: int,
@@ -209,6 +245,7 @@ def _score_round(
         correct = known[dropped] if dropped in known else next(counts, None)
         if correct is None or not 0 <= correct <= total:
             raise ValueError(f"dropping {dropped} scored {correct}, not a count of 0 to {total}")
-        scored.append(Candidate(iteration, layer, dropped, int(correct)))
+        bound = isinstance(correct, AtMost)
+        scored.append(Candidate(iteration, layer, dropped, int(correct), bound))
         on_candidate(scored[-1])
     return scored

@@ -1,10 +1,11 @@
-"""A searched model as a shorter checkpoint: ``from tale_jax import export``."""
+"""A searched model as a checkpoint, a recipe or a list: ``from tale_jax import export``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attention.errors import InputError
 from attention.transformer import keep_layers, load_pretrained, save_pretrained
@@ -14,45 +15,119 @@ from tale_jax.runs import FinishedRun, load_run
 from tale_jax.significance import PICKS, layer_list, percent
 
 Pick = Literal["baseline", "best", "bsba"]
+Form = Literal["huggingface", "mergekit", "list"]
 
 
 def export(
-    run: str | Path, pick: Pick, out: str | Path, *, model: str | None = None
+    run: str | Path,
+    pick: Pick,
+    out: str | Path,
+    *,
+    model: str | None = None,
+    form: Form = "huggingface",
 ) -> dict[str, Any]:
-    """Write the model that a search picked as a shorter checkpoint, which transformers loads.
+    """Write the model that a search picked: whole, as a recipe for mergekit, or as a list.
 
     Args:
         run: directory of a finished search.
         pick: ``best``, ``bsba`` or ``baseline``.
-        out: folder to make.
+        out: folder or file to make.
         model: where the searched checkpoint is now, if it moved; it must be the same one.
+        form: ``huggingface``: a shorter checkpoint, which transformers loads; ``mergekit``: a YAML
+            file for mergekit's method ``passthrough``; ``list``: the dropped layers between commas.
 
     Returns:
         ``{"out", "dropped", "kept"}``.
 
     Raises:
-        InputError: no finished run, another checkpoint, or a folder that is not empty.
+        InputError: no finished run, another checkpoint, or something there already.
     """
     if pick not in PICKS:
         raise InputError(f"unknown pick {pick!r}; there are {', '.join(PICKS)}")
     found = load_run(run)
-    name = model or found.settings["model"]
-    folder = model_folder(name, found.settings["revision"])
-    if fingerprint(folder) != found.settings["fingerprint"]:
-        raise InputError(f"{name} is not the checkpoint that {run} searched; give it by --model")
-    dropped = found.dropped(pick)
-    config, params = load_pretrained(folder, None)
-    kept = [i for i in range(config.num_hidden_layers) if i not in dropped]
-    readme = _provenance(found, pick, kept)
-    shorter = keep_layers(params, kept)
-    save_pretrained(out, config.keep_layers(kept), shorter, source=folder, readme=readme)
+    return export_layers(found, pick, found.summary[pick], out, model=model, form=form)
+
+
+def export_layers(
+    run: FinishedRun,
+    pick: str,
+    chosen: Mapping[str, Any],
+    out: str | Path,
+    *,
+    model: str | None = None,
+    form: str = "huggingface",
+) -> dict[str, Any]:
+    """Like ``export``, for any model of the run, given as a measurement with its ``dropped``."""
+    if form not in get_args(Form):
+        raise InputError(f"unknown format {form!r}; there are {', '.join(get_args(Form))}")
+    name, out = model or run.settings["model"], Path(out)
+    folder = searched_folder(run, model)
+    dropped = tuple(chosen["dropped"])
+    kept = [i for i in range(run.settings["num_layers"]) if i not in dropped]
+    if form == "huggingface":
+        config, params = load_pretrained(folder, None)
+        readme = _provenance(run, pick, chosen, kept)
+        shorter = keep_layers(params, kept)
+        save_pretrained(out, config.keep_layers(kept), shorter, source=folder, readme=readme)
+    elif form == "mergekit":
+        source = str(folder) if name == "demo" else name
+        _write_new(out, mergekit_recipe(source, kept, run.settings["dtype"]))
+    else:
+        _write_new(out, ",".join(map(str, dropped)) + "\n")
     return {"out": str(out), "dropped": list(dropped), "kept": kept}
 
 
-def _provenance(run: FinishedRun, pick: str, kept: Sequence[int]) -> str:
+def described(exported: Mapping[str, Any]) -> str:
+    """One line about what ``export`` returned."""
+    kept = exported["kept"]
+    return f"{exported['out']}: {len(kept)} layers ({layer_list(kept)} of the original)"
+
+
+def searched_folder(run: FinishedRun, model: str | None = None) -> Path:
+    """The checkpoint that a run searched.
+
+    Raises:
+        InputError: it is not there, or another one is.
+    """
+    name = model or run.settings["model"]
+    folder = model_folder(name, run.settings["revision"])
+    if fingerprint(folder) != run.settings["fingerprint"]:
+        raise InputError(
+            f"{name} is not the checkpoint that {run.directory} searched; give it by --model"
+        )
+    return folder
+
+
+def mergekit_recipe(model: str, kept: Sequence[int], dtype: str) -> str:
+    """YAML for ``mergekit-yaml``: the kept layers as ranges, the end not included."""
+    ranges: list[list[int]] = []
+    for layer in kept:
+        if ranges and ranges[-1][1] == layer:
+            ranges[-1][1] += 1
+        else:
+            ranges.append([layer, layer + 1])
+    lines = ["slices:"]
+    for low, high in ranges:
+        # JSON strings are YAML strings, whatever is in the name
+        lines += ["  - sources:", f"      - model: {json.dumps(model)}"]
+        lines.append(f"        layer_range: [{low}, {high}]")
+    return "\n".join([*lines, "merge_method: passthrough", f"dtype: {dtype}", ""])
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(f"{path} exists; move it away or choose another --out") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _provenance(run: FinishedRun, pick: str, chosen: Mapping[str, Any], kept: Sequence[int]) -> str:
     """README.md of an exported checkpoint."""
     summary, settings = run.summary, run.settings
-    full, chosen = summary["baseline"], summary[pick]
+    full = summary["baseline"]
     lines = [
         f"# {Path(settings['model']).name} without layers {layer_list(chosen['dropped'])}",
         "",
@@ -70,7 +145,7 @@ def _provenance(run: FinishedRun, pick: str, kept: Sequence[int]) -> str:
         f"- Accuracy on the examples searched on: {percent(chosen)} "
         f"(full model {percent(full)}); optimistic, for the layers were chosen on them",
     ]
-    if chosen["test"] is not None:
+    if chosen.get("test") is not None:
         lines.append(
             f"- Accuracy on held-out examples: {percent(chosen['test'])} "
             f"(full model {percent(full['test'])})"

@@ -2,11 +2,13 @@
 
 One JSON object per line, flushed to the disk line by line, and no times:
 
-    {"kind": "header", "format": 1, "settings": {…}}
-    {"kind": "candidate", "iteration": 0, "layer": null, "dropped": [], "correct": 481}
-    {"kind": "accepted", "iteration": 1, "layer": 19, "dropped": [19], "correct": 485}
+    {"kind": "header", "format": 2, "settings": {…}}
+    {"kind": "candidate", "iteration": 0, "layer": null, "dropped": [], "correct": 481, "bound": false}
+    {"kind": "accepted", "iteration": 1, "layer": 19, "dropped": [19], "correct": 485, "bound": false}
     {"kind": "evaluated", "split": "test", "dropped": [19], "answers": [["B", true], …]}
+    {"kind": "control", "shuffle": 0, "baseline": 270, "best": 281, "dropped": [4]}
 
+Comparisons of criteria and of arms keep journals too, with lines of the kinds `scored` and `arm`.
 A search that is started again replays itself on its journal: what is already there is compared, not
 written, so that the journal ends with the same bytes as that of an uninterrupted search.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,13 +25,25 @@ from typing import Any
 
 from attention.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 JOURNAL = "journal.jsonl"
 FIELDS = {
     "header": {"kind", "format", "settings"},
-    "candidate": {"kind", "iteration", "layer", "dropped", "correct"},
-    "accepted": {"kind", "iteration", "layer", "dropped", "correct"},
+    "candidate": {"kind", "iteration", "layer", "dropped", "correct", "bound"},
+    "accepted": {"kind", "iteration", "layer", "dropped", "correct", "bound"},
     "evaluated": {"kind", "split", "dropped", "answers"},
+    "scored": {"kind", "criterion", "dropped", "loss"},
+    "control": {"kind", "shuffle", "baseline", "best", "dropped"},
+    "arm": {"kind", "arm", "outcome"},
+}
+KEYS = {
+    "header": (),
+    "candidate": ("iteration", "layer", "dropped"),
+    "accepted": ("iteration", "layer", "dropped"),
+    "evaluated": ("split", "dropped"),
+    "scored": ("criterion", "dropped"),
+    "control": ("shuffle",),
+    "arm": ("arm",),
 }
 UNSET = "(unset)"
 
@@ -79,7 +94,7 @@ class Journal:
         value = json.loads(line)
         key = record_key(value)
         if key in self.records:
-            if self.records[key] != value:
+            if self.records[key] != value and not _both_bounds(self.records[key], value):
                 raise InputError(
                     f"{self.path}: this search finds {line.strip()[:120]} where the journal says "
                     f"otherwise: start again in a new --out directory"
@@ -90,6 +105,20 @@ class Journal:
             data = data[os.write(self._file, data) :]
         os.fsync(self._file)
         self.records[key] = value
+
+    def losses(self, criterion: str) -> dict[tuple[int, ...], float]:
+        """Losses of models by a criterion, infinite where the journal says null."""
+        return {
+            tuple(record["dropped"]): math.inf if record["loss"] is None else record["loss"]
+            for record in self.records.values()
+            if record["kind"] == "scored" and record["criterion"] == criterion
+        }
+
+    def loss(self, criterion: str, dropped: tuple[int, ...], loss: float) -> None:
+        """Add the loss of a model; JSON has no infinity, so that it becomes null."""
+        value = loss if math.isfinite(loss) else None
+        record = {"kind": "scored", "criterion": criterion, "dropped": dropped, "loss": value}
+        self.append(record)
 
     def close(self) -> None:
         """Unlock the directory, and leave nothing behind if nothing but the settings is known."""
@@ -133,9 +162,13 @@ def read_journal(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def record_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a record is about; a journal has one record about each thing."""
-    if record["kind"] == "evaluated":
-        return "evaluated", record["split"], tuple(record["dropped"])
-    return record["kind"], record.get("iteration"), record.get("layer")
+    values = ((name, record[name]) for name in KEYS[record["kind"]])
+    return record["kind"], *(tuple(v) if name == "dropped" else v for name, v in values)
+
+
+def _both_bounds(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Bounds depend on how examples were batched, say where memory was short: both are right."""
+    return bool(old.get("bound") and new.get("bound"))
 
 
 def to_line(value: Any) -> str:
@@ -152,8 +185,10 @@ def _check_record(record: Any, first: bool) -> None:
     if kind == "header":
         dict(record["settings"])
         return
-    numbers = [*record["dropped"], record.get("correct", 0), record.get("iteration", 0)]
+    numbers = [*record.get("dropped", ()), record.get("correct", 0), record.get("iteration", 0)]
     if not all(type(number) is int for number in numbers):
+        raise TypeError
+    if type(record.get("bound", False)) is not bool:
         raise TypeError
     for _, correct in record.get("answers", ()):
         if type(correct) is not bool:

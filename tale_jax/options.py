@@ -24,6 +24,7 @@ class Options:
             two more than the longest answer has
         dtype: of parameters and products
         batch_tokens: tokens in a batch; lowered if memory runs out
+        cache_gib: GiB of states between layers that are kept; the rest is computed again
         model_parallel: devices that share one copy of the parameters
         seed: draws the shots
         revision: branch, tag or commit of a model on the hub
@@ -40,6 +41,7 @@ class Options:
     max_new_tokens: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     batch_tokens: int = 4096
+    cache_gib: float = 4.0
     model_parallel: int = 1
     seed: int = 0
     revision: str | None = None

@@ -1,12 +1,12 @@
 """How a model is asked: by the log-probability of each choice, or by letting it write.
 
-A protocol turns examples into rows, has one program for the device, and turns what comes back into
-answers.
+A protocol turns examples into rows, says what the device makes of them, and turns what comes back
+into answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import jax
@@ -17,7 +17,7 @@ from attention.errors import InputError
 from attention.transformer import Transformer, TransformerConfig
 from attention.transformer.generation import jitted_generate
 from tale_jax.answers import argmax, cut, judge_first
-from tale_jax.batching import Row
+from tale_jax.batching import Arrays, Row
 from tale_jax.examples import Example, Task
 from tale_jax.prompts import Tokenizer, encode_choices, encode_prompts
 from tale_jax.runs import Answer
@@ -35,16 +35,16 @@ class Scoring(Protocol):
     name: str
     new_tokens: int  # positions beyond a row's tokens that it takes
 
-    def rows(self, examples: Sequence[Example]) -> list[list[Row]]:
-        """The rows of each example."""
-        ...
-
-    def program(self) -> Callable[..., Any]:
-        """``program(params, keep, tokens, where, targets, target_where)`` → arrays ``[R, …]``."""
+    def rows(self, examples: Sequence[Example]) -> list[Row]:
+        """The row of each example."""
         ...
 
     def answers(self, examples: Sequence[Example], rows: list[Row], outputs: Any) -> list[Answer]:
         """The verdict on each example from the outputs of all rows, in order."""
+        ...
+
+    def difficulty(self, examples: Sequence[Example], outputs: Any) -> np.ndarray:
+        """A number an example, higher where a model is likelier to be wrong."""
         ...
 
     def check(self, outputs: Any) -> None:
@@ -88,43 +88,44 @@ class Loglikelihood:
         self.name = "loglikelihood-norm" if per_byte else "loglikelihood"
         self._config, self._tokenizer, self._per_byte = config, tokenizer, per_byte
 
-    def rows(self, examples: Sequence[Example]) -> list[list[Row]]:
-        # The last token is only predicted, never read.
+    def rows(self, examples: Sequence[Example]) -> list[Row]:
         return [
-            [Row(c.tokens[:-1], c.tokens[-c.num_choice_tokens :], i) for c in choices]
+            Row.choices([(c.tokens, c.num_choice_tokens) for c in choices], i)
             for i, choices in enumerate(encode_choices(self._tokenizer, examples))
         ]
 
-    def program(self) -> Callable[..., Any]:
+    def read(self, params: Any, hidden_BPD: jax.Array, arrays: Arrays) -> jax.Array:
+        """Log-probability of each choice ``[B, C]``, from the last states where it is predicted."""
         model = Transformer(self._config)
-
-        def loglikelihood(params, keep, tokens, where, targets, target_where):
-            first = jnp.sum(where, axis=1) - jnp.sum(target_where, axis=1)
-            places = jnp.arange(targets.shape[1])[None]
-            read_at = jnp.clip(first[:, None] + places, 0, tokens.shape[1] - 1)
-            logits: Any = model.apply(
-                {"params": params}, tokens, where=where, keep=keep, read_at=read_at
-            )
-            chosen = jnp.take_along_axis(logits, targets[:, :, None], axis=-1)[..., 0]
-            log_probs = chosen - jax.nn.logsumexp(logits, axis=-1)
-            return jnp.sum(jnp.where(target_where, log_probs, 0), axis=1)
-
-        return loglikelihood
+        logits: Any = model.apply({"params": params}, hidden_BPD, method="read_out")
+        chosen = jnp.take_along_axis(logits, arrays.targets[:, :, None], axis=-1)[..., 0]
+        log_probs_BP = chosen - jax.nn.logsumexp(logits, axis=-1)
+        most = arrays.targets.shape[1]  # every choice has at least one target
+        owned_BPC = arrays.owners[:, :, None] == jnp.arange(most)[None, None]
+        return jnp.sum(jnp.where(owned_BPC, log_probs_BP[:, :, None], 0), axis=1)
 
     def answers(
         self, examples: Sequence[Example], rows: list[Row], outputs: np.ndarray
     ) -> list[Answer]:
-        scores: list[list[float]] = [[] for _ in examples]
-        for row, output in zip(rows, outputs, strict=True):
-            scores[row.example].append(float(output))
         found = []
-        for example, values in zip(examples, scores, strict=True):
+        for row, output in zip(rows, outputs, strict=True):
+            example = examples[row.example]
+            values = [float(value) for value in output[: len(example.choices or ())]]
             if self._per_byte:
                 sizes = [len(choice.encode()) for choice in example.choices or ()]
                 values = [value / size for value, size in zip(values, sizes, strict=True)]
             choice = argmax(values)
             found.append(Answer(choice, choice == example.answer))
         return found
+
+    def difficulty(self, examples: Sequence[Example], outputs: np.ndarray) -> np.ndarray:
+        """How much likelier the best wrong choice is than the right one."""
+        found = []
+        for example, output in zip(examples, outputs, strict=True):
+            values = np.array(output[: len(example.choices or ())])
+            right, values[example.answer] = values[int(example.answer)], -np.inf
+            found.append(values.max(initial=-np.inf) - right)
+        return np.nan_to_num(np.array(found), nan=np.inf)
 
     def check(self, outputs: np.ndarray) -> None:
         if np.isnan(outputs).any():
@@ -178,21 +179,19 @@ class Decode:
                 stop_V[i] |= text.startswith(self._stops)
         return stop_V
 
-    def rows(self, examples: Sequence[Example]) -> list[list[Row]]:
+    def rows(self, examples: Sequence[Example]) -> list[Row]:
         return [
-            [Row(tokens, [], i)]
+            Row.prompt(tokens, i)
             for i, tokens in enumerate(encode_prompts(self._tokenizer, examples))
         ]
 
-    def program(self) -> Callable[..., Any]:
-        def decode(params, keep, tokens, where, targets, target_where):
-            del targets, target_where
-            out = jitted_generate(
-                self._config, params, tokens, where, self._stop_V, self.new_tokens, keep=keep
-            )
-            return jnp.where(out.where, out.tokens, -1), out.finite
-
-        return decode
+    def write(self, params: Any, keep: jax.Array, arrays: Arrays) -> tuple[jax.Array, jax.Array]:
+        """New tokens ``[B, new]``, −1 from the stop on, and whether each row stayed finite."""
+        where = arrays.branches >= 0
+        out = jitted_generate(
+            self._config, params, arrays.tokens, where, self._stop_V, self.new_tokens, keep=keep
+        )
+        return jnp.where(out.where, out.tokens, -1), out.finite
 
     def answers(
         self, examples: Sequence[Example], rows: list[Row], outputs: tuple[np.ndarray, np.ndarray]
@@ -206,6 +205,13 @@ class Decode:
             Answer(*self._judge(cut(text, self._stops), example))
             for text, example in zip(texts, examples, strict=True)
         ]
+
+    def difficulty(self, examples: Sequence[Example], outputs: Any) -> np.ndarray:
+        """Wrong answers before right ones, then long answers before short ones."""
+        rows = [Row.prompt([], i) for i in range(len(examples))]
+        answers = self.answers(examples, rows, outputs)
+        sizes = [len(str(example.answer)) for example in examples]
+        return np.array([1e9 * (not a.correct) + n for a, n in zip(answers, sizes, strict=True)])
 
     def check(self, outputs: tuple[np.ndarray, np.ndarray]) -> None:
         if not outputs[1].all():

@@ -16,22 +16,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tale_jax.figures import BLUE, GREEN, ORANGE, PURPLE, VERMILION, style
+from tale_jax.information_figure import information_figure
 from tale_jax.significance import PICKS, layer_list, p_text, percent, verdict
 
 INK, FAINT = "#010203", "#040506"  # stand-ins that the page's own colours replace
-# colours that the colour-blind can tell apart, by Okabe and Ito
-BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00"
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "tale",
-    "svg.fonttype": "none",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    **dict.fromkeys(
-        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
-    ),
-}
 LABELS = {"baseline": "baseline", "best": "BEST", "bsba": "BSBA"}
 
 
@@ -40,26 +29,33 @@ def render_report(run: Mapping[str, Any]) -> str:
 
     Args:
         run: `summary` (the contents of `summary.json`), `trajectory` and `candidates` (the lines of
-            those files as dictionaries), and `commands` (the command lines that reproduce it).
+            those files as dictionaries), and, if there are any, `information` (the lines of
+            `information.csv`).
     """
     environment = Environment(
         loader=PackageLoader("tale_jax"), autoescape=True, undefined=StrictUndefined
     )
     environment.globals.update(percent=percent, p_text=p_text, layer_list=layer_list)
     summary = run["summary"]
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # a user's own matplotlibrc must not change the page
-        matplotlib.rcParams.update(STYLE)
+    information = control = None
+    with style(INK):
         curve = _to_svg(accuracy_curve(run), "Accuracy against the number of dropped layers")
         heat_map = None
         if run["candidates"]:
             heat_map = _to_svg(candidate_map(run), "Accuracy of every candidate of every iteration")
+        if summary.get("null_control"):
+            control = _to_svg(control_figure(summary["null_control"]), "Gains by selection alone")
+        if run.get("information"):
+            drawn = information_figure(run["information"])
+            information = _to_svg(drawn, "Bits about the answer after each layer")
     return environment.get_template("report.html").render(
         summary=summary,
         verdict=verdict(summary),
         picks=[(LABELS[name], summary[name]) for name in PICKS],
         steps=run["trajectory"],
-        commands=run["commands"],
+        commands=summary.get("commands", ()),
+        control=control,
+        information=information,
         curve=curve,
         heat_map=heat_map,
     )
@@ -204,6 +200,15 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
         edgecolor="black",
         linewidth=1,
     )
+    rejected = [c for c in run["candidates"] if c.get("bound")]
+    axes.scatter(
+        [candidate["layer"] for candidate in rejected],
+        [candidate["iteration"] for candidate in rejected],
+        s=min(9, 600 / columns),
+        marker=7,  # a caret that points down: at most this
+        color=INK,
+        linewidth=0,
+    )
     axes.set_xlabel("layer")
     axes.set_ylabel("iteration")
     for axis in (axes.xaxis, axes.yaxis):
@@ -212,6 +217,26 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
     bar = figure.colorbar(image, location="top", shrink=0.6, aspect=40, pad=0.02, extend="min")
     bar.set_label("points above (blue) or below (red) the baseline")
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    return figure
+
+
+def control_figure(control: Mapping[str, Any]) -> Figure:
+    """The real gain of BEST on the search examples, in points, among those on shuffled answers."""
+    gains = [100 * gain for gain in control["gains"]]
+    figure = Figure(figsize=(8, 1.5), layout="constrained")
+    axes = figure.subplots()
+    heights: dict[float, int] = {}
+    for gain in sorted(gains):  # equal gains are piled up
+        heights[gain] = heights.get(gain, 0) + 1
+        label = "shuffled answers" if gain == min(gains) and heights[gain] == 1 else None
+        axes.plot(gain, heights[gain], "o", color=VERMILION, alpha=0.7, label=label)
+    axes.axvline(100 * control["gain"], color=BLUE, linewidth=2, label="the search itself")
+    axes.set_ylim(0, max(heights.values()) + 1)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlim(left=min(0.0, *gains) - 0.3)
+    axes.set_xlabel("gain of BEST over the baseline on the search examples (points)")
+    figure.legend(loc="outside right center")
     return figure
 
 

@@ -3,7 +3,7 @@
 journal.jsonl      see `journal`; a search resumes from it
 summary.json       settings, baseline, best and bsba; written last: a run that has it is finished
 trajectory.jsonl   an accepted step per line
-candidates.csv     every candidate
+candidates.csv     every candidate; `<=123` for one that was rejected early
 predictions.jsonl  the picks' answers to every example
 report.html        for the eye
 """
@@ -21,9 +21,12 @@ from typing import Any, NamedTuple, Self
 from attention.errors import InputError
 from tale_jax.elimination import Candidate, Dropped, Result
 from tale_jax.journal import JOURNAL, Journal, read_journal, record_key, to_line
+from tale_jax.racing import AtMost
 from tale_jax.significance import PICKS, summarise
+from tale_jax.tables import read_csv
 
 COLUMNS = ("iteration", "layer", "correct", "total")
+INFORMATION = "information.csv"  # of `information`, shown in the report if it is there
 VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
 
 
@@ -63,7 +66,7 @@ class Run:
         self._journal = Journal(self.directory, settings, resume)
         self.settings = self._journal.settings
         self.known: dict[Dropped, int] = {
-            tuple(record["dropped"]): record["correct"]
+            tuple(record["dropped"]): (AtMost if record["bound"] else int)(record["correct"])
             for record in self._journal.records.values()
             if record["kind"] == "candidate"
         }
@@ -100,6 +103,35 @@ class Run:
             self._journal.append({**record, "answers": answers})
         return self._answers(split, dropped) or []
 
+    def losses(self, criterion: str) -> dict[Dropped, float]:
+        """The losses of a criterion in the journal."""
+        return self._journal.losses(criterion)
+
+    def loss(self, criterion: str, dropped: Dropped, loss: float) -> None:
+        """Journal the loss of a model: `criteria.Greedy`'s `on_loss`."""
+        self._journal.loss(criterion, dropped, loss)
+
+    def controls(
+        self,
+        count: int,
+        search: Callable[[int], Mapping[str, Any]],
+        on_control: Callable[[int, int], None] = lambda done, count: None,
+    ) -> list[dict[str, Any]]:
+        """Outcomes of `count` searches on shuffled answers, or of as many as are journaled.
+
+        Args:
+            count: at least so many.
+            search: the search on shuffle 0, 1, …
+            on_control: called with the number done and the number wanted.
+        """
+        records = self._journal.records
+        count = max(count, sum(kind == "control" for kind, *_ in records))
+        for shuffle in range(count):
+            on_control(shuffle, count)
+            if ("control", shuffle) not in records:
+                self._journal.append({"kind": "control", "shuffle": shuffle, **search(shuffle)})
+        return [records["control", shuffle] for shuffle in range(count)]
+
     def finish(self, result: Result, commands: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
         """Write the final files and return the contents of `summary.json`.
 
@@ -132,15 +164,18 @@ class Run:
         }
         summary = summarise(self.settings, result, test or None, **facts)
         trajectory = [
-            {**_row(step, result.total), "dropped": list(step.dropped)} for step in result.steps
+            {name: value for name, value in _row(step, result.total).items() if name != "bound"}
+            | {"dropped": list(step.dropped)}
+            for step in result.steps
         ]
         candidates = [_row(candidate, result.total) for candidate in result.candidates]
+        summary["commands"] = list(commands)
         report = render_report(
             {
                 "summary": summary,
                 "trajectory": trajectory,
                 "candidates": candidates,
-                "commands": list(commands),
+                "information": read_csv(self.directory / INFORMATION),
             }
         )
         self._write("trajectory.jsonl", "".join(map(to_line, trajectory)))
@@ -156,10 +191,7 @@ class Run:
         return None if record is None else [Answer(*pair) for pair in record["answers"]]
 
     def _write(self, name: str, text: str) -> None:
-        """Replace a file as a whole; a half-written one has a name that the next try reuses."""
-        part = self.directory / f".{name}.part"
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(self.directory / name)
+        _replace(self.directory / name, text)
 
 
 @dataclass(frozen=True)
@@ -170,7 +202,7 @@ class FinishedRun:
     settings: dict[str, Any]
     summary: dict[str, Any]
     trajectory: list[dict[str, Any]]
-    candidates: list[dict[str, int]]
+    candidates: list[dict[str, Any]]
 
     def dropped(self, pick: str) -> Dropped:
         """Layers that "baseline", "best" or "bsba" goes without."""
@@ -195,9 +227,7 @@ def load_run(directory: str | Path) -> FinishedRun:
     try:
         lines = (directory / "trajectory.jsonl").read_text(encoding="utf-8").splitlines()
         with (directory / "candidates.csv").open(encoding="utf-8", newline="") as file:
-            candidates = [
-                {name: int(row[name]) for name in COLUMNS} for row in csv.DictReader(file)
-            ]
+            candidates = [_from_csv(row) for row in csv.DictReader(file)]
         trajectory = [json.loads(line) for line in lines]
         run = FinishedRun(directory, records[0]["settings"], summary, trajectory, candidates)
         for pick in PICKS:
@@ -207,6 +237,29 @@ def load_run(directory: str | Path) -> FinishedRun:
             f"{directory} has damaged files: rewrite them with tale search --resume"
         ) from error
     return run
+
+
+def rewrite_report(directory: str | Path) -> None:
+    """Render the report of a finished run again, with what has been found out since."""
+    from tale_jax.report import render_report
+
+    run = load_run(directory)
+    page = render_report(
+        {
+            "summary": run.summary,
+            "trajectory": run.trajectory,
+            "candidates": run.candidates,
+            "information": read_csv(run.directory / INFORMATION),
+        }
+    )
+    _replace(run.directory / "report.html", page)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file as a whole; a half-written one has a name that the next try reuses."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8", newline="\n")
+    part.replace(path)
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
@@ -221,14 +274,22 @@ def _read_object(path: Path) -> dict[str, Any] | None:
 def _row(candidate: Candidate, total: int) -> dict[str, Any]:
     """A row of `candidates.csv`."""
     values = (candidate.iteration, candidate.layer, candidate.correct, total)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, values, strict=True)) | {"bound": candidate.bound}
+
+
+def _from_csv(row: Mapping[str, str]) -> dict[str, Any]:
+    bound = row["correct"].startswith("<=")
+    numbers = {name: int(row[name].removeprefix("<=")) for name in COLUMNS}
+    return numbers | {"bound": bound}
 
 
 def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    for row in rows:
+        correct = f"<={row['correct']}" if row["bound"] else row["correct"]
+        writer.writerow([{**row, "correct": correct}[name] for name in COLUMNS])
     return text.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Candidates × examples → correct counts, with one compiled program a batch shape."""
+"""Candidates × examples → correct counts: nothing is computed twice, or that the choice can do without."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import jax
 import numpy as np
 
 from attention.transformer import TransformerConfig
-from tale_jax.batching import Batch, Row, Shape, batches, plan
+from tale_jax.batching import Arrays, Batch, Row, batches, plan, shared_beginning
 from tale_jax.elimination import Dropped
+from tale_jax.examples import Example
+from tale_jax.programs import Programs
 from tale_jax.prompts import Tokenizer, fitting
-from tale_jax.protocols import Scoring, make_protocol
+from tale_jax.protocols import Decode, Scoring, make_protocol
+from tale_jax.racing import race
 from tale_jax.runs import Answer
-from tale_jax.tasks import Example, Task
+from tale_jax.states import Keep, States, shared_layers
+from tale_jax.tasks import Task
 
 SPLITS = ("search", "test")
-Output = tuple[Batch, Any]  # a batch and what the program made of it, perhaps still under way
+Output = tuple[Batch, Any]  # a batch and what the programs made of it, perhaps still under way
 
 
 class Scorer:
@@ -26,10 +30,11 @@ class Scorer:
 
     Attributes:
         protocol: how the model is asked.
+        depth: number of layers.
         examples: of each split, those that fit the model's positions.
         too_long: number of examples left out because they do not fit.
         shapes: batch shapes of all splits; known before anything runs.
-        compilations: programs compiled so far, at most one a shape.
+        layers_run: token-layers of padded batches run so far, for counting arithmetic.
         batch_tokens: tokens in a batch; halved when the device runs out of memory.
     """
 
@@ -40,9 +45,10 @@ class Scorer:
         tokenizer: Tokenizer,
         task: Task,
         *,
-        protocol: str = "auto",
+        protocol: str | Scoring = "auto",
         batch_tokens: int = 4096,
         max_new_tokens: int | None = None,
+        cache_gib: float = 4.0,
         batch_sharding: jax.sharding.Sharding | None = None,
         on_message: Callable[[str], None] = lambda line: None,
     ):
@@ -53,53 +59,71 @@ class Scorer:
             params: stacked.
             tokenizer: of the model.
             task: prompts with their shots already in front.
-            protocol: ``auto``, ``loglikelihood``, ``loglikelihood-norm`` or ``decode``.
+            protocol: ``auto``, ``loglikelihood``, ``loglikelihood-norm`` or ``decode``, or one made.
             batch_tokens: at most so many tokens a batch, but always one row.
             max_new_tokens: of the protocol ``decode``; None: two more than the longest answer.
+            cache_gib: GiB of states between layers that are kept; the rest is computed again.
             batch_sharding: how rows lie on several devices.
             on_message: called with one line when something is worth telling.
 
         Raises:
             InputError: no example fits the model, or the protocol does not fit the task.
         """
-        self.protocol: Scoring = make_protocol(protocol, config, tokenizer, task, max_new_tokens)
-        self.batch_tokens = batch_tokens
-        self.compilations = 0
-        self.too_long = 0
+        if isinstance(protocol, str):
+            protocol = make_protocol(protocol, config, tokenizer, task, max_new_tokens)
+        self.protocol: Scoring = protocol
+        self.depth = config.num_hidden_layers
+        self.batch_tokens, self.too_long, self.layers_run = batch_tokens, 0, 0
         self._config, self._params = config, params
         self._sharding, self._on_message = batch_sharding, on_message
-        self._program = self.protocol.program()
+        self._writes = isinstance(protocol, Decode)
+        self._cache_bytes = cache_gib * 2**30
         self.examples: dict[str, list[Example]] = {}
         self._rows: dict[str, list[Row]] = {}
         for split in SPLITS:
             if (examples := getattr(task, split)) is not None:
                 self._add(split, examples, task.name)
+        shared = 0 if self._writes else shared_beginning(list(self._rows.values()))
+        first = self._rows["search"][0].tokens[:shared]
+        self._rows = {s: [row.without(shared) for row in rows] for s, rows in self._rows.items()}
+        self._programs = Programs(config, params, protocol, np.array([first], np.int32))
+        self._has_prefix = shared > 0
+        self._order: list[int] | None = None
         self._plan()
+
+    @property
+    def compilations(self) -> int:
+        """Programs compiled so far."""
+        return self._programs.compilations
+
+    @property
+    def most_compilations(self) -> int:
+        """Programs that there can be; known before anything runs."""
+        if self._writes:
+            return len(self.shapes)
+        return 3 * len(self.shapes) + self._has_prefix
 
     def _add(self, split: str, examples: Sequence[Example], name: str) -> None:
         rows = self.protocol.rows(examples)
-        extra = self.protocol.new_tokens
-        lengths = [max(len(row.tokens) + extra for row in members) for members in rows]
+        lengths = [max(row.positions) + 1 + self.protocol.new_tokens for row in rows]
         kept = fitting(lengths, self._config.max_position_embeddings, name)
         self.too_long += len(examples) - len(kept)
         self.examples[split] = [examples[i] for i in kept]
-        self._rows[split] = [
-            Row(row.tokens, row.targets, new) for new, i in enumerate(kept) for row in rows[i]
-        ]
+        self._rows[split] = [rows[i].of(new) for new, i in enumerate(kept)]
 
     def _plan(self) -> None:
         """Batches on the device, and no program yet."""
         multiple = 1 if self._sharding is None else self._sharding.num_devices
         self.shapes = plan(list(self._rows.values()), self.batch_tokens, multiple)
-        self._programs: dict[Shape, Any] = {}
-        self._batches: dict[str, list[tuple[Batch, tuple[jax.Array, ...]]]] = {
-            split: [(batch, self._place(batch)) for batch in batches(rows, self.shapes)]
+        self._batches: dict[str, list[tuple[Batch, Arrays]]] = {
+            split: [
+                (batch, Arrays(*(jax.device_put(a, self._sharding) for a in batch.arrays)))
+                for batch in batches(rows, self.shapes, self._order if split == "search" else None)
+            ]
             for split, rows in self._rows.items()
         }
-
-    def _place(self, batch: Batch) -> tuple[jax.Array, ...]:
-        arrays = (batch.tokens, batch.where, batch.targets, batch.target_where)
-        return tuple(jax.device_put(array, self._sharding) for array in arrays)
+        self._states = States(self.depth, self._cache_bytes, self._advance_reference)
+        self._prefixes: dict[Keep, Any] = {}
 
     def count(self, candidates: Sequence[Dropped]) -> Iterator[int]:
         """Correct answers on the search split: the callback of ``elimination.eliminate``.
@@ -114,6 +138,56 @@ class Scorer:
         while pending:
             yield self._correct(*pending.popleft())
 
+    def race(
+        self,
+        candidates: Sequence[Dropped],
+        references: Sequence[Dropped],
+        floor: int,
+        winners: int = 1,
+    ) -> list[int]:
+        """Correct answers on the search split, `AtMost` where that is enough to choose the best.
+
+        Args:
+            candidates: dropped sets; the first among equals is the better one.
+            references: the models that they are made from, whose states are kept.
+            floor: candidates below it are of no interest.
+            winners: how many of the best must be exact.
+        """
+        models = [self._keep(dropped) for dropped in candidates]
+        while True:
+            try:
+                return self._race(models, [self._keep(d) for d in references], floor, winners)
+            except jax.errors.JaxRuntimeError as error:
+                self._use_less_memory(error)
+
+    def _race(
+        self, models: Sequence[Keep], references: Sequence[Keep], floor: int, winners: int
+    ) -> list[int]:
+        if self._order is None:  # hard examples first: bounds fall sooner
+            outputs = self._dispatch("search", ())  # the same order whenever a search is resumed
+            joined = _joined(outputs)
+            examples = self.examples["search"]
+            self._order = list(np.argsort(-self.protocol.difficulty(examples, joined), kind="stable"))
+            self._plan()
+        self._prefixes = {}
+        if not self._writes:
+            self._states.set_references(references)
+        parts = self._batches["search"]
+
+        def ask(candidate: int, part: int) -> Output:
+            batch, arrays = parts[part]
+            return batch, self._run(models[candidate], arrays, references, part)
+
+        def count(output: Output) -> int:
+            batch = output[0]
+            chosen = [self.examples["search"][self._rows["search"][i].example] for i in batch.rows]
+            rows = [self._rows["search"][i].of(new) for new, i in enumerate(batch.rows)]
+            answers = self.protocol.answers(chosen, rows, _fetch(*output))
+            return sum(answer.correct for answer in answers)
+
+        sizes = [len(batch.rows) for batch, _ in parts]
+        return race(len(models), sizes, ask, count, floor=floor, winners=winners)
+
     def answers(self, split: str, dropped: Dropped) -> list[Answer]:
         """The answer to every example of a split.
 
@@ -124,51 +198,96 @@ class Scorer:
 
     def run_once(self, dropped: Dropped) -> None:
         """Run the longest batch of the search split and wait for it (for timing)."""
-        batch, arrays = self._batches["search"][0]
-        jax.block_until_ready(self._run(dropped, batch.shape, arrays))
+        self._prefixes = {}
+        jax.block_until_ready(self._run(self._keep(dropped), self._batches["search"][0][1]))
 
     def _correct(self, dropped: Dropped, outputs: list[Output]) -> int:
         return sum(answer.correct for answer in self._collect("search", dropped, outputs))
 
-    def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
-        try:
-            return [
-                (batch, self._run(dropped, batch.shape, arrays))
-                for batch, arrays in self._batches[split]
-            ]
-        except jax.errors.JaxRuntimeError as error:
-            return self._with_less_memory(split, dropped, error)
+    def _keep(self, dropped: Dropped) -> Keep:
+        return tuple((layer not in dropped,) * 2 for layer in range(self.depth))
 
-    def _run(self, dropped: Dropped, shape: Shape, arrays: tuple[jax.Array, ...]) -> Any:
-        keep = np.ones((self._config.num_hidden_layers, 2), bool)
-        keep[list(dropped)] = False
-        if shape not in self._programs:
-            lowered = jax.jit(self._program).lower(self._params, keep, *arrays)
-            self._programs[shape] = lowered.compile()
-            self.compilations += 1
-        return self._programs[shape](self._params, keep, *arrays)
+    def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
+        keep = self._keep(dropped)
+        while True:
+            try:
+                self._prefixes = {}
+                return [(b, self._run(keep, arrays)) for b, arrays in self._batches[split]]
+            except jax.errors.JaxRuntimeError as error:
+                self._use_less_memory(error)
+
+    def _run(
+        self, keep: Keep, arrays: Arrays, references: Sequence[Keep] = (), part: int = 0
+    ) -> Any:
+        """One candidate on one batch, from the last layer that it shares with a reference."""
+        data = np.array(keep)
+        if self._writes:
+            return self._programs("write", arrays, data)
+        last = max((i for i, halves in enumerate(keep) if any(halves)), default=0)
+        prefix, layer = self._prefix(keep), 0
+        if references:
+            nearest = max(references, key=lambda reference: shared_layers(keep, reference))
+            shared = min(last, shared_layers(keep, nearest))
+            hidden, layer = self._states.enter(part, shared, nearest)
+        else:
+            hidden = self._programs("embed", arrays)
+        if any(any(halves) for halves in keep[layer:last]):
+            ends = np.int32(layer), np.int32(last)
+            hidden = self._programs("advance", arrays, hidden, data, *ends, prefix)
+        self.layers_run += arrays.tokens.size * sum(any(halves) for halves in keep[layer:last])
+        return self._programs("finish", arrays, hidden, data, np.int32(last), prefix)
+
+    def _advance_reference(self, part: int, hidden: Any, keep: Keep, first: int, end: int) -> Any:
+        arrays = self._batches["search"][part][1]
+        if hidden is None:
+            return self._programs("embed", arrays)
+        ends = np.int32(first), np.int32(end)
+        self.layers_run += arrays.tokens.size * sum(any(halves) for halves in keep[first:end])
+        return self._programs("advance", arrays, hidden, np.array(keep), *ends, self._prefix(keep))
+
+    def _prefix(self, keep: Keep) -> Any:
+        """Keys and values of the text that all rows begin with; None if there is none."""
+        if not self._has_prefix:
+            return None
+        if keep not in self._prefixes:
+            self._prefixes[keep] = self._programs("prefix", np.array(keep))
+        return self._prefixes[keep]
 
     def _collect(self, split: str, dropped: Dropped, outputs: list[Output]) -> list[Answer]:
-        try:
-            fetched = [_fetch(batch, output) for batch, output in outputs]
-        except jax.errors.JaxRuntimeError as error:
-            return self._collect(split, dropped, self._with_less_memory(split, dropped, error))
-        order = np.argsort(np.concatenate([batch.rows for batch, _ in outputs]))
-        joined = jax.tree.map(lambda *parts: np.concatenate(parts)[order], *fetched)
+        while True:
+            try:
+                joined = _joined(outputs)
+                break
+            except jax.errors.JaxRuntimeError as error:
+                self._use_less_memory(error)
+                outputs = self._dispatch(split, dropped)
         if not dropped:
             self.protocol.check(joined)
         return self.protocol.answers(self.examples[split], self._rows[split], joined)
 
-    def _with_less_memory(self, split: str, dropped: Dropped, error: Exception) -> list[Output]:
-        """Halve the batches and start the candidate over; anything but lack of memory goes on."""
+    def _use_less_memory(self, error: Exception) -> None:
+        """Halve the batches, to start over; anything but lack of memory goes on."""
         if "RESOURCE_EXHAUSTED" not in str(error) or all(s.rows == 1 for s in self.shapes):
             raise error
         self.batch_tokens //= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._plan()
-        return self._dispatch(split, dropped)
 
 
 def _fetch(batch: Batch, output: Any) -> Any:
     """The output's rows that are not padding, on the host."""
     return jax.tree.map(lambda array: np.asarray(array)[: len(batch.rows)], output)
+
+
+def _joined(outputs: Sequence[Output]) -> Any:
+    """All rows of a split in order; shapes may differ in how many choices they have room for."""
+    order = np.argsort(np.concatenate([batch.rows for batch, _ in outputs]))
+    fetched = [_fetch(batch, output) for batch, output in outputs]
+
+    def join(*arrays: np.ndarray) -> np.ndarray:
+        if arrays[0].ndim == 2:
+            width = max(a.shape[1] for a in arrays)
+            arrays = tuple(np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays)
+        return np.concatenate(arrays)[order]
+
+    return jax.tree.map(join, *fetched)

@@ -116,12 +116,25 @@ def verdict(summary: Mapping[str, Any]) -> list[str]:
         lines.append(f"BSBA is {start}.")
     else:
         lines.append(_claim("BSBA", bsba, summary, start))
+    if (control := summary.get("null_control")) is not None:
+        lines.append(control_line(control))
     if baseline["test"] is None:
         lines.append(
             f"There are no held-out examples: the layers were chosen on the same "
             f"{summary['examples']} examples, so these figures are optimistic."
         )
     return lines
+
+
+def control_line(control: Mapping[str, Any]) -> str:
+    """The gain of a search beside the gains of the same search on shuffled answers."""
+    gains, count = [100 * gain for gain in control["gains"]], control["shuffles"]
+    return (
+        f"Null control: on the search examples BEST gains {100 * control['gain']:.1f} points; "
+        f"the same search on shuffled answers gains {100 * control['mean_gain']:.1f} on average "
+        f"({min(gains):.1f} to {max(gains):.1f} in {count} search{'es' if count > 1 else ''}), "
+        f"by selection alone; {p_text(control['p_value'])}."
+    )
 
 
 def _claim(name: str, pick: Mapping[str, Any], summary: Mapping[str, Any], start: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,24 @@ class Terminal:
     def message(self, line: str) -> None:
         """One line about something that happened."""
         self._err.print(escape(line), soft_wrap=True)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table with a line above it; numbers stand on the right."""
+        table = Table(box=None, pad_edge=False)
+        for number, column in enumerate(columns):
+            table.add_column(column, overflow="fold", justify="left" if number < 2 else "right")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self._out.print(escape(title))
+        self._out.print(table)
+
+    @contextlib.contextmanager
+    def steps(self, description: str, total: int) -> Iterator[Callable[[], None]]:
+        """A bar; the function yielded advances it."""
+        hidden = not self._err.is_terminal
+        with Progress(console=self._err, transient=True, disable=hidden) as bar:
+            task = bar.add_task(escape(description), total=total)
+            yield lambda: bar.advance(task)
 
     @contextlib.contextmanager
     def progress(self, run: Run, settings: Mapping[str, Any]) -> Iterator[SearchProgress]:
@@ -143,6 +161,12 @@ class SearchProgress:
         self._say(
             f"iteration {candidate.iteration}: dropped layer {candidate.layer}, "
             f"{self._share(candidate)}"
+        )
+
+    def shuffles(self, done: int, count: int) -> None:
+        """So many of the searches on shuffled answers are done."""
+        self._bar.update(
+            self._task, completed=done, total=count, description="null control", whole=""
         )
 
     def _say(self, line: str) -> None:

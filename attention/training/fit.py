@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Key
@@ -49,7 +51,7 @@ def fit(
     loss_fn: LossFn,
     params: PyTree,
     optimizer: optax.GradientTransformation,
-    data: Callable[[int], PyTree] | DataIterator,
+    data: Callable[[int], PyTree] | DataIterator | None,
     *,
     steps: int,
     key: Key[Array, ""],
@@ -62,6 +64,8 @@ def fit(
     save_every: int = 1000,
     keep: int = 2,
     log_every: int = 10,
+    dispatch: int = 1,
+    watch: Callable[[PyTree], Metrics] | None = None,
     quiet: bool = False,
 ) -> TrainState:
     """Trains for ``steps`` updates, or for those that the run in ``directory`` still lacks.
@@ -74,7 +78,8 @@ def fit(
         params: initial parameters; copied, never donated.
         optimizer: any optax transformation, schedule included.
         data: ``data(t)``, the batch of step t, or a :class:`DataIterator`.  Every array of a
-            batch is ``[accumulate * b, …]``.
+            batch is ``[accumulate * b, …]``.  None: the loss makes its own, on the device, and is
+            given the number of the step as its batch.
         steps: total number of updates.
         key: ``jax.random.key``; step t uses ``fold_in(key, t)``.
         accumulate: microbatches per update.
@@ -88,6 +93,10 @@ def fit(
         save_every: updates between checkpoints; the last update is always saved.
         keep: checkpoints kept.
         log_every: steps between lines of metrics; the last is always logged.
+        dispatch: steps in one program, where ``data`` is None; ``save_every`` and ``log_every``
+            must be multiples of it.
+        watch: scalars of the parameters to log, as
+            :func:`~attention.training.learned.learned_values` gives.
         quiet: nothing on the terminal.
 
     Returns:
@@ -101,6 +110,13 @@ def fit(
     """
     if min(accumulate, save_every, log_every) < 1:
         raise InputError("accumulate, save_every and log_every must be at least 1")
+    if dispatch < 1 or save_every % dispatch or log_every % dispatch:
+        raise InputError(
+            f"save_every={save_every} and log_every={log_every} must be multiples of "
+            f"dispatch={dispatch}"
+        )
+    if (dispatch > 1 and data is not None) or (data is None and accumulate > 1):
+        raise InputError("several steps at once need data=None, and that needs accumulate=1")
     if clip is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
     mesh = make_mesh(data=1) if mesh is None else mesh
@@ -123,29 +139,40 @@ def fit(
         path = None if folder is None else folder / "metrics.jsonl"
         log = stack.enter_context(MetricsLog(path, start, steps, quiet))
         interrupted = stack.enter_context(_deferred_interrupt())
-        step = make_step(loss_fn, optimizer, accumulate, shardings)
         batches = _batches(data, mesh, rules, accumulate)
 
-        def settle(t: int, metrics: Metrics, state: TrainState) -> None:
-            values = {name: value.item() for name, value in jax.device_get(metrics).items()}
-            finite = values.pop("finite")
-            log.write(t, values, show=t % log_every == 0 or t + 1 == steps or not finite)
-            if not finite:
-                _stop(t, values, state, folder)
+        @functools.cache
+        def program(count: int) -> Callable[..., tuple[TrainState, Metrics]]:
+            several = None if dispatch == 1 else count
+            return make_step(loss_fn, optimizer, accumulate, shardings, several, watch)
+
+        def settle(first: int, metrics: Metrics, state: TrainState) -> None:
+            columns = {name: np.atleast_1d(x) for name, x in jax.device_get(metrics).items()}
+            for i in range(len(columns["finite"])):
+                t, values = first + i, {name: column[i].item() for name, column in columns.items()}
+                finite = values.pop("finite")
+                show = t % log_every == 0 or t + 1 == steps or not finite
+                log.write(t, values, show, reached=first + len(columns["finite"]) - 1)
+                if not finite:
+                    _stop(t, values, state, folder)
 
         go, pending = shard(jnp.bool_(True), shardings.step), None
-        for t in range(start, steps):
-            state, metrics = step(state, batches(t), key, go)
-            go = metrics["finite"]
+        # a run resumed between two multiples, after fewer steps were asked for, first goes to one
+        chunk = lambda t: min(dispatch - t % dispatch, steps - t)  # noqa: E731
+        t = start
+        while t < steps:
+            state, metrics = program(chunk(t))(state, batches(t), key, go)
+            go = metrics["finite"] if dispatch == 1 else metrics["finite"][-1]
             # step t is on its way before the metrics of t - 1 are waited for
             if pending is not None:
                 settle(*pending, state)
             pending, stop = (t, metrics), interrupted()
-            if stop or t + 1 == steps or (t + 1) % save_every == 0:
-                settle(t, metrics, state)  # only a state known to be good is saved
+            t += chunk(t)
+            if stop or t == steps or t % save_every == 0:
+                settle(*pending, state)  # only a state known to be good is saved
                 pending = None
                 if checkpoints is not None:
-                    checkpoints.save(t + 1, _trees(state), _note(data, key))
+                    checkpoints.save(t, _trees(state), _note(data, key))
             if stop:
                 raise KeyboardInterrupt
         return state
@@ -179,9 +206,14 @@ def _resumed(
 
 
 def _batches(
-    data: Callable[[int], PyTree] | DataIterator, mesh: Mesh, rules: LogicalRules, accumulate: int
+    data: Callable[[int], PyTree] | DataIterator | None,
+    mesh: Mesh,
+    rules: LogicalRules,
+    accumulate: int,
 ) -> Callable[[int], PyTree]:
     """Batches by step, each on its devices; an iterator is only ever asked for the next one."""
+    if data is None:
+        return lambda _: None
     if isinstance(data, DataIterator):
         iterator = iter(data)
         draw = lambda _: next(iterator)  # noqa: E731

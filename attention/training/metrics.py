@@ -31,6 +31,7 @@ class MetricsLog:
     def __init__(self, path: Path | None, start: int, steps: int, quiet: bool = False):
         self._steps, self._first = steps, start
         self._last: tuple[int, float] | None = None
+        self._rate: float | None = None
         main = jax.process_index() == 0
         self._file = None
         if path is not None and main:
@@ -48,15 +49,23 @@ class MetricsLog:
         )
         self._task = self._progress.add_task("fit", total=steps, completed=start, status="")
 
-    def write(self, step: int, metrics: Mapping[str, float], show: bool) -> None:
-        """Notes that ``step`` is done; logs its metrics if ``show``."""
+    def write(
+        self, step: int, metrics: Mapping[str, float], show: bool, reached: int | None = None
+    ) -> None:
+        """Notes that ``step`` is done; logs its metrics if ``show``.
+
+        ``reached``: the last step done by now, where several are done at once.
+        """
         if not show:
             self._progress.update(self._task, completed=step + 1)
             return
-        now, rate = time.perf_counter(), None
-        if self._last is not None:  # the first step's time is that of its compilation
-            rate = (step - self._last[0]) / (now - self._last[1])
-        self._last = (step, now)
+        now, done = time.perf_counter(), step if reached is None else reached
+        if self._last is not None and done > self._last[0]:
+            # the first step's time is that of its compilation
+            self._rate = (done - self._last[0]) / (now - self._last[1])
+        if self._last is None or done > self._last[0]:
+            self._last = (done, now)
+        rate = self._rate
         if self._file is not None:
             line = {"step": step, **metrics, "steps_per_s": rate}
             self._file.write(json.dumps({k: _plain(v) for k, v in line.items()}) + "\n")

@@ -31,6 +31,8 @@ def make_step(
     optimizer: optax.GradientTransformation,
     accumulate: int = 1,
     shardings: TrainState | None = None,
+    dispatch: int | None = None,
+    watch: Callable[[PyTree], Metrics] | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """The jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
 
@@ -47,6 +49,9 @@ def make_step(
         optimizer: any optax transformation.
         accumulate: microbatches per step; every array of a batch is ``[accumulate * b, …]``.
         shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
+        dispatch: that many steps in one program, with metrics ``[dispatch]``; the batch must then
+            be None, and the loss is given the step's number in its place and makes its own data.
+        watch: scalars of the parameters, before the update, to report beside the loss.
 
     Returns:
         The step.  The state given to it is donated; its randomness is
@@ -82,6 +87,7 @@ def make_step(
         state: TrainState, batch: PyTree, key: Key[Array, ""], go: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
+        batch = state.step if batch is None else batch
         both = (sums if accumulate == 1 else accumulated)(state.params, batch, key)
         (total, weight, extra), grads = both
         grads = jax.tree.map(lambda g: g / weight, grads)
@@ -100,10 +106,21 @@ def make_step(
         finite = jnp.logical_and(go, jnp.isfinite(watched).all())
         kept = jax.tree.map(lambda after, before: jnp.where(finite, after, before), new, state)
         metrics |= {name: value / weight for name, value in extra.items()}
+        metrics |= {} if watch is None else watch(state.params)
         return kept, {**metrics, "finite": finite}
 
+    def several(
+        state: TrainState, batch: None, key: Key[Array, ""], go: Bool[Array, ""] | bool = True
+    ) -> tuple[TrainState, Metrics]:
+        def one(carry: tuple[TrainState, Array], _: None) -> tuple[Any, Metrics]:
+            state, metrics = step(carry[0], batch, key, carry[1])
+            return (state, metrics["finite"]), metrics
+
+        (state, _), metrics = jax.lax.scan(one, (state, jnp.asarray(go)), length=dispatch)
+        return state, metrics
+
     out = None if shardings is None else (shardings, shardings.step)  # metrics on all devices
-    return jax.jit(step, donate_argnums=0, out_shardings=out)
+    return jax.jit(step if dispatch is None else several, donate_argnums=0, out_shardings=out)
 
 
 def state_shardings(

@@ -63,7 +63,9 @@ class TransformerConfig:
     attention_out_bias: bool = False
     qk_norm: bool = False
     normalizer: str = "softmax"  # a specification: see attention.normalizers.normalizer
-    attention_implementation: Literal["xla", "chunked"] = "xla"  # of dot_product_attention
+    attention_implementation: Literal["xla", "chunked", "pallas"] = (
+        "xla"  # of dot_product_attention
+    )
 
     # layer
     attention: bool = True  # False: an MLP-only model
@@ -83,6 +85,9 @@ class TransformerConfig:
     num_labels: int = 1
     tie_word_embeddings: bool = False
     initializer_range: float = 0.02
+    # gpt2: projections back into the residual stream start at 1/sqrt(2 layers) of that, read-in and
+    # regression head of vectors at U(±1/sqrt(inputs))
+    initializer: Literal["normal", "gpt2"] = "normal"
 
     # arithmetic
     dtype: str = "float32"  # of parameters and of the products; norms, softmax and logits: float32

@@ -2,14 +2,16 @@
 
 Four programs, one layer:
 
-- *scanned*: stacked parameters, all layers; differentiable, compiles once for any depth;
-- *unrolled*: a tuple of per-layer trees, or a static ``layer_mask``, or capture and taps;
+- *scanned*: stacked parameters, all layers; differentiable, compiles once for any depth, and can
+  capture hidden states;
+- *unrolled*: a tuple of per-layer trees, or a static ``layer_mask``, or other captures and taps;
 - *looped*: ``keep`` and ``start`` are data, so that one program serves every candidate of a search.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,10 +22,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
-from attention.transformer.layers import Context, KeyValues, Layer, Tap
+from attention.transformer.layers import Context, KeyValues, Layer, Places, Tap, at
 
 Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
-CAPTURES = ("hidden_states", "attention_weights", "values")
+CAPTURES = ("hidden_states", "attention_weights", "values", "queries", "keys")
 
 
 class Cache(NamedTuple):
@@ -113,11 +115,12 @@ def run_layers(
     cache: KeyValues | tuple[KeyValues | None, ...] | None = None,
     capture: tuple[str, ...] = (),
     tap: Tap | None = None,
+    read_at: Places | None = None,
 ) -> tuple[Array, KeyValues | tuple[KeyValues | None, ...] | None, dict[str, Array]]:
     """Apply the layers; returns hidden states, the new cache and what was captured.
 
-    ``start`` (data) skips the layers below it and goes with ``keep``; see ``Transformer`` for the
-    other arguments.
+    ``start`` (data) skips the layers below it and goes with ``keep``; the hidden states are those
+    at ``read_at``; see ``Transformer`` for the other arguments.
     """
     if unknown := set(capture) - set(CAPTURES):
         raise ValueError(f"cannot capture {sorted(unknown)}; there are {', '.join(CAPTURES)}")
@@ -131,14 +134,18 @@ def run_layers(
     if keep is not None:
         if layer_mask is not None or capture or tap is not None:
             raise ValueError("keep is data; layer_mask, capture and tap need the static form")
-        return *_looped(config, layers, hidden_BTD, context, keep, start, cache), {}
-    plain = layer_mask is None and not capture and tap is None
-    if plain and not isinstance(layers, tuple):
+        hidden, cache = _looped(config, layers, hidden_BTD, context, keep, start, cache)
+        return at(hidden, read_at), cache, {}
+    plain = layer_mask is None and set(capture) <= {"hidden_states"} and tap is None
+    if plain and not isinstance(layers, tuple) and not (capture and cache is not None):
         if cache is None:
-            return _scanned(config, layers, hidden_BTD, context), None, {}
+            hidden, states_LBTD = _scanned(config, layers, hidden_BTD, context, bool(capture))
+            captured = {} if states_LBTD is None else {"hidden_states": states_LBTD}
+            return at(hidden, read_at), None, captured
         everything = jnp.ones((config.num_hidden_layers, 2), bool)
-        return *_looped(config, layers, hidden_BTD, context, everything, 0, cache), {}
-    return _unrolled(config, layers, hidden_BTD, context, layer_mask, cache, capture, tap)
+        hidden, cache = _looped(config, layers, hidden_BTD, context, everything, 0, cache)
+        return at(hidden, read_at), cache, {}
+    return _unrolled(config, layers, hidden_BTD, context, layer_mask, cache, capture, tap, read_at)
 
 
 def _take(tree: Any, i: int | Array) -> Any:
@@ -164,15 +171,18 @@ def _windows(config: TransformerConfig) -> Int[Array, " L"] | None:
     return jnp.array([unlimited if w is None else w for w in config.windows], jnp.int32)
 
 
-def _scanned(config, layers, hidden, context):
+def _scanned(config, layers, hidden, context, every):
+    """The last hidden state and, if ``every``, those of all layers."""
+
     def body(hidden, layer):
         layer_params, window = layer
-        return _apply(config)(layer_params, hidden, context, window=window)[0], None
+        hidden = _apply(config)(layer_params, hidden, context, window=window)[0]
+        return hidden, hidden if every else None
 
-    return jax.lax.scan(body, hidden, (layers, _windows(config)))[0]
+    return jax.lax.scan(body, hidden, (layers, _windows(config)))
 
 
-def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap):
+def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, read_at):
     depth = config.num_hidden_layers
     mask = (True,) * depth if layer_mask is None else tuple(layer_mask)
     if len(mask) != depth:
@@ -183,21 +193,72 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap):
     caches = list(cache) if isinstance(cache, tuple) and not isinstance(cache, KeyValues) else None
     if cache is not None and caches is None:
         raise ValueError("a stacked cache needs stacked layers and no layer_mask")
-    for i in (i for i, kept in enumerate(mask) if kept):
+    kept = [i for i in range(depth) if mask[i]]
+    # what is read alone needs no other queries in the last layer
+    last = kept[-1] if kept and cache is None and not capture and tap is None else None
+    for i in kept:
         layer_params = layers[i] if isinstance(layers, tuple) else _take(layers, i)
         layer_tap = None if tap is None else lambda *arrays, i=i: tap(i, *arrays)
-        hidden, layer_cache, seen = _apply(config, window=config.windows[i], tap=layer_tap)(
-            layer_params, hidden, context, cache=None if caches is None else caches[i]
+        static = {"read_at": read_at} if i == last and isinstance(read_at, slice) else {}
+        apply = _apply(config, window=config.windows[i], tap=layer_tap, **static)
+        data = {"read_at": read_at} if i == last and not static else {}
+        hidden, layer_cache, seen = apply(
+            layer_params, hidden, context, cache=None if caches is None else caches[i], **data
         )
         if caches is not None:
             caches[i] = layer_cache
         for name, arrays in captured.items():
             arrays.append(hidden if name == "hidden_states" else getattr(seen, name))
     stacked = {name: jnp.stack(arrays) for name, arrays in captured.items()}
+    hidden = hidden if last is not None else at(hidden, read_at)
     return hidden, None if caches is None else tuple(caches), stacked
 
 
-def _looped(config, layers, hidden, context, keep, start, cache):
+def run_segment(
+    config: TransformerConfig,
+    layers: Mapping[str, Any],
+    hidden_BTD: Float[Array, "B T D"],
+    context: Context,
+    keep: Bool[Array, "L 2"],
+    first: Int[Array, ""],
+    end: Int[Array, ""],
+    prefix: KeyValues | None = None,
+) -> Float[Array, "B T D"]:
+    """Layers ``first … end − 1`` of a searched model; ``prefix``: keys and values ``[L, 1, P, …]``.
+
+    All but the shapes is data, so that one program serves every candidate.
+    """
+    return _looped(config, layers, hidden_BTD, context, keep, first, None, end, prefix)[0]
+
+
+def run_last(
+    config: TransformerConfig,
+    layers: Mapping[str, Any],
+    hidden_BTD: Float[Array, "B T D"],
+    context: Context,
+    keep: Bool[Array, "L 2"],
+    layer: Int[Array, ""],
+    read_at: Int[Array, "B P"],
+    prefix: KeyValues | None = None,
+) -> Float[Array, "B P D"]:
+    """The last layer at the places that are read; of the others it makes keys and values alone."""
+    windows = _windows(config)
+    one, window = _take(layers, layer), None if windows is None else windows[layer]
+    before = None if prefix is None else _take(prefix, layer)
+
+    def attend(hidden: Array) -> Array:
+        how = {"window": window, "prefix": before, "read_at": read_at}
+        return _apply(config, "attention_half")(one, hidden, context, **how)[0]
+
+    def read(hidden: Array) -> Array:
+        return jnp.take_along_axis(hidden, read_at[:, :, None], 1)
+
+    hidden_BPD = jax.lax.cond(keep[layer, 0], attend, read, hidden_BTD)
+    transform = functools.partial(_apply(config, "mlp_half"), one)
+    return jax.lax.cond(keep[layer, 1], transform, lambda hidden: hidden, hidden_BPD)
+
+
+def _looped(config, layers, hidden, context, keep, start, cache, end=None, prefix=None):
     if isinstance(layers, tuple):
         raise ValueError("keep needs stacked layers; see stack_layers")
     if keep.shape != (config.num_hidden_layers, 2):
@@ -213,7 +274,12 @@ def _looped(config, layers, hidden, context, keep, start, cache):
         window = None if windows is None else windows[i]
         layer_cache = None if cache is None else _take(cache, i)
         hidden, layer_cache, _ = attention_half(
-            _take(layers, i), hidden, context, window=window, cache=layer_cache
+            _take(layers, i),
+            hidden,
+            context,
+            window=window,
+            cache=layer_cache,
+            prefix=None if prefix is None else _take(prefix, i),
         )
         if cache is not None:
             cache = jax.tree.map(
@@ -232,4 +298,5 @@ def _looped(config, layers, hidden, context, keep, start, cache):
         hidden = jax.lax.cond(keep[i, 1], transform, lambda hidden, _: hidden, hidden, i)
         return hidden, cache
 
-    return jax.lax.fori_loop(start, config.num_hidden_layers, body, (hidden, cache))
+    end = config.num_hidden_layers if end is None else end
+    return jax.lax.fori_loop(start, end, body, (hidden, cache))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import Cache, init_cache
@@ -45,8 +45,12 @@ def generate(
     stop_tokens: Sequence[int] = (),
     layer_mask: tuple[bool, ...] | None = None,
     keep: Bool[Array, "L 2"] | None = None,
+    temperature: float = 0.0,
+    key: Key[Array, ""] | None = None,
 ) -> Generated:
     """Append the most probable token, ``argmax_v logits_v``, up to ``max_new_tokens`` times.
+
+    With a temperature, tokens are drawn from ``softmax(logits / temperature)`` instead.
 
     Args:
         config: of a causal language model.
@@ -57,6 +61,8 @@ def generate(
         stop_tokens: ids that end a row.
         layer_mask: static, as in ``Transformer``.
         keep: data, as in ``Transformer``.
+        temperature: 0 takes the most probable token.
+        key: of the draws, which a temperature needs.
 
     Returns:
         ``Generated``, its tokens ``[B, max_new_tokens]``.  Ties go to the lowest id.
@@ -72,10 +78,21 @@ def generate(
             f"{longest} prompt tokens and {max_new_tokens} new ones are more than the model's "
             f"{config.max_position_embeddings} positions"
         )
+    if temperature < 0 or (temperature > 0 and key is None):
+        raise ValueError("a temperature is at least 0, and needs a key if it is more")
     stop_V = np.zeros(config.vocab_size or 0, bool)
     stop_V[list(stop_tokens)] = True
+    drawn = (key, jnp.float32(temperature)) if temperature else None
     return jitted_generate(
-        config, params, tokens, where, stop_V, max_new_tokens, layer_mask=layer_mask, keep=keep
+        config,
+        params,
+        tokens,
+        where,
+        stop_V,
+        max_new_tokens,
+        layer_mask=layer_mask,
+        keep=keep,
+        sampling=drawn,
     )
 
 
@@ -90,8 +107,9 @@ def jitted_generate(
     *,
     layer_mask: tuple[bool, ...] | None = None,
     keep: Bool[Array, "L 2"] | None = None,
+    sampling: tuple[Key[Array, ""], Float[Array, ""]] | None = None,
 ) -> Generated:
-    """The compiled part of ``generate``, without its checks."""
+    """The compiled part of ``generate``, without its checks; ``sampling``: key, temperature."""
     model = Transformer(config)
 
     def decode(tokens: Array, cache: Cache, where: Array, read_at: Array | None = None) -> Any:
@@ -103,7 +121,7 @@ def jitted_generate(
     cache = init_cache(config, batch, length + max_new_tokens, stacked=stacked)
     last_B1 = length - 1 - jnp.argmax(where[:, ::-1], axis=1)[:, None]
     logits_B1V, cache = decode(tokens, cache, where, last_B1)
-    token_B, finite_B = _choose(logits_B1V)
+    token_B, finite_B = _choose(logits_B1V, sampling, 0)
     out = Generated(
         jnp.zeros((batch, max_new_tokens), jnp.int32),
         jnp.zeros((batch, max_new_tokens), bool),
@@ -123,7 +141,7 @@ def jitted_generate(
 
         def next_token(cache: Cache) -> tuple[Array, Array, Cache]:
             logits_B1V, cache = decode(state.token_B[:, None], cache, ~state.done_B[:, None])
-            return *_choose(logits_B1V), cache
+            return *_choose(logits_B1V, sampling, state.step + 1), cache
 
         # The last token is not fed back: nobody reads what would follow it.
         token_B, finite_B, cache = jax.lax.cond(
@@ -138,6 +156,12 @@ def jitted_generate(
     return jax.lax.while_loop(unfinished, advance, state).out
 
 
-def _choose(logits_B1V: Array) -> tuple[Array, Array]:
-    """The most probable token of each row, and whether its logit is a number."""
-    return jnp.argmax(logits_B1V[:, 0], axis=-1), ~jnp.isnan(jnp.max(logits_B1V[:, 0], axis=-1))
+def _choose(logits_B1V: Array, sampling: Any, step: Array | int) -> tuple[Array, Array]:
+    """The most probable token of each row, or one drawn, and whether its logit is a number."""
+    scores_BV = logits_B1V[:, 0]
+    finite_B = ~jnp.isnan(jnp.max(scores_BV, axis=-1))
+    if sampling is not None:  # the largest of logits with Gumbel noise is a draw of the softmax
+        key, temperature = sampling
+        noise_BV = jax.random.gumbel(jax.random.fold_in(key, step), scores_BV.shape)
+        scores_BV = scores_BV / temperature + noise_BV
+    return jnp.argmax(scores_BV, axis=-1), finite_B

@@ -36,7 +36,8 @@ class Head(nn.Module):
             if self._pooled:
                 self.dense = Projection(c, "BTD,DE->BTE", square, (c.hidden_size,))
             bias = None if c.head == "sequence" and c.causal else (c.num_labels,)
-            self.out = Projection(c, "BTD,DC->BTC", (c.hidden_size, c.num_labels), bias)
+            role = "vectors" if c.head == "regression" else "inner"
+            self.out = Projection(c, "BTD,DC->BTC", (c.hidden_size, c.num_labels), bias, role=role)
 
     @property
     def _pooled(self) -> bool:

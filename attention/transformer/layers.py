@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -41,6 +42,19 @@ class Context(NamedTuple):
     where_BS: Bool[Array, "B S"] | None = None  # real keys, if some are not
 
 
+Places = Int[Array, "B P"] | slice  # of T, in each sequence or in all
+
+
+def at(x: Array, places: Places | None) -> Array:
+    """``x[B, T, …]`` at some places of T alone; None means all."""
+    if places is None:
+        return x
+    if isinstance(places, slice):
+        return x[:, places]
+    x = jnp.broadcast_to(x, (places.shape[0], *x.shape[1:]))  # what all rows share has one
+    return jnp.take_along_axis(x, places.reshape(*places.shape, *(1,) * (x.ndim - 2)), axis=1)
+
+
 class KeyValues(NamedTuple):
     """Keys (rotated) and values of one layer, or stacked ``[layer, …]``."""
 
@@ -53,6 +67,8 @@ class Captured(NamedTuple):
 
     attention_weights: Float[Array, "B N T S"] | None  # only the reference has them
     values: Float[Array, "B K S H"]
+    queries: Float[Array, "B T N H"]  # rotated, as are keys
+    keys: Float[Array, "B S K H"]
 
 
 def rope_frequencies(
@@ -120,17 +136,31 @@ class Projection(nn.Module):
     equation: str
     shape: tuple[int, ...]
     bias_shape: tuple[int, ...] | None = None
+    role: Literal["inner", "residual", "vectors"] = "inner"  # what `initializer` looks at
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         dtype = jnp.dtype(self.config.dtype)
-        init = nn.initializers.normal(self.config.initializer_range)
+        init, bias_init = self._initializers()
         kernel = self.param("kernel", init, self.shape, dtype)
         out = jnp.einsum(self.equation, x, kernel, precision=self.config.precision)
         if self.bias_shape is not None:
-            bias = self.param("bias", nn.initializers.zeros, self.bias_shape, dtype)
+            bias = self.param("bias", bias_init, self.bias_shape, dtype)
             out += bias.reshape((1,) * (out.ndim - bias.ndim) + bias.shape)
         return out
+
+    def _initializers(self) -> tuple[nn.initializers.Initializer, nn.initializers.Initializer]:
+        c, deviation = self.config, self.config.initializer_range
+        if c.initializer == "gpt2" and self.role == "vectors":
+            bound = self.shape[0] ** -0.5
+
+            def uniform(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
+                return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+            return uniform, uniform
+        if c.initializer == "gpt2" and self.role == "residual":
+            deviation /= math.sqrt(2 * c.num_hidden_layers)
+        return nn.initializers.normal(deviation), nn.initializers.zeros
 
 
 class Attention(nn.Module):
@@ -154,6 +184,7 @@ class Attention(nn.Module):
             "BTNH,NHD->BTD",
             (c.num_attention_heads, c.head_size, c.hidden_size),
             (c.hidden_size,) if c.attention_out_bias else None,
+            role="residual",
         )
         if c.qk_norm:
             self.query_norm = Norm(c, "rmsnorm")
@@ -170,39 +201,54 @@ class Attention(nn.Module):
         *,
         window: int | Array | None = None,
         cache: KeyValues | None = None,
+        prefix: KeyValues | None = None,
         tap: Callable[[Array, Array, Array], Array] | None = None,
+        read_at: Places | None = None,
     ) -> tuple[Array, KeyValues | None, Captured]:
+        """Attention of all places, or of the queries ``read_at`` alone.
+
+        ``prefix`` holds keys and values ``[1, P, K, H]`` that stand before those of every row.
+        """
         c = self.config
-        query, key, value = self.query(x_BTD), self.key(x_BTD), self.value(x_BTD)
+        query, key, value = self.query(at(x_BTD, read_at)), self.key(x_BTD), self.value(x_BTD)
         if c.qk_norm:
             query, key = self.query_norm(query), self.key_norm(key)
         if context.rotation is not None:
-            query, key = rotate(query, context.rotation), rotate(key, context.rotation)
+            turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
+            query, key = rotate(query, turns), rotate(key, context.rotation)
+        if prefix is not None:
+            batch = x_BTD.shape[0]
+            key, value = (
+                jnp.concatenate([jnp.broadcast_to(shared, (batch, *shared.shape[1:])), own], 1)
+                for shared, own in zip(prefix, (key, value), strict=True)
+            )
         if cache is not None:
             assert context.slot is not None  # a cache comes with its context
             key = jax.lax.dynamic_update_slice_in_dim(cache.key_BSKH, key, context.slot, 1)
             value = jax.lax.dynamic_update_slice_in_dim(cache.value_BSKH, value, context.slot, 1)
             cache = KeyValues(key, value)
-        mask_BTS = context.mask_BTS
+        mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
         if window is not None:
-            distance = context.positions_BT[:, :, None] - context.positions_BS[:, None, :]
+            distance = positions_BT[:, :, None] - context.positions_BS[:, None, :]
             mask_BTS &= jnp.abs(distance) < window
         how: Any = {
             "normalizer": c.normalizer,
             "params": normalizer(c.normalizer).constrain(context.normalizer or self.learned),
-            "positions": (context.positions_BT, context.positions_BS),
+            "positions": (positions_BT, context.positions_BS),
             "precision": c.precision,
         }
         if c.attention_implementation != "xla":
             how |= {"implementation": c.attention_implementation}
-            seen = _visible(c, context, mask_BTS, window)
+            seen: dict[str, Any] = {"mask": mask_BTS}
+            if read_at is None and prefix is None:
+                seen = _visible(c, context, mask_BTS, window)
             out = dot_product_attention(query, key, value, **how, **seen)
-            return self.out(out), cache, Captured(None, value.swapaxes(1, 2))
+            return self.out(out), cache, Captured(None, value.swapaxes(1, 2), query, key)
         weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)
         if tap is not None:
             weights_BNTS = tap(weights_BNTS, value.swapaxes(1, 2), mask_BTS)
         out = self.out(weighted_values(weights_BNTS, value, precision=c.precision))
-        return out, cache, Captured(weights_BNTS, value.swapaxes(1, 2))
+        return out, cache, Captured(weights_BNTS, value.swapaxes(1, 2), query, key)
 
 
 def _visible(
@@ -235,7 +281,8 @@ class MLP(nn.Module):
         else:
             hidden_BTF = act(hidden_BTF)
         outer_bias = (c.hidden_size,) if c.mlp_bias else None
-        return Projection(c, "BTF,FD->BTD", outer, outer_bias, name="down")(hidden_BTF)
+        down = Projection(c, "BTF,FD->BTD", outer, outer_bias, role="residual", name="down")
+        return down(hidden_BTF)
 
 
 class Layer(nn.Module):
@@ -258,14 +305,18 @@ class Layer(nn.Module):
     def attention_half(
         self, x_BTD: Array, context: Context, **arguments
     ) -> tuple[Array, KeyValues | None, Captured | None]:
-        """``x + attention(norm(x))``, or post-norm ``norm(x + attention(x))``."""
+        """``x + attention(norm(x))``, or post-norm ``norm(x + attention(x))``.
+
+        With ``read_at``, the result is that at these places alone; keys are those of all.
+        """
+        read_at = arguments.get("read_at")
         if not self.config.attention:
-            return x_BTD, arguments.get("cache"), None
+            return at(x_BTD, read_at), arguments.get("cache"), None
         pre = self.config.norm_placement == "pre"
         update, cache, captured = self.attention(
             self.attention_norm(x_BTD) if pre else x_BTD, context, **arguments
         )
-        joined = self._join(x_BTD, update)
+        joined = self._join(at(x_BTD, read_at), update)
         return joined if pre else self.attention_norm(joined), cache, captured
 
     def mlp_half(self, x_BTD: Array) -> Array:

@@ -13,7 +13,7 @@ from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import Cache, init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
-from attention.transformer.layers import Context, Norm, Projection, Tap, rotation
+from attention.transformer.layers import Context, Norm, Places, Projection, Tap, at, rotation
 
 Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
 
@@ -53,7 +53,7 @@ class Transformer(nn.Module):
         else:
             assert c.input_size is not None  # the config holds exactly one of the two
             shape = (c.input_size, c.hidden_size)
-            self.embed = Projection(c, "BTI,ID->BTD", shape, (c.hidden_size,))
+            self.embed = Projection(c, "BTI,ID->BTD", shape, (c.hidden_size,), role="vectors")
         if c.position_embedding == "learned":
             self.position_embedding = Embedding(c, c.max_position_embeddings + c.position_offset)
         if c.type_vocab_size:
@@ -83,7 +83,7 @@ class Transformer(nn.Module):
         token_type_ids: Int[Array, "B T"] | None = None,
         layer_mask: tuple[bool, ...] | None = None,
         keep: Bool[Array, "L 2"] | None = None,
-        read_at: Int[Array, "B P"] | None = None,
+        read_at: Places | None = None,
         capture: Sequence[str] = (),
         tap: Tap | None = None,
     ):
@@ -96,10 +96,11 @@ class Transformer(nn.Module):
             token_type_ids: BERT's segments; zeros if None.
             layer_mask: one bool a layer, static: false drops the layer from the program.
             keep: ``[layer, (attention, mlp)]``, data: a dropped half is skipped at run time.
-            read_at: indices into T; the head is applied to these positions alone.
+            read_at: indices into T, or a slice; the head is applied to these positions alone, and
+                so is the last of unstacked layers.
             capture: any of ``hidden_states`` (the output of each layer), ``attention_weights``,
-                ``values``; the call then returns ``(logits, captured)``, each stacked over the
-                layers applied.
+                ``values``, ``queries``, ``keys`` (both rotated); the call then returns
+                ``(logits, captured)``, each stacked over the layers applied.
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.
 
@@ -108,6 +109,7 @@ class Transformer(nn.Module):
             ``token`` and ``regression``, ``[B, labels]`` for ``sequence``, hidden states
             ``[B, T, D]`` for ``none``.
         """
+        self._check_read_at(read_at)
         hidden_BTD, context = self.embed_inputs(tokens, where, token_type_ids)
         hidden_BTD, _, captured = run_layers(
             self.config,
@@ -118,8 +120,9 @@ class Transformer(nn.Module):
             keep=keep,
             capture=tuple(capture),
             tap=tap,
+            read_at=read_at,
         )
-        logits = self.read_out(hidden_BTD, where, read_at)
+        logits = self.read_out(hidden_BTD, where)
         return (logits, captured) if capture else logits
 
     def decode(
@@ -156,11 +159,16 @@ class Transformer(nn.Module):
         where: Bool[Array, "B T"] | None = None,
         token_type_ids: Int[Array, "B T"] | None = None,
         cache: Cache | None = None,
+        context: Context | None = None,
     ) -> tuple[Float[Array, "B T D"], Context]:
-        """Input states of the first layer, and the context that all layers share."""
+        """Input states of the first layer, and the context that all layers share.
+
+        A ``context`` that is given decides who sees whom, and at which positions.
+        """
         c = self.config
         length = tokens.shape[1]
-        context = _context(c, length, where, cache)._replace(normalizer=self.normalizer)
+        context = context or _context(c, length, where, cache)
+        context = context._replace(normalizer=self.normalizer)
         hidden_BTD = self.embed(tokens)
         if c.position_embedding == "learned":
             if length > c.max_position_embeddings:
@@ -175,18 +183,20 @@ class Transformer(nn.Module):
             hidden_BTD = self.embedding_norm(hidden_BTD)
         return hidden_BTD, context
 
+    def _check_read_at(self, read_at: Places | None) -> None:
+        if read_at is not None and self.config.head == "sequence":
+            raise ValueError("the head `sequence` reads one position of its own: no read_at")
+
     def read_out(
         self,
         hidden_BTD: Float[Array, "B T D"],
         where: Bool[Array, "B T"] | None = None,
-        read_at: Int[Array, "B P"] | None = None,
+        read_at: Places | None = None,
     ) -> Array:
         """Final norm and head, at the positions ``read_at`` alone if given."""
         c = self.config
-        if read_at is not None:
-            if c.head == "sequence":
-                raise ValueError("the head `sequence` reads one position of its own: no read_at")
-            hidden_BTD = jnp.take_along_axis(hidden_BTD, read_at[:, :, None], axis=1)
+        self._check_read_at(read_at)
+        hidden_BTD = at(hidden_BTD, read_at)
         if c.final_norm:
             hidden_BTD = self.final_norm(hidden_BTD)
         if c.head == "none":

@@ -10,9 +10,9 @@ from tale_jax.runs import load_run
 
 SETTINGS = {"model": "m", "epsilon": 0.08}
 RECORDS = [
-    {"kind": "header", "format": 1, "settings": SETTINGS},
-    {"kind": "candidate", "iteration": 0, "layer": None, "dropped": [], "correct": 5},
-    {"kind": "accepted", "iteration": 1, "layer": 2, "dropped": [2], "correct": 6},
+    {"kind": "header", "format": 2, "settings": SETTINGS},
+    {"kind": "candidate", "iteration": 0, "layer": None, "dropped": [], "correct": 5, "bound": False},
+    {"kind": "accepted", "iteration": 1, "layer": 2, "dropped": [2], "correct": 6, "bound": False},
     {"kind": "evaluated", "split": "test", "dropped": [2], "answers": [["é", True], [None, False]]},
 ]
 LINES = [to_line(record).encode() for record in RECORDS]
@@ -38,8 +38,8 @@ def test_cuts_off_an_unfinished_line(tmp_path, tail):
 
 
 def test_refuses_another_format(tmp_path):
-    (tmp_path / "journal.jsonl").write_text('{"kind": "header", "format": 2, "settings": {}}\n')
-    with pytest.raises(InputError, match="journal format 2"):
+    (tmp_path / "journal.jsonl").write_text('{"kind": "header", "format": 1, "settings": {}}\n')
+    with pytest.raises(InputError, match="journal format 1"):
         Journal(tmp_path, SETTINGS, resume=True)
 
 
@@ -48,11 +48,11 @@ GARBAGE = st.one_of(
     st.sampled_from(
         [
             b"[" * 5000 + b"\n",
-            b'{"kind": "header", "format": 1, "settings": {}}\n',
+            b'{"kind": "header", "format": 2, "settings": {}}\n',
             b'{"kind": "candidate"}\n',
-            b'{"kind": "candidate", "iteration": 1, "layer": [], "dropped": [], "correct": 1}\n',
-            b'{"kind": "candidate", "iteration": 1, "layer": 1, "dropped": ["a"], "correct": 1}\n',
-            b'{"kind": "candidate", "iteration": 1, "layer": 1, "dropped": [1], "correct": "x"}\n',
+            b'{"kind": "candidate", "iteration": 1, "layer": [], "dropped": [], "correct": 1, "bound": false}\n',
+            b'{"kind": "candidate", "iteration": 1, "layer": 1, "dropped": ["a"], "correct": 1, "bound": false}\n',
+            b'{"kind": "candidate", "iteration": 1, "layer": 1, "dropped": [1], "correct": "x", "bound": false}\n',
             b'{"kind": "evaluated", "split": "test", "dropped": [1], "answers": [[1]]}\n',
             b'{"kind": [], "split": "test"}\n',
         ]

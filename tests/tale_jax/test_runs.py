@@ -103,13 +103,14 @@ def test_files_follow_their_schemas(whole):
         "correct": True,
     }
     records, _ = read_journal(whole / "journal.jsonl")
-    assert records[0] == {"kind": "header", "format": 1, "settings": SETTINGS}
+    assert records[0] == {"kind": "header", "format": 2, "settings": SETTINGS}
     assert records[1] == {
         "kind": "candidate",
         "iteration": 0,
         "layer": None,
         "dropped": [],
         "correct": 15,
+        "bound": False,
     }
 
 
@@ -119,7 +120,13 @@ def test_reads_back(whole):
     assert run.dropped("best") == (0,)
     assert run.dropped("baseline") == ()
     assert run.trajectory[0]["layer"] == 0
-    assert run.candidates[0] == {"iteration": 1, "layer": 0, "correct": 16, "total": 20}
+    assert run.candidates[0] == {
+        "iteration": 1,
+        "layer": 0,
+        "correct": 16,
+        "total": 20,
+        "bound": False,
+    }
 
 
 def test_resuming_a_finished_run_changes_and_asks_nothing(whole):

@@ -1,5 +1,6 @@
 """Scores against a plain loop: one example at a time, no padding, no batches, whole logits."""
 
+import dataclasses
 import functools
 
 import jax
@@ -11,6 +12,7 @@ from tiny_models import LETTERS, write_model
 from attention.errors import InputError
 from attention.transformer import Transformer, generate, keep_layers
 from tale_jax.batching import bucket
+from tale_jax.elimination import eliminate
 from tale_jax.models import load_model
 from tale_jax.prompts import encode_choices, encode_prompts
 from tale_jax.protocols import NotFiniteError
@@ -113,7 +115,7 @@ def test_a_correct_written_answer_counts(model):
 def test_programs_depend_on_batch_shapes_alone(model):
     task = random_task(29)
     scorer = Scorer(model.config, model.params, model.tokenizer, task, batch_tokens=211)
-    expected = len(scorer.shapes)
+    expected = scorer.most_compilations
     list(scorer.count([()]))
     compiled = scorer.compilations
     seen: list[str] = []
@@ -187,10 +189,10 @@ def test_out_of_memory_halves_the_batches(model, monkeypatch):
     expected = list(Scorer(model.config, model.params, model.tokenizer, task).count(DROPS))
     run = scorer._run
 
-    def limited(dropped, shape, arrays):
-        if shape.rows * shape.length > 120:
+    def limited(keep, arrays, *reference):
+        if arrays.tokens.size > 60:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
-        return run(dropped, shape, arrays)
+        return run(keep, arrays, *reference)
 
     monkeypatch.setattr(scorer, "_run", limited)
     assert list(scorer.count(DROPS)) == expected
@@ -203,3 +205,37 @@ def test_out_of_memory_halves_the_batches(model, monkeypatch):
 def test_buckets_pad_a_quarter_at_most():
     for length in range(1, 3000):
         assert length <= bucket(length) <= max(8, length * 1.25, length + 8)
+
+
+@pytest.mark.parametrize("cache_gib", [1, 0, 23 * 8 * 22 * 4 * 9 / 2**30])
+@pytest.mark.parametrize("front", ["", "the same words before all "])
+def test_races_choose_what_counting_chooses(model, cache_gib, front):
+    task = random_task(47)
+    examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
+    scorer = Scorer(
+        model.config,
+        model.params,
+        model.tokenizer,
+        Task("t", examples),
+        batch_tokens=101,
+        cache_gib=cache_gib,
+    )
+    whole = eliminate(scorer.count, 5, 47, epsilon=1)
+    quick = eliminate(scorer.count, 5, 47, epsilon=1, race=scorer.race)
+    assert scorer.compilations <= scorer.most_compilations
+    for name in ("baseline", "steps", "best", "bsba", "stop_reason"):
+        assert getattr(whole, name) == getattr(quick, name)
+    for exact, found in zip(whole.candidates, quick.candidates, strict=True):
+        assert found.correct >= exact.correct if found.bound else found == exact
+    assert any(found.bound for found in quick.candidates)
+
+
+def test_a_shared_beginning_changes_no_answer(model):
+    task = random_task(13)
+    front = "the same words before all "
+    examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
+    scorer = Scorer(model.config, model.params, model.tokenizer, Task("t", examples))
+    assert scorer._has_prefix
+    for dropped in DROPS:
+        for example, answer in zip(examples, scorer.answers("search", dropped), strict=True):
+            assert answer.prediction == np.argmax(plain_scores(model, example, dropped))

@@ -67,6 +67,7 @@ PERTURBED = {
     "num_labels": (VECTORS, 3),
     "tie_word_embeddings": (LLAMA, True),
     "initializer_range": (LLAMA, 0.3),
+    "initializer": (LLAMA, "gpt2"),
     "dtype": (LLAMA, "bfloat16"),
     "matmul_precision": (LLAMA, "default"),
     "remat": (LLAMA, True),

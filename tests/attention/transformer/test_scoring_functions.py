@@ -13,6 +13,8 @@ from attention import dot_product
 from attention.normalizers import NORMALIZERS
 from attention.transformer import Transformer, unstack_layers
 
+SOFTMAXES = [n for n, row in NORMALIZERS.items() if row.logit_transform and n != "softmax"]
+
 
 def close(found, expected, tolerance=1e-5):
     """The largest difference, as a share of the largest expected number."""
@@ -47,21 +49,49 @@ def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, na
     ) == len(row.parameters)
 
 
-@pytest.mark.parametrize("name", ["llama", "mistral", "gpt2", "bert"])
-def test_chunked_attention_changes_no_logit(tiny_models, apply, tokens, monkeypatch, name):
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [(name, "chunked") for name in ("llama", "mistral", "gpt2", "bert")]
+    + [(name, "pallas") for name in ("mistral", "bert")],
+)
+def test_the_implementation_changes_no_logit(tiny_models, apply, tokens, monkeypatch, name, how):
     monkeypatch.setattr(dot_product, "CHUNK", 3)
     _, config, params = tiny_models(name)
     where = np.ones(tokens.shape, bool)
     where[0, :4] = where[1, 7:] = False
-    chunked = dataclasses.replace(config, attention_implementation="chunked")
+    other = dataclasses.replace(config, attention_implementation=how)
     for form in (params, unstack_layers(params)):
         for real in (None, where):
             logits = np.asarray(apply(config, form, tokens, where=real))
-            found = np.asarray(apply(chunked, form, tokens, where=real))
+            found = np.asarray(apply(other, form, tokens, where=real))
             seen = slice(None) if real is None else real
             close(found[seen], logits[seen])
     shown = [
         apply(each, params, tokens, capture=("attention_weights",))[1]["attention_weights"]
-        for each in (config, chunked)
+        for each in (config, other)
     ]
     close(shown[1], shown[0])
+
+
+@pytest.mark.parametrize("how", ["xla", "chunked", "pallas"])
+@pytest.mark.parametrize("name", SOFTMAXES)
+def test_every_implementation_runs_what_it_says(configs, random_params, tokens, name, how):
+    """Not softmax in its place, and with gradients that reach the parameters."""
+    row = NORMALIZERS[name]
+    spec = f"{name}:learn={'+'.join(row.parameters)}" if row.parameters else name
+    config = dataclasses.replace(
+        configs["llama"], normalizer=spec, num_hidden_layers=1, attention_implementation=how
+    )
+    params = random_params(config)
+
+    def loss(params, config):
+        return jnp.sum(jnp.sin(Transformer(config).apply({"params": params}, tokens)))
+
+    value, grads = jax.jit(jax.value_and_grad(loss), static_argnums=1)(params, config)
+    reference = dataclasses.replace(config, attention_implementation="xla")
+    close(value, jax.jit(loss, static_argnums=1)(params, reference))
+    softmax = dataclasses.replace(config, normalizer="softmax")
+    assert abs(value - jax.jit(loss, static_argnums=1)(params, softmax)) > 1e-4
+    learned = grads["layers"]["attention"].get("normalizer", {})
+    assert learned.keys() == row.parameters.keys()
+    assert all(np.abs(leaf).max() > 1e-5 for leaf in learned.values())

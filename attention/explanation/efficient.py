@@ -1,0 +1,140 @@
+"""What of an attention matrix reaches the output: effective and efficient attention."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from attention.errors import InputError
+from attention.explanation.heads import Heads, column_space, heads, with_ones
+from attention.explanation.min_norm import min_norm
+
+Kind = Literal["min_norm", "min_support"]
+KINDS = ("min_norm", "min_support")
+Matrix = Float[np.ndarray | Array, "..."]
+CONVERGED = 3e-9  # residual of a row's output, relative to the largest value
+
+
+def efficient_attention(
+    weights: Matrix,
+    values: Matrix,
+    where: Bool[np.ndarray | Array, ...] | None = None,
+    kind: Kind = "min_norm",
+) -> Float[np.ndarray, ...]:
+    r"""For each row ``a`` of the weights, the smallest distribution with the same output.
+
+    ``b`` is taken from ``{b : b V = a V, sum(b) = 1, b >= 0, b = 0 where not seen}``.
+    ``min_norm``: the one of least ``sum(b²)``, which is unique.  ``min_support``: a vertex, the one
+    reached from it by Carathéodory's reduction, with at most ``rank([V, 1])`` tokens, none of
+    which can go without changing the output; other vertices may exist.
+
+    The abstract of "On Explaining with Attention Matrices" (arXiv:2410.18541) states the
+    properties (same output, a distribution, computable, minimal); the definition is this library's.
+
+    Args:
+        weights: ``[..., N, T, S]`` or ``[T, S]``, of any normalizer; each row is made a
+            distribution in float64 first, and all guarantees are about that.  A row of zeros (a
+            query that sees nothing) stays so.
+        values: ``[..., K, S, H]`` or ``[S, H]``; ``N`` is a multiple of ``K``.
+        where: true at the keys that a query may see, broadcastable to ``weights``.
+        kind: which of the two.
+
+    Returns:
+        Float64, in the shape of ``weights``: same output to 1e-8 times the largest value, entries
+        not below zero, sums one to 1e-10, norm not above the original.
+
+    Raises:
+        InputError: an unknown kind, shapes that do not go together, numbers that are not finite.
+        ArithmeticError: rows that did not converge; none is known.
+    """
+    if kind not in KINDS:
+        raise InputError(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
+    found, converged = solve(heads(weights, values, where), kind)
+    if not converged.all():
+        raise ArithmeticError(f"{(~converged).sum()} of {converged.size} rows did not converge")
+    return found
+
+
+def solve(
+    given: Heads, kind: Kind = "min_norm"
+) -> tuple[Float[np.ndarray, ...], Bool[np.ndarray, "M R"]]:
+    """``efficient_attention`` of heads already arranged, and which rows converged."""
+    a, where = given.weights_MRS, given.where_MRS
+    basis, rank = column_space(with_ones(given))
+    target = a @ basis
+    norms = np.linalg.norm(a, axis=-1)
+    fixed = _determined(basis, where, rank) | (norms == 0)
+    b, converged = a.copy(), np.ones(norms.shape, bool)
+    open_ = ~fixed.all(-1)
+    if open_.any():
+        sizes = np.where(fixed, 0, norms)[open_]
+        found, good = min_norm(target[open_], sizes, basis[open_], where[open_])
+        total = found.sum(-1, keepdims=True)  # one, but for rounding
+        found = found / np.where(total > 0, total, 1)
+        # A row that rounding left longer than the original is the original.
+        keep = fixed[open_] | (np.linalg.norm(found, axis=-1) > norms[open_])
+        b[open_] = np.where(keep[..., None], a[open_], found)
+        converged[open_] = good | fixed[open_]
+    if kind == "min_support":
+        from attention.explanation.min_support import reduced
+
+        b = reduced(b, target, basis, where)
+        converged &= np.abs(b @ basis - target).max(-1, initial=0) <= CONVERGED
+    return given.restored(b), converged
+
+
+def _determined(basis: np.ndarray, where: np.ndarray, rank: np.ndarray) -> Bool[np.ndarray, "M R"]:
+    """Rows whose tokens' ``[V, 1]`` are independent: the row itself is the only solution."""
+    count = where.sum(-1)
+    found = np.zeros(count.shape, bool)
+    for head in range(len(where)):
+        rows = np.flatnonzero(count[head] <= rank[head])
+        known: dict[bytes, bool] = {}
+        for row in rows:
+            seen = where[head, row]
+            key = seen.tobytes()
+            if key not in known:
+                known[key] = bool(np.linalg.matrix_rank(basis[head, seen]) == count[head, row])
+            found[head, row] = known[key]
+    return found
+
+
+def effective_attention(
+    weights: Matrix, values: Matrix, where: Bool[np.ndarray | Array, ...] | None = None
+) -> Float[np.ndarray, ...]:
+    """``A`` minus its part in the left null space of the values of the tokens seen.
+
+    ``A_perp = A V V⁺``, the matrix of least norm with the same output; neither are its entries
+    positive nor do its rows sum to one (Brunner et al. 2020, arXiv:1908.04211).  The rank is
+    counted relative to the largest singular value; values of padded tokens are zeroed first.
+
+    Args:
+        weights: see ``efficient_attention``.
+        values: the same.
+        where: the same.
+
+    Returns:
+        Float64, in the shape of ``weights``.
+    """
+    given = heads(weights, values, where)
+    return given.restored(projected(given.weights_MRS, given.values_MSH, given.where_MRS))
+
+
+def projected(
+    rows_MRS: np.ndarray, matrix_MSC: np.ndarray, where_MRS: np.ndarray
+) -> Float[np.ndarray, "M R S"]:
+    """Each row minus its part in the left null space of the matrix's rows that it sees."""
+    out = np.zeros_like(rows_MRS)
+    for head, (rows, matrix, where_RS) in enumerate(
+        zip(rows_MRS, matrix_MSC, where_MRS, strict=True)
+    ):
+        masks, group = np.unique(where_RS, axis=0, return_inverse=True)
+        group = np.broadcast_to(np.ravel(group), len(rows))
+        for i, seen in enumerate(masks):
+            if seen.any():
+                basis = column_space(matrix[None, seen])[0][0]
+                block = np.ix_(np.flatnonzero(group == i), np.flatnonzero(seen))
+                out[head][block] = rows[block] @ basis @ basis.T
+    return out

@@ -1,0 +1,101 @@
+"""Heads as they come from any model → heads that share one matrix of values, in float64."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from attention.errors import InputError
+
+
+class Heads(NamedTuple):
+    """``M`` value heads, each with the ``R`` rows (queries of all query heads) that read it.
+
+    Attributes:
+        weights_MRS: distributions: every row sums to one, or is zero.
+        values_MSH: zero at tokens that no row sees.
+        where_MRS: what a row may see; ``[M, 1, S]`` where all rows of a head see the same.
+        sums_MR: what the rows summed to before they were made distributions.
+        shape: of the weights that came in, ``[..., N, T, S]``.
+    """
+
+    weights_MRS: Float[np.ndarray, "M R S"]
+    values_MSH: Float[np.ndarray, "M S H"]
+    where_MRS: Bool[
+        np.ndarray,
+        (
+            M  # R S
+        ),
+    ]
+    sums_MR: Float[np.ndarray, "M R"]
+    shape: tuple[int, ...]
+
+    def restored(self, weights_MRS: np.ndarray) -> np.ndarray:
+        """In the shape that came in."""
+        return np.asarray(weights_MRS, np.float64).reshape(self.shape)
+
+
+def heads(weights, values, where=None) -> Heads:
+    """Check and arrange ``weights [..., T, S]``, ``values [..., S, H]`` and ``where``.
+
+    With at least three axes the last but two are heads: ``N`` of weights, ``K`` of values, where
+    ``N`` is a multiple of ``K`` (query head ``n`` reads value head ``n // (N / K)``).  Axes before
+    are alike.
+
+    Raises:
+        InputError: shapes that do not go together, numbers that are not finite, negative weights.
+    """
+    weights, values = (np.asarray(array, np.float64) for array in (weights, values))
+    if weights.ndim < 2 or values.ndim != weights.ndim or weights.shape[-1] != values.shape[-2]:
+        raise InputError(
+            f"weights {weights.shape} and values {values.shape} are not [..., T, S] and [..., S, H]"
+        )
+    shape, (tokens, size) = weights.shape, values.shape[-2:]
+    num_heads, num_kv = (array.shape[-3] if array.ndim > 2 else 1 for array in (weights, values))
+    if weights.shape[:-3] != values.shape[:-3] or num_kv < 1 or num_heads % num_kv:
+        raise InputError(f"{weights.shape} query heads do not share {values.shape} value heads")
+    for name, array in (("weights", weights), ("values", values)):
+        if not np.isfinite(array).all():
+            raise InputError(f"attention {name} that are not finite (NaN or infinite)")
+    if weights.size and weights.min() < 0:
+        raise InputError("attention weights below zero: no distribution to decompose")
+    if where is None:
+        seen = np.ones((1,) * weights.ndim, bool)
+    else:
+        seen = np.asarray(where, bool)
+        if seen.ndim < weights.ndim:
+            seen = seen.reshape((1,) * (weights.ndim - seen.ndim) + seen.shape)
+        weights = np.where(seen, weights, 0)
+    lead = math.prod(shape[:-3]) * num_kv
+    rows = (num_heads // num_kv) * shape[-2]
+    full = np.broadcast_to(seen, shape).reshape(lead, rows, tokens)
+    if rows and (full == full[:, :1]).all():
+        full = full[:, :1]
+    weights_MRS = weights.reshape(lead, rows, tokens)
+    sums = weights_MRS.sum(-1)
+    weights_MRS = weights_MRS / np.where(sums > 0, sums, 1)[..., None]
+    values_MSH = np.where(full.any(1)[..., None], values.reshape(lead, tokens, size), 0)
+    return Heads(weights_MRS, values_MSH, np.ascontiguousarray(full), sums, shape)
+
+
+def column_space(matrix_MSC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal bases ``[M, S, r]`` of the column spaces, and their ranks ``[M]``.
+
+    The rank counts singular values above ``s_max · max(S, C) · eps``; a basis of a lower rank is
+    filled up with zero columns.
+    """
+    left, singular, _ = np.linalg.svd(matrix_MSC, full_matrices=False)
+    threshold = singular[:, :1] * max(matrix_MSC.shape[1:]) * np.finfo(np.float64).eps
+    kept = singular > threshold
+    return left * kept[:, None, :], kept.sum(-1)
+
+
+def with_ones(heads: Heads) -> np.ndarray:
+    """``[V, 1]`` of each head, values scaled to the size of the ones; padded tokens are zero."""
+    seen_MS = heads.where_MRS.any(1)
+    largest = np.abs(heads.values_MSH).max((1, 2), initial=0, keepdims=True)
+    scaled = heads.values_MSH / np.where(largest > 0, largest, 1)
+    return np.concatenate([scaled, seen_MS[..., None].astype(np.float64)], -1)

@@ -1,0 +1,106 @@
+"""Carathéodory's reduction: from any distribution to a vertex with the same output.
+
+Tokens of a row come one after the other, the heaviest first, to a basis of ``r`` of them.  A token
+``q = Σ d_i B_i`` gives its weight to the basis, ``x + theta d``, until it has none left (it is not
+needed) or the weight of a basis token reaches zero, whose place it then takes.  The basis starts as
+the unit vectors, with weight zero, which are replaced first, so that it needs no search of its own.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+INDEPENDENT = 1e-9  # a coefficient below this, relative to the largest, is zero
+BLOCK = 2**22  # numbers in the inverses of one chunk
+
+
+def reduced(
+    b_MRS: Float[np.ndarray, "M R S"],
+    target_MRr: Float[np.ndarray, "M R r"],
+    basis_MSr: Float[np.ndarray, "M S r"],
+    where_MRS: Bool[
+        np.ndarray,
+        (
+            M  # R S
+        ),
+    ],
+) -> Float[np.ndarray, "M R S"]:
+    """A vertex of each row's ``{b : Qᵀb = c, b >= 0}``, reached from ``b``.
+
+    Its tokens' rows of ``Q`` are linearly independent: at most ``r``, and none can be left out.
+    """
+    heads, rows, tokens = b_MRS.shape
+    rank = target_MRr.shape[-1]
+    flat, owner = b_MRS.reshape(-1, tokens), np.repeat(np.arange(heads), rows)
+    out = np.zeros_like(flat)
+    together = max(1, min(len(flat), BLOCK // (rank * rank)))
+    most = max(1, int((flat > 0).sum(-1).max(initial=0)))
+    for start in range(0, len(flat), together):
+        part = np.arange(start, min(start + together, len(flat)))
+        order = np.argsort(-flat[part], axis=-1, kind="stable")[:, :most]
+        weights = np.take_along_axis(flat[part], order, -1)
+        vectors = basis_MSr[owner[part][:, None], order]
+        fill = together - len(part)
+        with jax.enable_x64(True):
+            kept = np.asarray(
+                _reduce(
+                    np.pad(vectors, [(0, fill), (0, 0), (0, 0)]),
+                    np.pad(weights, [(0, fill), (0, 0)]),
+                )
+            )[: len(part)]
+        out[part[:, None], order] = _refined(kept, vectors, target_MRr.reshape(-1, rank)[part])
+    return out.reshape(b_MRS.shape)
+
+
+def _refined(kept: np.ndarray, vectors: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The weights of the tokens kept, computed anew: the scan's have rounding of many steps."""
+    found = np.zeros(kept.shape)
+    for row, (support, vector, c) in enumerate(zip(kept > 0, vectors, target, strict=True)):
+        if support.any():
+            found[row, support] = np.linalg.lstsq(vector[support].T, c, rcond=None)[0]
+    # What rounding brought below zero has no weight.
+    return np.maximum(found, 0)
+
+
+@jax.jit
+def _reduce(vectors_Rsr: Array, weights_Rs: Array) -> Float[Array, "R s"]:
+    """Weight of each token in the vertex; ``vectors`` in the order in which they come."""
+    rank, tokens = vectors_Rsr.shape[-1], weights_Rs.shape[-1]
+
+    def row(vectors, weights):
+        def step(state, j):
+            x, inverse, places = state
+            d = vectors[j] @ inverse
+            artificial = places < 0
+            size = jnp.max(jnp.abs(d))
+            outside = artificial & (jnp.abs(d) > INDEPENDENT * size)
+            enters = jnp.any(outside)
+            share = jnp.where(~artificial & (d < -INDEPENDENT * size), -x / d, jnp.inf)
+            leaving = jnp.where(
+                enters, jnp.argmax(jnp.where(outside, jnp.abs(d), -1)), jnp.argmin(share)
+            )
+            theta = jnp.where(enters, 0, jnp.minimum(weights[j], jnp.min(share)))
+            pivots = (weights[j] > 0) & (enters | (theta < weights[j]))
+            moved = jnp.where(artificial, 0, jnp.maximum(x + theta * d, 0))
+            one = jnp.arange(rank) == leaving
+            pivot = jnp.where(pivots, d[leaving], 1)
+            column = inverse[:, leaving] / pivot
+            change = jnp.where(one, 0, d)
+            swapped = jnp.where(
+                one[None, :], column[:, None], inverse - column[:, None] * change[None, :]
+            )
+            return (
+                jnp.where(pivots & one, weights[j] - theta, moved),
+                jnp.where(pivots, swapped, inverse),
+                jnp.where(pivots & one, j, places),
+            ), None
+
+        zero = jnp.zeros(rank, weights.dtype)
+        start = zero, jnp.eye(rank, dtype=weights.dtype), jnp.full(rank, -1)
+        (x, _, places), _ = jax.lax.scan(step, start, jnp.arange(tokens))
+        return jnp.zeros(tokens, weights.dtype).at[places].add(jnp.where(places < 0, 0, x))
+
+    return jax.vmap(row)(vectors_Rsr, weights_Rs)

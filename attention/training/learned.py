@@ -1,0 +1,116 @@
+"""What normalizers learn, layer by layer over training: logged with the metrics, then plotted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from attention.errors import InputError
+from attention.normalizers import normalizer
+from attention.transformer import TransformerConfig
+
+PREFIX = "normalizer"
+
+
+def learned_values(config: TransformerConfig) -> Callable[[Any], dict[str, Array]]:
+    """For ``fit(…, watch=learned_values(config))``: effective values of the learned parameters.
+
+    Called ``normalizer/n/0``, ``normalizer/n/1``, … by layer (``normalizer/n`` if all layers share
+    it; ``normalizer/n/0/3`` of head 3 where each has its own).
+    """
+    row = normalizer(config.normalizer)
+    learned = [name for name, parameter in row.parameters.items() if parameter.learned]
+
+    def watch(params: Any) -> dict[str, Array]:
+        if not learned or not config.attention:
+            return {}
+        if row.per == "model":
+            raw = params["normalizer"]
+        elif isinstance(layers := params["layers"], tuple):
+            each = [layer["attention"]["normalizer"] for layer in layers]
+            raw = {name: jnp.stack([one[name] for one in each]) for name in learned}
+        else:
+            raw = layers["attention"]["normalizer"]
+        effective = row.constrain(raw)
+        return {
+            "/".join([PREFIX, name, *map(str, place)]): effective[name][place]
+            for name in learned
+            for place in _places(effective[name].shape)
+        }
+
+    return watch
+
+
+def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    places: list[tuple[int, ...]] = [()]
+    for size in shape:
+        places = [(*place, i) for place in places for i in range(size)]
+    return places
+
+
+def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float]]]]:
+    """Steps, and ``{parameter: {layer: values}}``, of a run's ``metrics.jsonl`` (or its folder).
+
+    Values of several heads of a layer become their mean.
+
+    Raises:
+        InputError: there is no such file, or nothing in it was learned by a normalizer.
+    """
+    file = Path(path)
+    file = file / "metrics.jsonl" if file.is_dir() else file
+    try:
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        steps = [int(line["step"]) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: no metrics of a training run ({error})") from None
+    found: dict[str, dict[str, list[list[float]]]] = {}
+    for line in lines:
+        seen: dict[tuple[str, str], list[float]] = {}
+        for key, value in line.items():
+            prefix, _, rest = key.partition("/")
+            if prefix == PREFIX:
+                name, *place = rest.split("/")
+                seen.setdefault((name, place[0] if place else "all"), []).append(float(value))
+        for (name, layer), values in seen.items():
+            found.setdefault(name, {}).setdefault(layer, []).append(values)
+    if not found:
+        raise InputError(
+            f"{file}: no learned parameters of a normalizer; fit logs them with "
+            "watch=learned_values(config)"
+        )
+    return steps, {
+        name: {layer: [sum(v) / len(v) for v in rows] for layer, rows in layers.items()}
+        for name, layers in found.items()
+    }
+
+
+def plot(path: str | Path, out: str | Path) -> None:
+    """A curve of each layer over the steps, a panel of each parameter; SVG, PNG or PDF by name."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    if Path(out).suffix[1:] not in kinds:
+        raise InputError(f"{out}: a picture's name ends in {', '.join(sorted(kinds))}")
+    steps, parameters = history(path)
+    figure = Figure(figsize=(5.5 * len(parameters) + 1, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(parameters), squeeze=False)[0]
+    for panel, (name, layers) in zip(axes, parameters.items(), strict=True):
+        from matplotlib import colormaps
+
+        colours = colormaps["viridis"]
+        for i, (layer, values) in enumerate(layers.items()):
+            colour = colours(0.9 * i / max(1, len(layers) - 1))
+            label = "all layers" if layer == "all" else f"layer {layer}"
+            panel.plot(steps, values, color=colour, label=label, linewidth=1.6)
+        panel.set_xlabel("step")
+        panel.set_ylabel(name)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.legend(frameon=False, fontsize=8, ncols=1 + (len(layers) - 1) // 6)
+    figure.savefig(out, dpi=150)

@@ -1,0 +1,103 @@
+"""Pictures of an evaluation: heat maps, curves, boundary values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def _axes(columns: int = 1, width: float = 4.6, height: float = 3.6) -> tuple[Any, list[Any]]:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        1, columns, figsize=(width * columns, height), squeeze=False, layout="constrained"
+    )
+    return figure, list(axes[0])
+
+
+def _save(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot
+
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def heat_map(path: Path, rows: Rows, down: str, across: str) -> None:
+    """``error_over_zero`` of each predictor over two axes of a sweep, logarithmic colours."""
+    from matplotlib.colors import LogNorm
+
+    names = list(dict.fromkeys(row["predictor"] for row in rows))
+    ys, xs = (list(dict.fromkeys(row[axis] for row in rows)) for axis in (down, across))
+    figure, axes = _axes(len(names))
+    image = None
+    for ax, name in zip(axes, names, strict=True):
+        table = np.full((len(ys), len(xs)), np.nan)
+        for row in rows:
+            if row["predictor"] == name:
+                place = ys.index(row[down]), xs.index(row[across])
+                table[place] = max(row["error_over_zero"], 1e-4)
+        image = ax.imshow(
+            table, norm=LogNorm(1e-3, 2), origin="lower", aspect="auto", cmap="viridis"
+        )
+        ax.set(title=name, xlabel=across, ylabel=down if ax is axes[0] else "")
+        ax.set_xticks(range(len(xs)), [_tick(x) for x in xs])
+        ax.set_yticks(range(len(ys)), [_tick(y) for y in ys])
+    figure.colorbar(image, ax=axes, label="error / error of zero", extend="both")
+    _save(figure, path)
+
+
+def _tick(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def curves(path: Path, rows: Rows, across: str, *, value: str = "error") -> None:
+    """``error`` of each predictor along one axis, logarithmic, with its interval."""
+    figure, (ax,) = _axes(1, 6.0)
+    for name in dict.fromkeys(row["predictor"] for row in rows):
+        mine = [row for row in rows if row["predictor"] == name]
+        xs, ys = [row[across] for row in mine], [max(row[value], 1e-6) for row in mine]
+        (line,) = ax.plot(range(len(xs)) if isinstance(xs[0], str) else xs, ys, "o-", label=name)
+        if "low" in mine[0]:
+            low, high = ([max(row[end], 1e-6) for row in mine] for end in ("low", "high"))
+            ax.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.2)
+        if isinstance(xs[0], str):
+            ax.set_xticks(range(len(xs)), xs, rotation=20)
+    ax.set(xlabel=across, ylabel=value, yscale="log")
+    ax.legend(fontsize=8)
+    _save(figure, path)
+
+
+def boundary(
+    path: Path,
+    slopes: Sequence[float],
+    along_slopes: Sequence[float],
+    queries: Sequence[float],
+    along_queries: Sequence[float],
+    limits: tuple[float, float] | None,
+) -> None:
+    """Output against the true value, along slopes and along inputs, with the limits c±."""
+    figure, (left, right) = _axes(2)
+    left.plot(slopes, slopes, ":", color="grey", label="f(1) = c")
+    left.plot(slopes, along_slopes, label="model")
+    left.set(title="f = c·x at x = 1", xlabel="c", ylabel="output")
+    right.plot(queries, queries, ":", color="grey", label="f(x) = x")
+    right.plot(queries, along_queries, label="model")
+    right.set(title="f = x, at a last x far away", xlabel="x")
+    right.set_xscale("symlog")
+    for ax, curve in ((left, along_slopes), (right, along_queries)):
+        bounds = [*curve, *(limits or ())]
+        room = 0.3 * (max(bounds) - min(bounds)) + 1e-9
+        ax.set_ylim(min(bounds) - room, max(bounds) + room)
+    for i, limit in enumerate(limits or ()):
+        right.axhline(limit, ls="--", lw=0.8, color="C3", label="c+, c−, from weights" * (not i))
+    left.legend(fontsize=8)
+    right.legend(fontsize=8)
+    _save(figure, path)

@@ -1,0 +1,151 @@
+"""Training on functions: data made on the device inside the step, many steps a dispatch.
+
+The loop, its checkpoints and metrics are ``attention.training.fit``.  Several seeds are one model
+more by ``vmap``: their losses are added up, so each gets its own gradient, and Adam works number
+by number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from attention.errors import InputError
+from attention.training.checkpoints import load_params
+from attention.training.fit import fit
+from attention.training.learned import learned_values
+from attention.training.step import TrainState
+from attention.transformer import Transformer, TransformerConfig, unstack_layers
+from icl.experiments import Experiment, read
+from icl.prompts import inputs_and_places
+from icl.tasks import Task, prediction_loss
+
+Params = Mapping[str, Any]
+
+
+def init(config: TransformerConfig, seed: int) -> Params:
+    """Initial parameters, layers unstacked (an unrolled loop is faster at these sizes)."""
+    key = jax.random.split(jax.random.key(seed))[0]
+    tokens = jnp.zeros((1, 1, config.input_size or 1))
+    return unstack_layers(Transformer(config).init(key, tokens)["params"])
+
+
+def data_key(seed: int) -> Key[Array, ""]:
+    """Key of a seed's data; step t uses ``fold_in(key, t)``."""
+    return jax.random.split(jax.random.key(seed))[1]
+
+
+def predict(
+    config: TransformerConfig,
+    params: Params,
+    x_BTD: Float[Array, "B T d"],
+    y_BT: Float[Array, "B T"],
+    labels: bool = True,
+) -> Float[Array, "B T"]:
+    """The model's prediction of every value from the points before it."""
+    tokens, places = inputs_and_places(x_BTD, y_BT, labels)
+    return Transformer(config).apply({"params": params}, tokens, read_at=places)[..., 0]
+
+
+def loss_of(
+    config: TransformerConfig, task: Task, batch: int, seeds: range
+) -> Callable[[Params, Int[Array, ""], Any], tuple[Array, float, dict[str, Array]]]:
+    """The loss ``(params, step, key)`` for ``fit``: it draws its own prompts."""
+
+    def one(params: Params, key: Key[Array, ""], step: Int[Array, ""]) -> Float[Array, ""]:
+        prompts = task.sample(jax.random.fold_in(key, step), step, batch)
+        predicted_BT = predict(config, params, prompts.x_BTD, prompts.y_BT, task.labels)
+        return prediction_loss(predicted_BT, prompts, task.loss)
+
+    keys = [data_key(seed) for seed in seeds]
+
+    def loss(params: Params, step: Int[Array, ""], key: Any) -> tuple[Array, float, dict]:
+        del key  # each seed has a key of its own
+        if len(seeds) == 1:
+            return one(params, keys[0], step), 1.0, {}
+        losses_K = jax.vmap(one, (0, 0, None))(params, jnp.stack(keys), step)
+        total = jnp.sum(losses_K)  # whose gradient is that of each seed's own loss
+        shown = total + jax.lax.stop_gradient(jnp.mean(losses_K) - total)
+        return shown, 1.0, {f"loss_{seed}": losses_K[i] for i, seed in enumerate(seeds)}
+
+    return loss
+
+
+def train(
+    experiment: Experiment,
+    directory: Path | None,
+    *,
+    steps: int,
+    dispatch: int = 100,
+    save_every: int = 1000,
+    log_every: int = 100,
+    quiet: bool = False,
+) -> TrainState:
+    """Trains, or goes on where the run in ``directory`` stopped; see ``fit``.
+
+    Parameters of several seeds are stacked: ``[seed, …]``.
+
+    Raises:
+        InputError: bad settings, or the directory of another experiment.
+    """
+    config, task = experiment.config(), experiment.task()
+    seeds = range(experiment.seed, experiment.seed + experiment.seeds)
+    if steps < 1:
+        raise InputError(f"steps must be at least 1, not {steps}")
+    each = [init(config, seed) for seed in seeds]
+    params = each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
+    if directory is not None:
+        experiment.claim(directory)
+    return fit(
+        loss_of(config, task, experiment.batch, seeds),
+        params,
+        optax.adam(experiment.learning_rate),
+        None,
+        steps=steps,
+        key=data_key(experiment.seed),
+        directory=directory,
+        save_every=save_every,
+        log_every=log_every,
+        dispatch=dispatch,
+        watch=learned_values(config) if len(each) == 1 else None,
+        quiet=quiet,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained model."""
+
+    experiment: Experiment
+    task: Task
+    config: TransformerConfig
+    params: Params
+
+
+def load(directory: Path, seed: int | None = None) -> Trained:
+    """The model of a run: of its first seed, or of another one.
+
+    Raises:
+        InputError: no run, or no such seed.
+    """
+    experiment = read(directory)
+    config = experiment.config()
+    seeds = range(experiment.seed, experiment.seed + experiment.seeds)
+    seed = seeds[0] if seed is None else seed
+    if seed not in seeds:
+        raise InputError(f"{directory} has the seeds {seeds[0]} to {seeds[-1]}, not {seed}")
+    abstract = jax.eval_shape(lambda: init(config, 0))
+    if len(seeds) > 1:
+        stacked = lambda x: jax.ShapeDtypeStruct((len(seeds), *x.shape), x.dtype)  # noqa: E731
+        params = load_params(directory, jax.tree.map(stacked, abstract))
+        params = jax.tree.map(lambda x: x[seed - seeds[0]], params)
+    else:
+        params = load_params(directory, abstract)
+    return Trained(experiment, experiment.task(), config, params)

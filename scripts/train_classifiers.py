@@ -1,0 +1,169 @@
+"""Train a small encoder and a small decoder on each of the four data sets, or on the generated one.
+
+Command: ``python scripts/train_classifiers.py --data snli ner pos reviews --folder DATA --out runs/classifiers``
+Cost: one to five minutes a model on 2 CPU cores.
+
+A model is a folder that ``transformers`` loads, with a word tokenizer of its own training text.
+The accuracy on the test split, beside that of always saying the commonest label, is printed and
+kept in the folder's README.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from attention.language.classification import Dataset, demo, load
+from attention.language.reading import read
+from attention.training.fit import fit
+from attention.transformer import Transformer, TransformerConfig, save_pretrained, unstack_layers
+
+LENGTH = {"snli": 48, "ner": 64, "pos": 64, "reviews": 192, "demo": 48}
+STEPS = {"snli": 500, "ner": 400, "pos": 400, "reviews": 160, "demo": 1500}
+BATCH = 64
+
+
+def word_tokenizer(texts: list[list[str]], decoder: bool) -> PreTrainedTokenizerFast:
+    """Lower-cased words seen twice or more; ``[CLS] … [SEP] … [SEP]``, the last for a decoder."""
+    counts = Counter(word.lower() for words in texts for word in words)
+    known = [word for word, n in counts.most_common(8000) if n > 1]
+    vocabulary = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *known])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]",
+        cls_token="[CLS]", sep_token="[SEP]",
+    )  # fmt: skip
+
+
+def small(kind: str, decoder: bool, vocabulary: int, labels: int, size: int, length: int):
+    """Two layers, heads of size 16 (or 8): more tokens than values in any longer sentence."""
+    shared = {
+        "hidden_size": size, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "intermediate_size": 2 * size, "vocab_size": vocabulary, "head": kind,
+        "num_labels": labels, "max_position_embeddings": length,
+    }  # fmt: skip
+    if decoder:
+        return TransformerConfig(family="llama", initializer_range=0.05, **shared)
+    return TransformerConfig(
+        family="bert", type_vocab_size=2, position_embedding="learned", norm="layernorm",
+        norm_placement="post", embedding_norm=True, final_norm=False, causal=False,
+        gated_mlp=False, mlp_bias=True, attention_bias=True, attention_out_bias=True,
+        hidden_act="gelu", initializer_range=0.05, **shared,
+    )  # fmt: skip
+
+
+def arrays(dataset: Dataset, tokenizer, length: int) -> dict[str, np.ndarray]:
+    """Padded tokens, real places, segments, and a label at each place that has one (else -1)."""
+    rows = []
+    for example in dataset.examples:
+        tokens, types, words = read(tokenizer, example, length, cut=True)
+        labels = np.full(length, -1)
+        if dataset.kind == "sequence":
+            labels[0] = example.labels[0]
+        else:
+            labels[words] = example.labels[: len(words)]
+        pad = length - len(tokens)
+        rows.append((np.pad(tokens, (0, pad)), np.arange(length) < len(tokens),
+                     np.pad(types, (0, pad)), labels))  # fmt: skip
+    return dict(zip(("tokens", "where", "types", "labels"), map(np.stack, zip(*rows, strict=True))))
+
+
+def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
+    """Train one model; returns a line of the table."""
+    train_set, test = load(name, "train", folder), load(name, "test", folder)
+    if name == "demo":
+        train_set = Dataset(name, "sequence", train_set.labels, demo(4, 30_000))
+    texts = [e.words + (e.pair or []) for e in train_set.examples]
+    tokenizer = word_tokenizer(texts, decoder)
+    length = LENGTH[name]
+    data, held = arrays(train_set, tokenizer, length), arrays(test, tokenizer, length)
+    config = small(train_set.kind, decoder, len(tokenizer), len(train_set.labels), size, length)
+    model = Transformer(config)
+    params = model.init(jax.random.key(0), np.zeros((1, 3), np.int32))["params"]
+
+    def logits(params, batch):
+        types = None if decoder else batch["types"]
+        found = model.apply(
+            {"params": params}, batch["tokens"], where=batch["where"], token_type_ids=types
+        )
+        return found[:, None] if config.head == "sequence" else found
+
+    def loss(params, batch, key):
+        labels = batch["labels"][:, :1] if config.head == "sequence" else batch["labels"]
+        # A tenth of the words is hidden, that a small set is not learnt by heart.
+        hidden = jax.random.bernoulli(key, 0.0 if name == "demo" else 0.15, batch["tokens"].shape)
+        batch = {**batch, "tokens": jnp.where(hidden & (batch["tokens"] > 3), 1, batch["tokens"])}
+        real = labels >= 0
+        each = optax.softmax_cross_entropy_with_integer_labels(
+            logits(params, batch), jnp.maximum(labels, 0)
+        )
+        return jnp.sum(jnp.where(real, each, 0)), jnp.sum(real)
+
+    def batch(t):
+        rows = np.random.default_rng([7, t]).integers(0, len(data["tokens"]), BATCH)
+        return {key: array[rows] for key, array in data.items()}
+
+    steps = STEPS[name]
+    rate = optax.warmup_cosine_decay_schedule(0, 2e-3, steps // 10, steps)
+    state = fit(
+        loss, unstack_layers(params), optax.adamw(rate, weight_decay=0.05), batch, steps=steps,
+        key=jax.random.key(1), clip=1.0, log_every=100,
+    )  # fmt: skip
+    ask = jax.jit(lambda part: jnp.argmax(logits(state.params, part), -1))
+    right, total, counts = 0, 0, Counter()
+    for start in range(0, len(held["tokens"]), 256):
+        part = {key: array[start : start + 256] for key, array in held.items()}
+        labels = part["labels"][:, :1] if config.head == "sequence" else part["labels"]
+        right += int(((np.asarray(ask(part)) == labels) & (labels >= 0)).sum())
+        total += int((labels >= 0).sum())
+        counts.update(labels[labels >= 0].tolist())
+    kind = "decoder" if decoder else "encoder"
+    line = (f"| {name} | {kind} | {right / total:.1%} | {max(counts.values()) / total:.1%} "
+            f"| {total} |")  # fmt: skip
+    target = out / f"{name}-{kind}"
+    save_pretrained(target, config, state.params, dtype="float16" if name == "demo" else None,
+                    readme=f"| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|\n{line}\n")  # fmt: skip
+    tokenizer.save_pretrained(target)
+    hf = json.loads((target / "config.json").read_text())
+    hf["id2label"] = {str(i): label for i, label in enumerate(train_set.labels)}
+    hf["label2id"] = {label: i for i, label in enumerate(train_set.labels)}
+    (target / "config.json").write_text(json.dumps(hf, indent=2) + "\n")
+    return line
+
+
+def main(data: list[str], out: Path, folder: Path = Path("data"), models: list[str] | None = None,
+         size: int = 64) -> None:  # fmt: skip
+    """Train.
+
+    Args:
+        data: names of attention/language/classification.py
+        out: where the models go
+        folder: of the data
+        models: encoder, decoder, or both
+        size: hidden size
+    """
+    lines = [
+        train(name, kind == "decoder", folder, out, size)
+        for name in data
+        for kind in models or ["encoder", "decoder"]
+    ]
+    print("| data | model | test accuracy | majority | decisions |\n|---|---|---|---|---|")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

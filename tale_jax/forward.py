@@ -1,0 +1,100 @@
+"""Programs over rows of tokens, and the states of all layers in one pass: what analyses run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from attention.transformer import Transformer, TransformerConfig, keep_layers
+from tale_jax.batching import Row, batches, plan
+
+# (tokens, where, targets, read_at, target_where) -> arrays [rows, …]
+Program = Callable[..., Any]
+
+
+class RowBatches:
+    """Rows in padded batches on the device, ready for any number of programs."""
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        batch_tokens: int,
+        sharding: jax.sharding.Sharding | None = None,
+    ):
+        """Plan the batches: few shapes, at most ``batch_tokens`` tokens each."""
+        shapes = plan([rows], batch_tokens, 1 if sharding is None else sharding.num_devices)
+        self._batches = [
+            (batch.rows, tuple(jax.device_put(array, sharding) for array in arrays))
+            for batch in batches(rows, shapes)
+            for a in [batch.arrays]
+            for arrays in [(a.tokens, a.branches >= 0, a.targets, a.read_at, a.owners >= 0)]
+        ]
+        self._order = np.argsort(np.concatenate([rows for rows, _ in self._batches]))
+
+    def run(self, program: Program) -> Any:
+        """What ``program`` makes of every row, in order, on the host."""
+        outputs = [(len(rows), program(*arrays)) for rows, arrays in self._batches]
+        fetched = [_first(count, output) for count, output in outputs]
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[self._order], *fetched)
+
+
+def _first(count: int, output: Any) -> Any:
+    """The rows that are not padding, on the host."""
+    return jax.tree.map(lambda array: np.asarray(array)[:count], output)
+
+
+def layer_states(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    tokens_BT: Int[Array, "B T"],
+    where_BT: Bool[Array, "B T"],
+) -> Float[Array, "L+1 B T D"]:
+    """The input of the first layer and the output of each layer, in one pass.
+
+    ``params`` are stacked: a scan, which compiles one layer.
+    """
+    model, variables = Transformer(config), {"params": params}
+    embedded: Any = model.apply(variables, tokens_BT, where_BT, method="embed_inputs")
+    logits_and_captured: Any = model.apply(
+        variables,
+        tokens_BT,
+        where=where_BT,
+        read_at=jnp.zeros((len(tokens_BT), 1), int),  # the logits themselves are not wanted
+        capture=("hidden_states",),
+    )
+    states_LBTD = logits_and_captured[1]["hidden_states"]
+    return jnp.concatenate([embedded[0][None], states_LBTD])
+
+
+def without_layers(
+    config: TransformerConfig, params: Mapping[str, Any], dropped: Sequence[int]
+) -> tuple[TransformerConfig, Mapping[str, Any]]:
+    """The physically shorter model."""
+    if not dropped:
+        return config, params
+    kept = [layer for layer in range(config.num_hidden_layers) if layer not in dropped]
+    return config.keep_layers(kept), keep_layers(params, kept)
+
+
+def last_states(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    dropped: Sequence[int],
+    rows: RowBatches,
+) -> Float[np.ndarray, "E L+1 D"]:
+    """State of the last token of each row, before the first layer and after each layer kept."""
+    shorter, kept_params = without_layers(config, params, dropped)
+
+    @jax.jit
+    def read(params, tokens_BT, where_BT):
+        states_LBTD = layer_states(shorter, params, tokens_BT, where_BT)
+        last_B = jnp.sum(where_BT, axis=1) - 1
+        states_LBD = jnp.take_along_axis(states_LBTD, last_B[None, :, None, None], axis=2)[:, :, 0]
+        return states_LBD.swapaxes(0, 1).astype(jnp.float32)
+
+    return rows.run(lambda tokens, where, *_: read(kept_params, tokens, where))

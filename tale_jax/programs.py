@@ -1,0 +1,105 @@
+"""What runs on the device, a few programs a batch shape, for every candidate of a search.
+
+A candidate that is read (log-likelihood) goes through *embed* → *advance* → *finish*, and may enter
+*advance* at any layer with the states of another model that is the same below.  The last layer is run
+at the places that are read alone.  A candidate that writes has one program, *write*.  The text that all
+rows begin with is run once a candidate by *prefix*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attention.transformer import Transformer, TransformerConfig
+from attention.transformer.depth import init_cache, run_last, run_segment
+from attention.transformer.layers import Context, KeyValues, rotation
+from tale_jax.batching import Arrays
+from tale_jax.protocols import Decode, Loglikelihood
+
+
+class Programs:
+    """Compiled when first used, and counted.
+
+    Attributes:
+        compilations: programs compiled so far.
+    """
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        params: Mapping[str, Any],
+        protocol: Loglikelihood | Decode | Any,
+        shared: np.ndarray,
+    ):
+        """Prepare the programs of a model; ``shared`` is the text ``[1, P]`` before every row."""
+        self.compilations = 0
+        self._config, self._params, self._protocol = config, params, protocol
+        self._shared = shared
+        self._compiled: dict[Any, Any] = {}
+
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        """Run ``embed``, ``advance``, ``finish``, ``write`` or ``prefix``; does not wait."""
+        leaves, tree = jax.tree.flatten(arguments)
+        key = (name, tree, tuple(np.shape(leaf) for leaf in leaves))
+        if key not in self._compiled:
+            function: Callable = getattr(self, f"_{name}")
+            lowered = jax.jit(function).lower(self._params, *arguments)
+            self._compiled[key] = lowered.compile()
+            self.compilations += 1
+        return self._compiled[key](self._params, *arguments)
+
+    def _context(self, params: Any, arrays: Arrays) -> Context:
+        """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""
+        shared, (rows, length) = self._shared.shape[1], arrays.tokens.shape
+        branches, places = arrays.branches, jnp.arange(length)
+        same = branches[:, None, :] == branches[:, :, None]
+        mask = (same | (branches[:, None, :] == 0)) & (places[None, :] <= places[:, None])[None]
+        front = jnp.ones((rows, length, shared), bool)
+        before = jnp.broadcast_to(jnp.arange(shared)[None], (rows, shared))
+        turns = None
+        if self._config.position_embedding == "rope":
+            turns = rotation(self._config, arrays.positions)
+        return Context(
+            jnp.concatenate([front, mask], 2),
+            arrays.positions,
+            jnp.concatenate([before, arrays.positions], 1),
+            turns,
+            normalizer=params.get("normalizer"),
+        )
+
+    def _embed(self, params: Any, arrays: Arrays) -> jax.Array:
+        model, context = Transformer(self._config), self._context(params, arrays)
+        variables = {"params": params}
+        found: Any = model.apply(variables, arrays.tokens, context=context, method="embed_inputs")
+        return found[0]
+
+    def _advance(self, params, arrays, hidden, keep, first, end, prefix):
+        context = self._context(params, arrays)
+        return run_segment(
+            self._config, params["layers"], hidden, context, keep, first, end, prefix
+        )
+
+    def _finish(self, params, arrays, hidden, keep, layer, prefix):
+        context = self._context(params, arrays)
+        hidden = run_last(
+            self._config, params["layers"], hidden, context, keep, layer, arrays.read_at, prefix
+        )
+        return self._protocol.read(params, hidden, arrays)
+
+    def _write(self, params, arrays, keep):
+        return self._protocol.write(params, keep, arrays)
+
+    def _prefix(self, params: Any, keep: jax.Array) -> KeyValues:
+        length = self._shared.shape[1]
+        cache = init_cache(self._config, 1, length, stacked=True)
+        model, none = Transformer(self._config), np.zeros((1, 1), int)
+        variables = {"params": params}
+        found: Any = model.apply(
+            variables, self._shared, cache, keep=keep, read_at=none, method="decode"
+        )
+        return found[1].layers

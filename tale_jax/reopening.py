@@ -1,0 +1,88 @@
+"""A finished run's model and task, opened again to ask them something else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attention.errors import InputError
+from tale_jax.commands import open_model, open_scorer, read_task, task_fingerprint
+from tale_jax.elimination import Dropped, check_layers
+from tale_jax.exporting import searched_folder
+from tale_jax.models import Model
+from tale_jax.options import Options
+from tale_jax.runs import FinishedRun, load_run
+from tale_jax.scoring import Scorer
+from tale_jax.significance import PICKS
+from tale_jax.tasks import Task
+from tale_jax.terminal import Terminal
+
+
+def run_options(run: FinishedRun) -> Options:
+    """The options that the search was given."""
+    return Options(**run.summary["options"])
+
+
+def reopen_model(run: FinishedRun, model: str | None = None) -> Model:
+    """The checkpoint that was searched; ``model`` is where it is now, if it moved."""
+    searched_folder(run, model)
+    return open_model(model or run.settings["model"], run_options(run))
+
+
+def reopen_scorer(run: FinishedRun, opened: Model, terminal: Terminal) -> Scorer:
+    """The task as it was searched.
+
+    Raises:
+        InputError: its examples have changed since.
+    """
+    options = run_options(run)
+    scorer = open_scorer(opened, read_task(run.settings["task"], options), options, terminal)
+    if task_fingerprint(scorer) != run.settings["task_fingerprint"]:
+        raise InputError(
+            f"{run.settings['task']} no longer has the examples that {run.directory} searched"
+        )
+    return scorer
+
+
+def chosen_layers(run: str | Path, pick: str) -> tuple[FinishedRun, Dropped]:
+    """A finished run, and the layers that one of its picks goes without."""
+    if pick not in PICKS:
+        raise InputError(f"unknown pick {pick!r}; there are {', '.join(PICKS)}")
+    found = load_run(run)
+    return found, found.dropped(pick)
+
+
+def model_and_layers(
+    model: str | None,
+    task: str | None,
+    run: str | Path | None,
+    pick: str,
+    drop: Sequence[int],
+    options: Options,
+) -> tuple[Model, Task, Dropped, Options]:
+    """What a command is to look at: a model, a task and the layers to leave out.
+
+    Args:
+        model: local folder, hub id or ``demo``; None: that of the run.
+        task: JSONL file or name; None: that of the run.
+        run: directory of a finished search.
+        pick: of the run: which layers to leave out.
+        drop: layers to leave out, in place of a run.
+        options: of the model and the task; those of the run count if the task is the run's.
+
+    Raises:
+        InputError: neither a run nor both a model and a task, or a run as well as layers.
+    """
+    if run is None:
+        if model is None or task is None:
+            raise InputError("give --run, or both --model and --task")
+        opened = open_model(model, options)
+        dropped = check_layers(drop, opened.config.num_hidden_layers)
+        return opened, read_task(task, options), dropped, options
+    if drop:
+        raise InputError("a run says which layers to drop: leave out --drop")
+    found, dropped = chosen_layers(run, pick)
+    if task is None:
+        options = run_options(found)
+    asked = read_task(task or found.settings["task"], options)
+    return reopen_model(found, model), asked, dropped, options

@@ -1,0 +1,73 @@
+"""Learning rates by name: ``warmup_cosine_decay_schedule:warmup_steps=10,end_value=1e-6``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from attention.errors import InputError
+
+SCHEDULES = (
+    "constant_schedule",
+    "linear_schedule",
+    "polynomial_schedule",
+    "exponential_decay",
+    "cosine_decay_schedule",
+    "cosine_onecycle_schedule",
+    "linear_onecycle_schedule",
+    "warmup_constant_schedule",
+    "warmup_cosine_decay_schedule",
+    "warmup_exponential_decay_schedule",
+)
+WARMUP = 0.03  # share of the steps, unless told otherwise
+
+
+def make_schedule(text: str, learning_rate: float, steps: int) -> Any:
+    """The optax schedule that a text names, with its parameters.
+
+    Parameters not given are: the largest rate ``learning_rate``, lengths ``steps``, warm-up from 0
+    over 3 % of the steps; otherwise optax's own defaults, with 0 for an end that has none.
+
+    Raises:
+        InputError: a name or a parameter that there is not.
+    """
+    import optax
+
+    name, _, given = text.partition(":")
+    if name not in SCHEDULES:
+        raise InputError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
+    make = getattr(optax, name)
+    accepted = inspect.signature(make).parameters
+    peak = "peak_value" if "peak_value" in accepted else "init_value"
+    usual: dict[str, Any] = {
+        "value": learning_rate,
+        peak: learning_rate,
+        "decay_steps": steps,
+        "transition_steps": steps,
+        "warmup_steps": max(1, round(WARMUP * steps)),
+        "end_value": 0.0,
+        "power": 1.0,
+        "decay_rate": 0.5,
+    }
+    if peak == "peak_value":
+        usual["init_value"] = 0.0
+    arguments = {
+        key: value
+        for key, value in usual.items()
+        if key in accepted
+        and (accepted[key].default is inspect.Parameter.empty or key.endswith("_steps"))
+    }
+    return make(**arguments | _parameters(name, given, accepted))
+
+
+def _parameters(name: str, given: str, accepted: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in filter(None, given.split(",")):
+        key, _, value = item.partition("=")
+        if key.strip() not in accepted:
+            raise InputError(f"{name} has no parameter {key!r}; it has {', '.join(accepted)}")
+        try:
+            found[key.strip()] = int(value) if key.strip().endswith("_steps") else float(value)
+        except ValueError:
+            raise InputError(f"{name}: {key} is {value!r}, not a number") from None
+    return found

@@ -1,0 +1,45 @@
+"""What `attn bench` prints; no times are looked at."""
+
+import json
+
+import pytest
+
+from attention import benchmark, cli
+
+
+def test_the_last_line_is_json(capsys):
+    words = "bench --lengths 16 --heads 2 --kv-heads 1 --head-size 8 --rounds 1 --json"
+    cli.main([*words.split(), "--normalizers", "softmax,ssa"])
+    out = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in out[:-1])
+    found = json.loads(out[-1])
+    assert (found["device"], found["dtype"], found["head_size"]) == ("cpu", "float32", 8)
+    names = [case["name"] for case in found["cases"]]
+    ours = ["xla softmax", "xla ssa", "chunked softmax", "chunked ssa"]
+    assert names[:5] == ["jax.nn xla", *ours]
+    for case in found["cases"]:
+        assert case["forward"] > 0 and case["backward"] > 0
+        assert case["tflops_forward"] * case["forward"] * 1e12 == pytest.approx(
+            4 * 2 * 8 * 16 * 17 / 2
+        )
+
+
+def test_fused_cases_are_those_of_an_accelerator(monkeypatch):
+    shape = benchmark.Shape(1, 16, 2, 1, 8, "bfloat16")
+    assert not [name for name in benchmark._cases(shape, ["ssa"]) if "pallas" in name]
+    monkeypatch.setattr("jax.default_backend", lambda: "gpu")
+    names = set(benchmark._cases(shape, ["softmax", "ssa"]))
+    assert names >= {"jax.nn cudnn", "pallas softmax", "pallas softmax (own)", "pallas ssa"}
+
+
+def test_what_it_refuses(capsys):
+    for words, message in (
+        ("--lengths 8 --rounds 0", "at least 1 round"),
+        ("--lengths x", "numbers between commas"),
+        ("--lengths 8 --only nothing", "no case has 'nothing'"),
+        ("--lengths 8 --normalizers soft", "unknown normalizer 'soft'"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["bench", *words.split()])
+        told = capsys.readouterr().err
+        assert stop.value.code == 2 and message in told and told.count("\n") == 1

@@ -1,0 +1,215 @@
+"""Softmax models with another normalizer: what is fitted, saved, trained, logged and drawn."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from tokenizers import Tokenizer
+
+import attention.conversion as conversion
+from attention import cli
+from attention.errors import InputError
+from attention.normalizers import CONSTRAINTS
+from attention.training import learned
+from attention.training.fit import fit
+from attention.transformer import Transformer, TransformerConfig, load_pretrained
+
+DEMO = Path(__file__).parents[2] / "tale_jax" / "assets" / "demo"
+STORY = "Once upon a time there was a little girl. She had a red ball and a big dog named Max. " * 9
+TINY = TransformerConfig(
+    hidden_size=12,
+    num_hidden_layers=2,
+    num_attention_heads=6,
+    num_key_value_heads=2,
+    intermediate_size=17,
+    vocab_size=29,
+    max_position_embeddings=32,
+    initializer_range=0.7,
+)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    tokens = jax.random.randint(jax.random.key(0), (3, 11), 0, 29)
+    return TINY, Transformer(TINY).init(jax.random.key(1), tokens)["params"], tokens
+
+
+@pytest.fixture(scope="module", params=["TinyStories-656K", "stories260K-hf", "demo"])
+def pretrained(request):
+    if request.param == "demo":
+        folder = DEMO
+    else:
+        folder = request.getfixturevalue("shared") / "models" / request.param
+    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(STORY).ids
+    config, params = load_pretrained(folder)
+    return folder, config, params, np.reshape(ids[:62], (2, 31))
+
+
+def test_pretrained_models_hardly_change(pretrained, tmp_path):
+    """And keep what they have through a file."""
+    folder, config, params, tokens = pretrained
+    new_config, new, drift = conversion.convert(config, params, "ssa:learn=n+b", tokens)
+    assert 0 < drift.logit_mean < 0.03 * drift.logit_std
+    assert drift.agreement > 0.9
+    assert max(drift.divergence) < 0.01 and len(drift.divergence) == config.num_hidden_layers
+    raw = new["layers"]["attention"]["normalizer"]
+    assert raw["n"].shape == (config.num_hidden_layers,)
+    np.testing.assert_allclose(np.exp(raw["n"] + raw["b"]), 1, atol=0.2)  # slope 1 at zero
+    logits = Transformer(new_config).apply({"params": new}, tokens)
+    conversion.save(tmp_path / "new", new_config, new, folder)
+    again_config, again = conversion.load(tmp_path / "new")
+    assert again_config == new_config
+    found = Transformer(again_config).apply({"params": again}, tokens)
+    np.testing.assert_array_equal(found, logits)
+    with pytest.raises(InputError, match=r"config\.json"):  # no softmax model by accident
+        load_pretrained(tmp_path / "new")
+    old_config, old = load_pretrained(tmp_path / "new" / "softmax")
+    assert old_config == config
+    jax.tree.map(np.testing.assert_array_equal, old, dict(params))
+
+
+def test_a_larger_bound_is_closer(tiny):
+    config, params, tokens = tiny
+    found = [
+        conversion.convert(config, params, "ssa:learn=n+b", tokens, largest=largest)[2]
+        for largest in (2, 8, 32)
+    ]
+    means = [drift.logit_mean for drift in found]
+    assert means[0] > 3 * means[1] > 9 * means[2] > 0
+    # and the fit beats what one would write down
+    plain, new = (
+        conversion.convert(config, params, spec, tokens, largest=2)[2]
+        for spec in ("ssa:n=2,b=0.5,learn=n,per=model", "ssa:learn=n+b,per=head")
+    )
+    assert max(new.divergence) < min(plain.divergence)
+
+
+def test_temperature_is_softmax_exactly(tiny):
+    config, params, tokens = tiny
+    for per, shape in (("layer", (2,)), ("head", (2, 6))):
+        _, new, drift = conversion.convert(config, params, f"temperature:per={per}", tokens)
+        value = np.exp(new["layers"]["attention"]["normalizer"]["temperature"])
+        assert value.shape == shape
+        np.testing.assert_allclose(value, 1, rtol=1e-3)
+        assert drift.logit_max < 1e-3 * drift.logit_std
+
+
+def test_padding_is_not_looked_at(tiny):
+    config, params, tokens = tiny
+    where = np.arange(11)[None] < np.array([11, 7, 5])[:, None]
+    found = [
+        conversion.convert(config, params, "ssa:learn=n+b", np.where(where, tokens, fill), where)
+        for fill in (0, 28)
+    ]
+    for one, other in zip(*(jax.tree.leaves(new) for _, new, _ in found), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
+    assert found[0][2].score_range == found[1][2].score_range
+
+
+def test_what_cannot_be_converted(tiny, tmp_path):
+    config, params, tokens = tiny
+    for spec in ("sparsemax", "ssa:learn=none", "entmax", "softmax"):
+        with pytest.raises(InputError, match=r"no learned parameters.*temperature"):
+            conversion.convert(config, params, spec, tokens)
+    with pytest.raises(InputError, match="above 0, not -1"):
+        conversion.convert(config, params, "ssa", tokens, largest=-1)
+    ssa = dataclasses.replace(config, normalizer="ssa")
+    with pytest.raises(InputError, match="only softmax models"):
+        conversion.convert(ssa, params, "ssa", tokens)
+    with pytest.raises(InputError, match="not what `attn convert` wrote"):
+        conversion.load(tmp_path)
+
+
+@pytest.mark.parametrize("per", ["layer", "head", "model"])
+def test_what_was_converted_learns_and_is_logged(tiny, tmp_path, per):
+    config, params, tokens = tiny
+    spec = f"ssa:learn=n+b,per={per}"
+    config, params, _ = conversion.convert(config, params, spec, tokens, largest=16)
+
+    def loss(params, batch, key):
+        del key
+        logits = Transformer(config).apply({"params": params}, batch)[:, :-1]
+        each = optax.softmax_cross_entropy_with_integer_labels(logits, batch[:, 1:])
+        return jnp.sum(each), each.size
+
+    state = fit(
+        loss,
+        params,
+        optax.adam(3e-3),
+        lambda t: np.asarray(tokens),
+        steps=12,
+        key=jax.random.key(2),
+        directory=tmp_path,
+        log_every=3,
+        watch=learned.learned_values(config),
+        quiet=True,
+    )
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    values = learned.learned_values(config)(state.params)
+    assert len(values) == {"layer": 4, "head": 24, "model": 2}[per]
+    assert values.keys() == {key for key in lines[0] if key.startswith("normalizer/")}
+    before = learned.learned_values(config)(params)
+    for key, value in before.items():
+        np.testing.assert_allclose(lines[0][key], value, rtol=1e-6)
+        assert values[key] != value, f"{key} did not learn"
+    steps, found = learned.history(tmp_path)
+    assert steps == [0, 3, 6, 9, 11] and found.keys() == {"n", "b"}
+    layers = ["all"] if per == "model" else ["0", "1"]
+    assert list(found["n"]) == layers and all(len(v) == 5 for v in found["n"].values())
+    raw = params["normalizer"] if per == "model" else params["layers"]["attention"]["normalizer"]
+    first = np.mean(CONSTRAINTS["exp"][0](raw["n"]).reshape(len(layers), -1)[0])
+    np.testing.assert_allclose(found["n"][layers[0]][0], first, rtol=1e-5)
+    cli.main(["plot", "--run", str(tmp_path), "--out", str(tmp_path / "n.svg")])
+    assert "layer 1" in (tmp_path / "n.svg").read_text() or per == "model"
+
+
+def test_unstacked_layers_are_logged_alike(tiny):
+    from attention.transformer import unstack_layers
+
+    config, params, tokens = tiny
+    config, params, _ = conversion.convert(config, params, "ssa:learn=n+b,per=head", tokens)
+    watch = learned.learned_values(config)
+    stacked, unstacked = watch(params), watch(unstack_layers(params))
+    assert stacked.keys() == unstacked.keys() and len(stacked) == 24
+    for key, value in stacked.items():
+        assert float(value) == float(unstacked[key])
+
+
+def test_the_command(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text(STORY)
+    out = tmp_path / "out"
+    words = ["convert", "--model", str(DEMO), "--text", str(tmp_path / "text.txt")]
+    cli.main([*words, "--out", str(out), "--tokens", "64", "--length", "32"])
+    said = capsys.readouterr().out
+    assert "logits over 64 tokens change by" in said and said.count("\n") > 13
+    assert all(len(line) <= 80 or str(out) in line for line in said.splitlines())
+    assert (out / "normalizer.json").is_file()
+    for more, message in (
+        (["--out", str(out)], "is not an empty folder"),
+        (["--out", str(tmp_path / "x"), "--normalizer", "ssaa"], "unknown normalizer 'ssaa'"),
+        (["--out", str(tmp_path / "x"), "--length", "1000"], "tokens at least length"),
+        (["--out", str(tmp_path / "x"), "--tokens", "9999", "--length", "9999"], "fewer than one"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*words, *more])
+        told = capsys.readouterr().err
+        assert stop.value.code == 2 and message in told and told.count("\n") == 1
+        assert not (tmp_path / "x").exists()
+
+
+def test_plotting_what_is_not_there(tmp_path, capsys):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "loss": 1.0}\n')
+    for run, out, message in (
+        (tmp_path, "x.svg", "watch=learned_values"),
+        (tmp_path / "no", "x.svg", "no metrics"),
+        (tmp_path, "x.bmpp", "ends in"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(["plot", "--run", str(run), "--out", str(tmp_path / out)])
+        assert message in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""Schedules, low-rank matrices, training on answers alone, resuming, and the six arms."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from tiny_models import write_model
+
+from attention.errors import InputError
+from attention.transformer import Transformer, load_pretrained
+from tale_jax.arms import ARMS, arms
+from tale_jax.finetuning import Batches, answer_loss, finetune, training_rows
+from tale_jax.lora import init_lora, merge
+from tale_jax.models import load_model
+from tale_jax.schedules import SCHEDULES, make_schedule
+from tale_jax.tasks import load_task
+from tale_jax.training_options import Training
+
+QUICK = Training(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=6, save_every=2)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finetuning")
+    write_model(root / "tiny")
+    number = np.random.default_rng(0)
+    for name, count in (("task", 23), ("test", 19), ("train", 29)):
+        lines = []
+        for _ in range(count):
+            prompt = "".join(number.choice(list("abcdef"), 9))
+            answer = int(prompt[-1] in "abc")
+            lines.append({"prompt": prompt, "choices": ["x", "yz"], "answer": answer})
+        (root / f"{name}.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+    return root
+
+
+def splits(root):
+    return {name: str(root / f"{name}.jsonl") for name in ("test", "train")}
+
+
+def test_every_schedule_follows_from_rate_and_steps():
+    for name in SCHEDULES:
+        schedule = make_schedule(name, 0.5, 100)
+        assert max(float(schedule(t)) for t in range(101)) == pytest.approx(0.5, rel=1e-3), name
+    given = make_schedule("cosine_decay_schedule:alpha=0.1,decay_steps=50", 2.0, 100)
+    expected = optax.cosine_decay_schedule(2.0, 50, 0.1)
+    assert [float(given(t)) for t in range(60)] == [float(expected(t)) for t in range(60)]
+    for text, message in (("up", "unknown"), ("constant_schedule:x=1", "no parameter"),
+                          ("constant_schedule:value=x", "not a number")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            make_schedule(text, 1.0, 10)
+
+
+def test_low_rank_updates_are_added_to_every_matrix(root):
+    model = load_model(str(root / "tiny"))
+    layers = model.params["layers"]
+    lora = init_lora(layers, 3, jax.random.key(1))
+    assert len(lora) == 7
+    for path in lora:
+        half, name = path.split("/")
+        merged = merge(layers, lora, 2.0)[half][name]["kernel"]
+        np.testing.assert_array_equal(merged, layers[half][name]["kernel"])  # B is zero
+    lora["attention/out"]["b"] = jnp.ones_like(lora["attention/out"]["b"])
+    merged = merge(layers, lora, 2.0)["attention"]["out"]["kernel"]
+    a = np.asarray(lora["attention/out"]["a"])  # [L, N, H, r]
+    expected = layers["attention"]["out"]["kernel"] + 2.0 * a.sum(-1)[..., None]
+    np.testing.assert_allclose(merged, expected, rtol=1e-5, atol=1e-5)
+    merges = [
+        merge(layers, lora, 2.0, 0.5, jax.random.key(i))["attention"]["out"]["kernel"]
+        for i in range(200)
+    ]
+    np.testing.assert_allclose(np.mean(merges, axis=0), merged, atol=0.35)
+
+
+def test_the_loss_is_that_of_the_answers_alone(root):
+    model = load_model(str(root / "tiny"))
+    task = load_task(str(root / "task.jsonl"), **splits(root))
+    rows = training_rows(model, task)
+    batch = Batches(rows, 5, 0)(3)
+    total, count = answer_loss(model.config, model.params, batch)
+    expected = 0.0
+    for place in range(15, 20):
+        row = rows[np.random.default_rng((0, 0)).permutation(29)[place]]
+        example = task.train[row.example]
+        whole = model.tokenizer(example.prompt + example.choices[example.answer])["input_ids"]
+        logits = Transformer(model.config).apply({"params": model.params}, jnp.array([whole]))
+        scores = jax.nn.log_softmax(logits[0])
+        start = len(example.prompt) + 1
+        expected -= sum(float(scores[t - 1, whole[t]]) for t in range(start, len(whole)))
+    assert float(total) == pytest.approx(expected, rel=1e-4)
+    assert float(count) == sum(len(rows[i].targets) for i in
+                               np.random.default_rng((0, 0)).permutation(29)[15:20])  # fmt: skip
+
+
+def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):
+    model, task = str(root / "tiny"), str(root / "task.jsonl")
+    whole = finetune(model, task, root / "whole", drop=[1, 3], training=QUICK, **splits(root))
+    config, params = load_pretrained(root / "whole" / "model")
+    assert config.num_hidden_layers == 3
+    losses = [json.loads(x)["loss"] for x in
+              (root / "whole/training/metrics.jsonl").read_text().splitlines()]  # fmt: skip
+    assert whole["loss"] == losses[-1] < losses[0]
+
+    # stopped after the second checkpoint
+    draw = Batches.__call__
+
+    def stopping(self, step):
+        if step == 4:
+            raise KeyboardInterrupt
+        return draw(self, step)
+
+    monkeypatch.setattr(Batches, "__call__", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(model, task, root / "cut", drop=[1, 3], training=QUICK, **splits(root))
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="go on with --resume"):
+        finetune(model, task, root / "cut", drop=[1, 3], training=QUICK, **splits(root))
+    with pytest.raises(InputError, match="other settings"):
+        finetune(model, task, root / "cut", training=QUICK, resume=True, **splits(root))
+    finetune(model, task, root / "cut", drop=[1, 3], training=QUICK, resume=True, **splits(root))
+    _, again = load_pretrained(root / "cut" / "model")
+    jax.tree.map(np.testing.assert_array_equal, params, again)
+
+
+def test_full_training_changes_what_lora_leaves(root):
+    training = Training(full=True, batch_size=7, steps=1, learning_rate=1e-2)
+    model, task = str(root / "tiny"), str(root / "task.jsonl")
+    finetune(model, task, root / "full", training=training, **splits(root))
+    _, params = load_pretrained(root / "full" / "model")
+    _, before = load_pretrained(root / "tiny")
+    assert not np.array_equal(params["embed"]["embedding"], before["embed"]["embedding"])
+    with pytest.raises(InputError, match="no train split"):
+        finetune(model, task, root / "none", training=training)
+    assert not (root / "none").exists()
+
+
+@pytest.mark.slow
+def test_six_arms_and_their_table(root):
+    model, task = str(root / "tiny"), str(root / "task.jsonl")
+    given = {"training": QUICK, "epsilon": "0.4", "max_drops": 2, **splits(root)}
+    found = arms(model, task, root / "arms", **given)
+    rows = {row["arm"]: row for row in found}
+    assert list(rows) == [arm.name for arm in ARMS]
+    assert rows["base"]["dropped"] == rows["FT"]["dropped"] == []
+    assert rows["TALE→FT"]["dropped"] == rows["TALE"]["dropped"]
+    assert set(rows["TALE"]["dropped"]) <= set(rows["(TALE→FT)→TALE"]["dropped"])
+    assert all(row["layers"] == 5 - len(row["dropped"]) and row["whole_time"] for row in found)
+    chain = ("TALE", "TALE→FT", "(TALE→FT)→TALE")
+    assert rows[chain[-1]]["total_seconds"] == pytest.approx(
+        sum(rows[name]["seconds"] for name in chain), abs=0.11
+    )
+    before = (root / "arms" / "arms.csv").read_bytes()
+    arms(model, task, root / "arms", resume=True, **given)
+    assert (root / "arms" / "arms.csv").read_bytes() == before

@@ -89,8 +89,8 @@ def workload(row: str, model: Model) -> Task:
 class Exactly(Decode):
     """Always so many new tokens; the first line is the answer, and the tokens are kept."""
 
-    def _stops(self, line: bool) -> np.ndarray:
-        return np.zeros_like(super()._stops(line))
+    def _stop_tokens(self) -> np.ndarray:
+        return np.zeros_like(super()._stop_tokens())
 
     def answers(self, examples: Sequence[Example], rows: Any, outputs: Any) -> list[Answer]:
         return [

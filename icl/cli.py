@@ -108,9 +108,7 @@ def evaluate(
         base = evaluation.Design(inputs=inputs or place, points=points)
         settings = evaluation.designs(sweep, base)
         cases = (
-            evaluation.drawn(
-                each, of, coefficients or law, count=count, prompts=prompts, seed=seed
-            )
+            evaluation.drawn(each, of, coefficients or law, count=count, prompts=prompts, seed=seed)
             for each in settings
         )
     with _progress(cases) as shown:
@@ -299,14 +297,18 @@ def _show(rows: list[dict], columns: list[str]) -> None:
     shown += [c for c in columns if c in ("error", "error_over_zero") and c not in shown]
     table = Table(box=None, pad_edge=False)
     for column in shown:
-        table.add_column(column.replace("_", " "), justify="right" if column != shown[0] else "left")
+        table.add_column(
+            column.replace("_", " "), justify="right" if column != shown[0] else "left"
+        )
     for row in rows:
-        table.add_row(*(f"{x:.4g}" if isinstance(x, float) else str(x) for x in map(row.get, shown)))
+        table.add_row(
+            *(f"{x:.4g}" if isinstance(x, float) else str(x) for x in map(row.get, shown))
+        )
     Console().print(table)
 
 
 @contextlib.contextmanager
-def _progress(cases) -> Iterator:  # noqa: ANN001 - any iterable of cases
+def _progress(cases) -> Iterator:
     from rich.console import Console
     from rich.progress import track
 

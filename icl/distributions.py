@@ -29,7 +29,7 @@ class Distribution(Protocol):
         """Standard deviation."""
         ...
 
-    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, "..."]:
+    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
         """Independent draws, float32."""
         ...
 
@@ -51,7 +51,7 @@ class Normal:
                 f"{self} is no distribution: a normal one needs a positive standard deviation"
             )
 
-    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, "..."]:
+    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
         """Independent draws."""
         return self.mean + self.deviation * jax.random.normal(key, tuple(shape))
 
@@ -84,7 +84,7 @@ class Uniform:
         """Standard deviation."""
         return (self.high - self.low) / math.sqrt(12)
 
-    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, "..."]:
+    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
         """Independent draws."""
         return jax.random.uniform(key, tuple(shape), minval=self.low, maxval=self.high)
 
@@ -116,7 +116,7 @@ class Mixture:
         within = sum(part.deviation**2 for part in parts) / 2
         return math.sqrt(within + sum((part.mean - self.mean) ** 2 for part in parts) / 2)
 
-    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, "..."]:
+    def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
         """Independent draws."""
         which, one, other = jax.random.split(key, 3)
         return jnp.where(

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -215,7 +214,9 @@ def designs(sweeps: Sequence[str], base: Design) -> list[Design]:
         if name == "inputs":
             scale = distribution(base.inputs).scaled
             axes[name] = [
-                str(scale(float(part)) if part.replace(".", "", 1).isdigit() else distribution(part))
+                str(
+                    scale(float(part)) if part.replace(".", "", 1).isdigit() else distribution(part)
+                )
                 for part in parts
             ]
         if not axes[name] or (name in ("sigma", "points") and min(axes[name]) <= 0):
@@ -252,9 +253,7 @@ def evaluate(
             low, high = bootstrap(errors_F)
             error = float(errors_F.mean())
             numbers = {"error": error, "error_over_zero": float(error / zero)}
-            rows.append(
-                {"predictor": name, **case.labels, **numbers, "low": low, "high": high}
-            )
+            rows.append({"predictor": name, **case.labels, **numbers, "low": low, "high": high})
             positions += [
                 {"predictor": name, **case.labels, "position": t + 1, "error": float(each)}
                 for t, each in enumerate(squares_FBT.mean(axis=(0, 1)))

@@ -157,7 +157,9 @@ class Sparse(Linear):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.k > self.d:
-            raise InputError(f"{self.name}: k={self.k} weights of d={self.d} cannot be other than 0")
+            raise InputError(
+                f"{self.name}: k={self.k} weights of d={self.d} cannot be other than 0"
+            )
 
     def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
         key, order = jax.random.split(key)
@@ -177,7 +179,9 @@ class NoisyLinear(Linear):
     ) -> Float[Array, " T"]:
         clean_T = self.value(coefficients, x_TD)
         noisy_T = clean_T + self.noise * jax.random.normal(key, clean_T.shape)
-        return noisy_T * math.sqrt(self.d / (self.d + self.noise**2)) if self.renormalize else noisy_T
+        return (
+            noisy_T * math.sqrt(self.d / (self.d + self.noise**2)) if self.renormalize else noisy_T
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -164,6 +164,7 @@ def checkpoint(
         raise InputError(f"{model} is no causal language model")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     params = unstack_layers(params)
+
     def answer(texts: Sequence[str]) -> list[str]:
         out: list[str] = []
         encoded = [tokenizer(text)["input_ids"] for text in texts]

@@ -42,7 +42,9 @@ def score(
     rows = []
     for values in itertools.product(*axes.values()):
         setting = dict(zip(axes, values, strict=True))
-        rows.append({"predictor": trained.experiment.preset, **_score(trained, setting, prompts, seed)})
+        rows.append(
+            {"predictor": trained.experiment.preset, **_score(trained, setting, prompts, seed)}
+        )
     return rows
 
 

@@ -128,7 +128,9 @@ def measures(
     """
     signs, y = np.where(np.asarray(predicted_BT) > 0, 1, -1), np.asarray(y_BT)
     if skip >= y.shape[1]:
-        raise InputError(f"{y.shape[1]} positions, of which the first {skip} do not count: none left")
+        raise InputError(
+            f"{y.shape[1]} positions, of which the first {skip} do not count: none left"
+        )
     right = (signs == y)[:, skip:]
     counted = y[:, skip:]
     sides = [right[counted == label] for label in (-1, 1)]

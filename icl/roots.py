@@ -53,7 +53,9 @@ def roots_of(functions: Any, coefficients: Float[np.ndarray, " N"]) -> Float[np.
         return real_roots(np.asarray(coefficients)[::-1])
     if isinstance(functions, Chebyshev):
         return real_roots(np.polynomial.chebyshev.cheb2poly(np.asarray(coefficients, np.float64)))
-    raise InputError(f"roots are known of affine, polynomial and chebyshev functions, not {functions}")
+    raise InputError(
+        f"roots are known of affine, polynomial and chebyshev functions, not {functions}"
+    )
 
 
 def approximate(

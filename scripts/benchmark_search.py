@@ -135,11 +135,14 @@ class Rival:
         pairs = [(d, i) for d in models for i in range(len(self.tokens))]
         chosen = random.Random(0).sample(pairs, max(1, round(share * len(pairs))))
         if self.task.generated:
+
             def ask(d, i):
                 return write(self.llama, self.tokens[i], NEW_TOKENS, d)
         else:
+
             def ask(d, i):
                 return choose(self.llama, self.tokens[i], self.letters, d)
+
         for pair in chosen[:3]:
             ask(*pair)
         start = time.perf_counter()
@@ -253,7 +256,9 @@ def matrix_rate(dtype: Any = np.float32, size: int = 2048, rounds: int = 5) -> f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", choices=[*ROWS, "llama-8b"], default=[])
-    parser.add_argument("--sample", type=float, default=0.1, help="share of the rival's pairs timed")
+    parser.add_argument(
+        "--sample", type=float, default=0.1, help="share of the rival's pairs timed"
+    )
     parser.add_argument("--tiny", action="store_true", help="llama-8b at a size for trying it out")
     options = parser.parse_args()
     jax.config.update("jax_compilation_cache_dir", None)

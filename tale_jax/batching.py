@@ -58,9 +58,7 @@ class Row:
         """
         first = texts[0][0]
         common = min(len(tokens) for tokens, _ in texts) - 1
-        common = next(
-            (i for i in range(common) if any(t[i] != first[i] for t, _ in texts)), common
-        )
+        common = next((i for i in range(common) if any(t[i] != first[i] for t, _ in texts)), common)
         row = cls.prompt(first[:common], example)
         for owner, (tokens, count) in enumerate(texts):
             own = range(common, len(tokens) - 1)

@@ -167,7 +167,9 @@ class Scorer:
             outputs = self._dispatch("search", ())  # the same order whenever a search is resumed
             joined = _joined(outputs)
             examples = self.examples["search"]
-            self._order = list(np.argsort(-self.protocol.difficulty(examples, joined), kind="stable"))
+            self._order = list(
+                np.argsort(-self.protocol.difficulty(examples, joined), kind="stable")
+            )
             self._plan()
         self._prefixes = {}
         if not self._writes:

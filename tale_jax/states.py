@@ -24,7 +24,9 @@ class States:
         used: bytes that are kept.
     """
 
-    def __init__(self, depth: int, budget: float, advance: Callable[[int, Any, Keep, int, int], Any]):
+    def __init__(
+        self, depth: int, budget: float, advance: Callable[[int, Any, Keep, int, int], Any]
+    ):
         """Keep nothing yet.
 
         Args:
@@ -86,4 +88,6 @@ class States:
 
 def shared_layers(first: Keep, second: Keep) -> int:
     """The lowest layer at which two models differ; states entering it are the same."""
-    return next((i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first))
+    return next(
+        (i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first)
+    )

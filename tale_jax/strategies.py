@@ -159,9 +159,7 @@ class _Search:
             while len(current.dropped) - len(start) > 1:
                 iteration += 1
                 back = [x for x in current.dropped if x not in start]
-                models = [
-                    (iteration, x, tuple(y for y in current.dropped if y != x)) for x in back
-                ]
+                models = [(iteration, x, tuple(y for y in current.dropped if y != x)) for x in back]
                 size = len(current.dropped) - 1
                 better = self._round(models, [current], record[size] + 1, 1)
                 if not better:

@@ -11,7 +11,14 @@ from tale_jax.runs import load_run
 SETTINGS = {"model": "m", "epsilon": 0.08}
 RECORDS = [
     {"kind": "header", "format": 2, "settings": SETTINGS},
-    {"kind": "candidate", "iteration": 0, "layer": None, "dropped": [], "correct": 5, "bound": False},
+    {
+        "kind": "candidate",
+        "iteration": 0,
+        "layer": None,
+        "dropped": [],
+        "correct": 5,
+        "bound": False,
+    },
     {"kind": "accepted", "iteration": 1, "layer": 2, "dropped": [2], "correct": 6, "bound": False},
     {"kind": "evaluated", "split": "test", "dropped": [2], "answers": [["é", True], [None, False]]},
 ]

@@ -65,7 +65,9 @@ def test_hopeless_candidates_are_asked_little():
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**20), st.sampled_from(["baseline", "current"]), st.sampled_from([0, 0.08, 1]))
+@given(
+    st.integers(0, 2**20), st.sampled_from(["baseline", "current"]), st.sampled_from([0, 0.08, 1])
+)
 def test_a_raced_search_is_the_exhaustive_one(seed, floor, epsilon):
     number, examples = np.random.default_rng(seed), 23
     skill = number.random(6)

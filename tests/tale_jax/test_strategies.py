@@ -65,9 +65,7 @@ def test_racing_and_resuming_change_nothing(seed, strategy):
     whole = search_layers(
         strategy, oracle(table), LAYERS, TOTAL, epsilon=0.3, on_candidate=journal.append
     )
-    raced = search_layers(
-        strategy, oracle(table), LAYERS, TOTAL, epsilon=0.3, race=racer(table)
-    )
+    raced = search_layers(strategy, oracle(table), LAYERS, TOTAL, epsilon=0.3, race=racer(table))
     for name in ("baseline", "steps", "best", "bsba", "stop_reason"):
         assert getattr(whole, name) == getattr(raced, name)
     for cut in (0, 1, len(journal) // 2, len(journal)):

@@ -1,0 +1,114 @@
+"""Training: resume, seeds at once, what a run directory refuses; the model against GPT-2's start."""
+
+import dataclasses
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+from icl_runs import STEPS, TINY
+
+from attention.errors import InputError
+from attention.transformer import Transformer
+from icl.models import model
+from icl.prompts import inputs_and_places
+from icl.training import init, load, predict, train
+
+
+def leaves(state):
+    return jax.tree.leaves(state.params)
+
+
+def test_resumes_to_the_identical_result(run, tmp_path):
+    whole = load(run)
+    train(TINY, tmp_path / "run", steps=6, **STEPS)
+    state = train(TINY, tmp_path / "run", steps=12, **STEPS)
+    for ours, theirs in zip(leaves(whole), leaves(state), strict=True):
+        assert np.array_equal(ours, theirs)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 3, 6, 9, 11]
+    assert lines[-1]["loss"] < 10 and lines[-1]["loss"] != lines[0]["loss"]
+
+
+def test_seeds_at_once_are_separate_runs():
+    many = dataclasses.replace(TINY, seeds=3)
+    together = train(many, None, steps=20, dispatch=5, save_every=20, log_every=20, quiet=True)
+    for i in (0, 2):
+        one = dataclasses.replace(TINY, seed=TINY.seed + i)
+        alone = train(one, None, steps=20, dispatch=5, save_every=20, log_every=20, quiet=True)
+        for ours, theirs in zip(leaves(together), leaves(alone), strict=True):
+            np.testing.assert_allclose(ours[i], theirs, atol=1e-5)
+    spread = np.std([leaf[i].sum() for leaf in leaves(together)[:1] for i in range(3)])
+    assert spread > 1e-3  # and they differ from one another
+
+
+def test_causal(trained):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(1, 5, 1)).astype("f4"), rng.normal(size=(1, 5)).astype("f4")
+    whole = lambda x, y: np.asarray(predict(trained.config, trained.params, x, y))  # noqa: E731
+    later_x, later_y = x.copy(), y.copy()
+    later_x[:, 3:], later_y[:, 2:] = 9, 9
+    assert np.array_equal(whole(x, y)[:, :3], whole(later_x, later_y)[:, :3])
+    assert not np.allclose(whole(x, y)[:, 3:], whole(later_x, later_y)[:, 3:])
+
+
+@pytest.mark.parametrize("architecture", ["2l1ah", "2al1ah", "2mlp"])
+def test_reading_some_positions_is_reading_all(architecture):
+    config = model(architecture, hidden_size=6)
+    params = init(config, 0)
+    x = jax.random.normal(jax.random.key(1), (3, 5, 1))
+    tokens, places = inputs_and_places(x, x[:, :, 0])
+    apply = lambda **how: Transformer(config).apply({"params": params}, tokens, **how)  # noqa: E731
+    every = np.asarray(apply())
+    np.testing.assert_allclose(apply(read_at=places), every[:, ::2], atol=1e-5)
+    indices = np.array([[0, 3], [2, 8], [1, 1]])
+    some = np.take_along_axis(every, indices[:, :, None], axis=1)
+    np.testing.assert_allclose(apply(read_at=indices), some, atol=1e-5)
+
+
+def test_the_start_is_gpt2s():
+    config = model("12l8ah")
+    params = init(config, 0)
+    assert config.hidden_size == 256 and len(params["layers"]) == 12
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert count - 512 * 256 == 9_477_633  # 9.48 M and the positions
+    layer = params["layers"][5]
+    assert layer["mlp"]["up"]["kernel"].std() == pytest.approx(0.02, rel=0.02)
+    for kernel in (layer["mlp"]["down"]["kernel"], layer["attention"]["out"]["kernel"]):
+        assert kernel.std() == pytest.approx(0.02 / math.sqrt(24), rel=0.02)
+    read_in, read_out = params["embed"], params["head"]["out"]
+    assert 0.9 < abs(read_in["kernel"]).max() <= 1 and 0.9 < abs(read_in["bias"]).max() <= 1
+    assert 0.055 < abs(read_out["kernel"]).max() <= 1 / 16
+
+
+def test_the_directory_of_another_experiment(run, tmp_path):
+    other = dataclasses.replace(TINY, normalizer="ssa")
+    with pytest.raises(InputError, match="normalizer is softmax there and ssa here"):
+        train(other, run, steps=12, **STEPS)
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(InputError, match="no run"):
+        train(TINY, tmp_path, steps=12, **STEPS)
+    with pytest.raises(InputError, match="no run"):
+        load(tmp_path)
+    with pytest.raises(InputError, match="seeds 11 to 11"):
+        load(run, seed=3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preset": "linear"},
+        {"preset": "cubic-1l1ah"},
+        {"preset": "linear-1x"},
+        {"preset": "linear-1l7ah"},
+    ]
+    + [{"functions": "gauss:0,1"}, {"inputs": "normal:0"}, {"design": "rare"}, {"labels": False}]
+    + [{"normalizer": "softmin"}, {"functions": "polynomial:degree=x"}, {"batch": 0}],
+)
+def test_bad_experiments(changes, tmp_path):
+    with pytest.raises(InputError) as error:
+        train(
+            dataclasses.replace(TINY, hidden_size=None, **changes), tmp_path / "r", steps=3, **STEPS
+        )
+    assert "\n" not in str(error.value) and not (tmp_path / "r").exists()

@@ -258,7 +258,7 @@ FUNCTIONS: dict[str, type[FunctionClass]] = {
 
 
 def function_class(text: str) -> FunctionClass:
-    """``affine``, ``linear:d=20``, ``polynomial:degrees=1+3+5``, ``tree:d=5,depth=3``, …
+    """Read ``affine``, ``linear:d=20``, ``polynomial:degrees=1+3+5``, ``tree:d=5,depth=3``.
 
     Raises:
         InputError: one line that says what is not understood and what there is.

@@ -1,4 +1,4 @@
-"""The papers' models as configs of the one transformer: ``1l1ah`` … ``12l8ah``, ``3al4ah``, …"""
+"""The papers' models as configs of the one transformer: ``1l1ah``, ``12l8ah``, ``3al4ah``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts ``(x₁, f(x₁), x₂, f(x₂), …)``: points of a function, and the model's input made of them."""
+"""Prompts ``(x₁, f(x₁), x₂, f(x₂), …)`` of a function, and the model's input made of them."""
 
 from __future__ import annotations
 

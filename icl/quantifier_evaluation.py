@@ -20,8 +20,9 @@ from icl.training import Trained
 def score(
     trained: Trained, sweeps: Sequence[str] = (), prompts: int = 256, seed: int = 0
 ) -> list[dict[str, Any]]:
-    """A row a setting of ``design=…``, ``sigma=…`` (inputs times that), ``points=…``, ``deviant=…``.
+    """A row a setting of ``design=``, ``sigma=``, ``points=``, ``deviant=``.
 
+    ``sigma`` multiplies the inputs.
     Without ``design``, all of them but ``rare``'s opposite: plain, balanced, rare and late.
 
     Raises:

@@ -39,9 +39,10 @@ def limits(trained: Trained) -> tuple[float, float]:
     w_D = params["embed"]["kernel"][0].astype(np.float64)
     centred_D = (w_D - w_D.mean()) / w_D.std()
     norm, out = params["final_norm"], params["head"]["out"]
-    read = lambda h: float(
-        (h * norm["scale"] + norm["bias"]) @ out["kernel"][:, 0] + out["bias"][0]
-    )  # noqa: E731
+
+    def read(h: np.ndarray) -> float:
+        return float((h * norm["scale"] + norm["bias"]) @ out["kernel"][:, 0] + out["bias"][0])
+
     return read(centred_D), read(-centred_D)
 
 

@@ -1,6 +1,6 @@
 """Training speed against plain torch, in turns in one run.
 
-    python scripts/benchmark_icl.py                        # 1l1ah and 12l8ah, about 4 minutes, 2 cores
+    python scripts/benchmark_icl.py                        # 1l1ah and 12l8ah, 4 minutes on 2 cores
     python scripts/benchmark_icl.py --seeds 8 --no-rival   # several seeds at once
 
 Same model (GPT-2 without its vocabulary, 512 positions), same step (Adam, batch 64, 41 points,

@@ -1,17 +1,18 @@
 """This search against the paper's procedure in plain torch, on one workload, in one run.
 
 Command: ``python scripts/benchmark_search.py [ROW …]`` (rows: zero_shot, zero_shot_160, few_shot,
-generation; all by default).  ``python scripts/benchmark_search.py llama-8b`` instead times a randomly
-initialised Llama-3.1-8B in bfloat16 on an accelerator, without a rival; ``llama-8b --tiny`` tries
-that program at a small size.
+generation; all by default).  ``python scripts/benchmark_search.py llama-8b`` instead times a
+randomly initialised Llama-3.1-8B in bfloat16 on an accelerator, without a rival; ``llama-8b
+--tiny`` tries that program at a small size.
 
 The demo model, float32, 200 examples, the whole search until it stops, all cores, compilation
 included, no persistent cache.  The rival (``scripts/rivals/greedy_search.py``) is timed on a random
-share of its (candidate, example) pairs (``--sample``, a tenth) and scaled.  Verdicts are compared on
-all pairs, those of the rival from batches of equal length.  A written text is checked without writing
-it again: torch reads ours and must want the same token at every place, and then greedy decoding
-would have written it.  ``same``: verdicts differ at most where the rival's margin is under 1e-4
-(``near_ties``), rejected candidates keep their bounds, and the path is that of the rival's counts.
+share of its (candidate, example) pairs (``--sample``, a tenth) and scaled.  Verdicts are compared
+on all pairs, those of the rival from batches of equal length.  A written text is checked without
+writing it again: torch reads ours and must want the same token at every place, and then greedy
+decoding would have written it.  ``same``: verdicts differ at most where the rival's margin is under
+1e-4 (``near_ties``), rejected candidates keep their bounds, and the path is that of the rival's
+counts.
 
 The last line is JSON: ``{row: {ratio, same, near_ties, examples, tokens_mean, iterations, seconds,
 rival_seconds}}``.
@@ -151,7 +152,7 @@ class Rival:
         return (time.perf_counter() - start) * len(pairs) / len(chosen)
 
     def _grouped(self, texts: Sequence[Sequence[int]], dropped: Dropped, last: int) -> Any:
-        """Logits of the last tokens of every text, ``[E, last, V]``; equal lengths share a batch."""
+        """Logits of the texts' last tokens, ``[E, last, V]``; equal lengths share a batch."""
         found: list[Any] = [None] * len(texts)
         for length in sorted({len(t) for t in texts}):
             members = [i for i, t in enumerate(texts) if len(t) == length]
@@ -254,6 +255,7 @@ def matrix_rate(dtype: Any = np.float32, size: int = 2048, rounds: int = 5) -> f
 
 
 def main() -> None:
+    """Run what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", choices=[*ROWS, "llama-8b"], default=[])
     parser.add_argument(

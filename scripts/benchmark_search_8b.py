@@ -63,7 +63,7 @@ class RandomTokens(Loglikelihood):
 
 
 def random_params(config: TransformerConfig) -> Any:
-    """Normal weights of the config's deviation, ones for norms, drawn on the device leaf by leaf."""
+    """Normal weights of the config's deviation, ones for norms; drawn leaf by leaf."""
     leaves, tree = jax.tree_util.tree_flatten_with_path(abstract_params(config))
 
     def draw(i: int, path: Any, leaf: Any) -> jax.Array:

@@ -1,7 +1,7 @@
 """Train a small encoder and a small decoder on each of the four data sets, or on the generated one.
 
-Command: ``python scripts/train_classifiers.py --data snli ner pos reviews --folder DATA --out runs/classifiers``
-Cost: one to five minutes a model on 2 CPU cores.
+Command: ``python scripts/train_classifiers.py --data snli ner pos reviews --folder DATA
+--out runs/classifiers``.  Cost: one to five minutes a model on 2 CPU cores.
 
 A model is a folder that ``transformers`` loads, with a word tokenizer of its own training text.
 The accuracy on the test split, beside that of always saying the commonest label, is printed and
@@ -79,7 +79,8 @@ def arrays(dataset: Dataset, tokenizer, length: int) -> dict[str, np.ndarray]:
         pad = length - len(tokens)
         rows.append((np.pad(tokens, (0, pad)), np.arange(length) < len(tokens),
                      np.pad(types, (0, pad)), labels))  # fmt: skip
-    return dict(zip(("tokens", "where", "types", "labels"), map(np.stack, zip(*rows, strict=True))))
+    names = ("tokens", "where", "types", "labels")
+    return dict(zip(names, map(np.stack, zip(*rows, strict=True)), strict=True))
 
 
 def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
@@ -135,8 +136,9 @@ def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
     line = (f"| {name} | {kind} | {right / total:.1%} | {max(counts.values()) / total:.1%} "
             f"| {total} |")  # fmt: skip
     target = out / f"{name}-{kind}"
+    head = "| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|"
     save_pretrained(target, config, state.params, dtype="float16" if name == "demo" else None,
-                    readme=f"| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|\n{line}\n")  # fmt: skip
+                    readme=f"{head}\n{line}\n")  # fmt: skip
     tokenizer.save_pretrained(target)
     hf = json.loads((target / "config.json").read_text())
     hf["id2label"] = {str(i): label for i, label in enumerate(train_set.labels)}

@@ -118,7 +118,7 @@ class Arrays(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Arrays of one shape; ``rows`` are the indices of its rows, fewer than the shape's at the end."""
+    """Arrays of one shape; ``rows`` are the indices of its rows, in the last batch fewer."""
 
     shape: Shape
     rows: np.ndarray
@@ -135,7 +135,7 @@ def shared_beginning(splits: Sequence[Sequence[Row]]) -> int:
 
 
 def bucket(length: int) -> int:
-    """The next of 8, 12, … 64, 72, 80, … 128, 144, …: at most an eighth of a long row is padding."""
+    """The next of 8, 12, … 64, 72, 80, … 128, 144, …: a long row is padded by an eighth at most."""
     step = 4
     while length > 16 * step:
         step *= 2

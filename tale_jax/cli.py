@@ -49,7 +49,8 @@ def search(
         criterion: what picks the layer to drop; accuracy then decides whether it may go
         calibration: text file that perplexity and cosine read instead of the prompts
         null_control: repeat the search so often on shuffled answers, to see what luck gains
-        strategy: greedy; beam:K, the K best models of every depth go on; or floating, layers are put
+        strategy: greedy; beam:K, the K best models of every depth go on; or floating, layers are
+        put
             back when that helps
         exhaustive: score every candidate on every example; the choice is the same
         resume: go on with the run in --out

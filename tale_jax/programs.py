@@ -1,9 +1,9 @@
 """What runs on the device, a few programs a batch shape, for every candidate of a search.
 
 A candidate that is read (log-likelihood) goes through *embed* → *advance* → *finish*, and may enter
-*advance* at any layer with the states of another model that is the same below.  The last layer is run
-at the places that are read alone.  A candidate that writes has one program, *write*.  The text that all
-rows begin with is run once a candidate by *prefix*.
+*advance* at any layer with the states of another model that is the same below.  The last layer is
+run at the places that are read alone.  A candidate that writes has one program, *write*.  The text
+that all rows begin with is run once a candidate by *prefix*.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Which candidate to score next, so that the best is found with the fewest examples; no JAX.
 
-A candidate's *bound* is the number of its correct answers so far plus that of the examples it has not
-been asked.  The next to be asked is always the one with the highest bound, the first among equals.
-Once the candidate with the highest bound has been asked everything, no other can do better, and none
-that stands before it can do as well: it is the one that counting all would have chosen.  This is A*;
-a candidate is asked no more than any method must ask that knows the bounds alone.
+A candidate's *bound* is the number of its correct answers so far plus that of the examples it has
+not been asked.  The next to be asked is always the one with the highest bound, the first among
+equals. Once the candidate with the highest bound has been asked everything, no other can do better,
+and none that stands before it can do as well: it is the one that counting all would have chosen.
+This is A*; a candidate is asked no more than any method must ask that knows the bounds alone.
 """
 
 from __future__ import annotations

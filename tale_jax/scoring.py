@@ -1,4 +1,4 @@
-"""Candidates × examples → correct counts: nothing is computed twice, or that the choice can do without."""
+"""Candidates × examples → correct counts; nothing is computed that the choice can do without."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Scorer:
             params: stacked.
             tokenizer: of the model.
             task: prompts with their shots already in front.
-            protocol: ``auto``, ``loglikelihood``, ``loglikelihood-norm`` or ``decode``, or one made.
+            protocol: ``auto``, ``loglikelihood``, ``loglikelihood-norm`` or ``decode``, or one
+                made.
             batch_tokens: at most so many tokens a batch, but always one row.
             max_new_tokens: of the protocol ``decode``; None: two more than the longest answer.
             cache_gib: GiB of states between layers that are kept; the rest is computed again.

@@ -1,6 +1,7 @@
 """States between layers, kept from one candidate to the next.
 
-Dropping a layer leaves the states below it as they were.  For a model that a search has reached, its
+Dropping a layer leaves the states below it as they were.  For a model that a search has reached,
+its
 *reference*, the states that enter every layer are kept for every batch; a candidate starts from the
 last of them that it shares.  What does not fit the budget is computed again.
 """

@@ -3,12 +3,12 @@
 Both ask the same scores as `elimination.eliminate`, stop by the same floor, and return the same
 `Result`: its steps are the models that the search went through, in order.
 
-`beam:k` keeps the k best models of every depth and drops a layer from each; a step is the best of its
-depth (fewest lowest layers among equals).  With k = 1 it is the greedy search.
+`beam:k` keeps the k best models of every depth and drops a layer from each; a step is the best of
+its depth (fewest lowest layers among equals).  With k = 1 it is the greedy search.
 
-`floating` follows each drop by putting layers back, one at a time, as long as that gives more correct
-answers than any model of that depth had; a depth's record only ever rises, so the search ends.
-Source: Pudil, Novovičová and Kittler, "Floating search methods in feature selection" (1994).
+`floating` follows each drop by putting layers back, one at a time, as long as that gives more
+correct answers than any model of that depth had; a depth's record only ever rises, so the search
+ends. Source: Pudil, Novovičová and Kittler, "Floating search methods in feature selection" (1994).
 """
 
 from __future__ import annotations

@@ -131,9 +131,11 @@ def _without(heaviest: bool) -> Callable[[Layer, np.random.Generator], Weights]:
 
 
 INTERVENTIONS: dict[str, Intervention] = {
-    "min_norm": Intervention(lambda l, _: efficient_attention(*l), exact=True),
-    "min_support": Intervention(lambda l, _: efficient_attention(*l, "min_support"), exact=True),
-    "effective": Intervention(lambda l, _: effective_attention(*l), exact=True),
+    "min_norm": Intervention(lambda heads, _: efficient_attention(*heads), exact=True),
+    "min_support": Intervention(
+        lambda heads, _: efficient_attention(*heads, "min_support"), exact=True
+    ),
+    "effective": Intervention(lambda heads, _: effective_attention(*heads), exact=True),
     "null shift": Intervention(_null_shift, exact=True),
     "effective shift": Intervention(_effective_shift, random=True),
     "uniform": Intervention(_uniform),

@@ -1,4 +1,4 @@
-"""The paper's search written plainly in torch: one example at a time, whole forward passes, no cache.
+"""The paper's search written plainly in torch: an example at a time, whole passes, no cache.
 
 A Llama as a handful of functions; every candidate of every iteration is asked about every example.
 What `scripts/benchmark_search.py` times this library against.  Needs the extra `parity`.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (its usual name)
 from safetensors.torch import load_file
 
 

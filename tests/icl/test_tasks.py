@@ -57,8 +57,11 @@ def test_a_mixture_has_two_modes():
         "uniform:1,1",
         "uniform:2,1",
         "gauss:0,1",
-    ]
-    + ["normal:0,x", "normal:nan,1", "mix:normal:0,1", "mix:mix:normal:0,1|normal:0,1|normal:0,1"],
+        "normal:0,x",
+        "normal:nan,1",
+        "mix:normal:0,1",
+        "mix:mix:normal:0,1|normal:0,1|normal:0,1",
+    ],
 )
 def test_bad_distributions(text):
     with pytest.raises(InputError):
@@ -73,8 +76,11 @@ def test_bad_distributions(text):
         "polynomial:degree=x",
         "polynomial:degrees=1+-2",
         "linear:d=0",
-    ]
-    + ["sparse:d=2,k=3", "polynomial:d=2", "linear:hidden=3", "noisy:renormalize=maybe"],
+        "sparse:d=2,k=3",
+        "polynomial:d=2",
+        "linear:hidden=3",
+        "noisy:renormalize=maybe",
+    ],
 )
 def test_bad_functions(text):
     with pytest.raises(InputError):

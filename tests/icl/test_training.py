@@ -1,4 +1,5 @@
-"""Training: resume, seeds at once, what a run directory refuses; the model against GPT-2's start."""
+"""Training: resume, seeds at once, what a run directory refuses; the model against GPT-2's
+start."""
 
 import dataclasses
 import json
@@ -102,9 +103,14 @@ def test_the_directory_of_another_experiment(run, tmp_path):
         {"preset": "cubic-1l1ah"},
         {"preset": "linear-1x"},
         {"preset": "linear-1l7ah"},
-    ]
-    + [{"functions": "gauss:0,1"}, {"inputs": "normal:0"}, {"design": "rare"}, {"labels": False}]
-    + [{"normalizer": "softmin"}, {"functions": "polynomial:degree=x"}, {"batch": 0}],
+        {"functions": "gauss:0,1"},
+        {"inputs": "normal:0"},
+        {"design": "rare"},
+        {"labels": False},
+        {"normalizer": "softmin"},
+        {"functions": "polynomial:degree=x"},
+        {"batch": 0},
+    ],
 )
 def test_bad_experiments(changes, tmp_path):
     with pytest.raises(InputError) as error:

@@ -133,7 +133,7 @@ def test_the_first_model_fast_enough_is_found():
     front = [{"dropped": list(range(n))} for n in range(6)]
     chosen = _fast_enough(front, 0.7, lambda point: 1 - 0.1 * len(point["dropped"]) - 1e-9)
     assert chosen["dropped"] == [0, 1, 2]
-    with pytest.raises(InputError, match="takes 0.90"):
+    with pytest.raises(InputError, match=r"takes 0\.90"):
         _fast_enough(front, 0.5, lambda point: 0.9)
 
 

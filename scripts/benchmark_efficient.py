@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -35,11 +35,12 @@ def captured(layers: int, tokens: int, sharp: bool) -> tuple[np.ndarray, np.ndar
         embedding_norm=True, final_norm=False, gated_mlp=False, hidden_act="gelu",
     )  # fmt: skip
     ids = jax.random.randint(jax.random.key(1), (1, tokens), 0, 1000)
-    params = Transformer(config).init(jax.random.key(0), ids[:, :3])["params"]
+    params: Any = Transformer(config).init(jax.random.key(0), ids[:, :3])["params"]
     for name in ("query", "key") if sharp else ():
         kernel = params["layers"]["attention"][name]["kernel"]
         params["layers"]["attention"][name]["kernel"] = 3.0 * kernel
     names = ("attention_weights", "values")
+    seen: Any
     _, seen = Transformer(config).apply({"params": params}, ids, capture=names)
     weights, values = (np.asarray(seen[name], np.float64)[:, 0] for name in names)
     return weights.reshape(-1, tokens, tokens), values.reshape(-1, tokens, 64)
@@ -83,7 +84,7 @@ def newton(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
             break
         inverse = np.linalg.inv((basis.T * w) @ basis + ridge)
 
-        def direction(products, w=w, primal=primal, dual=dual, inverse=inverse, b=b, s=s):
+        def direction(products, w=w, primal=primal, dual=dual, inverse=inverse, b=b, s=s) -> Any:
             d_mu = inverse @ (primal - basis.T @ (w * (dual + products / b)))
             d_b = w * (basis @ d_mu + dual + products / b)
             return d_b, d_mu, (products - s * d_b) / b

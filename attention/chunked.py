@@ -206,51 +206,36 @@ def _attend_bwd(form: Form, kept: Any, d_out: Any):
     wide = chunks.dtype
     # The part of each weight's gradient that normalisation takes off all of its row.
     common = jnp.sum(d_out.astype(wide) * out.astype(wide), axis=-1)
-    queries, d_outs = chunks.pad_rows(query), chunks.pad_rows(d_out)
-    lse, common = chunks.pad_rows(lse), chunks.pad_rows(common)
+    rows = _Rows(
+        *map(chunks.pad_rows, (query, d_out, lse, common)),
+        _unchunk(jnp.moveaxis(jax.lax.map(chunks.counts, jnp.arange(chunks.num_rows)), 4, 2)),
+    )
     keys, value_padded = chunks.pad_columns(key), chunks.pad_columns(value)
-    counts = _unchunk(jnp.moveaxis(jax.lax.map(chunks.counts, jnp.arange(chunks.num_rows)), 4, 2))
 
     def columns(carry: Any, j: Array) -> tuple[Any, Any]:
-        seen_key = _slice(keys, j, chunks.columns)
-        seen_value = _slice(value_padded, j, chunks.columns)
+        seen = tuple(_slice(x, j, chunks.columns) for x in (keys, value_padded))
 
         def visit(i: Array, carry: Any) -> Any:
-            d_query, d_key, d_value, d_values = carry
-            asked, d_rows = (_slice(x, i, chunks.rows) for x in (queries, d_outs))
-            row_lse, row_common = (
-                jnp.moveaxis(_slice(x, i, chunks.rows), 1, 3)[..., None] for x in (lse, common)
-            )
-            count = jnp.moveaxis(_slice(counts, i, chunks.rows), 1, 3)
-            where = chunks.where(i, j)
-            scores = chunks.scores(asked, seen_key, where)
-            logits, pull = jax.vjp(
-                lambda s, v: chunks.transform(s, fixed | v, count), scores, values
-            )
-            weights = jnp.where(where, jnp.exp(jnp.where(where, logits - row_lse, 0)), 0)
-            d_weights = chunks.dot("BtKGH,BsKH->BKGts", d_rows, seen_value)
-            d_scores, d_here = pull(weights * (d_weights - row_common))
-            d_scores = (jnp.where(where, d_scores, 0) * form.scale).astype(query.dtype)
-            added = chunks.dot("BKGts,BsKH->BtKGH", d_scores, seen_key)
+            d_query, *sums = carry
+            here = _Rows(*(_slice(x, i, chunks.rows) for x in rows))
+            added, *more = _pull_chunk(chunks, here, *seen, chunks.where(i, j), values, fixed)
             d_query = jax.lax.dynamic_update_slice_in_dim(
                 d_query, _slice(d_query, i, chunks.rows) + added, i * chunks.rows, axis=1
             )
-            d_key += chunks.dot("BKGts,BtKGH->BsKH", d_scores, asked)
-            d_value += chunks.dot("BKGts,BtKGH->BsKH", weights.astype(d_rows.dtype), d_rows)
-            return d_query, d_key, d_value, jax.tree.map(jnp.add, d_values, d_here)
+            return d_query, *jax.tree.map(jnp.add, sums, more)
 
         def step(carry: Any, i: Array) -> tuple[Any, None]:
             return _if(chunks.overlap(i, j), functools.partial(visit, i), carry), None
 
         d_query, d_values = carry
-        zero = jnp.zeros(seen_key.shape, wide)
+        zero = jnp.zeros(seen[0].shape, wide)
         start = (d_query, zero, zero, d_values)
         (d_query, d_key, d_value, d_values), _ = jax.lax.scan(
             step, start, jnp.arange(chunks.num_rows)
         )
         return (d_query, d_values), (d_key, d_value)
 
-    start = (jnp.zeros(queries.shape, wide), jax.tree.map(jnp.zeros_like, values))
+    start = (jnp.zeros(rows.query.shape, wide), jax.tree.map(jnp.zeros_like, values))
     (d_query, d_values), (d_key, d_value) = jax.lax.scan(
         columns, start, jnp.arange(chunks.num_columns)
     )
@@ -260,6 +245,37 @@ def _attend_bwd(form: Form, kept: Any, d_out: Any):
         _unchunk(d_value)[:, : chunks.keys].astype(value.dtype),
         {**dict.fromkeys(fixed), **d_values},
         (None, None, None),
+    )
+
+
+class _Rows(NamedTuple):
+    """Of each query, what its gradients are made of; ``common`` is ``Σ d_out · out``."""
+
+    query: Array
+    d_out: Array
+    lse: Array
+    common: Array
+    count: Array
+
+
+def _pull_chunk(
+    chunks: _Chunks, rows: _Rows, key: Array, value: Array, where: Array, values: Any, fixed: Any
+) -> tuple[Array, Array, Array, Any]:
+    """What a chunk of queries and one of keys add to the four gradients."""
+    lse, common, count = (
+        jnp.moveaxis(x, 1, 3) for x in (rows.lse[..., None], rows.common[..., None], rows.count)
+    )
+    scores = chunks.scores(rows.query, key, where)
+    logits, pull = jax.vjp(lambda s, v: chunks.transform(s, fixed | v, count), scores, values)
+    weights = jnp.where(where, jnp.exp(jnp.where(where, logits - lse, 0)), 0)
+    d_weights = chunks.dot("BtKGH,BsKH->BKGts", rows.d_out, value)
+    d_scores, d_values = pull(weights * (d_weights - common))
+    d_scores = (jnp.where(where, d_scores, 0) * chunks.form.scale).astype(rows.query.dtype)
+    return (
+        chunks.dot("BKGts,BsKH->BtKGH", d_scores, key),
+        chunks.dot("BKGts,BtKGH->BsKH", d_scores, rows.query),
+        chunks.dot("BKGts,BtKGH->BsKH", weights.astype(rows.d_out.dtype), rows.d_out),
+        d_values,
     )
 
 

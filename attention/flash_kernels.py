@@ -16,7 +16,6 @@ Source of the scheme: FlashAttention-2, Dao 2023, arXiv 2307.08691.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,11 +25,10 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jaxtyping import Array
 
-from attention import formulas
+from attention.base2_logits import LN2, LOG2E, base2_logits
 from attention.normalizers import Normalizer
 
 LOWEST = -1e30  # below every logit, and finite
-LOG2E, LN2 = math.log2(math.e), math.log(2)
 Refs = Mapping[str, Any]
 Values = dict[str, Array]
 
@@ -64,10 +62,7 @@ class Plan(NamedTuple):
 
     def logits(self, scores: Array, values: Values, count: Array) -> Array:
         """``log2(e) · t(scores)``."""
-        if self.row.logit_transform is formulas.ssa:
-            return signed_log2(self.platform, scores, values["n"], values["b"])
-        assert self.row.logit_transform is not None  # checked by dot_product_attention
-        return LOG2E * self.row.logit_transform(scores, values, count)
+        return base2_logits(self.row, self.platform, scores, values, count)
 
     def key_spans(self, i: Array) -> list[tuple[Any, Any, bool]]:
         """Tiles of keys for tile ``i`` of queries: ``(from, to, some are hidden by place)``."""
@@ -145,49 +140,6 @@ def _div(x: Array, size: int) -> Array:
 def _up(x: Array, size: int) -> Array:
     """``ceil(x / size)`` for x ≥ 0."""
     return _div(x + (size - 1), size)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def signed_log2(platform: str, scores: Array, n: Array, b: Array) -> Array:
-    """``n · sgn(s) · log2(1 + b|s|)``: the exponent of 2 in SSA's ``(1 + b|s|)^(n·sgn s)``."""
-    return n * _log2_of_base(platform, scores, b)
-
-
-def _log2_of_base(platform: str, scores: Array, b: Array) -> Array:
-    u = b * jnp.abs(scores)
-    base = 1 + u
-    if platform == "cuda" and base.dtype == jnp.float32:
-        logs = _hardware_log2(base)
-    else:
-        logs = LOG2E * jnp.log(base)
-    # 1 + u rounds a small u away; four terms are exact to float32 below 1/64, eight to float64.
-    terms = 4 if base.dtype == jnp.float32 else 10
-    series = functools.reduce(lambda sum_, k: 1 / k - u * sum_, range(terms, 0, -1), 0.0) * u
-    logs = jnp.where(u < 1 / 64, LOG2E * series, logs)
-    return jnp.where(scores < 0, -logs, logs)
-
-
-def _hardware_log2(x: Array) -> Array:
-    """The processor's own base-2 logarithm: one instruction where ``log`` takes some twenty."""
-    from jax.experimental.pallas import triton
-
-    [logs] = triton.elementwise_inline_asm(
-        "lg2.approx.ftz.f32 $0, $1;",
-        args=[x],
-        constraints="=f,f",
-        pack=1,
-        result_shape_dtypes=[jax.ShapeDtypeStruct(x.shape, x.dtype)],
-    )
-    return logs
-
-
-@signed_log2.defjvp
-def _signed_log2_jvp(platform: str, primals: Any, tangents: Any) -> tuple[Array, Array]:
-    scores, n, b = primals
-    d_scores, d_n, d_b = tangents
-    logs = _log2_of_base(platform, scores, b)
-    rate = LOG2E * n / (1 + b * jnp.abs(scores))
-    return n * logs, rate * b * d_scores + logs * d_n + rate * scores * d_b
 
 
 def _tile(start: Array, size: int) -> Any:

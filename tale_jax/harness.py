@@ -27,8 +27,8 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from attention.errors import InputError
 from attention.transformer import Transformer, TransformerConfig, keep_layers
-from attention.transformer.depth import unstack_layers
 from attention.transformer.generation import generate
+from attention.transformer.stacking import unstack_layers
 from tale_jax.answers import cut
 from tale_jax.batching import bucket
 from tale_jax.elimination import check_layers

@@ -17,7 +17,8 @@ import numpy as np
 
 from attention.transformer import Transformer, TransformerConfig
 from attention.transformer.depth import init_cache, run_last, run_segment
-from attention.transformer.layers import Context, KeyValues, rotation
+from attention.transformer.layers import Context, KeyValues
+from attention.transformer.rotary import rotation
 from tale_jax.batching import Arrays
 from tale_jax.protocols import Decode, Loglikelihood
 

@@ -1,9 +1,9 @@
 """One transformer for every family: config, model, checkpoints, generation."""
 
 from attention.transformer.config import RopeScaling, TransformerConfig
-from attention.transformer.depth import keep_layers, stack_layers, unstack_layers
 from attention.transformer.generation import Generated, generate
 from attention.transformer.model import Transformer
+from attention.transformer.stacking import keep_layers, stack_layers, unstack_layers
 from attention.transformer.weights import abstract_params, load_pretrained, save_pretrained
 
 __all__ = [

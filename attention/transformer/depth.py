@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +23,7 @@ from jaxtyping import Array, Bool, Float, Int
 from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
 from attention.transformer.layers import Context, KeyValues, Layer, Places, Tap, at
+from attention.transformer.stacking import take_layer
 
 Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
 CAPTURES = ("hidden_states", "attention_weights", "values", "queries", "keys")
@@ -72,37 +73,6 @@ def init_layers(config: TransformerConfig, key: Array) -> Mapping[str, Any]:
     return jax.vmap(init)(jax.random.split(key, config.num_hidden_layers))
 
 
-def unstack_layers(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The same parameters with ``layers`` as a tuple of per-layer trees."""
-    layers = params["layers"]
-    if isinstance(layers, tuple):
-        return dict(params)
-    depth = len(jax.tree.leaves(layers)[0])
-    return {**params, "layers": tuple(_take(layers, i) for i in range(depth))}
-
-
-def stack_layers(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The same parameters with ``layers`` stacked ``[layer, …]``."""
-    layers = params["layers"]
-    if not isinstance(layers, tuple):
-        return dict(params)
-    return {**params, "layers": jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers)}
-
-
-def keep_layers(params: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """Parameters of the physically shorter model made of layers ``kept`` (0-based, ascending).
-
-    Goes with ``config.keep_layers(kept)``.
-    """
-    layers, index = params["layers"], tuple(kept)
-    depth = len(layers) if isinstance(layers, tuple) else len(jax.tree.leaves(layers)[0])
-    if not index or list(index) != sorted(set(index)) or not 0 <= index[0] <= index[-1] < depth:
-        raise ValueError(f"kept layers {list(index)} are not ascending and within 0..{depth - 1}")
-    if isinstance(layers, tuple):
-        return {**params, "layers": tuple(layers[i] for i in index)}
-    return {**params, "layers": jax.tree.map(lambda leaf: leaf[np.array(index)], layers)}
-
-
 def run_layers(
     config: TransformerConfig,
     layers: Layers,
@@ -146,10 +116,6 @@ def run_layers(
         hidden, cache = _looped(config, layers, hidden_BTD, context, everything, 0, cache)
         return at(hidden, read_at), cache, {}
     return _unrolled(config, layers, hidden_BTD, context, layer_mask, cache, capture, tap, read_at)
-
-
-def _take(tree: Any, i: int | Array) -> Any:
-    return jax.tree.map(lambda leaf: leaf[i], tree)
 
 
 def _apply(config: TransformerConfig, method: str = "__call__", **static: Any) -> Callable:
@@ -197,14 +163,14 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
     # what is read alone needs no other queries in the last layer
     last = kept[-1] if kept and cache is None and not capture and tap is None else None
     for i in kept:
-        layer_params = layers[i] if isinstance(layers, tuple) else _take(layers, i)
+        layer_params = layers[i] if isinstance(layers, tuple) else take_layer(layers, i)
         layer_tap = None if tap is None else lambda *arrays, i=i: tap(i, *arrays)
-        static = {"read_at": read_at} if i == last and isinstance(read_at, slice) else {}
-        apply = _apply(config, window=config.windows[i], tap=layer_tap, **static)
-        data = {"read_at": read_at} if i == last and not static else {}
-        hidden, layer_cache, seen = apply(
-            layer_params, hidden, context, cache=None if caches is None else caches[i], **data
-        )
+        static: dict[str, Any] = {"window": config.windows[i], "tap": layer_tap}
+        data: dict[str, Any] = {"cache": None if caches is None else caches[i]}
+        if i == last:  # a slice is static, places in an array are data
+            (static if isinstance(read_at, slice) else data)["read_at"] = read_at
+        apply = _apply(config, **static)
+        hidden, layer_cache, seen = apply(layer_params, hidden, context, **data)
         if caches is not None:
             caches[i] = layer_cache
         for name, arrays in captured.items():
@@ -243,8 +209,8 @@ def run_last(
 ) -> Float[Array, "B P D"]:
     """The last layer at the places that are read; of the others it makes keys and values alone."""
     windows = _windows(config)
-    one, window = _take(layers, layer), None if windows is None else windows[layer]
-    before = None if prefix is None else _take(prefix, layer)
+    one, window = take_layer(layers, layer), None if windows is None else windows[layer]
+    before = None if prefix is None else take_layer(prefix, layer)
 
     def attend(hidden: Array) -> Array:
         how = {"window": window, "prefix": before, "read_at": read_at}
@@ -272,14 +238,14 @@ def _looped(config, layers, hidden, context, keep, start, cache, end=None, prefi
     def attend(carry, i):
         hidden, cache = carry
         window = None if windows is None else windows[i]
-        layer_cache = None if cache is None else _take(cache, i)
+        layer_cache = None if cache is None else take_layer(cache, i)
         hidden, layer_cache, _ = attention_half(
-            _take(layers, i),
+            take_layer(layers, i),
             hidden,
             context,
             window=window,
             cache=layer_cache,
-            prefix=None if prefix is None else _take(prefix, i),
+            prefix=None if prefix is None else take_layer(prefix, i),
         )
         if cache is not None:
             cache = jax.tree.map(
@@ -290,7 +256,7 @@ def _looped(config, layers, hidden, context, keep, start, cache, end=None, prefi
         return hidden, cache
 
     def transform(hidden, i):
-        return mlp_half(_take(layers, i), hidden)
+        return mlp_half(take_layer(layers, i), hidden)
 
     def body(i, carry):
         carry = jax.lax.cond(keep[i, 0], attend, lambda carry, _: carry, carry, i)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from attention.transformer.config import TransformerConfig
-from attention.transformer.layers import ACTIVATIONS, Norm, Projection
+from attention.transformer.positionwise import ACTIVATIONS, Norm, Projection
 
 LANGUAGE_MODEL_HEADS = ("causal_lm", "masked_lm")
 

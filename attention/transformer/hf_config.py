@@ -10,7 +10,7 @@ from typing import Any
 from attention.errors import InputError
 from attention.transformer.config import Head, TransformerConfig
 from attention.transformer.families import FAMILIES, Family, HfConfig
-from attention.transformer.layers import ACTIVATIONS
+from attention.transformer.positionwise import ACTIVATIONS
 
 # What a config may say without changing the model that is computed.
 IGNORABLE = frozenset(

@@ -1,30 +1,20 @@
-"""One transformer layer: normalisation, attention, MLP, and the positions they see."""
+"""One transformer layer: attention and what it sees, and an MLP."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from attention.dot_product import attention_weights, dot_product_attention, weighted_values
 from attention.normalizers import normalizer
-from attention.transformer.config import RopeScaling, TransformerConfig
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "silu": jax.nn.silu,
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
-    "gelu_pytorch_tanh": lambda x: jax.nn.gelu(x, approximate=True),
-    "relu": jax.nn.relu,
-    "relu2": lambda x: jnp.square(jax.nn.relu(x)),
-    "tanh": jnp.tanh,
-}
+from attention.transformer.config import TransformerConfig
+from attention.transformer.positionwise import MLP, Norm, Projection
+from attention.transformer.rotary import rotate
 
 # tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS
 Tap = Callable[[int, Array, Array, Array], Array]
@@ -69,98 +59,6 @@ class Captured(NamedTuple):
     values: Float[Array, "B K S H"]
     queries: Float[Array, "B T N H"]  # rotated, as are keys
     keys: Float[Array, "B S K H"]
-
-
-def rope_frequencies(
-    head_dim: int, theta: float, scaling: RopeScaling | None
-) -> Float[Array, " h"]:
-    """Angular frequencies ``theta^(-2i/H)`` of the ``H/2`` rotated pairs, scaled if asked."""
-    frequencies = theta ** (-np.arange(0, head_dim, 2, dtype=np.float64) / head_dim)
-    if scaling is None:
-        pass
-    elif scaling.rope_type == "linear":
-        frequencies /= scaling.factor
-    else:  # llama3: what share of the original context one wavelength covers decides
-        turns = scaling.original_max_position_embeddings * frequencies / (2 * np.pi)
-        span = scaling.high_freq_factor - scaling.low_freq_factor
-        smooth = np.clip((turns - scaling.low_freq_factor) / span, 0, 1)
-        frequencies *= (1 - smooth) / scaling.factor + smooth
-    return jnp.asarray(frequencies, jnp.float32)
-
-
-def rotation(config: TransformerConfig, positions_BT: Int[Array, "B T"]) -> tuple[Array, Array]:
-    """Cosine and sine of ``position · frequency``, float32, one head axis of size 1."""
-    frequencies = rope_frequencies(config.head_size, config.rope_theta, config.rope_scaling)
-    angles_BT1h = positions_BT[..., None, None].astype(jnp.float32) * frequencies[None, None, None]
-    return jnp.cos(angles_BT1h), jnp.sin(angles_BT1h)
-
-
-def rotate(x: Float[Array, "B T N H"], cos_sin: tuple[Array, Array]) -> Float[Array, "B T N H"]:
-    """Rotary positions: pairs ``(i, i + H/2)`` turned by their angle, in float32."""
-    cos, sin = cos_sin
-    first, second = jnp.split(x.astype(cos.dtype), 2, axis=-1)
-    turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-    return turned.astype(x.dtype)
-
-
-class Norm(nn.Module):
-    """``rmsnorm``: ``x / sqrt(mean(x²) + eps) · scale``; ``layernorm``: centred, with a bias."""
-
-    config: TransformerConfig
-    kind: str
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        if self.kind == "none":
-            return x
-        size = (x.shape[-1],)
-        dtype = jnp.dtype(self.config.dtype)
-        scale = self.param("scale", nn.initializers.ones, size, dtype)
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        if self.kind == "layernorm":
-            wide -= jnp.mean(wide, axis=-1, keepdims=True)
-        wide *= jax.lax.rsqrt(
-            jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.config.norm_eps
-        )
-        lead = (1,) * (x.ndim - 1)
-        out = wide.astype(x.dtype) * scale.reshape(*lead, -1)
-        if self.kind == "layernorm":
-            out += self.param("bias", nn.initializers.zeros, size, dtype).reshape(*lead, -1)
-        return out
-
-
-class Projection(nn.Module):
-    """``einsum(equation, x, kernel) + bias`` with the config's dtype and precision."""
-
-    config: TransformerConfig
-    equation: str
-    shape: tuple[int, ...]
-    bias_shape: tuple[int, ...] | None = None
-    role: Literal["inner", "residual", "vectors"] = "inner"  # what `initializer` looks at
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        dtype = jnp.dtype(self.config.dtype)
-        init, bias_init = self._initializers()
-        kernel = self.param("kernel", init, self.shape, dtype)
-        out = jnp.einsum(self.equation, x, kernel, precision=self.config.precision)
-        if self.bias_shape is not None:
-            bias = self.param("bias", bias_init, self.bias_shape, dtype)
-            out += bias.reshape((1,) * (out.ndim - bias.ndim) + bias.shape)
-        return out
-
-    def _initializers(self) -> tuple[nn.initializers.Initializer, nn.initializers.Initializer]:
-        c, deviation = self.config, self.config.initializer_range
-        if c.initializer == "gpt2" and self.role == "vectors":
-            bound = self.shape[0] ** -0.5
-
-            def uniform(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
-                return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-            return uniform, uniform
-        if c.initializer == "gpt2" and self.role == "residual":
-            deviation /= math.sqrt(2 * c.num_hidden_layers)
-        return nn.initializers.normal(deviation), nn.initializers.zeros
 
 
 class Attention(nn.Module):
@@ -261,28 +159,6 @@ def _visible(
         return {"mask": mask_BTS}
     segments = None if real is None else (jnp.ones_like(real, int), real.astype(int))
     return {"causal": config.causal, "window": window, "segment_ids": segments}
-
-
-class MLP(nn.Module):
-    """``down(act(up(x)))``, or gated: ``down(act(gate(x)) · up(x))``."""
-
-    config: TransformerConfig
-
-    @nn.compact
-    def __call__(self, x_BTD: Array) -> Array:
-        c = self.config
-        act = ACTIVATIONS[c.hidden_act]
-        inner, outer = (c.hidden_size, c.intermediate_size), (c.intermediate_size, c.hidden_size)
-        inner_bias = (c.intermediate_size,) if c.mlp_bias else None
-        hidden_BTF = Projection(c, "BTD,DF->BTF", inner, inner_bias, name="up")(x_BTD)
-        if c.gated_mlp:
-            gate_BTF = Projection(c, "BTD,DF->BTF", inner, inner_bias, name="gate")(x_BTD)
-            hidden_BTF *= act(gate_BTF)
-        else:
-            hidden_BTF = act(hidden_BTF)
-        outer_bias = (c.hidden_size,) if c.mlp_bias else None
-        down = Projection(c, "BTF,FD->BTD", outer, outer_bias, role="residual", name="down")
-        return down(hidden_BTF)
 
 
 class Layer(nn.Module):

@@ -13,7 +13,9 @@ from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import Cache, init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
-from attention.transformer.layers import Context, Norm, Places, Projection, Tap, at, rotation
+from attention.transformer.layers import Context, Places, Tap, at
+from attention.transformer.positionwise import Norm, Projection
+from attention.transformer.rotary import rotation
 
 Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
 

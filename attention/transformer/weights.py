@@ -17,7 +17,6 @@ import numpy as np
 
 from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
-from attention.transformer.depth import stack_layers
 from attention.transformer.hf_config import IGNORABLE, from_hf, to_hf
 from attention.transformer.matching import match_tensors, wanted_tensors
 from attention.transformer.model import Transformer
@@ -28,6 +27,7 @@ from attention.transformer.safetensor_files import (
     stored_tensors,
     write_tensors,
 )
+from attention.transformer.stacking import stack_layers
 from attention.transformer.tensors import TRANSFORMS, table
 
 TOKENIZER_FILES = (

@@ -1,0 +1,47 @@
+"""The two forms of a model's layers: stacked ``[layer, …]``, and a tuple of per-layer trees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+
+def take_layer(tree: Any, i: int | Array) -> Any:
+    """One layer's tree of a stacked one."""
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def unstack_layers(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The same parameters with ``layers`` as a tuple of per-layer trees."""
+    layers = params["layers"]
+    if isinstance(layers, tuple):
+        return dict(params)
+    depth = len(jax.tree.leaves(layers)[0])
+    return {**params, "layers": tuple(take_layer(layers, i) for i in range(depth))}
+
+
+def stack_layers(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The same parameters with ``layers`` stacked ``[layer, …]``."""
+    layers = params["layers"]
+    if not isinstance(layers, tuple):
+        return dict(params)
+    return {**params, "layers": jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers)}
+
+
+def keep_layers(params: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
+    """Parameters of the physically shorter model made of layers ``kept`` (0-based, ascending).
+
+    Goes with ``config.keep_layers(kept)``.
+    """
+    layers, index = params["layers"], tuple(kept)
+    depth = len(layers) if isinstance(layers, tuple) else len(jax.tree.leaves(layers)[0])
+    if not index or list(index) != sorted(set(index)) or not 0 <= index[0] <= index[-1] < depth:
+        raise ValueError(f"kept layers {list(index)} are not ascending and within 0..{depth - 1}")
+    if isinstance(layers, tuple):
+        return {**params, "layers": tuple(layers[i] for i in index)}
+    return {**params, "layers": jax.tree.map(lambda leaf: leaf[np.array(index)], layers)}

@@ -84,16 +84,17 @@ def newton(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
             break
         inverse = np.linalg.inv((basis.T * w) @ basis + ridge)
 
-        def direction(products, w=w, primal=primal, dual=dual, inverse=inverse, b=b, s=s) -> Any:
+        def direction(products: Any, at: Any = (w, primal, dual, inverse, b, s)) -> Any:
+            w, primal, dual, inverse, b, s = at
             d_mu = inverse @ (primal - basis.T @ (w * (dual + products / b)))
             d_b = w * (basis @ d_mu + dual + products / b)
             return d_b, d_mu, (products - s * d_b) / b
 
         tau = b @ s / len(b)
-        d_b, _, d_s = direction(-b * s)
-        length = min(1, longest(b, d_b), longest(s, d_s))
-        centre = tau * ((b + length * d_b) @ (s + length * d_s) / len(b) / tau) ** 3
-        d_b, d_mu, d_s = direction(centre - b * s - d_b * d_s)
+        guess_b, _, guess_s = direction(-b * s)
+        length = min(1, longest(b, guess_b), longest(s, guess_s))
+        centre = tau * ((b + length * guess_b) @ (s + length * guess_s) / len(b) / tau) ** 3
+        d_b, d_mu, d_s = direction(centre - b * s - guess_b * guess_s)
         length = min(1, max(0.995, 1 - tau) * min(longest(b, d_b), longest(s, d_s)))
         b, mu, s = b + length * d_b, mu + length * d_mu, s + length * d_s
     return np.where(b > s, b, 0)

@@ -75,7 +75,8 @@ def newton(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
             t = step if low < step < high else (2 * t if np.isinf(high) else (low + high) / 2)
         mu += t * move
     size = np.linalg.norm(a)
-    b = s = np.full(len(a), 0.3 * size)
+    b: Any = np.full(len(a), 0.3 * size)
+    s: Any = b
     mu = np.zeros(len(c))
     longest = lambda x, d: np.min(-x[d < 0] / d[d < 0], initial=np.inf)  # noqa: E731
     for _ in range(MOST_STEPS):

@@ -206,19 +206,18 @@ def _attend_bwd(form: Form, kept: Any, d_out: Any):
     wide = chunks.dtype
     # The part of each weight's gradient that normalisation takes off all of its row.
     common = jnp.sum(d_out.astype(wide) * out.astype(wide), axis=-1)
-    rows = _Rows(
-        *map(chunks.pad_rows, (query, d_out, lse, common)),
-        _unchunk(jnp.moveaxis(jax.lax.map(chunks.counts, jnp.arange(chunks.num_rows)), 4, 2)),
-    )
+    counts = jnp.moveaxis(jax.lax.map(chunks.counts, jnp.arange(chunks.num_rows)), 4, 2)
+    pad = chunks.pad_rows
+    rows = _Rows(pad(query), pad(d_out), pad(lse), pad(common), _unchunk(counts))
     keys, value_padded = chunks.pad_columns(key), chunks.pad_columns(value)
 
     def columns(carry: Any, j: Array) -> tuple[Any, Any]:
-        seen = tuple(_slice(x, j, chunks.columns) for x in (keys, value_padded))
+        k, v = (_slice(x, j, chunks.columns) for x in (keys, value_padded))
 
         def visit(i: Array, carry: Any) -> Any:
             d_query, *sums = carry
-            here = _Rows(*(_slice(x, i, chunks.rows) for x in rows))
-            added, *more = _pull_chunk(chunks, here, *seen, chunks.where(i, j), values, fixed)
+            here = jax.tree.map(lambda x: _slice(x, i, chunks.rows), rows)
+            added, *more = _pull_chunk(chunks, here, k, v, chunks.where(i, j), values, fixed)
             d_query = jax.lax.dynamic_update_slice_in_dim(
                 d_query, _slice(d_query, i, chunks.rows) + added, i * chunks.rows, axis=1
             )
@@ -228,7 +227,7 @@ def _attend_bwd(form: Form, kept: Any, d_out: Any):
             return _if(chunks.overlap(i, j), functools.partial(visit, i), carry), None
 
         d_query, d_values = carry
-        zero = jnp.zeros(seen[0].shape, wide)
+        zero = jnp.zeros(k.shape, wide)
         start = (d_query, zero, zero, d_values)
         (d_query, d_key, d_value, d_values), _ = jax.lax.scan(
             step, start, jnp.arange(chunks.num_rows)
@@ -255,7 +254,7 @@ class _Rows(NamedTuple):
     d_out: Array
     lse: Array
     common: Array
-    count: Array
+    keys: Array  # how many it sees
 
 
 def _pull_chunk(
@@ -263,7 +262,7 @@ def _pull_chunk(
 ) -> tuple[Array, Array, Array, Any]:
     """What a chunk of queries and one of keys add to the four gradients."""
     lse, common, count = (
-        jnp.moveaxis(x, 1, 3) for x in (rows.lse[..., None], rows.common[..., None], rows.count)
+        jnp.moveaxis(x, 1, 3) for x in (rows.lse[..., None], rows.common[..., None], rows.keys)
     )
     scores = chunks.scores(rows.query, key, where)
     logits, pull = jax.vjp(lambda s, v: chunks.transform(s, fixed | v, count), scores, values)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -49,7 +50,7 @@ class Answers:
     error_of_zero: float
 
 
-def write(x_T: Sequence[float], y_T: Sequence[float], decimals: int = 2) -> str:
+def write(x_T: Any, y_T: Any, decimals: int = 2) -> str:
     """``[x1, f(x1), …, xn]``: the last value is left out."""
     numbers = [number for pair in zip(x_T, y_T, strict=True) for number in pair][:-1]
     return "[" + ", ".join(f"{_rounded(number, decimals)}" for number in numbers) + "]"
@@ -184,8 +185,8 @@ def checkpoint(
             found = generate(
                 config,
                 params,
-                tokens,
-                where,
+                jnp.asarray(tokens),
+                jnp.asarray(where),
                 max_new_tokens=max_tokens,
                 stop_tokens=() if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,),
                 temperature=temperature,

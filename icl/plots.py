@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 Rows = Sequence[Mapping[str, Any]]
+Numbers = Sequence[float] | np.ndarray
 
 
 def _axes(columns: int = 1, width: float = 4.6, height: float = 3.6) -> tuple[Any, list[Any]]:
@@ -77,10 +78,10 @@ def curves(path: Path, rows: Rows, across: str, *, value: str = "error") -> None
 
 def boundary(
     path: Path,
-    slopes: Sequence[float],
-    along_slopes: Sequence[float],
-    queries: Sequence[float],
-    along_queries: Sequence[float],
+    slopes: Numbers,
+    along_slopes: Numbers,
+    queries: Numbers,
+    along_queries: Numbers,
     limits: tuple[float, float] | None,
 ) -> None:
     """Output against the true value, along slopes and along inputs, with the limits c±."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from attention.errors import InputError
 from icl.evaluation import _forward
@@ -73,8 +73,8 @@ def _score(trained: Trained, setting: dict[str, str], prompts: int, seed: int) -
         x_BTD, y_BT, _ = asked.sample(jax.random.fold_in(jax.random.key(seed), i), 0, prompts)
         if "deviant" in setting:
             x_BTD = with_deviant(x_BTD, *deviant)
-            y_BT = truth(x_BTD[:, :, 0], np.full((prompts, 1), kind == "every"))
+            y_BT = truth(x_BTD[:, :, 0], jnp.full((prompts, 1), kind == "every"))
         predicted.append(_forward(trained.config, trained.params, x_BTD, y_BT, task.labels))
         labels.append(y_BT)
-    numbers = measures(np.concatenate(predicted), np.concatenate(labels))
+    numbers = measures(jnp.concatenate(predicted), jnp.concatenate(labels))
     return {**setting, "kind": task.kind, **numbers}

@@ -51,7 +51,8 @@ def predict(
 ) -> Float[Array, "B T"]:
     """The model's prediction of every value from the points before it."""
     tokens, places = inputs_and_places(x_BTD, y_BT, labels)
-    return Transformer(config).apply({"params": params}, tokens, read_at=places)[..., 0]
+    out: Any = Transformer(config).apply({"params": params}, tokens, read_at=places)
+    return out[..., 0]
 
 
 def loss_of(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -35,11 +35,12 @@ def captured(layers: int, tokens: int, sharp: bool) -> tuple[np.ndarray, np.ndar
         embedding_norm=True, final_norm=False, gated_mlp=False, hidden_act="gelu",
     )  # fmt: skip
     ids = jax.random.randint(jax.random.key(1), (1, tokens), 0, 1000)
-    params = Transformer(config).init(jax.random.key(0), ids[:, :3])["params"]
+    params: Any = Transformer(config).init(jax.random.key(0), ids[:, :3])["params"]
     for name in ("query", "key") if sharp else ():
         kernel = params["layers"]["attention"][name]["kernel"]
         params["layers"]["attention"][name]["kernel"] = 3.0 * kernel
     names = ("attention_weights", "values")
+    seen: Any
     _, seen = Transformer(config).apply({"params": params}, ids, capture=names)
     weights, values = (np.asarray(seen[name], np.float64)[:, 0] for name in names)
     return weights.reshape(-1, tokens, tokens), values.reshape(-1, tokens, 64)
@@ -74,7 +75,8 @@ def newton(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
             t = step if low < step < high else (2 * t if np.isinf(high) else (low + high) / 2)
         mu += t * move
     size = np.linalg.norm(a)
-    b = s = np.full(len(a), 0.3 * size)
+    b: Any = np.full(len(a), 0.3 * size)
+    s: Any = b
     mu = np.zeros(len(c))
     longest = lambda x, d: np.min(-x[d < 0] / d[d < 0], initial=np.inf)  # noqa: E731
     for _ in range(MOST_STEPS):
@@ -83,16 +85,17 @@ def newton(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
             break
         inverse = np.linalg.inv((basis.T * w) @ basis + ridge)
 
-        def direction(products, w=w, primal=primal, dual=dual, inverse=inverse, b=b, s=s):
+        def direction(products: Any, at: Any = (w, primal, dual, inverse, b, s)) -> Any:
+            w, primal, dual, inverse, b, s = at
             d_mu = inverse @ (primal - basis.T @ (w * (dual + products / b)))
             d_b = w * (basis @ d_mu + dual + products / b)
             return d_b, d_mu, (products - s * d_b) / b
 
         tau = b @ s / len(b)
-        d_b, _, d_s = direction(-b * s)
-        length = min(1, longest(b, d_b), longest(s, d_s))
-        centre = tau * ((b + length * d_b) @ (s + length * d_s) / len(b) / tau) ** 3
-        d_b, d_mu, d_s = direction(centre - b * s - d_b * d_s)
+        guess_b, _, guess_s = direction(-b * s)
+        length = min(1, longest(b, guess_b), longest(s, guess_s))
+        centre = tau * ((b + length * guess_b) @ (s + length * guess_s) / len(b) / tau) ** 3
+        d_b, d_mu, d_s = direction(centre - b * s - guess_b * guess_s)
         length = min(1, max(0.995, 1 - tau) * min(longest(b, d_b), longest(s, d_s)))
         b, mu, s = b + length * d_b, mu + length * d_mu, s + length * d_s
     return np.where(b > s, b, 0)

@@ -135,14 +135,11 @@ class Rival:
         """Time for every (model, example) pair, from a random share of them."""
         pairs = [(d, i) for d in models for i in range(len(self.tokens))]
         chosen = random.Random(0).sample(pairs, max(1, round(share * len(pairs))))
-        if self.task.generated:
 
-            def ask(d, i):
+        def ask(d: Dropped, i: int) -> Any:
+            if self.task.generated:
                 return write(self.llama, self.tokens[i], NEW_TOKENS, d)
-        else:
-
-            def ask(d, i):
-                return choose(self.llama, self.tokens[i], self.letters, d)
+            return choose(self.llama, self.tokens[i], self.letters, d)
 
         for pair in chosen[:3]:
             ask(*pair)
@@ -248,15 +245,13 @@ def matrix_rate(dtype: Any = np.float32, size: int = 2048, rounds: int = 5) -> f
     product: Callable = jax.jit(lambda a: a @ a)
     jax.block_until_ready(product(a))
     start = time.perf_counter()
-    for _ in range(rounds):
-        b = product(a)
-    jax.block_until_ready(b)
+    jax.block_until_ready([product(a) for _ in range(rounds)])
     return rounds * 2 * size**3 / (time.perf_counter() - start)
 
 
 def main() -> None:
     """Run what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("rows", nargs="*", choices=[*ROWS, "llama-8b"], default=[])
     parser.add_argument(
         "--sample", type=float, default=0.1, help="share of the rival's pairs timed"

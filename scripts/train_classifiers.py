@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +99,7 @@ def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
 
     def logits(params, batch):
         types = None if decoder else batch["types"]
-        found = model.apply(
+        found: Any = model.apply(
             {"params": params}, batch["tokens"], where=batch["where"], token_type_ids=types
         )
         return found[:, None] if config.head == "sequence" else found

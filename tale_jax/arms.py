@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attention.errors import InputError
-from tale_jax.commands import evaluate, identify, open_model, read_task, search
 from tale_jax.elimination import exact_epsilon
+from tale_jax.evaluation import evaluate
 from tale_jax.finetuning import finetune
 from tale_jax.journal import Journal
+from tale_jax.opening import identify, open_model, read_task
 from tale_jax.options import Options
+from tale_jax.searching import search
 from tale_jax.significance import layer_list
 from tale_jax.tables import write_csv
 from tale_jax.terminal import Terminal
@@ -157,7 +159,7 @@ class Work:
         """The model that an arm ends with, its accuracy, and how long its own step took."""
         whole_time = not (self.out / arm.folder).exists()
         start = time.monotonic()
-        given: dict[str, Any] = dataclasses.asdict(self.options) | {"quiet": True}
+        given: dict[str, Any] = dataclasses.asdict(self.options)
         checkpoint, kept, pending = before
         path = self._path(checkpoint)
         if arm.step == "search":
@@ -168,7 +170,8 @@ class Work:
                 epsilon=self.epsilon,
                 max_drops=self.max_drops,
                 resume=True,
-                **given | {"quiet": self.quiet},
+                quiet=self.quiet,
+                **given,
             )["best"]
             after = State(checkpoint, kept, best["dropped"])
             found = {"search": best, "test": best["test"]}
@@ -182,7 +185,8 @@ class Work:
                     drop=pending,
                     training=self.training,
                     resume=True,
-                    **given | {"quiet": self.quiet},
+                    quiet=self.quiet,
+                    **given,
                 )
                 left = [layer for i, layer in enumerate(kept) if i not in pending]
                 after = State(arm.folder, left, [])

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 
 from attention.errors import InputError
-from tale_jax.commands import open_model
 from tale_jax.elimination import Dropped, check_layers
 from tale_jax.latency import USUAL_WORK, Workload, measure_models, write_measurements
 from tale_jax.models import Model
+from tale_jax.opening import open_model
 from tale_jax.options import Options
 from tale_jax.reopening import reopen_model
 from tale_jax.runs import load_run

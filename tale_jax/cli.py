@@ -49,18 +49,16 @@ def search(
         criterion: what picks the layer to drop; accuracy then decides whether it may go
         calibration: text file that perplexity and cosine read instead of the prompts
         null_control: repeat the search so often on shuffled answers, to see what luck gains
-        strategy: greedy; beam:K, the K best models of every depth go on; or floating, layers are
-        put
-            back when that helps
+        strategy: greedy; beam:K: the K best of every depth go on; floating: layers may come back
         exhaustive: score every candidate on every example; the choice is the same
         resume: go on with the run in --out
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax import commands
+    from tale_jax.searching import search
 
     use_compilation_cache(compilation_cache)
-    commands.search(
+    search(
         model,
         task,
         out,
@@ -96,12 +94,10 @@ def evaluate(
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax import commands
+    from tale_jax.evaluation import evaluate
 
     use_compilation_cache(compilation_cache)
-    commands.evaluate(
-        model, task, drop=parse_layers(drop), quiet=False, **dataclasses.asdict(options)
-    )
+    evaluate(model, task, drop=parse_layers(drop), quiet=False, **dataclasses.asdict(options))
 
 
 def export(

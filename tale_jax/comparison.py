@@ -15,11 +15,11 @@ from matplotlib.ticker import MaxNLocator
 
 from attention.errors import InputError
 from tale_jax.calibration import calibration_rows
-from tale_jax.commands import identify, open_model, open_scorer, read_task, task_fingerprint
 from tale_jax.criteria import CRITERIA, Criterion, Greedy, make_criterion
 from tale_jax.elimination import Dropped
 from tale_jax.figures import CYCLE, GREY, save_figure
 from tale_jax.models import Model
+from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
 from tale_jax.options import Options
 from tale_jax.runs import Answer, Run
 from tale_jax.scoring import Scorer

@@ -78,6 +78,7 @@ def finetune(
         raise InputError(f"{loaded.name} has no train split; give one by --train")
     rows = training_rows(opened, loaded)
     steps = training.steps or max(1, round(training.epochs * len(rows) / training.batch_size))
+    make_schedule(training.schedule, training.learning_rate, steps)  # refused before anything is
     out, terminal = Path(out), Terminal(quiet)
     settings = {
         "fingerprint": fingerprint(opened.folder),

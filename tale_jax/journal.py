@@ -3,10 +3,10 @@
 One JSON object per line, flushed to the disk line by line, and no times:
 
     {"kind": "header", "format": 2, "settings": {…}}
-    {"kind": "candidate", "iteration": 0, "layer": null, "dropped": [], "correct": 481, "bound":
-    false} {"kind": "accepted", "iteration": 1, "layer": 19, "dropped": [19], "correct": 485,
-    "bound": false} {"kind": "evaluated", "split": "test", "dropped": [19], "answers": [["B", true],
-    …]} {"kind": "control", "shuffle": 0, "baseline": 270, "best": 281, "dropped": [4]}
+    {"kind": "candidate", "iteration": 0, "layer": null, "dropped": [], "correct": 481, …}
+    {"kind": "accepted", "iteration": 1, "layer": 19, "dropped": [19], "correct": 485, …}
+    {"kind": "evaluated", "split": "test", "dropped": [19], "answers": [["B", true], …]}
+    {"kind": "control", "shuffle": 0, "baseline": 270, "best": 281, "dropped": [4]}
 
 Comparisons of criteria and of arms keep journals too, with lines of the kinds `scored` and `arm`.
 A search that is started again replays itself on its journal: what is already there is compared, not

@@ -25,13 +25,13 @@ from matplotlib.figure import Figure
 from attention.errors import InputError
 from attention.transformer import Transformer
 from tale_jax.batching import Row
-from tale_jax.commands import open_scorer
 from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
 from tale_jax.figures import BLUE, VERMILION, save_figure
 from tale_jax.forward import RowBatches, layer_states, without_layers
 from tale_jax.information import EMBEDDING, variants
 from tale_jax.models import Model
+from tale_jax.opening import open_scorer
 from tale_jax.options import Options
 from tale_jax.prompts import encode_choices
 from tale_jax.protocols import Loglikelihood

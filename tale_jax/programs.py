@@ -20,7 +20,6 @@ from attention.transformer.depth import init_cache, run_last, run_segment
 from attention.transformer.layers import Context, KeyValues
 from attention.transformer.rotary import rotation
 from tale_jax.batching import Arrays
-from tale_jax.protocols import Decode, Loglikelihood
 
 
 class Programs:
@@ -34,10 +33,17 @@ class Programs:
         self,
         config: TransformerConfig,
         params: Mapping[str, Any],
-        protocol: Loglikelihood | Decode | Any,
+        protocol: Any,
         shared: np.ndarray,
     ):
-        """Prepare the programs of a model; ``shared`` is the text ``[1, P]`` before every row."""
+        """Prepare the programs of a model.
+
+        Args:
+            config: of the model.
+            params: stacked.
+            protocol: that has ``read`` or ``write``.
+            shared: the text ``[1, P]`` before every row.
+        """
         self.compilations = 0
         self._config, self._params, self._protocol = config, params, protocol
         self._shared = shared
@@ -58,17 +64,18 @@ class Programs:
         """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""
         shared, (rows, length) = self._shared.shape[1], arrays.tokens.shape
         branches, places = arrays.branches, jnp.arange(length)
+        positions = jnp.asarray(arrays.positions)
         same = branches[:, None, :] == branches[:, :, None]
         mask = (same | (branches[:, None, :] == 0)) & (places[None, :] <= places[:, None])[None]
         front = jnp.ones((rows, length, shared), bool)
         before = jnp.broadcast_to(jnp.arange(shared)[None], (rows, shared))
         turns = None
         if self._config.position_embedding == "rope":
-            turns = rotation(self._config, arrays.positions)
+            turns = rotation(self._config, positions)
         return Context(
             jnp.concatenate([front, mask], 2),
-            arrays.positions,
-            jnp.concatenate([before, arrays.positions], 1),
+            positions,
+            jnp.concatenate([before, positions], 1),
             turns,
             normalizer=params.get("normalizer"),
         )

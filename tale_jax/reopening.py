@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention.errors import InputError
-from tale_jax.commands import open_model, open_scorer, read_task, task_fingerprint
 from tale_jax.elimination import Dropped, check_layers
 from tale_jax.exporting import searched_folder
 from tale_jax.models import Model
+from tale_jax.opening import open_model, open_scorer, read_task, task_fingerprint
 from tale_jax.options import Options
 from tale_jax.runs import FinishedRun, load_run
 from tale_jax.scoring import Scorer

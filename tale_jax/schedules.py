@@ -29,7 +29,7 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> Any:
     over 3 % of the steps; otherwise optax's own defaults, with 0 for an end that has none.
 
     Raises:
-        InputError: a name or a parameter that there is not.
+        InputError: a name or a parameter that there is not, or that does not go with the steps.
     """
     import optax
 
@@ -44,7 +44,7 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> Any:
         peak: learning_rate,
         "decay_steps": steps,
         "transition_steps": steps,
-        "warmup_steps": max(1, round(WARMUP * steps)),
+        "warmup_steps": min(max(1, round(WARMUP * steps)), steps - 1),
         "end_value": 0.0,
         "power": 1.0,
         "decay_rate": 0.5,
@@ -57,17 +57,23 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> Any:
         if key in accepted
         and (accepted[key].default is inspect.Parameter.empty or key.endswith("_steps"))
     }
-    return make(**arguments | _parameters(name, given, accepted))
+    try:
+        return make(**arguments | _parameters(name, given, accepted))
+    except ValueError as error:  # optax's own, such as a warm-up longer than the whole
+        raise InputError(f"{text} does not go with {steps} steps: {error}") from None
 
 
 def _parameters(name: str, given: str, accepted: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in filter(None, given.split(",")):
         key, _, value = item.partition("=")
-        if key.strip() not in accepted:
+        key, counts = key.strip(), key.strip().endswith("_steps")
+        if key not in accepted:
             raise InputError(f"{name} has no parameter {key!r}; it has {', '.join(accepted)}")
         try:
-            found[key.strip()] = int(value) if key.strip().endswith("_steps") else float(value)
+            found[key] = int(value) if counts else float(value)
         except ValueError:
             raise InputError(f"{name}: {key} is {value!r}, not a number") from None
+        if counts and found[key] < 0:
+            raise InputError(f"{name}: {key} must be at least 0, not {value}")
     return found

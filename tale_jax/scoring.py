@@ -208,7 +208,8 @@ class Scorer:
         return sum(answer.correct for answer in self._collect("search", dropped, outputs))
 
     def _keep(self, dropped: Dropped) -> Keep:
-        return tuple((layer not in dropped,) * 2 for layer in range(self.depth))
+        kept = [layer not in dropped for layer in range(self.depth)]
+        return tuple((k, k) for k in kept)
 
     def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
         keep = self._keep(dropped)

@@ -134,8 +134,8 @@ class _Search:
                     dropped = tuple(sorted((*parent.dropped, layer)))
                     children.setdefault(dropped, (iteration, layer, dropped))
             ordered = [children[dropped] for dropped in sorted(children)]
-            models = self._round(ordered, models, self._lowest(models[0]), width) or [None]
-            if models[0] is None:
+            models = self._round(ordered, models, self._lowest(models[0]), width)
+            if not models:
                 return self._result("below floor")
             self._accept(models[0])
         return self._result(reason)

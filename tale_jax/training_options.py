@@ -50,7 +50,8 @@ class Training:
             raise InputError("there must be at least one step")
         if self.learning_rate <= 0:
             raise InputError(f"the learning rate must be positive, not {self.learning_rate}")
-        make_schedule(self.schedule, self.learning_rate, 10)
+        # the number of steps may follow from the task; here only names and numbers are read
+        make_schedule(self.schedule, self.learning_rate, self.steps or 10**9)
 
 
 USUAL_TRAINING = Training()

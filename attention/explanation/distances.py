@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.special
 import scipy.stats
@@ -45,8 +47,10 @@ def cosine(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
 
 def kendall(p: Float[np.ndarray, " S"], q: Float[np.ndarray, " S"]) -> float:
     """Kendall's tau-b of two scores of the same tokens; 0 if one of them ranks nothing."""
-    found = float(scipy.stats.kendalltau(p, q).statistic) if len(p) > 1 else 0.0
-    return 0.0 if np.isnan(found) else found
+    if len(p) < 2:
+        return 0.0
+    result: Any = scipy.stats.kendalltau(p, q)
+    return 0.0 if np.isnan(result.statistic) else float(result.statistic)
 
 
 def bootstrap(

@@ -24,12 +24,7 @@ class Heads(NamedTuple):
 
     weights_MRS: Float[np.ndarray, "M R S"]
     values_MSH: Float[np.ndarray, "M S H"]
-    where_MRS: Bool[
-        np.ndarray,
-        (
-            M  # R S
-        ),
-    ]
+    where_MRS: Bool[np.ndarray, "M _ S"]
     sums_MR: Float[np.ndarray, "M R"]
     shape: tuple[int, ...]
 
@@ -71,13 +66,13 @@ def heads(weights, values, where=None) -> Heads:
         weights = np.where(seen, weights, 0)
     lead = math.prod(shape[:-3]) * num_kv
     rows = (num_heads // num_kv) * shape[-2]
-    full = np.broadcast_to(seen, shape).reshape(lead, rows, tokens)
+    full = np.array(np.broadcast_to(seen, shape)).reshape(lead, rows, tokens)
     if rows and (full == full[:, :1]).all():
         full = full[:, :1]
     weights_MRS = weights.reshape(lead, rows, tokens)
     sums = weights_MRS.sum(-1)
     weights_MRS = weights_MRS / np.where(sums > 0, sums, 1)[..., None]
-    values_MSH = np.where(full.any(1)[..., None], values.reshape(lead, tokens, size), 0)
+    values_MSH = np.where(np.any(full, axis=1)[..., None], values.reshape(lead, tokens, size), 0)
     return Heads(weights_MRS, values_MSH, np.ascontiguousarray(full), sums, shape)
 
 
@@ -95,7 +90,7 @@ def column_space(matrix_MSC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def with_ones(heads: Heads) -> np.ndarray:
     """``[V, 1]`` of each head, values scaled to the size of the ones; padded tokens are zero."""
-    seen_MS = heads.where_MRS.any(1)
+    seen_MS = np.any(heads.where_MRS, axis=1)
     largest = np.abs(heads.values_MSH).max((1, 2), initial=0, keepdims=True)
     scaled = heads.values_MSH / np.where(largest > 0, largest, 1)
     return np.concatenate([scaled, seen_MS[..., None].astype(np.float64)], -1)

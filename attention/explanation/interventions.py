@@ -8,7 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from attention.explanation.efficient import effective_attention, efficient_attention, projected
+from attention.explanation.efficient import (
+    Kind,
+    effective_attention,
+    efficient_attention,
+    projected,
+)
 from attention.explanation.heads import heads, with_ones
 
 DRAWS = 5  # of each random replacement
@@ -44,6 +49,14 @@ class Intervention(NamedTuple):
     random: bool = False
 
 
+def _efficient(kind: Kind) -> Callable[[Layer, np.random.Generator], Weights]:
+    return lambda layer, _: efficient_attention(layer.weights, layer.values, layer.where, kind)
+
+
+def _effective(layer: Layer, _) -> Weights:
+    return effective_attention(layer.rows, layer.values, layer.where)
+
+
 def _uniform(layer: Layer, _) -> Weights:
     seen = np.broadcast_to(layer.where, layer.weights.shape).astype(np.float64)
     return seen / np.maximum(seen.sum(-1, keepdims=True), 1)
@@ -64,7 +77,7 @@ def _random(layer: Layer, generator: np.random.Generator) -> Weights:
 
 
 def _identity(layer: Layer, _) -> Weights:
-    out = np.zeros(layer.weights.shape)
+    out = np.zeros_like(layer.weights)
     places = np.arange(out.shape[-1])
     out[:, places, places] = 1
     return np.where(layer.where, out, 0)
@@ -131,11 +144,9 @@ def _without(heaviest: bool) -> Callable[[Layer, np.random.Generator], Weights]:
 
 
 INTERVENTIONS: dict[str, Intervention] = {
-    "min_norm": Intervention(lambda heads, _: efficient_attention(*heads), exact=True),
-    "min_support": Intervention(
-        lambda heads, _: efficient_attention(*heads, "min_support"), exact=True
-    ),
-    "effective": Intervention(lambda heads, _: effective_attention(*heads), exact=True),
+    "min_norm": Intervention(_efficient("min_norm"), exact=True),
+    "min_support": Intervention(_efficient("min_support"), exact=True),
+    "effective": Intervention(_effective, exact=True),
     "null shift": Intervention(_null_shift, exact=True),
     "effective shift": Intervention(_effective_shift, random=True),
     "uniform": Intervention(_uniform),

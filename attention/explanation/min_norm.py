@@ -44,12 +44,7 @@ class Problem(NamedTuple):
 
     basis_MSR: Float[Array, "M S r"]
     products_MSP: Float[Array, "M S p"]
-    where_MRS: Bool[
-        Array,
-        (
-            M  # R S
-        ),
-    ]
+    where_MRS: Bool[Array, "M _ S"]
 
 
 class Path(NamedTuple):
@@ -64,12 +59,7 @@ def min_norm(
     target_MRr: Float[np.ndarray, "M R r"],
     norms_MR: Float[np.ndarray, "M R"],
     basis_MSr: Float[np.ndarray, "M S r"],
-    where_MRS: Bool[
-        np.ndarray,
-        (
-            M  # R S
-        ),
-    ],
+    where_MRS: Bool[np.ndarray, "M _ S"],
 ) -> tuple[Float[np.ndarray, "M R S"], Bool[np.ndarray, "M R"]]:
     """``argmin ‖b‖²`` subject to ``Qᵀb = c``, ``b ≥ 0``, ``b`` zero where not seen.
 
@@ -88,21 +78,14 @@ def min_norm(
     done = np.zeros((heads, rows), bool)
     per_head = rows * max(tokens, rank * rank)
     together = max(1, min(heads, BLOCK // max(per_head, 1)))
-    starts = range(0, heads, together)
-
-    def solve(start: int) -> None:
+    for start in range(0, heads, together):
         part = slice(start, start + together)
         # Rows enter in one size, that the last chunk compiles nothing new.
-        full = lambda array: _padded(array[part], together)  # noqa: E731
+        arrays = target_MRr, norms_MR, basis_MSr, where_MRS
         with jax.enable_x64(True):
-            found, converged = _chunk(
-                full(target_MRr), full(norms_MR), full(basis_MSr), full(where_MRS)
-            )
+            found, converged = _chunk(*(_padded(array[part], together) for array in arrays))
         here = min(together, heads - start)
         out[part], done[part] = found[:here], converged[:here]
-
-    for start in starts:
-        solve(start)
     return out, done
 
 

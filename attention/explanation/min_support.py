@@ -21,12 +21,7 @@ def reduced(
     b_MRS: Float[np.ndarray, "M R S"],
     target_MRr: Float[np.ndarray, "M R r"],
     basis_MSr: Float[np.ndarray, "M S r"],
-    where_MRS: Bool[
-        np.ndarray,
-        (
-            M  # R S
-        ),
-    ],
+    where_MRS: Bool[np.ndarray, "M _ S"],
 ) -> Float[np.ndarray, "M R S"]:
     """A vertex of each row's ``{b : Qᵀb = c, b >= 0}``, reached from ``b``.
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from attention.errors import InputError
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from attention.transformer.depth import run_layers
+from attention.transformer.layers import Context
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,23 +65,26 @@ class Probe:
     def _precision(self):
         return jax.enable_x64(self.x64)
 
-    def _forward(self, hidden, context, where, read, tap=None, capture=()):
+    def _forward(
+        self, hidden, context: Context, where, read, tap=None, capture=()
+    ) -> tuple[Array, dict[str, Any]]:
         """From input states to logits ``[B, labels]`` at the place that counts."""
         hidden, _, captured = run_layers(
             self.config, self.params["layers"], hidden, context, tap=tap, capture=capture
         )
-        logits = self._model.apply(
+        logits: Any = self._model.apply(
             {"params": self.params}, hidden, where, method=Transformer.read_out
         )
         if self.config.head == "token":
             logits = jax.lax.dynamic_index_in_dim(logits, read, axis=1, keepdims=False)
         return logits, captured
 
-    def _embed(self, tokens, where, types):
+    def _embed(self, tokens, where, types) -> tuple[Array, Context]:
         kinds = types if self.config.type_vocab_size else None
-        return self._model.apply(
+        found: Any = self._model.apply(
             {"params": self.params}, tokens, where, kinds, method=Transformer.embed_inputs
         )
+        return found
 
     def _replaced(self, tokens, where, types, read, chosen_LN, new_LBNTS, capture=False):
         def tap(layer, weights, values, mask):
@@ -129,8 +133,10 @@ class Probe:
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise InputError(f"the model's {name.replace('_', ' ')} are not finite")
-        arrays["where"] = arrays["where"].astype(bool)[:, None] & inputs.where[None, None, :, None]
-        return np.asarray(logits)[0], arrays
+        seen = arrays["where"].astype(bool)[:, None] & inputs.where[None, None, :, None]
+        # What padded queries attend to is read by nobody.
+        weights = np.where(seen, arrays["attention_weights"], 0)
+        return np.asarray(logits)[0], {**arrays, "attention_weights": weights, "where": seen}
 
     def _ask(self, inputs, batch, new, chosen, where, capture):
         c = self.config

@@ -46,8 +46,10 @@ class Source:
     description: str = ""
 
 
-UPOS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
-ENTITIES = "O PER LOC ORG MISC".split()
+UPOS: list[str] = [
+    *"ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
+]
+ENTITIES = ["O", "PER", "LOC", "ORG", "MISC"]
 # WNUT's six types in WikiGold's four words.
 _WNUT = {
     "person": "PER",
@@ -60,7 +62,7 @@ _WNUT = {
 
 
 def _entities(row: dict[str, Any]) -> tuple[list[str], None, list[str]]:
-    plain = [tag.partition("-")[2] or tag for tag in row["tags"]]
+    plain: list[str] = [tag.partition("-")[2] or tag for tag in row["tags"]]
     return row["tokens"], None, [_WNUT.get(tag, tag) for tag in plain]
 
 

@@ -26,7 +26,7 @@ class Trainer:
             attn_pdrop=0.0,
             use_cache=False,
         )
-        self.backbone = GPT2Model(config).to(self.device)
+        self.backbone = torch.nn.Module.to(GPT2Model(config), self.device)
         self.read_in = torch.nn.Linear(1, size).to(self.device)
         self.read_out = torch.nn.Linear(size, 1).to(self.device)
         modules = (self.backbone, self.read_in, self.read_out)

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +50,7 @@ def run(folder) -> Path:
         str(folder / "tiny"),
         str(folder / "task.jsonl"),
         folder / "run",
-        epsilon=0.2,
-        test=str(folder / "test.jsonl"),
+        **options_of_run(folder),
     )
     return folder / "run"
 
@@ -121,34 +119,46 @@ def contents(directory: Path) -> dict[str, str]:
     return files
 
 
-@pytest.mark.slow
-def test_killed_and_resumed_searches_end_with_the_same_files(run, folder, tmp_path):
+def options_of_run(folder: Path) -> dict:
+    return {"epsilon": 0.2, "test": str(folder / "test.jsonl")}
+
+
+def test_a_journal_cut_anywhere_ends_with_the_same_files(run, folder, tmp_path):
+    """All that a kill can leave is a beginning of the journal, to the byte."""
+    whole = (run / "journal.jsonl").read_bytes()
+    model, task = str(folder / "tiny"), str(folder / "task.jsonl")
     number = np.random.default_rng(5)
-    command = [
-        sys.executable, "-m", "tale_jax", "search", "--model", str(folder / "tiny"),
-        "--task", str(folder / "task.jsonl"), "--test", str(folder / "test.jsonl"),
-        "--epsilon", "0.2", "--out", str(tmp_path / "killed"), "--resume",
-    ]  # fmt: skip
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    kills = 0
-    for _ in range(40):
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        journal = tmp_path / "killed" / "journal.jsonl"
-        goal = number.integers(1, 4)  # so many more lines, then a random moment later
-        lines = len(journal.read_bytes().splitlines()) if journal.exists() else 0
-        while process.poll() is None and kills < 5:
-            now = len(journal.read_bytes().splitlines()) if journal.exists() else 0
-            if now >= lines + goal:
-                time.sleep(number.uniform(0, 0.05))
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-                break
-            time.sleep(0.002)
-        if process.wait() == 0:
-            break
-    assert kills >= 2
+    for place in (1, *number.integers(2, len(whole), 4).tolist(), len(whole) - 1):
+        (tmp_path / f"{place}").mkdir()
+        (tmp_path / f"{place}" / "journal.jsonl").write_bytes(whole[:place])
+        search(model, task, tmp_path / f"{place}", resume=True, **options_of_run(folder))
+        assert contents(tmp_path / f"{place}") == contents(run), place
+
+
+KILLED = """
+import os, signal
+from tale_jax import search
+from tale_jax.journal import Journal
+
+append, lines = Journal.append, []
+
+def killing(self, record):
+    append(self, record)
+    lines.append(record)
+    if len(lines) == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Journal.append = killing
+search(*{arguments!r}, **{options!r})
+"""
+
+
+def test_a_killed_search_goes_on_to_the_same_files(run, folder, tmp_path):
+    arguments = [str(folder / "tiny"), str(folder / "task.jsonl"), str(tmp_path / "killed")]
+    code = KILLED.format(arguments=arguments, options=options_of_run(folder))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert len((tmp_path / "killed" / "journal.jsonl").read_text().splitlines()) in (7, 8)
+    search(*arguments, resume=True, **options_of_run(folder))
     assert contents(tmp_path / "killed") == contents(run)
 
 
@@ -309,7 +319,7 @@ def test_ctrl_c_prints_the_command_that_resumes(folder, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tale_jax.commands.search", interrupted)
+    monkeypatch.setattr("tale_jax.searching.search", interrupted)
     words = ["search", "--model", "demo", "--task", "a b.jsonl", "--out", "run"]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--no-compilation-cache"])

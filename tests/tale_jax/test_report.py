@@ -35,7 +35,12 @@ def run_data(layers=6, total=50, test=True, count=None, name="model", floor="bas
     rows = ("iteration", "layer", "correct")
     return {
         "summary": summarise(
-            settings, result, answers if test else None, seconds=98765.4, compilations=54321
+            settings,
+            result,
+            answers if test else None,
+            seconds=98765.4,
+            compilations=54321,
+            commands=[f"tale search --task {name}"],
         ),
         "trajectory": [
             {n: getattr(s, n) for n in (*rows, "dropped")} | {"total": total} for s in result.steps
@@ -43,7 +48,6 @@ def run_data(layers=6, total=50, test=True, count=None, name="model", floor="bas
         "candidates": [
             {n: getattr(c, n) for n in rows} | {"total": total} for c in result.candidates
         ],
-        "commands": [f"tale search --task {name}"],
     }
 
 

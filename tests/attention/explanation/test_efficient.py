@@ -173,7 +173,7 @@ def test_any_sum_is_made_one_and_jax_arrays_are_welcome():
     a, values = head(23)
     scaled = jnp.asarray(3 * a, jnp.float32)
     found = efficient_attention(scaled, jnp.asarray(values, jnp.float32))
-    assert found.dtype == np.float64 and not jax.config.jax_enable_x64
+    assert found.dtype == np.float64 and not jax.config.read("jax_enable_x64")
     np.testing.assert_allclose(found.sum(-1), 1, atol=1e-10)
     blind = efficient_attention(np.zeros((2, TOKENS)), values)
     assert not blind.any()

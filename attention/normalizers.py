@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from attention import formulas
@@ -281,6 +282,7 @@ def effective(
     if unknown := set(given) - set(row.parameters):
         raise InputError(_no_parameter(name.partition(":")[0], unknown))
     for key, value in given.items():
-        if isinstance(value, int | float) and not value > 0:
+        # Learned arrays are not looked at: that would wait for the device.
+        if isinstance(value, int | float | np.generic | np.ndarray) and not np.all(value > 0):
             raise InputError(f"normalizer {name!r}: {key} must be positive, not {value}")
     return {key: jnp.asarray(v, dtype) for key, v in {**row.defaults, **given}.items()}

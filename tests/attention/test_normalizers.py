@@ -364,6 +364,8 @@ def test_unknown_and_impossible_parameters_raise():
         normalize("softmax", jnp.ones(3), None, {"n": jnp.float32(1), "b": jnp.float32(1)})
     with pytest.raises(InputError, match="b must be positive, not -1"):
         normalizers.normalize("ssa", jnp.ones(3), None, {"b": -1})
+    with pytest.raises(InputError, match=r"n must be positive, not \[1. 0.\]"):
+        normalizers.normalize("ssa", jnp.ones((2, 3)), None, {"n": np.array([1.0, 0.0])})
     for name in ("linear", "cosformer"):
         with pytest.raises(InputError, match="use dot_product_attention"):
             normalize(name, jnp.ones(3))

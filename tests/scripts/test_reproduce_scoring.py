@@ -1,5 +1,6 @@
 """What the comparison of scoring functions measures, on numbers that can be checked by hand."""
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
+from icl import collapse, scoring_tests
 
 FILE = Path(__file__).parents[2] / "scripts" / "reproduce_scoring.py"
 
@@ -22,10 +25,10 @@ def script():
     del sys.modules["reproduce_scoring"]
 
 
-def test_a_deviant_changes_one_input_and_the_values_that_follow(script):
+def test_a_deviant_changes_one_input_and_the_values_that_follow():
     for task, value in (("every", 100.0), ("some", -100.0), ("linear", 100.0)):
-        given = script.prompts_of(task, jax.random.key(3), 1, 11, 5)
-        found = script.deviated(task, given, value)
+        given = scoring_tests.prompts_of(task, jax.random.key(3), 1, 11, 5)
+        found = scoring_tests.deviated(task, given, value)
         changed = np.asarray(given.x_BTD != found.x_BTD)[:, :, 0]
         assert changed[:, 5].all() and changed.sum() == 5
         assert (np.asarray(found.x_BTD)[:, 5] == value).all()
@@ -43,39 +46,50 @@ def test_a_deviant_changes_one_input_and_the_values_that_follow(script):
             np.testing.assert_array_equal(found.y_BT, expected)
 
 
-def test_the_table_says_what_is_noise(script):
+def test_the_table_says_what_is_noise():
     def rows(name, values):
         return [
             {"task": "linear", "normalizer": name, "test": test, "at": at, "seed": seed,
              "error": value, "error_of_zero": 2.0}
-            for test, where in script.COLUMNS.values() for at in where
+            for test, where in scoring_tests.COLUMNS.values() for at in where
             for seed, value in enumerate(values)
         ]  # fmt: skip
 
     results = rows("softmax", (1, 1.2, 0.8)) + rows("ssa", (0.5, 0.71, 0.3))
     results += rows("ssmax", (0.4, 1.9, 0.8)) + rows("temperature", (1.5, 1.7, 1.31))
-    text = script.table(results, 3, ["softmax", "ssa", "ssmax", "temperature"])
+    text = scoring_tests.table(results, 3, ["softmax", "ssa", "ssmax", "temperature"])
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if " | " in line}
     assert "| 0.5 |" in lines["softmax"] and lines["a constant"].count("| 1 ") == 5
     for name, word in (("ssa", "better"), ("ssmax", "noise"), ("temperature", "worse")):
         assert lines[name].count(word) == 5, lines[name]
 
 
-def test_collapse(script):
+def test_collapse():
     """A deviant takes all of softmax's weight, and of uniform weights nothing."""
-    softmax, ssa = (script.collapse_of_scores(name) for name in ("softmax", "ssa"))
+    softmax, ssa = (collapse.collapse_of_scores(name) for name in ("softmax", "ssa"))
     assert softmax[-1, 0] == 1 and softmax[-1, 1] == 0
-    middle = np.searchsorted(script.MAGNITUDES, 30)
+    middle = np.searchsorted(collapse.MAGNITUDES, 30)
     assert ssa[middle, 0] < 0.9 < 0.999 < softmax[middle, 0]  # (1 + 24)^1.5 against 31 others
     assert (np.diff(ssa[3:, 0]) > 0).all()  # once it is the largest
-    most, entropy = script.spread(np.full((2, 8), 0.3))
+    most, entropy = collapse.spread(np.full((2, 8), 0.3))
     np.testing.assert_allclose([most, entropy], [1 / 8, np.log(8)], rtol=1e-6)
 
 
-def test_training_and_testing_run(script, tmp_path):
-    config, params, task = script.train("every", "ssa", 2, 1, False, tmp_path)
-    assert jax.tree.leaves(params)[0].shape[0] == 2 and task.points == 21
+def test_training_and_testing_run(script, tmp_path, monkeypatch):
+    """And what was examined once is read, not trained again."""
+    experiment = script.experiment_of("every", "ssa", 2, False)
+    assert experiment.points == 21 and experiment.seeds == 2
+    small = dataclasses.replace(experiment, preset="every-1l2ah", hidden_size=4, batch=3, points=5)
+    params = script.train(small, tmp_path / "run", 1, 200)
     x = jnp.ones((3, 4, 1))
-    found = script.predictions(config, params, x, jnp.ones((3, 4)))
+    found = scoring_tests.predictions(small.config(), params, x, jnp.ones((3, 4)))
     assert found.shape == (2, 3, 4)
     assert (found[0] != found[1]).all(), "seeds are the same model"
+
+    monkeypatch.setattr(script, "train", lambda *_: params)
+    monkeypatch.setattr(script, "test", lambda task, *_: [{"task": task}])
+    monkeypatch.setattr(script, "collapse_of_model", lambda *_: np.ones((1, 2)))
+    first = script.examine(small, tmp_path / "run", 1, 7)
+    assert first == {"results": [{"task": "every"}], "collapse": [[1.0, 1.0]]}
+    monkeypatch.setattr(script, "train", None)
+    assert script.examine(small, tmp_path / "run", 1, 7) == first

@@ -19,12 +19,18 @@ def test_only_matrices_shrink():
         attention_bias=True,
         normalizer="ssa:learn=n+b,per=head",
     )
-    stacked = Transformer(config).init(jax.random.key(0), jnp.zeros((1, 2), jnp.int32))["params"]
-    for params in (stacked, unstack_layers(stacked)):
-        params = jax.tree.map(lambda leaf: leaf + 1, params)
-        optimizer = optax.adamw(0.1, weight_decay=0.5, mask=decayed)
+    tokens = jnp.zeros((1, 2), jnp.int32)
+    shapes = jax.eval_shape(Transformer(config).init, jax.random.key(0), tokens)["params"]
+    stacked = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
+    optimizer = optax.adamw(0.1, weight_decay=0.5, mask=decayed)
+
+    @jax.jit
+    def step(params):
         still = jax.tree.map(jnp.zeros_like, params)
-        updates, _ = optimizer.update(still, optimizer.init(params), params)
+        return optimizer.update(still, optimizer.init(params), params)[0]
+
+    for params in (stacked, unstack_layers(stacked)):
+        updates = step(params)
         for path, update in jax.tree.leaves_with_path(updates):
             shrinks = path[-1].key in ("kernel", "embedding")
             assert np.any(np.asarray(update) != 0) == shrinks, path

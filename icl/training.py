@@ -8,6 +8,7 @@ by number.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,11 @@ Params = Mapping[str, Any]
 
 def init(config: TransformerConfig, seed: int) -> Params:
     """Initial parameters, layers unstacked (an unrolled loop is faster at these sizes)."""
-    key = jax.random.split(jax.random.key(seed))[0]
+    return _init(config, jax.random.split(jax.random.key(seed))[0])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _init(config: TransformerConfig, key: Key[Array, ""]) -> Params:
     tokens = jnp.zeros((1, 1, config.input_size or 1))
     return unstack_layers(Transformer(config).init(key, tokens)["params"])
 

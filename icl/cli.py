@@ -91,6 +91,8 @@ def evaluate(
     from icl.functions import function_class
 
     _use_compilation_cache()
+    if min(count, prompts) < 1:
+        raise InputError("count and prompts must be at least 1")
     names = [name for name in predictors.split(",") if name]
     trained = training.load(run[0]) if run else None
     if trained is not None and not hasattr(trained.task, "functions"):

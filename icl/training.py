@@ -105,6 +105,11 @@ def train(
     seeds = range(experiment.seed, experiment.seed + experiment.seeds)
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
+    if min(dispatch, save_every, log_every) < 1 or save_every % dispatch or log_every % dispatch:
+        raise InputError(  # before the directory is claimed
+            f"save_every={save_every} and log_every={log_every} must be multiples of "
+            f"dispatch={dispatch}, and positive"
+        )
     each = [init(config, seed) for seed in seeds]
     params = each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
     if directory is not None:

@@ -94,7 +94,7 @@ BAD = {
     "train --preset linear-1l1ah --steps 0 --out OUT": "steps must be at least 1",
     "train --preset linear-1l1ah --dispatch 7 --out OUT": "multiples of dispatch=7",
     "train --preset linear-1l1ah --point-curriculum 1:99:2:3 --out OUT": "beyond 41",
-    "train --preset linear-1l1ah --out RUN": "belongs to another experiment: points is 5 there",
+    "train --preset linear-1l1ah --out RUN": "belongs to another experiment: preset is",
     "evaluate --out OUT": "nothing to evaluate",
     "evaluate --predictors nearest --out OUT": "unknown predictor",
     "evaluate --predictors zero --eval-set OUT/none.npz --out OUT": "there is no file",

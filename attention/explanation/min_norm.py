@@ -25,17 +25,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
 from jaxtyping import Array, Bool, Float
 
+from attention.explanation.active_set import by_active_set
+
 SEMISMOOTH_STEPS = 4
-PATH_STEPS = 5  # between two looks at which rows are done
-MOST_STEPS = 80
+EARLY_STEPS = 8  # of the path in float32, where only the direction counts
+PATH_STEPS = 3  # in float64, between two looks at which rows are done
+RESTART = 30  # rows that are left start again, in float64
+MOST_STEPS = 99
 RESIDUAL = 3e-12  # of Qᵀb = c
 ACCEPTED = 1e-9  # the same, of the few rows that float64 carries no further
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
 RIDGE = 1e-13  # of a system whose largest eigenvalue is one
-PENALTY = 1e4  # weight of the constraints in the fallback's least squares
 BLOCK = 2**22  # numbers in the largest array of one chunk
 
 
@@ -106,16 +108,17 @@ def _chunk(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
         previous = index
         index = np.argsort(~left, axis=1, kind="stable")[:, :width]
         within = index if previous is None else _places(previous, index)
-        take = lambda array, at: np.take_along_axis(array, at[..., None], 1)  # noqa: E731
         part = problem._replace(
-            where_MRS=jnp.asarray(where if where.shape[1] == 1 else take(where, index))
+            where_MRS=jnp.asarray(where if where.shape[1] == 1 else _take(where, index))
         )
-        c, size = take(target, index), np.take_along_axis(norms, index, 1)
+        c, size = _take(target, index), np.take_along_axis(norms, index, 1)
         if path is None:
+            path = _early(part, c, size)
+        elif steps == RESTART:
             path = _start(part, jnp.asarray(size), c.shape[-1])
         else:
-            path = Path(*(jnp.asarray(take(np.asarray(array), within)) for array in path))
-        path, b, good = _follow(part, path, jnp.asarray(c), jnp.asarray(size))
+            path = Path(*(jnp.asarray(_take(np.asarray(array), within)) for array in path))
+        path, b, good = _follow(part, path, jnp.asarray(c), jnp.asarray(size), PATH_STEPS)
         good = np.array(good) & np.take_along_axis(left, index, 1)
         b = np.array(b)
         for head in range(len(good)):
@@ -125,7 +128,7 @@ def _chunk(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
         steps += PATH_STEPS
     for head, row in np.argwhere(~converged):
         seen = where[head, 0 if where.shape[1] == 1 else row]
-        other = _active_set(target[head, row], basis[head], seen)
+        other = by_active_set(target[head, row], basis[head], seen)
         off, now = (
             np.abs(each @ basis[head] - target[head, row]).max()
             for each in (other, found[head, row])
@@ -135,15 +138,8 @@ def _chunk(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
     return found, converged
 
 
-def _active_set(target: np.ndarray, basis: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """A row on the edge of float64, which the path left: its tokens by NNLS, then their weights."""
-    tokens = np.flatnonzero(seen)
-    stacked = np.vstack([PENALTY * basis[tokens].T, np.eye(len(tokens))])
-    right = np.concatenate([PENALTY * target, np.zeros(len(tokens))])
-    active = tokens[scipy.optimize.nnls(stacked, right, maxiter=100 * len(tokens))[0] > 0]
-    b = np.zeros(len(seen))
-    b[active] = np.maximum(np.linalg.lstsq(basis[active].T, target, rcond=None)[0], 0)
-    return b
+def _take(array: np.ndarray, at: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(array, at[..., None], 1)
 
 
 def _width(most: int, rows: int) -> int:
@@ -180,16 +176,11 @@ def _systems(problem: Problem, w_MRS: Array) -> Float[Array, "M R r r"]:
 def _factored(problem: Problem, w_MRS: Array, ridge: Array | float) -> Any:
     rank = problem.basis_MSR.shape[-1]
     systems = _systems(problem, w_MRS)
-    empty = (jnp.sum(problem.products_MSP[..., _diagonal(rank)], 1) == 0).astype(w_MRS.dtype)
+    empty = (jnp.sum(problem.basis_MSR**2, 1) == 0).astype(w_MRS.dtype)
     diagonal = jnp.broadcast_to(jnp.asarray(ridge), systems.shape[:2])[..., None] + empty[:, None]
     systems += diagonal[..., None] * jnp.eye(rank, dtype=w_MRS.dtype)[None, None]
     factor = jnp.linalg.cholesky(systems)
     return lambda right: jax.scipy.linalg.cho_solve((factor, True), right[..., None])[..., 0]
-
-
-def _diagonal(rank: int) -> np.ndarray:
-    row, column = np.triu_indices(rank)
-    return np.flatnonzero(row == column)
 
 
 @jax.jit
@@ -213,7 +204,8 @@ def _semismooth(problem: Problem, c: Array, size: Array) -> tuple[Array, Array]:
         return count + 1, mu, *state(mu)
 
     def unsettled(carry):
-        return (carry[0] < SEMISMOOTH_STEPS) & ~jnp.all(carry[3])
+        early = (carry[0] < 2) | (jnp.mean(carry[3]) > 0.2)  # else the path is the shorter way
+        return (carry[0] < SEMISMOOTH_STEPS) & early & ~jnp.all(carry[3])
 
     return jax.lax.while_loop(unsettled, step, (0, c, *state(c)))[2:]
 
@@ -245,9 +237,19 @@ def _start(problem: Problem, size: Array, rank: int) -> Path:
     return Path(level, jnp.zeros((*size.shape, rank), level.dtype), level)
 
 
-@jax.jit
-def _follow(problem: Problem, path: Path, c: Array, size: Array) -> tuple[Path, Array, Array]:
-    """``PATH_STEPS`` steps; rows that are done stay where they are."""
+def _early(problem: Problem, c: np.ndarray, size: np.ndarray) -> Path:
+    """The first steps: float32 takes half the time, and float64 mends what it rounded."""
+    single, double = (lambda array, t=t: jnp.asarray(array, t) for t in (jnp.float32, jnp.float64))
+    half = Problem(*map(single, problem[:2]), problem.where_MRS)
+    start = _start(half, single(size), c.shape[-1])
+    return Path(*map(double, _follow(half, start, single(c), single(size), EARLY_STEPS)[0]))
+
+
+@functools.partial(jax.jit, static_argnums=4)
+def _follow(
+    problem: Problem, path: Path, c: Array, size: Array, steps: int
+) -> tuple[Path, Array, Array]:
+    """``steps`` steps; rows that are done stay where they are."""
     basis, where = problem.basis_MSR, problem.where_MRS
     transposed = basis.swapaxes(1, 2)
     count = jnp.sum(where, -1, keepdims=True).astype(c.dtype)
@@ -268,7 +270,7 @@ def _follow(problem: Problem, path: Path, c: Array, size: Array) -> tuple[Path, 
         w = jnp.where(where, b / (b + s), 0)
         off_primal = c - jnp.where(where, b, 0) @ basis
         off_dual = mu @ transposed + s - b
-        solve = _factored(problem, w, RIDGE)
+        solve = _factored(problem, w, RIDGE if c.dtype == jnp.float64 else RIDGE**0.5)
 
         def direction(products):  # what b s is to change by
             right = off_primal - (w * (off_dual + products / b)) @ basis
@@ -289,10 +291,10 @@ def _follow(problem: Problem, path: Path, c: Array, size: Array) -> tuple[Path, 
         still = finished(path) | ~jnp.isfinite(jnp.sum(moved.mu, -1))
         return Path(*(jnp.where(still[..., None], o, m) for o, m in zip(path, moved, strict=True)))
 
-    path = jax.lax.fori_loop(0, PATH_STEPS, step, path)
+    path = jax.lax.fori_loop(0, steps, step, path)
     return path, _rounded(path, where), finished(path)
 
 
 def _rounded(path: Path, where: Array) -> Array:
-    """Of two numbers whose product is almost zero the smaller one is zero."""
+    # Of two numbers whose product is almost zero the smaller one is zero.
     return jnp.where(where & (path.b > path.s), path.b, 0)

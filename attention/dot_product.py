@@ -52,8 +52,8 @@ def attention_weights(
     """
     batch, length, num_heads, _ = query.shape
     num_kv = key.shape[2]
-    query_BTKGH = _grouped(query, num_kv)
-    row, shaped = row_of(normalizer), _shaped(params, num_kv, num_heads)
+    query_BTKGH = grouped(query, num_kv)
+    row, shaped = row_of(normalizer), per_head(params, num_kv, num_heads)
     where = None if mask is None else mask[:, None, None]
     if row.form == "features":
         values = effective(normalizer, row, shaped)
@@ -72,7 +72,7 @@ def attention_scores(
     precision: str | None = None,
 ) -> Float[Array, "B N T S"]:
     """``scale · q·k``, what a normalizer gets, in float32 at least; ``1/sqrt(H)`` if None."""
-    scores_BKGTS = _scores(_grouped(query, key.shape[2]), key, scale, precision)
+    scores_BKGTS = _scores(grouped(query, key.shape[2]), key, scale, precision)
     return scores_BKGTS.reshape(*query.shape[:1], query.shape[2], query.shape[1], -1)
 
 
@@ -87,7 +87,7 @@ def _scores(query_BTKGH: Array, key: Array, scale: float | None, precision: str 
     return scores_BKGTS * (query_BTKGH.shape[-1] ** -0.5 if scale is None else scale)
 
 
-def _grouped(query: Array, num_kv: int) -> Array:
+def grouped(query: Array, num_kv: int) -> Array:
     """``[B, T, N, H]`` → ``[B, T, K, G, H]``."""
     batch, length, num_heads, head_size = query.shape
     if num_heads % num_kv:
@@ -95,7 +95,7 @@ def _grouped(query: Array, num_kv: int) -> Array:
     return query.reshape(batch, length, num_kv, num_heads // num_kv, head_size)
 
 
-def _shaped(params: Params | None, num_kv: int, num_heads: int) -> dict[str, Array]:
+def per_head(params: Params | None, num_kv: int, num_heads: int) -> dict[str, Array]:
     """Values of one head each in the shape ``[1, K, G, 1, 1]``, others as they are."""
     shape = (1, num_kv, num_heads // num_kv, 1, 1)
     return {
@@ -224,7 +224,7 @@ def dot_product_attention(
             "'xla' has all"
         )
     num_kv, dtype = key.shape[2], jnp.promote_types(query.dtype, jnp.float32)
-    shaped = _shaped(params, num_kv, query.shape[2])
+    shaped = per_head(params, num_kv, query.shape[2])
     form = Form(
         normalizer,
         causal,
@@ -234,7 +234,7 @@ def dot_product_attention(
         CHUNK,
     )
     out_BTKGH = FUSED[implementation](
-        _grouped(query, num_kv),
+        grouped(query, num_kv),
         key,
         value,
         effective(normalizer, row, shaped, dtype),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -88,10 +87,12 @@ def evaluate(
         points: of a prompt
         seed: of the functions and inputs drawn
     """
-    from icl import evaluation, training
+    from icl import evaluation, reporting, training
     from icl.functions import function_class
 
     _use_compilation_cache()
+    if min(count, prompts) < 1:
+        raise InputError("count and prompts must be at least 1")
     names = [name for name in predictors.split(",") if name]
     trained = training.load(run[0]) if run else None
     if trained is not None and not hasattr(trained.task, "functions"):
@@ -111,13 +112,12 @@ def evaluate(
             evaluation.drawn(each, of, coefficients or law, count=count, prompts=prompts, seed=seed)
             for each in settings
         )
-    with _progress(cases) as shown:
-        rows, positions = evaluation.evaluate(shown, by_name)
+    rows, positions = evaluation.evaluate(reporting.progress(cases), by_name)
     out.mkdir(parents=True, exist_ok=True)
     evaluation.write_csv(out / "errors.csv", rows)
     evaluation.write_csv(out / "positions.csv", positions)
-    _draw(out, rows, positions)
-    _show(rows, [name for name in rows[0] if name not in ("low", "high")])
+    reporting.draw(out, rows, positions)
+    reporting.show(rows, [name for name in rows[0] if name not in ("low", "high")])
     print(f"\n{out / 'errors.csv'}")
 
 
@@ -230,7 +230,7 @@ def ask(
     """
     import json
 
-    from icl import evaluation, language
+    from icl import evaluation, language, reporting
     from icl.functions import function_class
 
     of = function_class(functions)
@@ -254,13 +254,13 @@ def ask(
     out.mkdir(parents=True, exist_ok=True)
     (out / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     evaluation.write_csv(out / "errors.csv", rows)
-    _show(rows, list(rows[0]))
+    reporting.show(rows, list(rows[0]))
 
 
 def _evaluate_quantifiers(
     runs: list[Path], sweep: list[str], out: Path, prompts: int, seed: int
 ) -> None:
-    from icl import evaluation, training
+    from icl import evaluation, reporting, training
     from icl.quantifier_evaluation import score
 
     rows = [
@@ -268,52 +268,8 @@ def _evaluate_quantifiers(
     ]
     out.mkdir(parents=True, exist_ok=True)
     evaluation.write_csv(out / "errors.csv", rows)
-    _show(rows, [name for name in rows[0] if name != "kind"])
+    reporting.show_scores(rows)
     print(f"\n{out / 'errors.csv'}")
-
-
-def _draw(out: Path, rows: list[dict], positions: list[dict]) -> None:
-    from icl import plots
-
-    varying = [
-        name
-        for name in ("inputs", "sigma", "degree", "points", "order", "deviant")
-        if len({row.get(name) for row in rows}) > 1
-    ]
-    if len(varying) == 2:
-        plots.heat_map(out / "errors.png", rows, *varying)
-    elif len(varying) == 1:
-        plots.curves(out / "errors.png", rows, varying[0])
-    elif not varying:
-        plots.curves(out / "errors.png", positions, "position")
-
-
-def _show(rows: list[dict], columns: list[str]) -> None:
-    """A table of the columns that vary, and of the numbers."""
-    from rich.console import Console
-    from rich.table import Table
-
-    shown = [c for c in columns if c == "predictor" or len({str(row[c]) for row in rows}) > 1]
-    shown += [c for c in columns if c in ("error", "error_over_zero") and c not in shown]
-    table = Table(box=None, pad_edge=False)
-    for column in shown:
-        table.add_column(
-            column.replace("_", " "), justify="right" if column != shown[0] else "left"
-        )
-    for row in rows:
-        table.add_row(
-            *(f"{x:.4g}" if isinstance(x, float) else str(x) for x in map(row.get, shown))
-        )
-    Console().print(table)
-
-
-@contextlib.contextmanager
-def _progress(cases) -> Iterator:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    yield track(cases, "settings", console=console, disable=not console.is_terminal, transient=True)
 
 
 def _use_compilation_cache() -> None:

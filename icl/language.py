@@ -135,6 +135,7 @@ def endpoint(
             with urllib.request.urlopen(request, timeout=timeout) as reply:
                 return json.load(reply)["choices"][0]["message"]["content"] or ""
         except urllib.error.HTTPError as error:
+            error.close()
             hint = f"; the key is read from {KEY}" if error.code in (401, 403) else ""
             raise InputError(f"{address} answered {error.code} {error.reason}{hint}") from None
         except (urllib.error.URLError, TimeoutError) as error:

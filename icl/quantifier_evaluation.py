@@ -23,7 +23,7 @@ def score(
     """A row a setting of ``design=``, ``sigma=``, ``points=``, ``deviant=``.
 
     ``sigma`` multiplies the inputs.
-    Without ``design``, all of them but ``rare``'s opposite: plain, balanced, rare and late.
+    Without ``design``, all four.
 
     Raises:
         InputError: unknown names or values.

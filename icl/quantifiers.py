@@ -121,30 +121,41 @@ def measures(
         skip: first positions that do not count (the papers: 3).
 
     Returns:
-        ``accuracy``, ``balanced_accuracy`` (mean over the two labels), ``late_flip_accuracy``
-        (positions from the flip on, in prompts whose label flips in the second half; NaN if there
-        are none), ``wrong_prompts`` (share with any wrong answer), and of the better constant
-        answer ``constant_accuracy`` and ``constant_wrong_prompts``.
+        ``accuracy``; ``balanced_accuracy``: mean over the labels that occur;
+        ``late_flip_accuracy``: in prompts whose label flips in the second half, at positions from
+        the flip on, and ``late_flip_balanced_accuracy``: mean of that and of the positions before
+        (NaN without such prompts); ``wrong_prompts``: share with any wrong answer.  Each also with
+        ``constant_``: what the better constant answer gets.  (``every`` always flips to -1, so that
+        a constant is right after a flip, and balanced over both sides it has 0.5.)
     """
     signs, y = np.where(np.asarray(predicted_BT) > 0, 1, -1), np.asarray(y_BT)
     if skip >= y.shape[1]:
         raise InputError(
             f"{y.shape[1]} positions, of which the first {skip} do not count: none left"
         )
-    right = (signs == y)[:, skip:]
-    counted = y[:, skip:]
-    sides = [right[counted == label] for label in (-1, 1)]
-    constants = [(counted == label) for label in (-1, 1)]
+    found = _scores(signs, y, skip)
+    constants = [_scores(np.full_like(y, label), y, skip) for label in (-1, 1)]
+    best = {name: min if name == "wrong_prompts" else max for name in found}
+    floors = {name: best[name](each[name] for each in constants) for name in found}
+    return {**found, **{f"constant_{name}": value for name, value in floors.items()}}
+
+
+def _scores(signs: np.ndarray, y: np.ndarray, skip: int) -> dict[str, float]:
+    right = signs == y
+    counted, labels = right[:, skip:], y[:, skip:]
+    sides = [counted[labels == label] for label in (-1, 1)]
     flip_B = np.where((y != y[:, :1]).any(axis=1), np.argmax(y != y[:, :1], axis=1), -1)
-    late = (flip_B >= max(skip, y.shape[1] // 2))[:, None] & (
-        np.arange(y.shape[1])[None] >= flip_B[:, None]
-    )
-    right_late = (signs == y)[late]
+    late_B1 = (flip_B >= max(skip, y.shape[1] // 2))[:, None]
+    after = np.arange(y.shape[1])[None] >= flip_B[:, None]
+    counts = np.arange(y.shape[1])[None] >= skip
+    late = float(right[late_B1 & after].mean()) if late_B1.any() else float("nan")
+    before = right[late_B1 & ~after & counts]
     return {
-        "accuracy": float(right.mean()),
+        "accuracy": float(counted.mean()),
         "balanced_accuracy": float(np.mean([side.mean() for side in sides if side.size])),
-        "late_flip_accuracy": float(right_late.mean()) if right_late.size else float("nan"),
-        "wrong_prompts": float((~right).any(axis=1).mean()),
-        "constant_accuracy": float(max(same.mean() for same in constants)),
-        "constant_wrong_prompts": float(min((~same).any(axis=1).mean() for same in constants)),
+        "late_flip_accuracy": late,
+        "late_flip_balanced_accuracy": (late + float(before.mean())) / 2
+        if before.size
+        else float("nan"),
+        "wrong_prompts": float((~counted).any(axis=1).mean()),
     }

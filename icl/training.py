@@ -8,6 +8,7 @@ by number.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,11 @@ Params = Mapping[str, Any]
 
 def init(config: TransformerConfig, seed: int) -> Params:
     """Initial parameters, layers unstacked (an unrolled loop is faster at these sizes)."""
-    key = jax.random.split(jax.random.key(seed))[0]
+    return _init(config, jax.random.split(jax.random.key(seed))[0])
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _init(config: TransformerConfig, key: Key[Array, ""]) -> Params:
     tokens = jnp.zeros((1, 1, config.input_size or 1))
     return unstack_layers(Transformer(config).init(key, tokens)["params"])
 
@@ -100,6 +105,11 @@ def train(
     seeds = range(experiment.seed, experiment.seed + experiment.seeds)
     if steps < 1:
         raise InputError(f"steps must be at least 1, not {steps}")
+    if min(dispatch, save_every, log_every) < 1 or save_every % dispatch or log_every % dispatch:
+        raise InputError(  # before the directory is claimed
+            f"save_every={save_every} and log_every={log_every} must be multiples of "
+            f"dispatch={dispatch}, and positive"
+        )
     each = [init(config, seed) for seed in seeds]
     params = each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
     if directory is not None:

@@ -1,9 +1,9 @@
 """Write a task that the demo model was not trained on, as a folder for ``--data``.
 
-Command: ``python scripts/write_unseen_task.py --out runs/tasks``
-Cost: a second.  Writes ``runs/tasks/xor/{train,validation,test}.jsonl``: the value of an expression
-with ``xor``, such as ``True xor ( not False and True ) is``, of which the model knows all but the
-word.  Each prompt is in one split, and the answers are balanced.
+Command: ``python scripts/write_unseen_task.py --out runs/tasks --word nand``
+Cost: a second.  Writes ``runs/tasks/nand/{train,validation,test}.jsonl``: the value of an
+expression such as ``not ( True and not False ) nand not True is``, of which the model knows all
+but the word that joins the two sides.  Each prompt is in one split, and answers are balanced.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ import dataclasses
 import json
 import random
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
 SIZES = {"train": 2000, "validation": 300, "test": 600}
 TRUTH = (True, False)
+WORDS = {
+    "nand": lambda left, right: not (left and right),
+    "implies": lambda left, right: not left or right,
+    "xor": lambda left, right: left != right,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,42 +30,49 @@ class Options:
     """What to write.
 
     Args:
-        out: folder that gets a folder `xor`; must have none.
+        out: folder that gets a folder of the word's name; must have none.
+        word: joins two sides.
         seed: of the expressions.
     """
 
     out: Path
+    word: Literal["nand", "implies", "xor"] = "nand"
     seed: int = 0
 
 
-def operand(draw: random.Random) -> tuple[str, bool]:
-    """A literal, a negated one, or a pair joined by a word that the model knows; and its value."""
-    first, second = draw.choice(TRUTH), draw.choice(TRUTH)
-    kind = draw.choice(("plain", "not", "and", "or"))
-    if kind == "plain":
-        return f"{first}", first
-    if kind == "not":
-        return f"not {first}", not first
-    return f"( {first} {kind} {second} )", first and second if kind == "and" else first or second
+def literal(draw: random.Random) -> tuple[str, bool]:
+    """``True``, ``not True`` …, and its value."""
+    value, negated = draw.choice(TRUTH), draw.choice(TRUTH)
+    return f"not {value}" if negated else f"{value}", value != negated
 
 
-def expression(draw: random.Random) -> tuple[str, bool]:
-    """Two to four operands joined by xor."""
-    parts = [operand(draw) for _ in range(draw.choice((2, 3, 4)))]
-    return " xor ".join(text for text, _ in parts), sum(value for _, value in parts) % 2 == 1
+def side(draw: random.Random, depth: int = 2) -> tuple[str, bool]:
+    """A literal, or a side and a literal joined by a word that the model knows, perhaps negated."""
+    if depth == 0 or draw.random() < 0.2:
+        return literal(draw)
+    (text, value), (other, second) = side(draw, depth - 1), literal(draw)
+    joined, negated = draw.choice(("and", "or")), draw.choice(TRUTH)
+    value = value and second if joined == "and" else value or second
+    return f"{'not ' if negated else ''}( {text} {joined} {other} )", value != negated
+
+
+def expression(draw: random.Random, word: str) -> tuple[str, bool]:
+    """Two sides joined by the word."""
+    (left, first), (right, second) = side(draw), side(draw)
+    return f"{left} {word} {right}", WORDS[word](first, second)
 
 
 def main(options: Options) -> None:
     """Draw expressions until every split is full, as many true as false in each."""
     draw = random.Random(options.seed)
-    folder = options.out / "xor"
+    folder = options.out / options.word
     folder.mkdir(parents=True)
     seen: set[str] = set()
     for split, size in SIZES.items():
         left = {True: size // 2, False: size // 2}
         lines = []
         while any(left.values()):
-            text, value = expression(draw)
+            text, value = expression(draw, options.word)
             if left[value] and text not in seen:
                 seen.add(text)
                 left[value] -= 1

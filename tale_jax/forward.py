@@ -18,7 +18,11 @@ Program = Callable[..., Any]
 
 
 class RowBatches:
-    """Rows in padded batches on the device, ready for any number of programs."""
+    """Rows in padded batches on the device, ready for any number of programs.
+
+    Attributes:
+        batch_tokens: tokens in a batch; halved when the device runs out of memory.
+    """
 
     def __init__(
         self,
@@ -27,19 +31,39 @@ class RowBatches:
         sharding: jax.sharding.Sharding | None = None,
     ):
         """Plan the batches: few shapes, at most ``batch_tokens`` tokens each."""
-        shapes = plan([rows], batch_tokens, 1 if sharding is None else sharding.num_devices)
+        self.batch_tokens = batch_tokens
+        self._rows, self._sharding = rows, sharding
+        self._load()
+
+    def _load(self) -> None:
+        multiple = 1 if self._sharding is None else self._sharding.num_devices
+        shapes = plan([self._rows], self.batch_tokens, multiple)
+        self._smallest = all(shape.rows <= multiple for shape in shapes)
         self._batches = [
-            (batch.rows, tuple(jax.device_put(array, sharding) for array in arrays))
-            for batch in batches(rows, shapes)
+            (batch.rows, tuple(jax.device_put(array, self._sharding) for array in arrays))
+            for batch in batches(self._rows, shapes)
             for a in [batch.arrays]
             for arrays in [(a.tokens, a.branches >= 0, a.targets, a.read_at, a.owners >= 0)]
         ]
         self._order = np.argsort(np.concatenate([rows for rows, _ in self._batches]))
 
     def run(self, program: Program) -> Any:
-        """What ``program`` makes of every row, in order, on the host."""
-        outputs = [(len(rows), program(*arrays)) for rows, arrays in self._batches]
-        fetched = [_first(count, output) for count, output in outputs]
+        """What ``program`` makes of every row, in order, on the host.
+
+        Where the device runs out of memory all is done again in batches half as large.
+        """
+        while True:
+            try:
+                outputs = [(len(rows), program(*arrays)) for rows, arrays in self._batches]
+                fetched = [_first(count, output) for count, output in outputs]
+                break
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error) or self._smallest:
+                    raise
+            largest = max(arrays[0].size for _, arrays in self._batches)
+            outputs = self._batches = []  # free what they hold
+            self.batch_tokens = largest // 2
+            self._load()
         return jax.tree.map(lambda *parts: np.concatenate(parts)[self._order], *fetched)
 
 

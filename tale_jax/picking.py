@@ -21,15 +21,13 @@ def pareto_front(run: FinishedRun) -> list[Point]:
     """The recorded models that no other one beats both in depth and in search accuracy.
 
     Of several with the same depth and accuracy the one recorded first, so with the lowest layer,
-    counts.  Shallowest last.  Candidates that the search gave up on have no count, and are left
-    out.
+    counts.  Shallowest last.  Candidates that the search gave up on have a bound in place of a
+    count, and are left out.
     """
-    steps = [tuple(step["dropped"]) for step in run.trajectory]
-    accepted = [run.dropped("baseline"), *steps]
-    models = {accepted[0]: run.summary["baseline"]["correct"]}
+    models = {run.dropped("baseline"): run.summary["baseline"]["correct"]}
     for row in run.candidates:
-        dropped = tuple(sorted((*accepted[row["iteration"] - 1], row["layer"])))
-        models.setdefault(dropped, row["correct"])
+        if not row["bound"]:
+            models.setdefault(tuple(row["dropped"]), row["correct"])
     total = run.summary["examples"]
     front: list[Point] = []
     for dropped, correct in sorted(models.items(), key=lambda m: (-len(m[0]), -m[1])):

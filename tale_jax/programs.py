@@ -8,7 +8,8 @@ that all rows begin with is run once a candidate by *prefix*.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import concurrent.futures
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -23,7 +24,7 @@ from tale_jax.batching import Arrays
 
 
 class Programs:
-    """Compiled when first used, and counted.
+    """Compiled once, side by side, and counted.
 
     Attributes:
         compilations: programs compiled so far.
@@ -47,18 +48,39 @@ class Programs:
         self.compilations = 0
         self._config, self._params, self._protocol = config, params, protocol
         self._shared = shared
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: dict[Any, concurrent.futures.Future[Any]] = {}
+        self._begun: set[Any] = set()
+        self._compiler = concurrent.futures.ThreadPoolExecutor(2, "compiler")
 
     def __call__(self, name: str, *arguments: Any) -> Any:
         """Run ``embed``, ``advance``, ``finish``, ``write`` or ``prefix``; does not wait."""
+        return self._program(name, arguments).result()(self._params, *arguments)
+
+    def compile_reading(self, arrays: Arrays) -> None:
+        """Begin to compile all that a batch to be read needs; needs no state of it."""
+        if (shape := (arrays.tokens.shape, arrays.targets.shape)) in self._begun:
+            return
+        self._begun.add(shape)
+        keep, layer = np.ones((self._config.num_hidden_layers, 2), bool), np.int32(0)
+        hidden = jax.eval_shape(self._embed, self._params, arrays)
+        prefix = None
+        if self._shared.size:
+            prefix = jax.eval_shape(self._prefix, self._params, keep)
+            self._program("prefix", (keep,))
+        self._program("embed", (arrays,))
+        self._program("finish", (arrays, hidden, keep, layer, prefix))
+        self._program("advance", (arrays, hidden, keep, layer, layer, prefix))
+
+    def _program(self, name: str, arguments: Any) -> concurrent.futures.Future[Any]:
         leaves, tree = jax.tree.flatten(arguments)
         key = (name, tree, tuple(np.shape(leaf) for leaf in leaves))
         if key not in self._compiled:
-            function: Callable = getattr(self, f"_{name}")
-            lowered = jax.jit(function).lower(self._params, *arguments)
-            self._compiled[key] = lowered.compile()
+            function = jax.jit(getattr(self, f"_{name}"))
+            self._compiled[key] = self._compiler.submit(
+                lambda: function.lower(self._params, *arguments).compile()
+            )
             self.compilations += 1
-        return self._compiled[key](self._params, *arguments)
+        return self._compiled[key]
 
     def _context(self, params: Any, arrays: Arrays) -> Context:
         """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""

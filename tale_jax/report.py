@@ -175,7 +175,8 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
     for candidate in run["candidates"]:
         accuracy = candidate["correct"] / candidate["total"]
         difference = 100 * (accuracy - summary["baseline"]["accuracy"])
-        points[candidate["iteration"] - 1, candidate["layer"]] = difference
+        place = candidate["iteration"] - 1, candidate["layer"]
+        points[place] = np.fmax(points[place], difference)  # of a beam the best with that layer
 
     rows, columns = points.shape
     figure = Figure(figsize=(8, 1.9 + min(0.22 * rows, 6)), layout="constrained")

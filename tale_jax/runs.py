@@ -26,6 +26,7 @@ from tale_jax.significance import PICKS, summarise
 from tale_jax.tables import read_csv
 
 COLUMNS = ("iteration", "layer", "correct", "total")
+CANDIDATE_COLUMNS = (*COLUMNS, "dropped")  # layers between spaces
 INFORMATION = "information.csv"  # of `information`, shown in the report if it is there
 VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
 
@@ -168,7 +169,10 @@ class Run:
             | {"dropped": list(step.dropped)}
             for step in result.steps
         ]
-        candidates = [_row(candidate, result.total) for candidate in result.candidates]
+        candidates = [
+            _row(candidate, result.total) | {"dropped": list(candidate.dropped)}
+            for candidate in result.candidates
+        ]
         summary["commands"] = list(commands)
         report = render_report(
             {
@@ -280,16 +284,17 @@ def _row(candidate: Candidate, total: int) -> dict[str, Any]:
 def _from_csv(row: Mapping[str, str]) -> dict[str, Any]:
     bound = row["correct"].startswith("<=")
     numbers = {name: int(row[name].removeprefix("<=")) for name in COLUMNS}
-    return numbers | {"bound": bound}
+    return numbers | {"bound": bound, "dropped": [int(layer) for layer in row["dropped"].split()]}
 
 
 def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(CANDIDATE_COLUMNS)
     for row in rows:
         correct = f"<={row['correct']}" if row["bound"] else row["correct"]
-        writer.writerow([{**row, "correct": correct}[name] for name in COLUMNS])
+        shown = {**row, "correct": correct, "dropped": " ".join(map(str, row["dropped"]))}
+        writer.writerow([shown[name] for name in CANDIDATE_COLUMNS])
     return text.getvalue()
 
 

@@ -227,6 +227,8 @@ class Scorer:
         data = np.array(keep)
         if self._writes:
             return self._programs("write", arrays, data)
+        if self._sharding is None:  # else how a state lies is known only once there is one
+            self._programs.compile_reading(arrays)
         last = max((i for i, halves in enumerate(keep) if any(halves)), default=0)
         prefix, layer = self._prefix(keep), 0
         if references:

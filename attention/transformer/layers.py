@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.dot_product import attention_weights, dot_product_attention, weighted_values
 from attention.normalizers import normalizer
+from attention.prefix import attention_behind_prefix, splits
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import MLP, Norm, Projection
 from attention.transformer.rotary import rotate
@@ -114,6 +115,20 @@ class Attention(nn.Module):
         if context.rotation is not None:
             turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
             query, key = rotate(query, turns), rotate(key, context.rotation)
+        mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
+        if prefix is not None and window is None and splits(c.normalizer):
+            own_BTS = mask_BTS[:, :, prefix.key_BSKH.shape[1] :]
+            out = attention_behind_prefix(
+                query,
+                key,
+                value,
+                *prefix,
+                mask=own_BTS,
+                normalizer=c.normalizer,
+                params=normalizer(c.normalizer).constrain(context.normalizer or self.learned),
+                precision=c.precision,
+            )
+            return self.out(out), cache, Captured(None, value.swapaxes(1, 2), query, key)
         if prefix is not None:
             batch = x_BTD.shape[0]
             key, value = (
@@ -125,7 +140,6 @@ class Attention(nn.Module):
             key = jax.lax.dynamic_update_slice_in_dim(cache.key_BSKH, key, context.slot, 1)
             value = jax.lax.dynamic_update_slice_in_dim(cache.value_BSKH, value, context.slot, 1)
             cache = KeyValues(key, value)
-        mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
         if window is not None:
             distance = positions_BT[:, :, None] - context.positions_BS[:, None, :]
             mask_BTS &= jnp.abs(distance) < window

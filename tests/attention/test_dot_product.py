@@ -7,6 +7,8 @@ import pytest
 
 from attention import dot_product
 from attention.dot_product import weighted_values
+from attention.normalizers import NORMALIZERS
+from attention.prefix import attention_behind_prefix, splits
 
 static = ("normalizer", "scale", "precision")
 attention_weights = jax.jit(dot_product.attention_weights, static_argnames=static)
@@ -167,3 +169,22 @@ def test_feature_maps_are_linear_attention(name):
     shifted = (jnp.arange(T)[None] + 4, jnp.arange(S)[None] + 4)
     moved = dot_product_attention(q, k, v, positions=shifted, **how)
     np.testing.assert_allclose(moved, expected, atol=3e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in NORMALIZERS if splits(n)])
+def test_a_shared_beginning_is_that_of_every_row(name):
+    keys = jax.random.split(jax.random.key(5), 5)
+    query = 3 * jax.random.normal(keys[0], (3, 5, 4, 7))
+    key, value = (jax.random.normal(k, (3, 5, 2, 7)) for k in keys[1:3])
+    front_key, front_value = (jax.random.normal(k, (1, 11, 2, 7)) for k in keys[3:])
+    mask = jnp.tril(jnp.ones((3, 5, 5), bool)).at[1, :, 2].set(False).at[2].set(False)
+    copied = [
+        jnp.concatenate([jnp.broadcast_to(front, (3, 11, 2, 7)), own], 1)
+        for front, own in ((front_key, key), (front_value, value))
+    ]
+    seen = jnp.concatenate([jnp.ones((3, 5, 11), bool), mask], 2)
+    expected = dot_product_attention(query, *copied, normalizer=name, mask=seen)
+    found = attention_behind_prefix(
+        query, key, value, front_key, front_value, mask=mask, normalizer=name
+    )
+    np.testing.assert_allclose(found, expected, atol=2e-6)

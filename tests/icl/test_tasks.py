@@ -229,6 +229,13 @@ def test_measures_do_not_flatter_a_constant():
     _, late, _ = Quantifiers("some", points=41, design="late").sample(KEY, 0, 199)
     assert measures(-np.ones(late.shape), late)["late_flip_accuracy"] == 0
     assert measures(late, late)["late_flip_accuracy"] == 1
+    for kind in ("every", "some"):  # around a flip a constant is right on one side
+        _, late, _ = Quantifiers(kind, points=41, design="late").sample(KEY, 0, 199)
+        found = measures(-np.ones(late.shape), late)
+        assert found["late_flip_balanced_accuracy"] == 0.5
+        assert found["constant_late_flip_balanced_accuracy"] == 0.5
+        assert found["constant_late_flip_accuracy"] == 1
+        assert found["constant_wrong_prompts"] == 1
     with pytest.raises(InputError):
         measures(late[:, :3], late[:, :3])
 

@@ -2,6 +2,7 @@
 start."""
 
 import dataclasses
+import functools
 import json
 import math
 
@@ -33,21 +34,21 @@ def test_resumes_to_the_identical_result(run, tmp_path):
 
 
 def test_seeds_at_once_are_separate_runs():
-    many = dataclasses.replace(TINY, seeds=3)
-    together = train(many, None, steps=20, dispatch=5, save_every=20, log_every=20, quiet=True)
-    for i in (0, 2):
-        one = dataclasses.replace(TINY, seed=TINY.seed + i)
-        alone = train(one, None, steps=20, dispatch=5, save_every=20, log_every=20, quiet=True)
-        for ours, theirs in zip(leaves(together), leaves(alone), strict=True):
+    how = {"steps": 20, "dispatch": 20, "save_every": 20, "log_every": 20, "quiet": True}
+    small = dataclasses.replace(TINY, preset="linear-1l1ah")
+    together = leaves(train(dataclasses.replace(small, seeds=2), None, **how))
+    for i in (0, 1):
+        alone = leaves(train(dataclasses.replace(small, seed=TINY.seed + i), None, **how))
+        for ours, theirs in zip(together, alone, strict=True):
             np.testing.assert_allclose(ours[i], theirs, atol=1e-5)
-    spread = np.std([leaf[i].sum() for leaf in leaves(together)[:1] for i in range(3)])
-    assert spread > 1e-3  # and they differ from one another
+    assert any(abs(leaf[0] - leaf[1]).max() > 1e-2 for leaf in together)  # not one seed twice
 
 
 def test_causal(trained):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(1, 5, 1)).astype("f4"), rng.normal(size=(1, 5)).astype("f4")
-    whole = lambda x, y: np.asarray(predict(trained.config, trained.params, x, y))  # noqa: E731
+    apply = jax.jit(functools.partial(predict, trained.config, trained.params))
+    whole = lambda x, y: np.asarray(apply(x, y))  # noqa: E731
     later_x, later_y = x.copy(), y.copy()
     later_x[:, 3:], later_y[:, 2:] = 9, 9
     assert np.array_equal(whole(x, y)[:, :3], whole(later_x, later_y)[:, :3])
@@ -60,8 +61,12 @@ def test_reading_some_positions_is_reading_all(architecture):
     params = init(config, 0)
     x = jax.random.normal(jax.random.key(1), (3, 5, 1))
     tokens, places = inputs_and_places(x, x[:, :, 0])
-    apply = lambda **how: Transformer(config).apply({"params": params}, tokens, **how)  # noqa: E731
-    every = np.asarray(apply())
+
+    def apply(**how):
+        read = jax.jit(lambda params: Transformer(config).apply({"params": params}, tokens, **how))
+        return np.asarray(read(params))
+
+    every = apply()
     np.testing.assert_allclose(apply(read_at=places), every[:, ::2], atol=1e-5)
     indices = np.array([[0, 3], [2, 8], [1, 1]])
     some = np.take_along_axis(every, indices[:, :, None], axis=1)

@@ -101,10 +101,30 @@ def test_the_front_has_no_dominated_model(root):
     assert counts == sorted(set(counts), reverse=True)
     best_at = {}
     for candidate in run.candidates:
-        depth = candidate["iteration"]
-        best_at[depth] = max(best_at.get(depth, 0), candidate["correct"])
+        if not candidate["bound"]:
+            depth = candidate["iteration"]
+            best_at[depth] = max(best_at.get(depth, 0), candidate["correct"])
     for point in front[1:]:
         assert point["correct"] == best_at[len(point["dropped"])]
+
+
+@pytest.mark.parametrize("strategy", ["beam:2", "floating"])
+def test_the_front_of_other_strategies(root, tmp_path, strategy):
+    """Counts are those that evaluation gives, whichever model a candidate was made from."""
+    model, task = str(root / "tiny"), str(root / "a.jsonl")
+    given = {"epsilon": 0.3, "max_drops": 3, "batch_tokens": 64}  # many batches: many bounds
+    search(model, task, tmp_path / "run", strategy=strategy, **given)
+    run = load_run(tmp_path / "run")
+    assert any(candidate["bound"] for candidate in run.candidates)
+    front = pareto_front(run)
+    exact = {tuple(c["dropped"]): c["correct"] for c in run.candidates if not c["bound"]}
+    for point in front:
+        assert point["correct"] == exact.get(tuple(point["dropped"]), point["correct"])
+        assert evaluate(model, task, drop=point["dropped"])["search"]["correct"] == point["correct"]
+        dominating = [c for d, c in exact.items() if len(d) >= len(point["dropped"])]
+        assert max(dominating, default=0) <= point["correct"]
+    chosen = pick(tmp_path / "run", budget_layers=3)["dropped"]
+    assert chosen == next(p["dropped"] for p in front if len(p["dropped"]) >= 2)
 
 
 def test_picking_by_depth_and_accuracy(root, tmp_path):

@@ -94,6 +94,29 @@ class _Batch:
     batch_tokens = 64
 
 
+def test_batches_are_halved_where_memory_runs_out(text):
+    """A device that holds 40 tokens, and one that holds none."""
+    rows = RowBatches(text, 200)
+
+    def run(room):
+        def program(tokens, where, *_):
+            if tokens.size > room:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            return jnp.sum(jnp.where(where, tokens, 0), axis=1)
+
+        return rows.run(program)
+
+    expected = [sum(row.tokens) for row in text]
+    assert run(10**6).tolist() == expected
+    assert rows.batch_tokens == 200
+    assert run(40).tolist() == expected
+    assert rows.batch_tokens < 80
+    with pytest.raises(jax.errors.JaxRuntimeError):
+        run(0)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        rows.run(lambda *_: (_ for _ in ()).throw(jax.errors.JaxRuntimeError("INTERNAL")))
+
+
 def test_accuracy_takes_the_layer_that_eliminate_takes(model, scorer, text):
     criterion = make_criterion("accuracy", model, scorer, text)
     result = eliminate(scorer.count, 5, len(EXAMPLES), epsilon=1)

@@ -1,15 +1,20 @@
 """The report is whole, safe, the same every time, and survives runs of every shape."""
 
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import matplotlib
+import numpy as np
 import pytest
+from PIL import Image
 
 from tale_jax.elimination import eliminate
 from tale_jax.report import accuracy_curve, candidate_map, render_report
 from tale_jax.significance import summarise
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NASTY = "<script>alert('$x_{1}$')</script> & \"$\\frac{$\""
 
 
@@ -161,3 +166,45 @@ def test_map_shows_every_candidate_and_greys_dropped_layers():
     assert points.mask.sum() == points.size - len(data["candidates"])
     circles = axes.collections[0].get_offsets().tolist()
     assert circles == [[step["layer"], step["iteration"]] for step in data["trajectory"]]
+
+
+def browse(tmp_path, *words: str) -> str:
+    assert CHROMIUM is not None
+    usual = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'user'}"]
+    page = (tmp_path / "report.html").as_uri()
+    command = [CHROMIUM, *usual, *words, page]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def whole_run(**options):
+    data = run_data(name="arc_easy", **options)
+    data["summary"]["null_control"] = {
+        "shuffles": 3, "gain": 0.04, "gains": [0.0, 0.02, 0.02], "mean_gain": 0.0133,
+        "p_value": 0.25,
+    }  # fmt: skip
+    data["information"] = [
+        {"model": model, "layer": layer, "entropy": 2.0, "same_states": 1.5, "examples": 100,
+         "cross_validated": 0.2 * layer, "low": 0.1 * layer, "high": 0.3 * layer}
+        for model in ("full", "without 3") for layer in range(-1, 6)
+    ]  # fmt: skip
+    return data
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
+def test_all_figures_are_drawn_and_nothing_sticks_out(tmp_path):
+    (tmp_path / "report.html").write_text(render_report(whole_run()))
+    tree = browse(tmp_path, "--dump-dom")
+    assert tree.count("<svg") == 4
+    for text in ("BEST", "Null control", "What each layer knows", "tale search --task arc_easy"):
+        assert text in tree
+    for width in (1280, 400):
+        shot = tmp_path / f"{width}.png"
+        browse(tmp_path, f"--screenshot={shot}", f"--window-size={width},3000", "--hide-scrollbars")
+        pixels = np.asarray(Image.open(shot).convert("RGB")).astype(int)
+        assert pixels.shape == (3000, width, 3)
+        colours = {tuple(pixel) for pixel in pixels[::3, ::3].reshape(-1, 3)}
+        assert (0, 114, 178) in colours  # the curve
+        # a margin is left on both sides: the page is no wider than the window
+        for column in (pixels[:, 0], pixels[:, -1]):
+            assert np.ptp(column, axis=0).max() == 0

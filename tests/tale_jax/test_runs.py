@@ -89,7 +89,13 @@ def test_files_follow_their_schemas(whole):
     assert trajectory[0] == {"iteration": 1, "layer": 0, "correct": 16, "total": 20, "dropped": [0]}
     with (whole / "candidates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows[0] == {"iteration": "1", "layer": "0", "correct": "16", "total": "20"}
+    assert rows[0] == {
+        "iteration": "1",
+        "layer": "0",
+        "correct": "16",
+        "total": "20",
+        "dropped": "0",
+    }
     assert [row["layer"] for row in rows[:4]] == ["0", "1", "2", "3"]
     predictions = [
         json.loads(line) for line in (whole / "predictions.jsonl").read_text().splitlines()
@@ -126,6 +132,7 @@ def test_reads_back(whole):
         "correct": 16,
         "total": 20,
         "bound": False,
+        "dropped": [0],
     }
 
 

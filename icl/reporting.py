@@ -1,0 +1,65 @@
+"""What a command shows of an evaluation: tables on the terminal, the picture that fits a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+AXES = ("inputs", "sigma", "degree", "points", "order", "deviant")
+NUMBERS = ("error", "error_over_zero")
+Rows = Sequence[Mapping[str, Any]]
+Item = TypeVar("Item")
+
+
+def draw(out: Path, rows: Rows, positions: Rows) -> None:
+    """``errors.png``: a heat map of two axes that vary, a curve of one, or error by position."""
+    from icl import plots
+
+    varying = [name for name in AXES if len({row.get(name) for row in rows}) > 1]
+    if len(varying) == 2:
+        plots.heat_map(out / "errors.png", rows, *varying)
+    elif len(varying) == 1:
+        plots.curves(out / "errors.png", rows, varying[0])
+    elif not varying:
+        plots.curves(out / "errors.png", positions, "position")
+
+
+def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) -> None:
+    """A table of the columns that vary, and of those that are ``always`` shown."""
+    from rich.console import Console
+    from rich.table import Table
+
+    varying = [c for c in columns if len({str(row[c]) for row in rows}) > 1]
+    shown = [c for c in columns if c == "predictor" or c in always or c in varying]
+    table = Table(box=None, pad_edge=False)
+    for column in shown:
+        table.add_column(
+            column.replace("_", " "), justify="right" if column != shown[0] else "left"
+        )
+    for row in rows:
+        table.add_row(
+            *(f"{x:.4g}" if isinstance(x, float) else str(x) for x in map(row.get, shown))
+        )
+    Console().print(table)
+
+
+def show_scores(rows: Rows) -> None:
+    """A block a setting of quantifiers: every measure beside that of a constant answer."""
+    for row in rows:
+        setting = [f"{name}={row[name]}" for name in row if not isinstance(row[name], float)]
+        print(", ".join(setting))
+        for name in ("accuracy", "balanced_accuracy", "late_flip_accuracy", "wrong_prompts"):
+            floor = row[f"constant_{name}"]
+            print(f"  {name.replace('_', ' '):20}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+
+
+def progress(items: Iterable[Item]) -> Iterable[Item]:
+    """The same items, with a bar where there is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(
+        items, "settings", console=console, disable=not console.is_terminal, transient=True
+    )

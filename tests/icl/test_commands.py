@@ -1,0 +1,134 @@
+"""``icl …`` from the command line: what it writes, and errors in one line."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from icl_runs import STEPS, TINY
+
+from icl.cli import main
+from icl.training import train
+
+
+def table(file):
+    with file.open() as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_the_published_set(tmp_path, capsys):
+    names = "zero,least-squares,knn-3"
+    main(["evaluate", "--published", "--predictors", names, "--count", "7", "--out", str(tmp_path)])
+    rows = table(tmp_path / "errors.csv")
+    assert list(rows[0]) == "predictor inputs sigma error error_over_zero low high".split()
+    assert len(rows) == 60 and {row["inputs"] for row in rows} == {"normal", "uniform"}
+    assert [row["sigma"] for row in rows[::3]] == [str(s) for s in range(1, 11)] * 2
+    assert all(float(row["error"]) < 1e-6 for row in rows if row["predictor"] == "least-squares")
+    assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_a_run_is_swept_and_drawn(run, tmp_path, capsys):
+    small = ["--count", "3", "--prompts", "5", "--points", "5", "--out", str(tmp_path)]
+    sweeps = ["--sweep", "sigma=1:3", "--sweep", "inputs=1,2"]
+    main(["evaluate", "--run", str(run), "--predictors", "zero", *sweeps, *small])
+    rows = table(tmp_path / "errors.csv")
+    assert len(rows) == 2 * 3 * 2 and {row["predictor"] for row in rows} == {"zero", "run"}
+    assert all(float(row["low"]) <= float(row["error"]) <= float(row["high"]) for row in rows)
+    assert len(table(tmp_path / "positions.csv")) == 5 * len(rows)
+    main(["evaluate", "--run", str(run), "--sweep", "order=drawn,sorted", *small])
+    assert [row["order"] for row in table(tmp_path / "errors.csv")] == ["drawn", "sorted"]
+    assert "error over zero" in capsys.readouterr().out
+
+
+def test_saturation(run, tmp_path, capsys):
+    main(["saturation", "--run", str(run), "--count", "5", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "saturation.json").read_text())
+    np.testing.assert_allclose(found["observed_limits"], found["limits_from_weights"], atol=1e-4)
+    low, high = found["plateau_along_slopes"]
+    assert low < high and (tmp_path / "boundary.png").exists()
+    assert len(table(tmp_path / "entropy.csv")) == 6 * 2
+    assert "limits from weights" in capsys.readouterr().out
+
+
+def test_roots(run, capsys):
+    main(["roots", "--run", str(run), "--count", "20"])
+    out = capsys.readouterr().out
+    assert "scan" in out and "median distance of zero" in out
+
+
+def test_quantifiers_beside_constants(tmp_path, capsys):
+    train_here = tmp_path / "run"
+    words = ["train", "--preset", "every-1l1ah", "--points", "7", "--hidden-size", "6"]
+    words += ["--batch", "5", "--steps", "3", "--dispatch", "3", "--save-every", "3"]
+    main([*words, "--log-every", "3", "--quiet", "--out", str(train_here)])
+    sweeps = ["--sweep", "design=late,balanced", "--sweep", "deviant=2:100"]
+    main(["evaluate", "--run", str(train_here), *sweeps, "--out", str(tmp_path / "out")])
+    rows = table(tmp_path / "out" / "errors.csv")
+    assert [row["design"] for row in rows] == ["late", "balanced"]
+    for row in rows:
+        for name in ("accuracy", "balanced_accuracy", "late_flip_accuracy", "wrong_prompts"):
+            assert 0 <= float(row[name]) <= 1 and 0 <= float(row[f"constant_{name}"]) <= 1
+        assert float(row["constant_balanced_accuracy"]) == 0.5
+    assert capsys.readouterr().out.count("a constant answer") == 8
+
+
+def test_a_resumed_command_is_the_same_run(run, tmp_path):
+    words = ["train", "--preset", TINY.preset, "--points", "5", "--batch", "7", "--hidden-size"]
+    words += ["6", "--learning-rate", "1e-3", "--seed", "11", "--dispatch", "3", "--save-every"]
+    words += ["6", "--log-every", "3", "--quiet", "--out", str(tmp_path / "run")]
+    main([*words, "--steps", "12"])
+    ours, theirs = (
+        [{**json.loads(line), "steps_per_s": None} for line in lines.splitlines()]
+        for lines in ((d / "metrics.jsonl").read_text() for d in (tmp_path / "run", run))
+    )
+    assert ours == theirs
+
+
+BAD = {
+    "train --preset linear-1l1ah --inputs normal:0 --out OUT": "normal:MEAN,DEVIATION",
+    "train --preset linear-1l1ah --inputs uniform:2,1 --out OUT": "LOW must be less",
+    "train --preset polynomial-1l1ah --functions polynomial:degree=-1 --out OUT": "too small",
+    "train --preset linear-1l3ah --out OUT": "3 heads do not divide the hidden size 64",
+    "train --preset cubic-1l1ah --out OUT": "unknown preset",
+    "train --preset linear-1l1ah --steps 0 --out OUT": "steps must be at least 1",
+    "train --preset linear-1l1ah --dispatch 7 --out OUT": "multiples of dispatch=7",
+    "train --preset linear-1l1ah --point-curriculum 1:99:2:3 --out OUT": "beyond 41",
+    "train --preset linear-1l1ah --out RUN": "belongs to another experiment: preset is",
+    "evaluate --out OUT": "nothing to evaluate",
+    "evaluate --predictors nearest --out OUT": "unknown predictor",
+    "evaluate --predictors zero --eval-set OUT/none.npz --out OUT": "there is no file",
+    "evaluate --predictors zero --sweep degree=2 --out OUT": "no degree to sweep",
+    "evaluate --predictors zero --sweep speed=2 --out OUT": "NAME=VALUES",
+    "evaluate --predictors zero --inputs gauss:0,1 --out OUT": "no distribution",
+    "evaluate --predictors zero --count 0 --out OUT": "at least 1",
+    "evaluate --run OUT --out OUT": "no run of icl train",
+    "saturation --run RUN --count 1 --out OUT": "at least 2 slopes",
+    "saturation --run RUN --seed 5 --out OUT": "seeds 11 to 11",
+    "roots --run RUN --low 2 --high 1": "low must be less",
+    "ask --model m --endpoint ftp://x --out OUT": "http(s)",
+    "ask --model OUT/nothing --count 1 --out OUT": "nothing",
+    "ask --model m --count 0 --out OUT": "positive",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_errors_in_one_line(words, run, tmp_path, capsys):
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as stop:
+        main(words.replace("RUN", str(run)).replace("OUT", str(out)).split())
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and said.count("\n") == 1 and said.startswith("icl: ")
+    assert BAD[words] in said
+    assert not out.exists() or not any(out.iterdir())
+
+
+def test_a_run_with_several_seeds_says_which(tmp_path):
+    import dataclasses
+
+    from icl.training import load
+
+    two = dataclasses.replace(TINY, preset="linear-1l1ah", seeds=2)
+    train(two, tmp_path / "run", steps=3, **{**STEPS, "save_every": 3})
+    one, other = (load(tmp_path / "run", seed).params for seed in (11, 12))
+    assert not np.allclose(one["embed"]["kernel"], other["embed"]["kernel"])

@@ -59,26 +59,39 @@ def collapse_of_model(config: TransformerConfig, params: Any) -> np.ndarray:
 
 
 def draw(panels: dict[str, dict[str, np.ndarray]], out: Path) -> None:
-    """Largest weight above, entropy below; a column of each kind of deviant."""
+    """Largest weight above, entropy below; a column of each kind of deviant.
+
+    A curve that equals one drawn before it (a temperature of 1 is softmax) is left out.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * len(panels), 6.4), layout="constrained")
+    figure = Figure(figsize=(4.6 * len(panels) + 2.2, 6.4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, sharey="row")
-    styles = ("-", "--", ":", "-.")
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    looks = {name: (f"C{i % 10}", ("-", "--", ":")[i // 5 % 3]) for i, name in enumerate(names)}
+    lines: dict[str, Any] = {}
     for j, (title, curves) in enumerate(panels.items()):
-        for i, (name, curve) in enumerate(curves.items()):
+        drawn: list[np.ndarray] = []
+        for name, curve in curves.items():
+            if any(np.allclose(curve, other, atol=1e-6) for other in drawn):
+                continue
+            drawn.append(curve)
+            color, style = looks[name]
             for k in range(2):
-                axes[k, j].plot(
-                    MAGNITUDES, curve[:, k], styles[i % 4], color=f"C{i % 10}", label=name
-                )
+                (line,) = axes[k, j].plot(MAGNITUDES, curve[:, k], style, color=color)
+                lines.setdefault(name, line)
         axes[0, j].set_title(title, fontsize=10)
         axes[1, j].set_xlabel("deviant's magnitude")
         axes[0, j].set_xscale("log")
-    axes[0, 0].set_ylabel("largest weight")
+    axes[0, 0].set_ylabel("largest weight, share of the row")
     axes[1, 0].set_ylabel("entropy of the weights, nats")
-    axes[1, 0].legend(frameon=False, fontsize=7)
+    shown = [name for name in names if name in lines]
+    figure.legend(
+        [lines[name] for name in shown], shown, loc="outside right center", frameon=False,
+        fontsize=8,
+    )  # fmt: skip
     for panel in axes.flat:
         panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(out, dpi=150)
+    figure.savefig(out, dpi=120)

@@ -116,8 +116,8 @@ def main(
                 of_models[name] = np.array(found["collapse"])
     text = table(results, seeds, names)
     (out / "table.md").write_text(text)
-    of_scores = {n: collapse_of_scores(n) for n in names if NORMALIZERS[n.partition(":")[0]].form
-                 == "scores"}  # fmt: skip
+    of_scores = {n: collapse_of_scores(n) for n in {**dict.fromkeys(names), **NORMALIZERS}
+                 if NORMALIZERS[n.partition(":")[0]].form == "scores"}  # fmt: skip
     panels = {"one of 32 scores": of_scores}
     if of_models:
         panels["one of 21 inputs of `every`, trained models"] = of_models

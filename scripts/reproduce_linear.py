@@ -23,7 +23,7 @@ import tyro
 from icl import evaluation, published
 from icl.experiments import Experiment
 
-REDUCED = ("1l1ah", "2l2ah", "3l4ah", "2al2ah", "2mlp")
+REDUCED = ("1l1ah", "2l2ah", "2al2ah", "2mlp")
 FULL = ("1l1ah", "1l4ah", "2l4ah", "3l4ah", "6l4ah", "12l8ah", "2al8ah", "12mlp")
 
 

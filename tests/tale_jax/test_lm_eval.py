@@ -1,7 +1,6 @@
 """lm-eval both ways: its tasks in our search, our models in its evaluation; all defined here."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -199,17 +198,17 @@ def test_log_probabilities_and_texts_are_those_of_plain_loops(folder):
         assert text == whole.partition("c")[0]
 
 
-def test_the_command(folder):
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "tale_jax.harness", "--model", "tale_jax", "--model_args",
-            f"pretrained={folder / 'tiny'},drop=1:2", "--tasks", "tiny_choice", "--include_path",
-            str(folder), "--output_path", str(folder / "out"),
-        ],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "tiny_choice" in done.stdout
+def test_the_command(folder, monkeypatch, capsys):
+    from tale_jax import harness
+
+    words = [
+        "--model", "tale_jax", "--model_args", f"pretrained={folder / 'tiny'},drop=1:2",
+        "--tasks", "tiny_choice", "--include_path", str(folder),
+        "--output_path", str(folder / "out"),
+    ]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["tale_jax.harness", *words])
+    harness.main()
+    assert "tiny_choice" in capsys.readouterr().out
 
 
 def test_errors_are_one_line(folder):

@@ -92,7 +92,8 @@ def boundary(
     right.plot(queries, queries, ":", color="grey", label="f(x) = x")
     right.plot(queries, along_queries, label="model")
     right.set(title="f = x, at a last x far away", xlabel="x")
-    right.set_xscale("symlog")
+    right.set_xscale("symlog", linthresh=1)
+    right.set_xticks([-1e4, -1e2, -1, 1, 1e2, 1e4])
     for ax, curve in ((left, along_slopes), (right, along_queries)):
         bounds = [*curve, *(limits or ())]
         room = 0.3 * (max(bounds) - min(bounds)) + 1e-9

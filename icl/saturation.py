@@ -94,19 +94,34 @@ def effective_bound(
         errors: a row of the table.
     """
     roots = np.sqrt(np.asarray(errors))
+    tails: list[
+        tuple[Any, Any, Any]
+    ] = []  # sizes ascending, and sums of them and their squares from each on
+    for y in values_by_sigma:
+        sizes = np.sort(np.abs(np.asarray(y, np.float64)).ravel())
+        sums = [np.append(np.cumsum(z[::-1])[::-1], 0.0) for z in (sizes, sizes**2)]
+        tails.append((sizes, sums[0], sums[1]))
 
     def distance(bound: float) -> float:
-        clipped = [
-            np.sqrt(np.mean(np.square(np.maximum(np.abs(y) - bound, 0)))) for y in values_by_sigma
-        ]
-        return float(np.sum(np.square(np.array(clipped) - roots)))
+        clipped = [_clipping_error(*each, bound) for each in tails]
+        return float(np.sum(np.square(np.sqrt(clipped) - roots)))
 
-    most = max(float(np.abs(y).max()) for y in values_by_sigma)
+    most = max(float(sizes[-1]) for sizes, _, _ in tails)
     grid = np.linspace(0, most, 200)
     best = int(np.argmin([distance(bound) for bound in grid]))
     around = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
     found: Any = minimize_scalar(distance, bounds=around, method="bounded")
     return float(found.x)
+
+
+def _clipping_error(
+    sizes: np.ndarray, sums: np.ndarray, squares: np.ndarray, bound: float
+) -> float:
+    """``mean max(|y| − bound, 0)²``."""
+    first = int(np.searchsorted(sizes, bound))
+    beyond = sizes.size - first
+    total = squares[first] - 2 * bound * sums[first] + beyond * bound**2
+    return max(float(total), 0.0) / sizes.size
 
 
 def entropies(

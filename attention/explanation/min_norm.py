@@ -240,7 +240,9 @@ def _start(problem: Problem, size: Array, rank: int) -> Path:
 def _early(problem: Problem, c: np.ndarray, size: np.ndarray) -> Path:
     """The first steps: float32 takes half the time, and float64 mends what it rounded."""
     single, double = (lambda array, t=t: jnp.asarray(array, t) for t in (jnp.float32, jnp.float64))
-    half = Problem(*map(single, problem[:2]), problem.where_MRS)
+    half = problem._replace(
+        basis_MSR=single(problem.basis_MSR), products_MSP=single(problem.products_MSP)
+    )
     start = _start(half, single(size), c.shape[-1])
     return Path(*map(double, _follow(half, start, single(c), single(size), EARLY_STEPS)[0]))
 

@@ -95,6 +95,8 @@ def main(
         run = out / name.replace(", ", "-").replace(" ", "-")
         model = published.trained(plan, run, updates)
         for test, sweeps in tests.items():
+            if test == "deviant" and plan.kind == "some":  # one that does not decide
+                sweeps = ["design=balanced", "deviant=3:-1000"]
             rows += [
                 {"model": name, "test": test, **row} for row in score(model, sweeps, prompts, seed)
             ]

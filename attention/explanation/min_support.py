@@ -11,9 +11,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.optimize
 from jaxtyping import Array, Bool, Float
 
 INDEPENDENT = 1e-9  # a coefficient below this, relative to the largest, is zero
+EXACT = 1e-12  # residual of a vertex
 BLOCK = 2**22  # numbers in the inverses of one chunk
 
 
@@ -47,10 +49,17 @@ def reduced(
                 )
             )[: len(part)]
         out[part[:, None], order] = _refined(kept, vectors, target_MRr.reshape(-1, rank)[part])
-    return out.reshape(b_MRS.shape)
+    out = out.reshape(b_MRS.shape)
+    off = np.abs(out @ basis_MSr - target_MRr).max(-1, initial=0)
+    for head, row in np.argwhere(off > EXACT):  # rounding led the scan beside the polytope
+        seen = where_MRS[head, 0 if where_MRS.shape[1] == 1 else row]
+        vectors, c = basis_MSr[head, seen], target_MRr[head, row]
+        out[head, row] = 0
+        out[head, row, seen] = scipy.optimize.nnls(vectors.T, c, maxiter=100 * len(vectors))[0]
+    return out
 
 
-def _refined(kept: np.ndarray, vectors: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _refined(kept, vectors, target) -> Float[np.ndarray, "R s"]:
     """The weights of the tokens kept, computed anew: the scan's have rounding of many steps."""
     found = np.zeros(kept.shape)
     for row, (support, vector, c) in enumerate(zip(kept > 0, vectors, target, strict=True)):

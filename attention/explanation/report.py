@@ -150,8 +150,8 @@ def flips(summary: Mapping[str, Any]) -> Figure:
 def curves(summary: Mapping[str, Any]) -> Figure:
     """Sufficiency and comprehensiveness against the share of tokens."""
     figure = Figure(figsize=(8, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2)
-    for axes, key in zip(panels, ("sufficiency", "comprehensiveness"), strict=True):
+    both = figure.subplots(1, 2)
+    for axes, key in zip(both, ("sufficiency", "comprehensiveness"), strict=True):
         for name in dict.fromkeys(row["ranking"] for row in summary["curves"]):
             rows = [row for row in summary["curves"] if row["ranking"] == name]
             shares = [100 * row["share"] for row in rows]
@@ -160,7 +160,7 @@ def curves(summary: Mapping[str, Any]) -> Figure:
             axes.fill_between(shares, low, high, alpha=0.12, color=line.get_color(), linewidth=0)
         better = "lower" if key == "sufficiency" else "higher"
         axes.set(xlabel="top tokens (%)", ylabel=f"{key} ({better} is better)")
-    panels[1].legend(frameon=False, fontsize=7)
+    both[1].legend(frameon=False, fontsize=7)
     return figure
 
 

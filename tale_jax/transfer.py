@@ -129,7 +129,8 @@ def transfer_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     for row in rows:
         place = sources.index(row["found_on"]), tasks.index(row["scored_on"])
         points[place] = 100 * row["change"]
-    size = (2.6 + 1.1 * len(tasks), 1.6 + 0.55 * len(sources))
+    longest = max(map(len, [*sources, *tasks]))  # names may be paths
+    size = (2 + 0.08 * longest + 1.1 * len(tasks), 1.5 + 0.04 * longest + 0.55 * len(sources))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     reach = max(5.0, float(np.percentile(np.abs(points), 90)))

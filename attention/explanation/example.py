@@ -8,6 +8,7 @@ import numpy as np
 
 from attention.explanation import distances
 from attention.explanation.efficient import effective_attention, efficient_attention
+from attention.explanation.guarantees import guarantees
 from attention.explanation.interventions import INTERVENTIONS, Layer, replacements
 from attention.explanation.probe import Inputs, Probe, softmax
 
@@ -37,6 +38,10 @@ def explain_example(
         "label": label,
         "guess": guess,
         "probabilities": probabilities.tolist(),
+        "place": reading_place(probe, inputs),
+        "guarantees": guarantees(
+            layers, parts["efficient"], chosen_LN, int(inputs.where.sum()), seed
+        ),
         "heads": _heads(parts, layers, chosen_LN, int(inputs.where.sum())),
         "interventions": _interventions(
             probe, inputs, layers, seen, chosen_LN, logits, label, seed
@@ -111,8 +116,15 @@ def _interventions(probe, inputs, layers, seen, chosen_LN, logits, label, seed) 
         after = probe.logits(inputs, new_LBNTS, chosen_LN)
         moved = np.stack([(n / np.where(layer.sums > 0, layer.sums, 1)) - layer.rows
                           for n, layer in zip(new_LBNTS, layers, strict=True)])  # fmt: skip
+        raw = np.stack([layer.rows for layer in layers])
         for draw, row in enumerate(after):
             out = softmax(row)
+            near = _nearness(
+                (raw + moved[:, draw])[chosen_LN][:, inputs.where],
+                raw[chosen_LN][:, inputs.where],
+                min(reading_place(probe, inputs), int(inputs.where.sum()) - 1),
+                name != "effective",
+            )
             rows.append(
                 {
                     "intervention": name,
@@ -122,12 +134,33 @@ def _interventions(probe, inputs, layers, seen, chosen_LN, logits, label, seed) 
                     "flip": bool(out.argmax() != before.argmax()),
                     "correct": bool(out.argmax() == label),
                     "logits_moved": float(np.abs(row - logits).max() / largest),
-                    "attention_tvd": float(
-                        0.5 * np.abs(moved[:, draw]).sum(-1)[chosen_LN][:, inputs.where].mean()
-                    ),
+                    **near,
                 }
             )
     return rows
+
+
+def _nearness(new_HRS, old_HRS, place: int, distribution: bool) -> dict[str, float | None]:
+    """Distances of attention from what replaces it: means over heads and rows.
+
+    Kendall's tau is of the row that is read; a divergence of what is no distribution is None.
+    """
+    new_HRS = np.maximum(new_HRS, 0) if distribution else new_HRS  # rounding
+    divergences = {"jsd": distances.jsd, "hellinger": distances.hellinger}
+    taus = [
+        distances.kendall(a, b) for a, b in zip(new_HRS[:, place], old_HRS[:, place], strict=True)
+    ]
+    return {
+        "attention_tvd": float(distances.tvd(new_HRS, old_HRS).mean()),
+        **{
+            f"attention_{name}": float(of(new_HRS, old_HRS).mean()) if distribution else None
+            for name, of in divergences.items()
+        },
+        "attention_entropy": float(distances.entropy(new_HRS).mean()) if distribution else None,
+        "attention_support": float(distances.support_size(new_HRS).mean()),
+        "attention_cosine": float(distances.cosine(new_HRS, old_HRS).mean()),
+        "attention_kendall": float(np.mean(taus)),
+    }
 
 
 def _rankings(probe, inputs, parts, chosen_LN, guess, seed) -> dict[str, np.ndarray]:

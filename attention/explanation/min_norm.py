@@ -10,8 +10,7 @@ Two Newton methods solve them, both with one ``r × r`` system ``Qᵀ diag(w) Q`
 - *semismooth*: ``b = max(0, Q mu)``, ``w = [Q mu > 0]``, exact line search on the dual
   ``½‖max(0, Q mu)‖² − c·mu``.  Diffuse rows take two to five steps.
 - *path following*: ``b_j s_j = tau``, ``w = b / (b + s)``, ``tau → 0`` (Mehrotra's predictor and
-  corrector).  A sharp row's dual solution is far away behind many kinks; this takes 10 to 25 steps
-  whatever the row.
+  corrector).  A sharp row's dual solution is far away behind many kinks: 10 to 25 steps.
 
 The systems of all rows of a head are one matrix product: ``W [R, S] @ P [S, r (r + 1) / 2]`` with
 ``P_j`` the products ``q_j q_jᵀ``, which the rows share.
@@ -239,19 +238,18 @@ def _start(problem: Problem, size: Array, rank: int) -> Path:
 
 def _early(problem: Problem, c: np.ndarray, size: np.ndarray) -> Path:
     """The first steps: float32 takes half the time, and float64 mends what it rounded."""
-    single, double = (lambda array, t=t: jnp.asarray(array, t) for t in (jnp.float32, jnp.float64))
-    half = problem._replace(
-        basis_MSR=single(problem.basis_MSR), products_MSP=single(problem.products_MSP)
-    )
-    start = _start(half, single(size), c.shape[-1])
-    return Path(*map(double, _follow(half, start, single(c), single(size), EARLY_STEPS)[0]))
+    c32, size32 = jnp.asarray(c, jnp.float32), jnp.asarray(size, jnp.float32)
+    basis, products = (array.astype(jnp.float32) for array in problem[:2])
+    half = Problem(basis, products, problem.where_MRS)
+    path = _follow(half, _start(half, size32, c.shape[-1]), c32, size32, EARLY_STEPS)[0]
+    return Path(*(array.astype(jnp.float64) for array in path))
 
 
 @functools.partial(jax.jit, static_argnums=4)
 def _follow(
     problem: Problem, path: Path, c: Array, size: Array, steps: int
 ) -> tuple[Path, Array, Array]:
-    """``steps`` steps; rows that are done stay where they are."""
+    """Rows that are done stay where they are."""
     basis, where = problem.basis_MSR, problem.where_MRS
     transposed = basis.swapaxes(1, 2)
     count = jnp.sum(where, -1, keepdims=True).astype(c.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from attention.explanation.example import SHIFT_LIMIT
 from attention.explanation.interventions import INTERVENTIONS
 
 Records = list[dict[str, Any]]
+NEARNESS = [
+    f"attention_{key}" for key in ("jsd", "hellinger", "cosine", "kendall", "entropy", "support")
+]
 
 
 def write_report(
@@ -37,6 +41,10 @@ def write_report(
             figures["heat_maps"] = heat_maps(records[0])
         for name, figure in figures.items():
             figure.savefig(out / f"{name}.png", dpi=110)
+    pictures = {
+        name: base64.b64encode((out / f"{name}.png").read_bytes()).decode()
+        for name in ("flips", "curves", "supports")
+    }
     shown = [r for r in records if "attention" in r]
     # </script> in a token must not end the script
     data = json.dumps({"labels": labels, "examples": shown}, allow_nan=False)
@@ -45,7 +53,7 @@ def write_report(
         loader=PackageLoader("attention.explanation"), autoescape=True, undefined=StrictUndefined
     )
     page = environment.get_template("explain.html").render(
-        summary=summary, settings=settings, data=data
+        summary=summary, settings=settings, data=data, pictures=pictures
     )
     (out / "report.html").write_text(page, encoding="utf-8")
     return summary
@@ -65,6 +73,14 @@ def summarise(settings: Mapping[str, Any], records: Records) -> dict[str, Any]:
             "sum_error": max(h["sum_error"] for h in heads),
             "effective_least_entry": min(h["effective_least_entry"] for h in heads),
             "effective_sum_error": max(h["effective_sum_error"] for h in heads),
+            **{
+                key: max((r["guarantees"][key] for r in records), default=0.0)
+                for key in ("idempotent", "norm", "oracle")
+            },
+            "short": max(
+                (r["guarantees"]["short"] for r in records if r["guarantees"]["short"] is not None),
+                default=None,
+            ),
         },
         "interventions": {},
         "agreement": {},
@@ -80,6 +96,10 @@ def summarise(settings: Mapping[str, Any], records: Records) -> dict[str, Any]:
                 for key in ("flip", "tvd", "jsd", "attention_tvd")
             },
             "accuracy": float(np.mean(per("correct"))),
+            **{
+                key: None if rows[0][0][key] is None else float(np.mean(per(key)))
+                for key in NEARNESS
+            },
             "logits_moved": max(x["logits_moved"] for row in rows for x in row),
         }
     for name, others in records[0]["agreement"].items():
@@ -95,8 +115,27 @@ def summarise(settings: Mapping[str, Any], records: Records) -> dict[str, Any]:
                 for key in ("sufficiency", "comprehensiveness")
             }
         )
+    total["aopc"] = aopc(records)
     total["lines"] = _lines(settings, total)
     return total
+
+
+def aopc(records: Records) -> dict[str, dict[str, tuple[float, float, float]]]:
+    """Area over the perturbation curve: the mean over shares, by ranking, with intervals.
+
+    Of ``comprehensiveness`` the usual AOPC (top tokens deleted), of ``sufficiency`` the same of
+    top tokens kept.
+    """
+    found: dict[str, dict[str, tuple[float, float, float]]] = {}
+    for name in dict.fromkeys(row["ranking"] for row in records[0]["curves"]):
+        found[name] = {}
+        for key in ("comprehensiveness", "sufficiency"):
+            means = [
+                np.mean([row[key] for row in r["curves"] if row["ranking"] == name])
+                for r in records
+            ]
+            found[name][key] = bootstrap(np.array(means))
+    return found
 
 
 def _lines(settings: Mapping[str, Any], total: Mapping[str, Any]) -> list[str]:
@@ -119,7 +158,13 @@ def _lines(settings: Mapping[str, Any], total: Mapping[str, Any]) -> list[str]:
             f"{name + mark:24}{row['flip'][0]:>8.1%}{row['tvd'][0]:>10.4f}"
             f"{row['attention_tvd'][0]:>10.3f}{row['accuracy']:>10.1%}"
         )
-    return [*lines, "* same output by construction: a check of the arithmetic, not evidence"]
+    lines += ["* same output by construction: a check of the arithmetic, not evidence"]
+    lines += [f"{'top tokens by':24}{'AOPC: deleted [95 %]':>24}{'kept':>24}"]
+    for name, row in total["aopc"].items():
+        parts = (row["comprehensiveness"], row["sufficiency"])
+        said = [f"{middle:.3f} [{low:.3f}, {high:.3f}]" for middle, low, high in parts]
+        lines.append(f"{name:24}" + "".join(f"{text:>24}" for text in said))
+    return lines
 
 
 def supports(records: Records) -> Figure:
@@ -168,11 +213,12 @@ def heat_maps(record: Mapping[str, Any]) -> Figure:
     """Raw, effective and efficient attention of the first head shown."""
     place = record["heads"][0]
     tokens = record["tokens"]
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 3.7), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), ("raw", "effective", "efficient"), strict=True):
         matrix = np.array(record["attention"][name])[place["layer"], place["head"]]
         largest = np.abs(matrix).max() or 1
-        image = axes.imshow(matrix, cmap="RdBu_r", vmin=-largest, vmax=largest)
+        signed = {"cmap": "RdBu_r", "vmin": -largest} if matrix.min() < 0 else {"cmap": "Reds"}
+        image = axes.imshow(matrix, **{"vmin": 0, "vmax": largest, **signed})
         if len(tokens) <= 32:
             axes.set_xticks(range(len(tokens)), tokens, rotation=90, fontsize=6, parse_math=False)
             axes.set_yticks(range(len(tokens)), tokens, fontsize=6, parse_math=False)

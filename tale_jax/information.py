@@ -224,8 +224,8 @@ def _write(
     for row in rows:
         cells.setdefault(row["layer"], {})[row["model"]] = row
     terminal.table(
-        f"{task}: bits about the answer, of {rows[0]['entropy']:.2f} (same states / "
-        "cross-validated [95 %])",
+        f"{task}: bits about the answer, of {rows[0]['entropy']:.2f}\n"
+        "same states / cross-validated [95 % interval]",
         ["layer", *names],
         [
             ["before" if layer == EMBEDDING else str(layer)]

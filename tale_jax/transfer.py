@@ -129,8 +129,7 @@ def transfer_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     for row in rows:
         place = sources.index(row["found_on"]), tasks.index(row["scored_on"])
         points[place] = 100 * row["change"]
-    longest = max(map(len, [*sources, *tasks]))  # names may be paths
-    size = (2 + 0.08 * longest + 1.1 * len(tasks), 1.5 + 0.04 * longest + 0.55 * len(sources))
+    size = (max(5.6, 2.6 + 1.1 * len(tasks)), 2 + 0.55 * len(sources))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     reach = max(5.0, float(np.percentile(np.abs(points), 90)))
@@ -145,8 +144,11 @@ def transfer_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
                   color="white" if dark else "black")  # fmt: skip
     axes.set_xticks(range(len(tasks)), tasks, rotation=20, ha="right")
     axes.set_yticks(range(len(sources)), sources)
-    axes.set_xlabel("accuracy (%) on, half the 95 % interval; bold: p < 0.05")
+    axes.set_xlabel("accuracy (%) on")
     axes.set_ylabel("layers found on")
     axes.spines[:].set_visible(False)
-    axes.set_title("blue: above the full model, red: below", fontsize=9, loc="left")
+    figure.suptitle(
+        "blue: above the full model, red: below; bold: p < 0.05\n± half the 95 % interval",
+        fontsize=9,
+    )
     return figure

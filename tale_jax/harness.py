@@ -20,10 +20,13 @@ import numpy as np
 if __name__ == "__main__" and importlib.util.find_spec("lm_eval") is None:
     sys.exit("tale_jax.harness: needs lm-eval: pip install 'tale-jax[eval]'")
 
-from lm_eval.api.instance import Instance
-from lm_eval.api.model import TemplateLM
-from lm_eval.api.registry import register_model
-from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
+from lm_eval.api.instance import Instance  # pyright: ignore[reportMissingImports]
+from lm_eval.api.model import TemplateLM  # pyright: ignore[reportMissingImports]
+from lm_eval.api.registry import register_model  # pyright: ignore[reportMissingImports]
+from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
+    get_rolling_token_windows,
+    make_disjoint_window,
+)
 
 from attention.errors import InputError
 from attention.transformer import Transformer, TransformerConfig, keep_layers
@@ -257,7 +260,7 @@ def _layers(drop: str | int | Sequence[int]) -> list[int]:
 
 def main() -> None:
     """lm-eval's command."""
-    from lm_eval.__main__ import cli_evaluate
+    from lm_eval.__main__ import cli_evaluate  # pyright: ignore[reportMissingImports]
 
     try:
         cli_evaluate()

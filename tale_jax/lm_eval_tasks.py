@@ -168,7 +168,7 @@ class _Asker:
 def _loaded(name: str, data: Path | None) -> Any:
     """The task object of lm-eval; its index of all tasks is read only where it is needed."""
     try:
-        from lm_eval.tasks import TaskManager
+        from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(f"{name} needs lm-eval: pip install 'tale-jax[eval]'") from None
     wanted = name.removeprefix(PREFIX)
@@ -191,7 +191,7 @@ def _loaded(name: str, data: Path | None) -> Any:
 
 def _filtered(task: Any, doc: Doc, text: str) -> Any:
     """What the task's first filter makes of a written answer."""
-    from lm_eval.api.instance import Instance
+    from lm_eval.api.instance import Instance  # pyright: ignore[reportMissingImports]
 
     instance = Instance("generate_until", doc, ("", {}), 0, (task.task_name, 0, 1), resps=[text])
     filters = getattr(task, "_filters", None)

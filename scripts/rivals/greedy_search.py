@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F  # noqa: N812 (its usual name)
+import torch  # pyright: ignore[reportMissingImports]
+import torch.nn.functional as F  # noqa: N812  # pyright: ignore[reportMissingImports]
 from safetensors.torch import load_file
 
 

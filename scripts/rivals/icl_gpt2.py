@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-import torch
+import torch  # pyright: ignore[reportMissingImports]
 from transformers import GPT2Config, GPT2Model
 
 

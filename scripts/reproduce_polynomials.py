@@ -11,14 +11,8 @@ coefficients N(0, 1).  (The authors' largest run used U(-5, 5) for both, where v
 Expected: errors over that of zero well below 1 on seen degrees and on the held-out ones between
 them, worse beyond the highest; the model of degree 1 alone worse on the unseen ones.  Roots nearer
 than always answering 0.  The paper's tables were not at hand: there is no published column here;
-<<<<<<< HEAD
-what stands beside ours are baselines.  From U(-1, 1) nothing is learnt in 2,000 steps.
-
-Interrupted runs go on where they stopped.
-=======
 what stands beside ours are baselines.  (With inputs U(-1, 1), 2,000 steps are too few: errors of
 0.2 to 0.4.)  Interrupted runs go on where they stopped.
->>>>>>> heads/icl
 """
 
 from __future__ import annotations

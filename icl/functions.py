@@ -7,6 +7,7 @@ multiplied by zero, so that shapes, and the compiled program, stay the same.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 from typing import Any, ClassVar, Literal
@@ -23,7 +24,7 @@ Count = Int[Array, ""] | int | None
 
 
 @dataclasses.dataclass(frozen=True)
-class FunctionClass:
+class FunctionClass(abc.ABC):
     """Functions of ``d`` numbers."""
 
     d: int = 1
@@ -41,16 +42,16 @@ class FunctionClass:
         """Its name on the command line."""
         return next(name for name, kind in FUNCTIONS.items() if kind is type(self))
 
+    @abc.abstractmethod
     def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
         """Coefficients of one function, independent draws from ``of``.
 
         ``degree``, if given, replaces the class's own; only series have one.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         """``f(x)``, without noise."""
-        raise NotImplementedError
 
     def observe(
         self, key: Key[Array, ""], coefficients: Any, x_TD: Float[Array, "T d"]

@@ -232,6 +232,7 @@ def _write(
             + [_bits(of[name]) if name in of else "–" for name in names]
             for layer, of in sorted(cells.items())
         ],
+        words=1,
     )
     if is_run:
         rewrite_report(directory)

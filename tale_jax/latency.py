@@ -31,8 +31,9 @@ def speed_ups(scorer: Scorer, models: Sequence[Dropped], rounds: int = 7) -> lis
     """Time of the first model over that of each, on the longest batch of the search split.
 
     The models take turns, so that a machine whose speed drifts is fair to all; the median over
-    rounds of each ratio counts, after one round that does not.
+    rounds of each ratio counts, after one round that does not.  A model named twice is timed once.
     """
+    asked, models = models, list(dict.fromkeys(models))
     times: list[list[float]] = []
     for _ in range(rounds + 1):
         times.append([])
@@ -40,7 +41,8 @@ def speed_ups(scorer: Scorer, models: Sequence[Dropped], rounds: int = 7) -> lis
             start = time.perf_counter()
             scorer.run_once(dropped)
             times[-1].append(time.perf_counter() - start)
-    return [statistics.median(line[0] / line[i] for line in times[1:]) for i in range(len(models))]
+    places = map(models.index, asked)
+    return [statistics.median(line[0] / line[i] for line in times[1:]) for i in places]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,6 +110,7 @@ def lens(
         f"{'through' if final_norm else 'without'} the final norm",
         ["layer", *(name for name, _ in variants(dropped))],
         _lines(rows),
+        words=1,
     )
     if (directory := out or run) is not None:
         Path(directory).mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tale_jax.scoring import Scorer
 from tale_jax.significance import PICKS
 from tale_jax.tasks import Task
 from tale_jax.terminal import Terminal
+
+MEMORY = ("batch_tokens", "cache_gib")  # options that change no answer
 
 
 def run_options(run: FinishedRun) -> Options:
@@ -68,10 +71,11 @@ def model_and_layers(
         run: directory of a finished search.
         pick: of the run: which layers to leave out.
         drop: layers to leave out, in place of a run.
-        options: of the model and the task; those of the run count if the task is the run's.
+        options: of the model and the task; with the run's task they are the run's own.
 
     Raises:
-        InputError: neither a run nor both a model and a task, or a run as well as layers.
+        InputError: neither a run nor both a model and a task, or a run as well as layers
+            or as options of its task.
     """
     if run is None:
         if model is None or task is None:
@@ -83,6 +87,14 @@ def model_and_layers(
         raise InputError("a run says which layers to drop: leave out --drop")
     found, dropped = chosen_layers(run, pick)
     if task is None:
-        options = run_options(found)
+        usual = dataclasses.asdict(Options())
+        given = [
+            name for name, value in dataclasses.asdict(options).items() if value != usual[name]
+        ]
+        memory = {name: getattr(options, name) for name in given if name in MEMORY}
+        options = dataclasses.replace(run_options(found), **memory)
+        if given := [name for name in given if name not in MEMORY]:
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise InputError(f"the run says how it is asked: leave out {flags}, or give --task")
     asked = read_task(task or found.settings["task"], options)
     return reopen_model(found, model), asked, dropped, options

@@ -30,11 +30,13 @@ class Terminal:
         """One line about something that happened."""
         self._err.print(escape(line), soft_wrap=True)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table with a line above it; numbers stand on the right."""
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2
+    ) -> None:
+        """A table with a line above it; what follows the columns of words stands on the right."""
         table = Table(box=None, pad_edge=False)
         for number, column in enumerate(columns):
-            table.add_column(column, overflow="fold", justify="left" if number < 2 else "right")
+            table.add_column(column, overflow="fold", justify="left" if number < words else "right")
         for row in rows:
             table.add_row(*map(escape, row))
         self._out.print(escape(title))

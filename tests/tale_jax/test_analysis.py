@@ -282,3 +282,8 @@ def test_bad_words_end_in_one_line(capsys, words, message):
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert message in error
+
+
+def test_a_run_brings_its_own_options(root):
+    with pytest.raises(InputError, match="leave out --limit"):
+        lens(run=root / "a", limit=3)

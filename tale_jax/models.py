@@ -20,6 +20,7 @@ from attention.training.sharding import (
 from attention.transformer import TransformerConfig, load_pretrained
 from attention.transformer.safetensor_files import checkpoint_folder
 from tale_jax.prompts import Tokenizer
+from tale_jax.units import missing_halves
 
 DEMO = Path(__file__).parent / "assets" / "demo"
 _ENDS = 2**20  # bytes of a file's start and end that tell it from another of the same size
@@ -35,6 +36,11 @@ class Model:
     params: dict[str, Any]
     tokenizer: Tokenizer
     batch_sharding: jax.sharding.Sharding | None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Halves of layers that the model is without."""
+        return missing_halves(self.config.halves)
 
 
 def model_folder(name: str, revision: str | None = None) -> Path:

@@ -64,18 +64,10 @@ def export_layers(
     form: str = "huggingface",
 ) -> dict[str, Any]:
     """Like ``export``, for any model of the run, given as a measurement with its ``dropped``."""
-    if form not in get_args(Form):
-        raise InputError(f"unknown format {form!r}; there are {', '.join(get_args(Form))}")
     name, out = model or run.settings["model"], Path(out)
     folder = searched_folder(run, model)
     dropped = tuple(chosen["dropped"])
-    kept = units_of(halves_left(from_hf(read_json(folder / "config.json")), dropped))
-    if has_halves(kept) and form in ("huggingface", "mergekit"):
-        halves = layer_list([unit for unit in kept if isinstance(unit, str)])
-        raise InputError(
-            f"only whole layers export to {form}, and of some layers half is left ({halves}): give "
-            "--format tale, a checkpoint for tale and attn, or --format list"
-        )
+    kept = what_is_kept(folder, dropped, form)
     if form in ("huggingface", "tale"):
         config, params = without_layers(*load_pretrained(folder, None), dropped)
         readme = _provenance(run, pick, chosen, kept)
@@ -86,6 +78,24 @@ def export_layers(
     else:
         _write_new(out, ",".join(map(str, dropped)) + "\n")
     return {"out": str(out), "dropped": list(dropped), "kept": list(kept)}
+
+
+def what_is_kept(folder: Path, dropped: Dropped, form: str) -> Dropped:
+    """The layers, and halves of layers, that are left of a checkpoint.
+
+    Raises:
+        InputError: no such form, or half-layers in one that has whole ones alone.
+    """
+    if form not in get_args(Form):
+        raise InputError(f"unknown format {form!r}; there are {', '.join(get_args(Form))}")
+    kept = units_of(halves_left(from_hf(read_json(folder / "config.json")), dropped))
+    if has_halves(kept) and form in ("huggingface", "mergekit"):
+        halves = layer_list([unit for unit in kept if isinstance(unit, str)])
+        raise InputError(
+            f"only whole layers export to {form}, and of some layers half is left ({halves}): give "
+            "--format tale, a checkpoint for tale and attn, or --format list"
+        )
+    return kept
 
 
 def described(exported: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
     transformers.logging.set_verbosity_error()
     try:
-        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        with warnings.catch_warnings():
+            # of the config, which it reads as a general one where the model type is our own
+            warnings.simplefilter("ignore", FutureWarning)
+            return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # the library raises whatever its parts raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{folder}: no tokenizer that can be read: {reason}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from tale_jax.exporting import described, export_layers
+from tale_jax.exporting import described, export_layers, what_is_kept
 from tale_jax.latency import USUAL_WORK, Workload, measure_models
 from tale_jax.reopening import reopen_model, reopen_scorer
 from tale_jax.runs import FinishedRun, load_run
@@ -102,6 +102,8 @@ def pick(
 
         even = found.summary.get("granularity") != "sublayer"  # all that is dropped is of one kind
         chosen = _fast_enough(front, max_latency_ratio, ratio, even)
+    if out is not None:  # refused before anything is said
+        what_is_kept(opened.folder, tuple(chosen["dropped"]), form)
     scorer = reopen_scorer(found, opened, terminal)
     chosen["test"] = None
     if "test" in scorer.examples:

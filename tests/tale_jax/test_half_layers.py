@@ -339,7 +339,6 @@ def test_analyses_of_a_run(root, tmp_path):
     assert last["model"] == "without " + ", ".join(best)
     rows = information(run=root / "run", pick="bsba", examples=20, out=tmp_path / "bits")
     assert {row["layer"] for row in rows} == {-1, *range(5)}
-    search_a(root, tmp_path / "layers", granularity="layer", null_control=0)
     (root / "c.jsonl").write_bytes((root / "b.jsonl").read_bytes())
     search(
         str(root / "tiny"), str(root / "c.jsonl"), tmp_path / "c", granularity="attention", **QUICK
@@ -370,9 +369,8 @@ def test_criteria_side_by_side(root, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_what_is_left_is_trained(root, tmp_path, full):
-    training = Training(full=full, lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
+def test_what_is_left_is_trained(root, tmp_path):
+    training = Training(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
     out, train = tmp_path / "tuned", str(root / "train.jsonl")
     model, task = str(root / "tiny"), str(root / "a.jsonl")
     drop = ["1.attention", "3.mlp", 4]

@@ -62,8 +62,9 @@ def poisoned(params, kept):
     return {**params, "layers": jax.tree_util.tree_map_with_path(poison, params["layers"])}
 
 
-@pytest.mark.parametrize("kept", KEPT)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "kept"), [("llama", KEPT[0]), ("gpt2", KEPT[1]), ("qwen2-mixed", KEPT[2])]
+)
 def test_the_forms_agree(tiny_models, apply, tokens, name, kept):
     _, config, params = tiny_models(name)
     where = np.ones(tokens.shape, bool)

@@ -25,6 +25,7 @@ def describe(*, model: str, revision: str | None = None) -> None:
     from attention.transformer import TransformerConfig, abstract_params
     from attention.transformer.hf_config import from_hf
     from attention.transformer.safetensor_files import checkpoint_folder, read_json
+    from attention.transformer.stacking import half_of
 
     config = from_hf(read_json(checkpoint_folder(model, revision) / "config.json"))
     usual = {field.name: field.default for field in dataclasses.fields(TransformerConfig)}
@@ -39,6 +40,9 @@ def describe(*, model: str, revision: str | None = None) -> None:
     total = 0
     for name, tree in parts.items():
         count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+        if name.startswith("layers/"):  # stacked, even where a layer lacks it
+            having = sum(has[half_of(name.split("/")[1])] for has in config.halves)
+            count = count * having // config.num_hidden_layers
         total += count
         print(f"{name:26}{count:>16,}")
     size = np.dtype(config.dtype).itemsize * total

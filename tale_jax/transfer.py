@@ -14,13 +14,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from attention.errors import InputError
-from tale_jax.elimination import Dropped
 from tale_jax.figures import save_figure
 from tale_jax.reopening import chosen_layers, reopen_model, reopen_scorer
 from tale_jax.runs import FinishedRun, Run
 from tale_jax.significance import mcnemar_p_value, measure
 from tale_jax.tables import write_csv
 from tale_jax.terminal import Terminal
+from tale_jax.units import Dropped
 
 FULL = "full model"
 COLUMNS = "found_on dropped scored_on split correct total accuracy low high change p_value".split()

@@ -81,10 +81,14 @@ def bench(
     except ValueError:
         raise InputError(f"lengths are numbers between commas, not {lengths!r}") from None
     found = []
-    print(f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'TFLOP/s':>9}{'memory':>10}")
     for count in counts:
         shape = Shape(batch, count, heads, kv_heads, head_size, dtype)
-        for case in measure(shape, normalizers.split(","), rounds, only):
+        cases = measure(shape, normalizers.split(","), rounds, only)
+        if not found:  # not before what may be refused
+            print(
+                f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'TFLOP/s':>9}{'memory':>10}"
+            )
+        for case in cases:
             rate = shape.flops / case.forward / 1e12
             both = 3.5 * shape.flops / case.backward / 1e12  # two products forward, five back
             row = {"tflops_forward": rate, "tflops_backward": both}

@@ -41,5 +41,6 @@ def test_what_it_refuses(capsys):
     ):
         with pytest.raises(SystemExit) as stop:
             cli.main(["bench", *words.split()])
-        told = capsys.readouterr().err
+        out, told = capsys.readouterr()
         assert stop.value.code == 2 and message in told and told.count("\n") == 1
+        assert not out, "a table's head before the error"

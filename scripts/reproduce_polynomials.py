@@ -53,10 +53,13 @@ def experiments(
     }
     plans = {}
     for degrees in (seen, range(1, max(seen) + 1), (1,)):
+        several = f"degree{'s' * (len(degrees) > 1)}"
         text = "+".join(map(str, degrees))
-        functions = f"polynomial:degrees={text}@{COEFFICIENTS}"
-        plans[f"degrees {text}"] = Experiment(
-            f"polynomial-{architecture}", inputs=INPUTS, functions=functions, **settings
+        plans[f"{several} {text}"] = Experiment(
+            f"polynomial-{architecture}",
+            inputs=INPUTS,
+            functions=f"polynomial:{several}={text}@{COEFFICIENTS}",
+            **settings,
         )
     for name, inverse in (("lines", False), ("lines inverse", True)):
         plans[name] = Experiment(
@@ -144,14 +147,14 @@ def main(
         prompts: inputs a degree
         seed: of the training
     """
-    updates = steps or (500_000 if full else 6000)
+    updates = steps or (500_000 if full else 4000)
     seen = (1, 3, 5) if full else (1, 3)
     plans = experiments(architecture or ("12l8ah" if full else "2l2ah"), seen, full, seed)
     models = {
         name: published.trained(plan, out / name.replace(" ", "-"), updates)
         for name, plan in plans.items()
     }
-    of_degrees = [name for name in models if name.startswith("degrees")]
+    of_degrees = [name for name in models if name.startswith("degree")]
     baselines = ["zero", "knn-3", *(f"polynomial-{d}" for d in range(1, max(seen) + 1))]
     by_name = evaluation.predictors(baselines, [])
     by_name |= {name: evaluation.model_predictor(models[name]) for name in of_degrees}

@@ -6,9 +6,9 @@
 
 Models trained on plain prompts of N(0, 1), with and without the labels in context, attention-only
 and MLP-only ones, tested on wider inputs, on designs whose labels do vary, and with a deviant in
-the middle, of the sign that decides nothing: scored at the deviant and at the positions after it.  The
-scoring functions are compared by reproduce_scoring.py.  All scores but the first two columns are
-balanced: a constant answer has 0.5.
+the middle, of the sign that decides nothing: scored at the deviant and at the positions after it.
+The scoring functions are compared by reproduce_scoring.py.  All scores but the first two columns
+are balanced: a constant answer has 0.5.
 
 Expected: with labels, balanced accuracy near 1 in distribution for models with attention, and for
 the MLP-only one what the current number alone tells.  The paper gives curves and no numbers: the

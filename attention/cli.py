@@ -81,8 +81,8 @@ def bench(
     except ValueError:
         raise InputError(f"lengths are numbers between commas, not {lengths!r}") from None
     found = []
-    for count in counts:
-        shape = Shape(batch, count, heads, kv_heads, head_size, dtype)
+    shapes = [Shape(batch, count, heads, kv_heads, head_size, dtype) for count in counts]
+    for shape in shapes:
         cases = measure(shape, normalizers.split(","), rounds, only)
         if not found:  # not before what may be refused
             print(
@@ -95,7 +95,7 @@ def bench(
             found.append(dataclasses.asdict(case) | row)
             memory = case.temporary_bytes
             print(
-                f"{case.name:24}{count:>8}"
+                f"{case.name:24}{shape.length:>8}"
                 f"{1e3 * case.forward:>8.2f} ms{1e3 * case.backward:>9.2f} ms"
                 f"{rate:>9.3f}" + ("" if memory is None else f"{memory / 2**20:>6.0f} MiB")
             )

@@ -59,11 +59,11 @@ def experiments(full: bool, seed: int) -> dict[str, Experiment]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """A line a model and test."""
-    lines = [f"{'':36}" + "".join(f"{word:>10}" for word in COLUMNS.values())]
+    lines = [f"{'':36}" + "".join(f"{word:>11}" for word in COLUMNS.values())]
     for row in rows:
         label = f"{row['model']}, {row['test']}"
         cells = [row.get(name, "") for name in COLUMNS]
-        lines.append(f"{label:36}" + "".join(f"{x if x == '' else f'{x:.3f}':>10}" for x in cells))
+        lines.append(f"{label:36}" + "".join(f"{x if x == '' else f'{x:.3f}':>11}" for x in cells))
     return "\n".join(lines)
 
 

@@ -36,6 +36,8 @@ def test_what_it_refuses(capsys):
     for words, message in (
         ("--lengths 8 --rounds 0", "at least 1 round"),
         ("--lengths x", "numbers between commas"),
+        ("--lengths 8,0", "must be positive"),
+        ("--lengths 8 --heads 3 --kv-heads 2", "key/value heads (2) divide query heads (3)"),
         ("--lengths 8 --only nothing", "no case has 'nothing'"),
         ("--lengths 8 --normalizers soft", "unknown normalizer 'soft'"),
     ):

@@ -85,17 +85,21 @@ def bench(
     except ValueError:
         raise InputError(f"lengths are numbers between commas, not {lengths!r}") from None
     found = []
-    print(f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'TFLOP/s':>9}{'memory':>10}")
-    for count in counts:
-        shape = Shape(batch, count, heads, kv_heads, head_size, dtype)
-        for case in measure(shape, normalizers.split(","), rounds, only):
+    shapes = [Shape(batch, count, heads, kv_heads, head_size, dtype) for count in counts]
+    for shape in shapes:
+        cases = measure(shape, normalizers.split(","), rounds, only)
+        if not found:  # not before what may be refused
+            print(
+                f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'TFLOP/s':>9}{'memory':>10}"
+            )
+        for case in cases:
             rate = shape.flops / case.forward / 1e12
             both = 3.5 * shape.flops / case.backward / 1e12  # two products forward, five back
             row = {"tflops_forward": rate, "tflops_backward": both}
             found.append(dataclasses.asdict(case) | row)
             memory = case.temporary_bytes
             print(
-                f"{case.name:24}{count:>8}"
+                f"{case.name:24}{shape.length:>8}"
                 f"{1e3 * case.forward:>8.2f} ms{1e3 * case.backward:>9.2f} ms"
                 f"{rate:>9.3f}" + ("" if memory is None else f"{memory / 2**20:>6.0f} MiB")
             )

@@ -268,6 +268,7 @@ def _evaluate_quantifiers(
     ]
     out.mkdir(parents=True, exist_ok=True)
     evaluation.write_csv(out / "errors.csv", rows)
+    reporting.draw_scores(out, rows)
     reporting.show_scores(rows)
     print(f"\n{out / 'errors.csv'}")
 

@@ -7,6 +7,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 AXES = ("inputs", "sigma", "degree", "points", "order", "deviant")
+SETTINGS = ("design", "sigma", "points", "deviant")  # of quantifiers
+SCORES = (
+    "accuracy",
+    "balanced_accuracy",
+    "late_flip_accuracy",
+    "late_flip_balanced_accuracy",
+    "at_deviant",
+    "after_deviant",
+    "wrong_prompts",
+)
 NUMBERS = ("error", "error_over_zero")
 Rows = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
@@ -49,9 +59,32 @@ def show_scores(rows: Rows) -> None:
     for row in rows:
         setting = [f"{name}={row[name]}" for name in row if not isinstance(row[name], float)]
         print(", ".join(setting))
-        for name in ("accuracy", "balanced_accuracy", "late_flip_accuracy", "wrong_prompts"):
-            floor = row[f"constant_{name}"]
-            print(f"  {name.replace('_', ' '):20}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+        for name in (name for name in SCORES if name in row):
+            words, floor = name.replace("_", " "), row[f"constant_{name}"]
+            print(f"  {words:28}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+
+
+def draw_scores(out: Path, rows: Rows) -> None:
+    """``errors.png``: balanced accuracy along the longest axis, a curve for every other setting.
+
+    Along deviants it is that of the positions after them.
+    """
+    from icl import plots
+
+    values = {name: {row[name] for row in rows if name in row} for name in SETTINGS}
+    across = max(SETTINGS, key=lambda name: len(values[name]))
+    if len(values[across]) > 1:
+        value = "after_deviant" if across == "deviant" else "balanced_accuracy"
+        others = [name for name in SETTINGS if name != across and len(values[name]) > 1]
+        named = [
+            {
+                **row,
+                "predictor": ", ".join([row["predictor"], *(str(row[name]) for name in others)]),
+                across: float(row[across]) if across in ("sigma", "points") else row[across],
+            }
+            for row in rows
+        ]
+        plots.accuracies(out / "errors.png", named, across, value)
 
 
 def progress(items: Iterable[Item]) -> Iterable[Item]:

@@ -70,7 +70,11 @@ def test_quantifiers_beside_constants(tmp_path, capsys):
         for name in ("accuracy", "balanced_accuracy", "late_flip_accuracy", "wrong_prompts"):
             assert 0 <= float(row[name]) <= 1 and 0 <= float(row[f"constant_{name}"]) <= 1
         assert float(row["constant_balanced_accuracy"]) == 0.5
-    assert capsys.readouterr().out.count("a constant answer") == 8
+        for name in ("at_deviant", "after_deviant"):  # 100 > 0 decides nothing: both labels there
+            assert 0 <= float(row[name]) <= 1 and float(row[f"constant_{name}"]) in (0.5, 1)
+    out = capsys.readouterr().out
+    assert out.count("a constant answer") == 14 and max(map(len, out.splitlines())) <= 80
+    assert (tmp_path / "out" / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_resumed_command_is_the_same_run(run, tmp_path):

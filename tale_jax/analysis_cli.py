@@ -73,6 +73,7 @@ def transfer(
     out: Path,
     pick: Literal["best", "bsba"] = "best",
     model: str | None = None,
+    limit: int | None = None,
     resume: bool = False,
     compilation_cache: bool = True,
 ) -> None:
@@ -83,13 +84,14 @@ def transfer(
         out: directory of the table; must be new unless --resume
         pick: best: most accurate; bsba: shortest with at least baseline accuracy
         model: where the searched checkpoint is now, if it moved
+        limit: score on the first so many examples of each task
         resume: go on with the table in --out
         compilation_cache: keep compiled programs between runs
     """
     from tale_jax.transfer import transfer
 
     use_compilation_cache(compilation_cache)
-    transfer(runs, out, pick=pick, model=model, resume=resume, quiet=False)
+    transfer(runs, out, pick=pick, model=model, limit=limit, resume=resume, quiet=False)
 
 
 def pick(

@@ -90,10 +90,10 @@ def what_is_kept(folder: Path, dropped: Dropped, form: str) -> Dropped:
         raise InputError(f"unknown format {form!r}; there are {', '.join(get_args(Form))}")
     kept = units_of(halves_left(from_hf(read_json(folder / "config.json")), dropped))
     if has_halves(kept) and form in ("huggingface", "mergekit"):
-        halves = layer_list([unit for unit in kept if isinstance(unit, str)])
+        halves = [unit for unit in kept if isinstance(unit, str)]
         raise InputError(
-            f"only whole layers export to {form}, and of some layers half is left ({halves}): give "
-            "--format tale, a checkpoint for tale and attn, or --format list"
+            f"only whole layers export to {form}, and of {len(halves)} half is left, such as "
+            f"{halves[0]}: give --format tale, a checkpoint for tale and attn, or --format list"
         )
     return kept
 

@@ -32,8 +32,10 @@ def reopen_model(run: FinishedRun, model: str | None = None) -> Model:
     return open_model(model or run.settings["model"], run_options(run))
 
 
-def reopen_scorer(run: FinishedRun, opened: Model, terminal: Terminal) -> Scorer:
-    """The task as it was searched.
+def reopen_scorer(
+    run: FinishedRun, opened: Model, terminal: Terminal, limit: int | None = None
+) -> Scorer:
+    """The task as it was searched, or the first ``limit`` examples of each of its splits.
 
     Raises:
         InputError: its examples have changed since.
@@ -44,7 +46,10 @@ def reopen_scorer(run: FinishedRun, opened: Model, terminal: Terminal) -> Scorer
         raise InputError(
             f"{run.settings['task']} no longer has the examples that {run.directory} searched"
         )
-    return scorer
+    if limit is None or (options.limit is not None and options.limit <= limit):
+        return scorer
+    fewer = dataclasses.replace(options, limit=limit)
+    return open_scorer(opened, read_task(run.settings["task"], fewer), fewer, Terminal(quiet=True))
 
 
 def chosen_layers(run: str | Path, pick: str) -> tuple[FinishedRun, Dropped]:

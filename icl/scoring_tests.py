@@ -197,12 +197,12 @@ def table(results: Sequence[Result], seeds: int, normalizers: Sequence[str]) -> 
 
 def _cell(found: np.ndarray, softmax: np.ndarray | None, less_is_better: bool) -> str:
     if len(found) < 2:
-        return f"{found.mean():.3g}"
-    cell = f"{found.mean():.{4 if found.mean() > 0.99 else 3}g} ± {interval(found):.1g}"
+        return f"{found.mean():.3f}"
+    cell = f"{found.mean():.3f} ± {interval(found):.3f}"
     if softmax is None:
         return cell
     gap = found - softmax
-    cell += f" ({gap.mean():+.2g} ± {interval(gap):.1g})"
+    cell += f" ({gap.mean():+.3f} ± {interval(gap):.3f})"
     if abs(gap.mean()) <= interval(gap):
         return cell
     return f"{cell} **{'better' if (gap.mean() < 0) == less_is_better else 'worse'}**"

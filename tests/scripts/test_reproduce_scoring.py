@@ -60,12 +60,12 @@ def test_the_table_says_what_is_beyond_noise():
     names = ["softmax", "ssa", "ssmax", "temperature", "relu"]
     text = scoring_tests.table(results, 3, names)
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if " | " in line}
-    assert "| 0.5 ± 0.2 |" in lines["softmax"] and lines["a constant"].count("| 1 ") == 5
+    assert "| 0.500 ± 0.248 |" in lines["softmax"] and lines["a constant"].count("| 1 ") == 5
     for name, word in (("ssa", "better"), ("temperature", "worse")):
         assert lines[name].count(word) == 5, lines[name]
     assert "better" not in lines["ssmax"] and "worse" not in lines["ssmax"]
     assert "relu" not in lines  # not run
-    assert scoring_tests.table(rows("ssa", (1.0,)), 1, ["ssa"]).endswith(" | 0.5 | 0.5 |\n")
+    assert scoring_tests.table(rows("ssa", (1.0,)), 1, ["ssa"]).endswith(" | 0.500 | 0.500 |\n")
 
 
 def test_quantifiers_beside_the_better_constant():
@@ -79,7 +79,7 @@ def test_quantifiers_beside_the_better_constant():
     ]  # fmt: skip
     text = scoring_tests.table(results, 2, ["ssa", "softmax"]).splitlines()
     assert text[4].count("0.25") == len(scoring_tests.COLUMNS) == 7
-    assert text[5].count("**better**") == 7 and text[5].startswith("| ssa | 0.905 ± 0.06 (+0.1")
+    assert text[5].count("**better**") == 7 and text[5].startswith("| ssa | 0.905 ± 0.064 (+0.100")
     np.testing.assert_allclose(scoring_tests.interval(np.array([0.0, 1.0])), 6.353, atol=1e-3)
 
 

@@ -65,6 +65,8 @@ def _line(ax: Any, xs: Sequence[Any], ys: Sequence[float], name: str) -> Any:
     (line,) = ax.plot(range(len(xs)) if words else xs, ys, "o-", label=name)
     if words:
         ax.set_xticks(range(len(xs)), xs, rotation=20)
+    elif len(xs) <= 10:
+        ax.set_xticks(xs, [_tick(x) for x in xs])
     return line
 
 

@@ -23,16 +23,25 @@ Item = TypeVar("Item")
 
 
 def draw(out: Path, rows: Rows, positions: Rows) -> None:
-    """``errors.png``: a heat map of two axes that vary, a curve of one, or error by position."""
+    """``errors.png``: error by position; along one axis that varies; a heat map of two.
+
+    Two axes of which one is a few words (order, deviant) are curves along the other.  More than two
+    have no picture.
+    """
     from icl import plots
 
     varying = [name for name in AXES if len({row.get(name) for row in rows}) > 1]
-    if len(varying) == 2:
-        plots.heat_map(out / "errors.png", rows, *varying)
+    words = [name for name in varying if name in ("order", "deviant")]
+    if not varying:
+        plots.curves(out / "errors.png", positions, "position")
     elif len(varying) == 1:
         plots.curves(out / "errors.png", rows, varying[0])
-    elif not varying:
-        plots.curves(out / "errors.png", positions, "position")
+    elif len(varying) == 2 and words:
+        across = next(name for name in varying if name != words[0])
+        named = [{**row, "predictor": f"{row['predictor']}, {row[words[0]]}"} for row in rows]
+        plots.curves(out / "errors.png", named, across)
+    elif len(varying) == 2:
+        plots.heat_map(out / "errors.png", rows, *varying)
 
 
 def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) -> None:

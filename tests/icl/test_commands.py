@@ -38,6 +38,10 @@ def test_a_run_is_swept_and_drawn(run, tmp_path, capsys):
     assert len(table(tmp_path / "positions.csv")) == 5 * len(rows)
     main(["evaluate", "--run", str(run), "--sweep", "order=drawn,sorted", *small])
     assert [row["order"] for row in table(tmp_path / "errors.csv")] == ["drawn", "sorted"]
+    both = ["--sweep", "order=drawn,sorted", "--sweep", "sigma=1:2"]
+    (tmp_path / "errors.png").unlink()
+    main(["evaluate", "--run", str(run), *both, *small])
+    assert (tmp_path / "errors.png").exists()
     assert "error over zero" in capsys.readouterr().out
 
 

@@ -164,6 +164,7 @@ def test_six_arms_and_their_table(root):
     assert (root / "arms" / "arms.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_eight_devices_train_as_one_does(root, tmp_path):
     """Half a layer is dropped too: a scan with branches, shared by devices."""
     words = [

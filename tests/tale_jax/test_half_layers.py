@@ -44,6 +44,7 @@ GPT2 = {
     "hidden_act": "gelu",
     "tie_word_embeddings": True,
 }
+FRONT = "the same words before all "
 QUICK = {"epsilon": 0.3, "max_drops": 3}
 
 
@@ -98,8 +99,10 @@ def test_counts_are_those_of_silent_halves(model, dropped):
     assert next(scorer.count([dropped])) == sum(answer.correct for answer in answers)
 
 
-@pytest.mark.parametrize("granularity", ["attention", "mlp", "sublayer"])
-@pytest.mark.parametrize("front", ["", "the same words before all "])
+@pytest.mark.parametrize(
+    ("granularity", "front"),
+    [("attention", ""), ("mlp", FRONT), ("sublayer", FRONT)],
+)
 def test_races_choose_what_counting_chooses(model, granularity, front):
     scorer = Scorer(
         model.config,

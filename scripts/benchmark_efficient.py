@@ -23,7 +23,8 @@ import tyro
 
 from attention.explanation.efficient import solve
 from attention.explanation.heads import column_space, heads, with_ones
-from attention.explanation.min_norm import GAP, MOST_STEPS, RESIDUAL, RIDGE, SEMISMOOTH_STEPS
+from attention.explanation.path import GAP, RESIDUAL, RIDGE
+MOST_STEPS, SEMISMOOTH_STEPS = 99, 4
 from attention.transformer import Transformer, TransformerConfig
 
 

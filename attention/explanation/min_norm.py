@@ -23,59 +23,27 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from attention.explanation.active_set import by_active_set
-from attention.explanation.newton import Rows, approach, level, newton, primal, residual
+from attention.explanation.newton import Rows, approach, level, newton, projected
 from attention.explanation.path import RESIDUAL, Path, exact_step, follow, problem_of, start
 from attention.explanation.path import start_near
 
 ROUNDS = ((3, 15), (2, 15), (3, 15))  # Newton steps, and conjugate gradients in each
 NEAR = 2e-6  # residual in float32, relative to the norm of a row
-FEW = 0.25  # of the rows: go on by the path
+FEW = 0.1  # of the rows: go on by the path
+HARD = 0.05  # residual of approach, relative: to the path at once
 EXACT_STEPS = 2
-NEAR_LEVEL = 0.2  # of the path's start, see newton.level
-EARLY_STEPS = 8  # of the path in float32
+NEAR_LEVEL = 0.4  # of the path's start, see newton.level
+EARLY_ROUNDS = (6, 3, 3)  # steps of the path in float32
 PATH_STEPS = 2  # in float64, between two looks at which rows are done
-RESTART = 12  # rows that are left start again, in float64
+RESTART = 6  # rows that are left start again, in float64
 MOST_STEPS = 90
 ACCEPTED = 1e-9  # residual of the few rows that float64 carries no further
 BLOCK = 2**22  # numbers in the largest array of one chunk
 
 
-def min_norm(
-    target_MRr: Float[np.ndarray, "M R r"],
-    norms_MR: Float[np.ndarray, "M R"],
-    basis_MSr: Float[np.ndarray, "M S r"],
-    where_MRS: Bool[np.ndarray, "M _ S"],
-) -> tuple[Float[np.ndarray, "M R S"], Bool[np.ndarray, "M R"]]:
-    """``argmin ‖b‖²`` subject to ``Qᵀb = c``, ``b ≥ 0``, ``b`` zero where not seen.
-
-    Args:
-        target_MRr: ``c`` of each row.
-        norms_MR: ``‖a‖``, the size that the path starts from; a row of norm zero gives zeros.
-        basis_MSr: ``Q``; orthonormal or zero columns.
-        where_MRS: tokens that a row sees.
-
-    Returns:
-        The rows, and which of them converged.
-    """
-    heads, rows, rank = target_MRr.shape
-    tokens = basis_MSr.shape[1]
-    out = np.zeros((heads, rows, tokens))
-    done = np.zeros((heads, rows), bool)
-    per_head = rows * max(tokens, rank * rank)
-    together = max(1, min(heads, BLOCK // max(per_head, 1)))
-    for start in range(0, heads, together):
-        part = slice(start, start + together)
-        # Rows enter in one size, that the last chunk compiles nothing new.
-        arrays = target_MRr, norms_MR, basis_MSr, where_MRS
-        with jax.enable_x64(True):
-            found, converged = _chunk(*(_padded(array[part], together) for array in arrays))
-        here = min(together, heads - start)
-        out[part], done[part] = found[:here], converged[:here]
-    return out, done
-
-
-def _padded(array: np.ndarray, size: int) -> np.ndarray:
-    return np.pad(array, [(0, size - len(array))] + [(0, 0)] * (array.ndim - 1))
+def together(heads: int, rows: int, tokens: int, rank: int) -> int:
+    """How many heads one chunk has."""
+    return max(1, min(heads, BLOCK // max(1, rows * max(tokens, rank * rank))))
 
 
 class _Chunk:
@@ -85,7 +53,7 @@ class _Chunk:
         self.target, self.norms, self.basis, self.where = target, norms, basis, where
         self.mu = target.copy()
         self.found = np.zeros((*norms.shape, basis.shape[1]))
-        self.done = np.zeros(norms.shape, bool)
+        self.done = norms == 0
         self._device = {
             dtype: (jnp.asarray(basis, dtype), jnp.asarray(where))
             for dtype in (jnp.float32, jnp.float64)
@@ -105,7 +73,7 @@ class _Chunk:
         """The same, with the products that systems are made of."""
         if dtype not in self._problems:
             self._problems[dtype] = problem_of(*self._device[dtype])
-        return self._problems[dtype]._replace(where_MRS=rows.where_MRS)
+        return self._problems[dtype]._replace(where_MRS=rows.where)
 
     def points(self, index: np.ndarray, dtype):
         """``mu`` of those rows."""
@@ -126,13 +94,33 @@ class _Chunk:
         return good_MR
 
 
-def _chunk(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
+def min_norm(
+    target: Float[np.ndarray, "M R r"],
+    norms: Float[np.ndarray, "M R"],
+    basis: Float[np.ndarray, "M S r"],
+    where: Bool[np.ndarray, "M _ S"],
+) -> tuple[Float[np.ndarray, "M R S"], Bool[np.ndarray, "M R"]]:
+    """``argmin ‖b‖²`` subject to ``Qᵀb = c``, ``b ≥ 0``, ``b`` zero where not seen.
+
+    Args:
+        target: ``c`` of each row.
+        norms: ``‖a‖``, the scale of a row; a row of norm zero gives zeros.
+        basis: ``Q``; orthonormal or zero columns.
+        where: tokens that a row sees.
+
+    Returns:
+        The rows, and which of them converged.
+    """
+    with jax.enable_x64(True):
+        return _solved(target, norms, basis, where)
+
+
+def _solved(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
     chunk = _Chunk(target, norms, basis, where)
     everything = np.broadcast_to(np.arange(norms.shape[1]), norms.shape)
-    rows = chunk.rows(everything, jnp.float64)
-    b = primal(rows, rows.target_MRr)
-    chunk.found[:] = np.asarray(b)
-    chunk.done[:] = (np.asarray(residual(rows, b)) <= RESIDUAL) | (norms == 0)
+    b, off = projected(chunk.rows(everything, jnp.float64))
+    chunk.found = np.array(b)
+    chunk.done = (np.asarray(off) <= RESIDUAL) | (norms == 0)
     if not chunk.done.all():
         _by_newton(chunk)
     if not chunk.done.all():
@@ -152,15 +140,16 @@ def _chunk(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
 def _by_newton(chunk: _Chunk) -> None:
     left = ~chunk.done
     index = _front(left)
-    chunk.keep(index, left, mu=approach(chunk.rows(index, jnp.float32)))
+    mu, off = approach(chunk.rows(index, jnp.float32))
+    hard = chunk.keep(index, left, mu=mu, good=np.asarray(off) > HARD)
     near = np.zeros_like(left)
     for steps, iterations in ROUNDS:
-        waiting = left & ~near
+        waiting = left & ~near & ~hard
         if waiting.sum() <= FEW * waiting.size and near.any():
             break
         index = _front(waiting)
         rows = chunk.rows(index, jnp.float32)
-        mu, good = newton(rows, chunk.points(index, jnp.float32), NEAR * rows.size_MR,
+        mu, good = newton(rows, chunk.points(index, jnp.float32), NEAR * rows.size,
                           steps=steps, iterations=iterations, share=0.2)  # fmt: skip
         near |= chunk.keep(index, waiting, mu=mu, good=good)
     _exact(chunk, near)
@@ -175,7 +164,7 @@ def _exact(chunk: _Chunk, near: np.ndarray) -> None:
         index = _front(waiting)
         rows = chunk.rows(index, jnp.float64)
         problem = chunk.problem(rows, jnp.float64)
-        mu, b, off = exact_step(problem, chunk.points(index, jnp.float64), rows.target_MRr)
+        mu, b, off = exact_step(problem, chunk.points(index, jnp.float64), rows.target)
         chunk.done |= chunk.keep(index, waiting, mu=mu, b=b, good=np.asarray(off) <= RESIDUAL)
 
 
@@ -185,23 +174,32 @@ def _by_path(chunk: _Chunk) -> None:
     rows = chunk.rows(index, jnp.float32)
     problem = chunk.problem(rows, jnp.float32)
     path = start_near(problem, chunk.points(index, jnp.float32), level(rows, NEAR_LEVEL))
-    path, _, near = follow(problem, path, rows.target_MRr, rows.size_MR, EARLY_STEPS)
-    _exact(chunk, chunk.keep(index, left, mu=path.mu, good=near))
-    left = ~chunk.done
-    path, steps = Path(*(np.asarray(part, np.float64) for part in path)), 0
-    while left.any() and steps < MOST_STEPS:
+    for steps in EARLY_ROUNDS:
+        old, index = index, _front(left)
+        rows = chunk.rows(index, jnp.float32)
+        problem = chunk.problem(rows, jnp.float32)
+        path, _, near = follow(problem, _moved(path, old, index), rows.target, rows.size, steps)
+        _exact(chunk, chunk.keep(index, left, mu=path.mu, good=near))
+        left = ~chunk.done
+        if not left.any():
+            return
+    path, taken = Path(*(np.asarray(part, np.float64) for part in path)), 0
+    while left.any() and taken < MOST_STEPS:
         old, index = index, _front(left)
         rows = chunk.rows(index, jnp.float64)
         problem = chunk.problem(rows, jnp.float64)
-        if steps == RESTART:
-            path = start(problem, rows.size_MR, rows.target_MRr.shape[-1])
-        else:
-            within = _places(old, index)
-            path = Path(*(jnp.asarray(_take(np.asarray(part), within)) for part in path))
-        path, b, good = follow(problem, path, rows.target_MRr, rows.size_MR, PATH_STEPS)
+        if taken == RESTART:
+            path = start(problem, rows.size, rows.target.shape[-1])
+        path = _moved(path, old, index) if taken != RESTART else path
+        path, b, good = follow(problem, path, rows.target, rows.size, PATH_STEPS)
         chunk.done |= chunk.keep(index, left, b=b, good=good)
         left = ~chunk.done
-        steps += PATH_STEPS
+        taken += PATH_STEPS
+
+
+def _moved(path: Path, old: np.ndarray, index: np.ndarray) -> Path:
+    within = _places(old, index)
+    return Path(*(jnp.asarray(_take(np.asarray(part), within)) for part in path))
 
 
 def _front(left: np.ndarray) -> np.ndarray:
@@ -218,7 +216,7 @@ def _width(most: int, rows: int) -> int:
     """Few different widths, that few programs are compiled."""
     width = 8
     while width < most:
-        width = width * 2 if width < 64 else width + 64
+        width = width * 2 if width < 32 else width + 32
     return min(width, rows)
 
 

@@ -12,7 +12,8 @@ problem with ``max(0, z)`` smoothed to ``(z + sqrt(z² + 4 tau)) / 2`` and ``tau
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,23 +26,33 @@ LEVELS = (0.3, 0.15, 0.08, 0.04, 0.02, 0.01)  # of sqrt(tau S) / ‖a‖, one st
 
 
 class Rows(NamedTuple):
-    """``M`` heads of one chunk, and the rows that are solved."""
+    """``M`` heads of one chunk (no axis for them inside ``by_head``), and the rows to solve."""
 
-    basis_MSr: Float[Array, "M S r"]
-    where_MRS: Bool[Array, "M _ S"]
-    target_MRr: Float[Array, "M R r"]
-    size_MR: Float[Array, "M R"]
-
-
-def primal(rows: Rows, mu: Float[Array, "M R r"]) -> Float[Array, "M R S"]:
-    """``max(0, Q mu)`` on the tokens that are seen."""
-    z = mu @ rows.basis_MSr.swapaxes(1, 2)
-    return jnp.where(rows.where_MRS, jnp.maximum(z, 0), 0)
+    basis: Float[Array, "*M S r"]
+    where: Bool[Array, "*M _ S"]
+    target: Float[Array, "*M R r"]
+    size: Float[Array, "*M R"]
 
 
-def residual(rows: Rows, b: Float[Array, "M R S"]) -> Float[Array, "M R"]:
-    """Largest violation of ``Qᵀb = c``."""
-    return jnp.max(jnp.abs(b @ rows.basis_MSr - rows.target_MRr), -1)
+def by_head(one: Callable[..., Any]) -> Callable[..., Any]:
+    """Over the heads of a chunk; a single head needs no batched products, which are slower."""
+
+    @functools.wraps(one)
+    def every(*arrays: Any) -> Any:
+        if jax.tree.leaves(arrays)[0].shape[0] > 1:
+            return jax.vmap(one)(*arrays)
+        found = one(*jax.tree.map(lambda array: array[0], arrays))
+        return jax.tree.map(lambda array: array[None], found)
+
+    return every
+
+
+@jax.jit
+@by_head
+def projected(rows: Rows) -> tuple[Float[Array, "M R S"], Float[Array, "M R"]]:
+    """``max(0, Q c)`` on the tokens that are seen, and the largest violation of ``Qᵀb = c``."""
+    b = jnp.where(rows.where, jnp.maximum(rows.target @ rows.basis.T, 0), 0)
+    return b, jnp.max(jnp.abs(b @ rows.basis - rows.target), -1)
 
 
 def smoothed(z: Array, tau: Array) -> tuple[Array, Array]:
@@ -51,24 +62,30 @@ def smoothed(z: Array, tau: Array) -> tuple[Array, Array]:
     return b, b / root
 
 
-def level(rows: Rows, share: float) -> Float[Array, "M R 1"]:
+def level(rows: Rows, share: float) -> Float[Array, "*M R 1"]:
     """``tau`` for which ``sqrt(tau S)`` is a share of the row's norm."""
-    size = jnp.where(rows.size_MR > 0, rows.size_MR, 1)[..., None]
-    return (share * size) ** 2 / rows.basis_MSr.shape[1]
+    size = jnp.where(rows.size > 0, rows.size, 1)[..., None]
+    return (share * size) ** 2 / rows.basis.shape[-2]
 
 
 @jax.jit
-def approach(rows: Rows) -> Float[Array, "M R r"]:
-    """A point near the solution of each row, from ``mu = c``."""
-    basis, where, c, _ = rows
-    transposed, live = basis.swapaxes(1, 2), rows.size_MR > 0
-    mu = c
+@by_head
+def approach(rows: Rows) -> tuple[Float[Array, "M R r"], Float[Array, "M R"]]:
+    """A point near the solution of each row, from ``mu = c``.
+
+    Returns:
+        The point, and the residual before the last step, relative to the norm of the row.
+    """
+    basis, where, c, size = rows
+    transposed, live = basis.T, size > 0
+    mu, off = c, size
     for share in LEVELS:
         b, slope = smoothed(mu @ transposed, level(rows, share))
         gradient = c - jnp.where(where, b, 0) @ basis
         weights = jnp.where(where, slope, 0)
+        off = jnp.linalg.norm(gradient, axis=-1) / jnp.where(live, size, 1)
         mu = mu + _direction(basis, transposed, weights, gradient, live, 12, 0.1).astype(mu.dtype)
-    return mu
+    return mu, off
 
 
 @functools.partial(jax.jit, static_argnames=("steps", "iterations", "share"))
@@ -94,8 +111,12 @@ def newton(
     Returns:
         The points, and which of them are within the tolerance.
     """
+    return by_head(functools.partial(_newton, steps, iterations, share))(rows, mu, tolerance)
+
+
+def _newton(steps, iterations, share, rows, mu, tolerance) -> tuple[Array, Array]:
     basis, where, c, _ = rows
-    transposed = basis.swapaxes(1, 2)
+    transposed = basis.T
     single = basis.astype(jnp.float32), transposed.astype(jnp.float32)
 
     def look(mu):
@@ -145,7 +166,7 @@ def _direction(
     return scale * jax.lax.while_loop(going, body, start)[1]
 
 
-def _exact_step(z: Array, along: Array, gain: Array) -> Float[Array, "M R"]:
+def _exact_step(z: Array, along: Array, gain: Array) -> Float[Array, " R"]:
     """The ``t`` with ``Σ along · max(0, z + t along) = gain``; the sum grows with ``t``."""
 
     def body(_, state):

@@ -20,6 +20,7 @@ from attention.explanation.newton import smoothed
 
 RESIDUAL = 3e-12  # of Qᵀb = c
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
+FEW = 16  # rows
 EARLY_GAP, EARLY_RESIDUAL = 1e-8, 1e-5  # the same in float32, which goes astray beyond
 RIDGE = 1e-13  # of a system whose largest eigenvalue is one
 
@@ -48,7 +49,9 @@ def problem_of(basis: Array, where: Array) -> Problem:
 
 def _systems(problem: Problem, w_MRS: Array) -> Float[Array, "M R r r"]:
     """``Qᵀ diag(w) Q`` of every row."""
-    rank = problem.basis_MSR.shape[-1]
+    basis, rank = problem.basis_MSR, problem.basis_MSR.shape[-1]
+    if w_MRS.shape[1] <= FEW:  # reading all products takes longer
+        return (w_MRS[..., None, :] * basis.swapaxes(1, 2)[:, None]) @ basis[:, None]
     index = np.zeros((rank, rank), np.int32)
     row, column = np.triu_indices(rank)
     index[row, column] = index[column, row] = np.arange(len(row))

@@ -24,15 +24,22 @@ from jaxtyping import Bool, Float
 
 from attention.explanation.active_set import by_active_set
 from attention.explanation.newton import Rows, approach, level, newton, projected
-from attention.explanation.path import RESIDUAL, Path, exact_step, follow, problem_of, start
-from attention.explanation.path import start_near
+from attention.explanation.path import (
+    RESIDUAL,
+    Path,
+    exact_step,
+    follow,
+    problem_of,
+    start,
+    start_near,
+)
 
-ROUNDS = ((3, 15), (2, 15), (3, 15))  # Newton steps, and conjugate gradients in each
+ROUNDS = ((3, 10), (3, 12), (3, 15))  # Newton steps, and conjugate gradients in each
 NEAR = 2e-6  # residual in float32, relative to the norm of a row
-FEW = 0.1  # of the rows: go on by the path
-HARD = 0.05  # residual of approach, relative: to the path at once
+FEW = 0.2  # of the rows: go on by the path
+HARD = 0.1  # residual of approach, relative: to the path at once
 EXACT_STEPS = 2
-NEAR_LEVEL = 0.4  # of the path's start, see newton.level
+NEAR_LEVEL = 1.0  # of the path's start, see newton.level
 EARLY_ROUNDS = (6, 3, 3)  # steps of the path in float32
 PATH_STEPS = 2  # in float64, between two looks at which rows are done
 RESTART = 6  # rows that are left start again, in float64
@@ -226,5 +233,3 @@ def _places(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     ordered = np.take_along_axis(old, order, 1)
     places = np.stack([np.searchsorted(o, n) for o, n in zip(ordered, new, strict=True)])
     return np.take_along_axis(order, np.minimum(places, old.shape[1] - 1), 1)
-
-

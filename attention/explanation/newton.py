@@ -22,7 +22,8 @@ from jaxtyping import Array, Bool, Float
 RESIDUAL = 3e-12  # of Qᵀb = c
 RIDGE = 1e-9  # of a Hessian whose largest eigenvalue is one
 SEARCH = 3  # Newton steps on the line
-LEVELS = (0.3, 0.15, 0.08, 0.04, 0.02, 0.01)  # of sqrt(tau S) / ‖a‖, one step at each
+APPROACH = 8, 0.1  # conjugate gradients at most a level, and the share of the gradient left
+LEVELS = (0.3, 0.15, 0.08, 0.04, 0.02)  # of sqrt(tau S) / ‖a‖, one step at each
 
 
 class Rows(NamedTuple):
@@ -84,7 +85,7 @@ def approach(rows: Rows) -> tuple[Float[Array, "M R r"], Float[Array, "M R"]]:
         gradient = c - jnp.where(where, b, 0) @ basis
         weights = jnp.where(where, slope, 0)
         off = jnp.linalg.norm(gradient, axis=-1) / jnp.where(live, size, 1)
-        mu = mu + _direction(basis, transposed, weights, gradient, live, 12, 0.1).astype(mu.dtype)
+        mu = mu + _direction(basis, transposed, weights, gradient, live, *APPROACH).astype(mu.dtype)
     return mu, off
 
 

@@ -77,7 +77,8 @@ def train_adversary(
     ask = jax.jit(lambda tokens, where, types: _run(config, base, tokens, where, types))
     read = np.array([0 if e.read is None else e.read for e in examples])
     arrays = {
-        name: np.stack([getattr(e, name) for e in examples]) for name in ("tokens", "where", "types")
+        name: np.stack([getattr(e, name) for e in examples])
+        for name in ("tokens", "where", "types")
     }
     heads = jnp.asarray(chosen_LN)
 
@@ -94,7 +95,9 @@ def train_adversary(
             params, masks, is_leaf=lambda leaf: leaf is None,
         )  # fmt: skip
         output, attention = _run(config, params, batch["tokens"], batch["where"], batch["types"])
-        tvd = 0.5 * jnp.abs(_at(output, batch["read"]) - _at(batch["output"], batch["read"])).sum(-1)
+        tvd = 0.5 * jnp.abs(_at(output, batch["read"]) - _at(batch["output"], batch["read"])).sum(
+            -1
+        )
         real = batch["where"][:, None, None, :] & heads[None, :, :, None]
         apart = jnp.where(real, jsd(attention, batch["attention"]), 0)
         apart = apart.sum((1, 2, 3)) / jnp.maximum(real.sum((1, 2, 3)), 1)
@@ -102,12 +105,13 @@ def train_adversary(
         sums = {"output_tvd": tvd.sum(), "attention_jsd": apart.sum()}
         return each.sum(), jnp.float32(len(each)), sums
 
-    size = lambda leaf: jnp.sqrt(jnp.mean(leaf**2))  # noqa: E731
-    start = jax.tree.map(
-        lambda leaf, mask, place: leaf if mask is None else
-        leaf + NOISE * size(leaf) * mask * jax.random.normal(jax.random.fold_in(key, place), leaf.shape),
-        base, masks, _numbered(base), is_leaf=lambda leaf: leaf is None,
-    )  # fmt: skip
+    def moved(leaf: Array, mask: Array | None, number: int) -> Array:
+        if mask is None:
+            return leaf
+        noise = jax.random.normal(jax.random.fold_in(key, number), leaf.shape, leaf.dtype)
+        return leaf + NOISE * jnp.sqrt(jnp.mean(leaf**2)) * mask * noise
+
+    start = jax.tree.map(moved, base, masks, _numbered(base), is_leaf=lambda leaf: leaf is None)
     state = fit(
         loss, start, _optimizer(masks), batch, steps=goal.steps, key=key, directory=directory,
         save_every=max(goal.steps, 1), log_every=50, quiet=quiet,
@@ -115,7 +119,7 @@ def train_adversary(
     return state.params
 
 
-def jsd(p: Float[Array, "... S"], q: Float[Array, "... S"]) -> Float[Array, "..."]:
+def jsd(p: Float[Array, "... S"], q: Float[Array, "... S"]) -> Float[Array, ...]:
     """Jensen-Shannon divergence of rows made distributions, in nats; differentiable at zero."""
     p, q = (x / jnp.maximum(x.sum(-1, keepdims=True), 1e-12) for x in (p, q))
     middle = (p + q) / 2
@@ -151,7 +155,9 @@ def _masks(config: TransformerConfig, params: Any, chosen_LN: np.ndarray) -> Any
         chosen = np.asarray(chosen_LN[names[1]])
         if names[3] == "key":
             chosen = chosen.reshape(shared, heads // shared).all(-1)
-        return jnp.asarray(chosen, leaf.dtype)[:, None] if chosen.any() else None  # [N, H] is last
+        if not chosen.any():
+            return None
+        return jnp.broadcast_to(jnp.asarray(chosen, leaf.dtype)[:, None], leaf.shape)  # … N, H
 
     return jax.tree_util.tree_map_with_path(mask, params)
 
@@ -167,10 +173,10 @@ def _optimizer(masks: Any) -> optax.GradientTransformation:
     only = optax.stateless(
         lambda updates, _: jax.tree.map(
             lambda update, mask: jnp.zeros_like(update) if mask is None else update * mask,
-            updates, masks, is_leaf=lambda leaf: leaf is None,
-        )  # fmt: skip
+            updates,
+            masks,
+            is_leaf=lambda leaf: leaf is None,
+        )
     )
-    adam = optax.chain(
-        optax.scale_by_adam(), optax.scale_by_param_block_rms(), optax.scale(-RATE)
-    )
+    adam = optax.chain(optax.scale_by_adam(), optax.scale_by_param_block_rms(), optax.scale(-RATE))
     return optax.chain(optax.masked(adam, kept), only)

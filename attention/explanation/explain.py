@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from attention.errors import InputError
+from attention.explanation.adversary import Goal, train_adversary
 from attention.explanation.example import explain_example
 from attention.explanation.probe import Inputs, Probe
 from attention.explanation.report import write_report
@@ -23,6 +24,7 @@ from attention.transformer.safetensor_files import checkpoint_folder
 
 DEMO = Path(__file__).parent / "assets" / "demo"
 BUCKET = 16  # tokens; lengths are padded to a multiple, so that few programs are compiled
+POOL = 512  # examples that the adversary is trained on
 
 
 def explain(
@@ -41,12 +43,15 @@ def explain(
     untrained: bool = False,
     resume: bool = False,
     seed: int = 0,
+    adversary_steps: int = 150,
+    adversary_weight: float = 0.5,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Explain ``limit`` decisions of a classifier; see ``attention.cli`` for the arguments."""
     settings = {
         "model": model, "data": data, "split": split, "layers": layers, "heads": heads,
         "limit": limit, "show": show, "cut": cut, "x64": x64, "untrained": untrained, "seed": seed,
+        "adversary_steps": adversary_steps, "adversary_weight": adversary_weight,
     }  # fmt: skip
     folder = DEMO if model == "demo" else checkpoint_folder(model)
     dataset = load(data, split, data_folder)
@@ -59,8 +64,8 @@ def explain(
     check_labels(folder, dataset)
     if untrained:
         tokens = np.zeros((1, 3), np.int32)
-        fresh = Transformer(config).init(jax.random.key(seed), tokens)["params"]
-        probe = Probe(config, fresh, x64)
+        params = Transformer(config).init(jax.random.key(seed), tokens)["params"]
+        probe = Probe(config, params, x64)
     elif not all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(params)):
         raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
     chosen = _chosen(layers, config.num_hidden_layers)[:, None] & _chosen(
@@ -71,6 +76,14 @@ def explain(
     inputs = [_inputs(tokenizer, e, w, config.max_position_embeddings, cut) for e, w in picked]
     out = Path(out)
     records = _open(out, settings, resume)
+    adversary = None
+    if adversary_steps and len(records) < len(picked):
+        pool = _picked(_training(data, split, data_folder), POOL, seed + 1)
+        longest = max(len(given.tokens) for given in inputs)
+        known = [_inputs(tokenizer, e, w, longest, True, longest) for e, w in pool]
+        goal = Goal(adversary_weight, adversary_steps, seed)
+        other = train_adversary(config, params, known, chosen, goal, out / "adversary", quiet=quiet)
+        adversary = Probe(config, other, x64)
     console = Console(stderr=True, quiet=quiet)
     with (out / "examples.jsonl").open("a", encoding="utf-8") as file:
         rest = range(len(records), len(picked))
@@ -78,7 +91,9 @@ def explain(
             example, word = picked[i]
             given = inputs[i]
             label = example.labels[0 if word is None else word]
-            found = explain_example(probe, given, label, chosen, seed + 1000 * i, show=i < show)
+            found = explain_example(
+                probe, given, label, chosen, seed + 1000 * i, adversary, show=i < show
+            )
             real = given.tokens[given.where].tolist()
             record = {
                 "example": i,
@@ -130,9 +145,16 @@ def _picked(dataset: Dataset, limit: int, seed: int) -> list[tuple[Example, int 
     return picked
 
 
-def _inputs(tokenizer, example: Example, word: int | None, longest: int, cut: bool) -> Inputs:
+def _training(data: str, split: str, folder: Path) -> Dataset:
+    """What the adversary learns from: the training split, or the other one if that is explained."""
+    return load(data, "validation" if split == "train" else "train", folder)
+
+
+def _inputs(
+    tokenizer, example: Example, word: int | None, longest: int, cut: bool, least: int = 0
+) -> Inputs:
     tokens, types, words = read(tokenizer, example, longest, cut=cut)
-    length = min(-len(tokens) % BUCKET + len(tokens), longest)
+    length = max(least, min(-len(tokens) % BUCKET + len(tokens), longest))
     fill = (0, length - len(tokens))
     place = None if word is None else words[min(word, len(words) - 1)]
     where = np.arange(length) < len(tokens)

@@ -45,6 +45,7 @@ PATH_STEPS = 2  # in float64, between two looks at which rows are done
 RESTART = 6  # rows that are left start again, in float64
 MOST_STEPS = 90
 ACCEPTED = 1e-9  # residual of the few rows that float64 carries no further
+SMALL = 64  # rows that are not worth a batch of another size
 BLOCK = 2**22  # numbers in the largest array of one chunk
 
 
@@ -220,7 +221,9 @@ def _take(array: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _width(most: int, rows: int) -> int:
-    """Few different widths, that few programs are compiled."""
+    """Few different widths, that few programs are compiled; for a few rows, one."""
+    if rows <= SMALL:
+        return rows
     width = 8
     while width < most:
         width = width * 2 if width < 32 else width + 32

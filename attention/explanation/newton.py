@@ -89,15 +89,15 @@ def approach(rows: Rows) -> tuple[Float[Array, "M R r"], Float[Array, "M R"]]:
     return mu, off
 
 
-@functools.partial(jax.jit, static_argnames=("steps", "iterations", "share"))
+@jax.jit
 def newton(
     rows: Rows,
     mu: Float[Array, "M R r"],
     tolerance: Float[Array, "M R"],
     *,
-    steps: int,
-    iterations: int,
-    share: float,
+    steps: int | Array,
+    iterations: int | Array,
+    share: float | Array,
 ) -> tuple[Float[Array, "M R r"], Bool[Array, "M R"]]:
     """At most ``steps`` Newton steps from ``mu``, in the precision of ``mu``.
 
@@ -141,8 +141,8 @@ def _newton(steps, iterations, share, rows, mu, tolerance) -> tuple[Array, Array
 
 
 def _direction(
-    basis: Array, transposed: Array, weights: Array, gradient: Array, live: Array, most: int,
-    share: float,
+    basis: Array, transposed: Array, weights: Array, gradient: Array, live: Array,
+    most: int | Array, share: float | Array,
 ) -> Float[Array, "M R r"]:  # fmt: skip
     """``(Qᵀ diag(w) Q + ridge)⁻¹ gradient`` by conjugate gradients, in float32."""
     weights = weights.astype(jnp.float32)

@@ -42,7 +42,8 @@ class Path(NamedTuple):
 
 
 @jax.jit
-def problem_of(basis: Array, where: Array) -> Problem:
+def problem_of(basis: Float[Array, "M S r"], where: Bool[Array, "M _ S"]) -> Problem:
+    """The products that the systems of all rows are made of."""
     row, column = np.triu_indices(basis.shape[-1])
     return Problem(basis, basis[..., row] * basis[..., column], where)
 
@@ -98,9 +99,9 @@ def start_near(problem: Problem, mu: Array, tau: Array) -> Path:
     return Path(b, mu, s)
 
 
-@functools.partial(jax.jit, static_argnums=4)
+@jax.jit
 def follow(
-    problem: Problem, path: Path, c: Array, size: Array, steps: int
+    problem: Problem, path: Path, c: Array, size: Array, steps: int | Array
 ) -> tuple[Path, Array, Array]:
     """Rows that are done stay where they are."""
     basis, where = problem.basis_MSR, problem.where_MRS

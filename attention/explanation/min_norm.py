@@ -17,16 +17,19 @@ Rows that are done leave their batch after every part.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
 from attention.explanation.active_set import by_active_set
-from attention.explanation.newton import Rows, approach, level, newton, projected
+from attention.explanation.newton import Rows, approach, newton, projected
 from attention.explanation.path import (
     RESIDUAL,
     Path,
+    Problem,
     exact_step,
     follow,
     problem_of,
@@ -34,10 +37,10 @@ from attention.explanation.path import (
     start_near,
 )
 
-ROUNDS = ((3, 10), (3, 12), (3, 15))  # Newton steps, and conjugate gradients in each
-NEAR = 2e-6  # residual in float32, relative to the norm of a row
-FEW = 0.2  # of the rows: go on by the path
-HARD = 0.1  # residual of approach, relative: to the path at once
+ROUNDS = ((3, 10), (2, 12), (2, 15), (3, 20))  # Newton steps, and conjugate gradients in each
+NEAR = 2e-4  # residual in float32, relative to the norm of a row
+FEW = 0.12  # of the rows: go on by the path
+HARD = 0.2  # residual of approach, relative: to the path at once
 EXACT_STEPS = 2
 NEAR_LEVEL = 1.0  # of the path's start, see newton.level
 EARLY_ROUNDS = (6, 3, 3)  # steps of the path in float32
@@ -66,39 +69,38 @@ class _Chunk:
             dtype: (jnp.asarray(basis, dtype), jnp.asarray(where))
             for dtype in (jnp.float32, jnp.float64)
         }
-        self._problems = {}
+        self._problems: dict[Any, Problem] = {}
 
     def rows(self, index: np.ndarray, dtype) -> Rows:
         """The rows at ``index [M, width]`` of each head."""
         basis, where = self._device[dtype]
         if where.shape[1] > 1:
-            where = jnp.asarray(_take(self.where, index))
+            where = _take(self.where, index)
         size = np.take_along_axis(self.norms, index, 1)
-        return Rows(basis, where, jnp.asarray(_take(self.target, index), dtype),
-                    jnp.asarray(size, dtype))  # fmt: skip
+        # Converted by the host: a program each for a few numbers would take longer.
+        return Rows(basis, where, _take(self.target, index).astype(dtype), size.astype(dtype))
 
-    def problem(self, rows: Rows, dtype):
+    def problem(self, rows: Rows, dtype) -> Problem:
         """The same, with the products that systems are made of."""
         if dtype not in self._problems:
             self._problems[dtype] = problem_of(*self._device[dtype])
         return self._problems[dtype]._replace(where_MRS=rows.where)
 
-    def points(self, index: np.ndarray, dtype):
+    def points(self, index: np.ndarray, dtype) -> np.ndarray:
         """``mu`` of those rows."""
-        return jnp.asarray(_take(self.mu, index), dtype)
+        return _take(self.mu, index).astype(dtype)
 
     def keep(self, index, wanted, mu=None, b=None, good=None) -> np.ndarray:
         """Write back what was found for the wanted rows; which of all rows are good."""
+        head, place = np.nonzero(np.take_along_axis(wanted, index, 1))
+        row = index[head, place]
         good_MR = np.zeros(self.done.shape, bool)
-        for head, own in enumerate(index):
-            real = np.flatnonzero(wanted[head, own])
-            places = own[real]
-            if mu is not None:
-                self.mu[head, places] = np.asarray(mu[head], np.float64)[real]
-            if b is not None:
-                self.found[head, places] = np.asarray(b[head])[real]
-            if good is not None:
-                good_MR[head, places] = np.asarray(good[head])[real]
+        if mu is not None:
+            self.mu[head, row] = np.asarray(mu)[head, place]
+        if b is not None:
+            self.found[head, row] = np.asarray(b)[head, place]
+        if good is not None:
+            good_MR[head, row] = np.asarray(good)[head, place]
         return good_MR
 
 
@@ -181,7 +183,7 @@ def _by_path(chunk: _Chunk) -> None:
     index = _front(left)
     rows = chunk.rows(index, jnp.float32)
     problem = chunk.problem(rows, jnp.float32)
-    path = start_near(problem, chunk.points(index, jnp.float32), level(rows, NEAR_LEVEL))
+    path = start_near(problem, rows, chunk.points(index, jnp.float32), NEAR_LEVEL)
     for steps in EARLY_ROUNDS:
         old, index = index, _front(left)
         rows = chunk.rows(index, jnp.float32)
@@ -207,7 +209,7 @@ def _by_path(chunk: _Chunk) -> None:
 
 def _moved(path: Path, old: np.ndarray, index: np.ndarray) -> Path:
     within = _places(old, index)
-    return Path(*(jnp.asarray(_take(np.asarray(part), within)) for part in path))
+    return Path(*(_take(np.asarray(part), within) for part in path))
 
 
 def _front(left: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 RESIDUAL = 3e-12  # of Qᵀb = c
 RIDGE = 1e-9  # of a Hessian whose largest eigenvalue is one
-SEARCH = 3  # Newton steps on the line
+SEARCH = 2  # Newton steps on the line
 APPROACH = 8, 0.1  # conjugate gradients at most a level, and the share of the gradient left
 LEVELS = (0.3, 0.15, 0.08, 0.04, 0.02)  # of sqrt(tau S) / ‖a‖, one step at each
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from attention.explanation.newton import smoothed
+from attention.explanation.newton import Rows, level, smoothed
 
 RESIDUAL = 3e-12  # of Qᵀb = c
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
@@ -92,11 +92,11 @@ def start(problem: Problem, size: Array, rank: int) -> Path:
 
 
 @jax.jit
-def start_near(problem: Problem, mu: Array, tau: Array) -> Path:
-    """On the dual condition, with every product ``tau``: ``Qᵀb = c`` alone is unmet."""
+def start_near(problem: Problem, rows: Rows, mu: Array, share: float | Array) -> Path:
+    """On the dual condition, all products alike (see ``level``): ``Qᵀb = c`` alone is unmet."""
     z = mu @ problem.basis_MSR.swapaxes(1, 2)
-    b, s = smoothed(z, tau)[0], smoothed(-z, tau)[0]
-    return Path(b, mu, s)
+    tau = level(rows, share)
+    return Path(smoothed(z, tau)[0], mu, smoothed(-z, tau)[0])
 
 
 @jax.jit

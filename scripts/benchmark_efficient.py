@@ -8,8 +8,8 @@ its query and key kernels scaled so that most weight lies on a few tokens, as af
 Rivals, on ``--sample`` rows drawn over all heads and scaled to all: SciPy's NNLS on the stacked
 system, and Newton's method one row at a time in NumPy, by the same two methods and fallbacks, with
 dense systems, which are faster than conjugate gradients for one row.  Both rivals are charged with
-the basis of each head, once.  The job runs once to compile, then
-layer by layer in turns with the rivals' rows, that other load on the machine falls on all.  The last line is JSON.
+the basis of each head, once.  The job runs once to compile, then layer by layer in turns with the
+rivals' rows, that other load on the machine falls on all.  The last line is JSON.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ def explain(
     tokenizer = load_tokenizer(folder)
     picked = _picked(dataset, limit, seed)
     inputs = [_inputs(tokenizer, e, w, config.max_position_embeddings, cut) for e, w in picked]
+    probe.attention(inputs[0])  # what is wrong with the model is said before anything is written
     out = Path(out)
     records = _open(out, settings, resume)
     adversary = None

@@ -35,6 +35,14 @@ class Shape:
     head_size: int
     dtype: str
 
+    def __post_init__(self) -> None:
+        sizes = (self.batch, self.length, self.heads, self.kv_heads, self.head_size)
+        if min(sizes) < 1 or self.heads % self.kv_heads:
+            raise InputError(
+                "batch, lengths, heads and head size must be positive, and key/value heads "
+                f"({self.kv_heads}) divide query heads ({self.heads})"
+            )
+
     @property
     def flops(self) -> float:
         """Of the two products of the forward pass, over the keys that a query may see."""

@@ -25,6 +25,7 @@ def describe(*, model: str, revision: str | None = None) -> None:
     from attention.transformer import TransformerConfig, abstract_params
     from attention.transformer.hf_config import from_hf
     from attention.transformer.safetensor_files import checkpoint_folder, read_json
+    from attention.transformer.stacking import half_of
 
     config = from_hf(read_json(checkpoint_folder(model, revision) / "config.json"))
     usual = {field.name: field.default for field in dataclasses.fields(TransformerConfig)}
@@ -39,6 +40,9 @@ def describe(*, model: str, revision: str | None = None) -> None:
     total = 0
     for name, tree in parts.items():
         count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+        if name.startswith("layers/"):  # stacked, even where a layer lacks it
+            having = sum(has[half_of(name.split("/")[1])] for has in config.halves)
+            count = count * having // config.num_hidden_layers
         total += count
         print(f"{name:26}{count:>16,}")
     size = np.dtype(config.dtype).itemsize * total
@@ -81,17 +85,21 @@ def bench(
     except ValueError:
         raise InputError(f"lengths are numbers between commas, not {lengths!r}") from None
     found = []
-    print(f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'TFLOP/s':>9}{'memory':>10}")
-    for count in counts:
-        shape = Shape(batch, count, heads, kv_heads, head_size, dtype)
-        for case in measure(shape, normalizers.split(","), rounds, only):
+    shapes = [Shape(batch, count, heads, kv_heads, head_size, dtype) for count in counts]
+    for shape in shapes:
+        cases = measure(shape, normalizers.split(","), rounds, only)
+        if not found:  # not before what may be refused
+            print(
+                f"{'':24}{'tokens':>8}{'forward':>11}{'+ backward':>12}{'TFLOP/s':>9}{'memory':>10}"
+            )
+        for case in cases:
             rate = shape.flops / case.forward / 1e12
             both = 3.5 * shape.flops / case.backward / 1e12  # two products forward, five back
             row = {"tflops_forward": rate, "tflops_backward": both}
             found.append(dataclasses.asdict(case) | row)
             memory = case.temporary_bytes
             print(
-                f"{case.name:24}{count:>8}"
+                f"{case.name:24}{shape.length:>8}"
                 f"{1e3 * case.forward:>8.2f} ms{1e3 * case.backward:>9.2f} ms"
                 f"{rate:>9.3f}" + ("" if memory is None else f"{memory / 2**20:>6.0f} MiB")
             )

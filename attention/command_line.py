@@ -16,6 +16,8 @@ import tyro
 
 from attention.errors import InputError
 
+MOST_LETTERS = 200  # of a line about arguments
+
 
 def run(
     program: str,
@@ -106,4 +108,18 @@ def _one_line(box: str, program: str, commands: Mapping[str, Any], words: Sequen
     advice = ("For full helptext", "Argument helptext", "Similar", "Available")
     told = [part for part in told if part and not part.startswith(advice)]
     command = [program, *(word for word in words[:1] if word in commands), "--help"]
-    return f"{'; '.join(told)} (see `{' '.join(command)}`)"
+    see = f" (see `{' '.join(command)}`)"
+    room = MOST_LETTERS - len(f"{program}: {see}")
+    if len("; ".join(told)) > room:
+        told = [_names_alone(part) for part in told]
+    line = "; ".join(told)
+    return (line if len(line) <= room else f"{line[: room - 2]} …") + see
+
+
+def _names_alone(part: str) -> str:
+    """Options that are missing, or were perhaps meant, without what the help says of each."""
+    start, _, listed = part.partition(": ")
+    names = re.findall(r"(--[\w-]+) (?=[A-Z{])", listed)
+    if not names or not start.startswith(("Missing", "Perhaps")):
+        return part
+    return f"{start}: {', '.join(names)}"

@@ -7,6 +7,7 @@ Three forms: a logit transform ``t(scores, params, count)`` that a softmax follo
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -27,16 +28,28 @@ def masked_softmax(logits: Float[Array, "... S"], where: Where, sink: bool = Fal
     """
     if where is None and not sink:
         return jax.nn.softmax(logits, axis=-1)
-    where = jnp.ones_like(logits, bool) if where is None else where
-    lowest = jnp.asarray(0 if sink else jnp.finfo(logits.dtype).min, logits.dtype)
-    largest = jnp.max(jnp.where(where, logits, lowest), axis=-1, keepdims=True, initial=lowest)
-    largest = jax.lax.stop_gradient(largest)
-    # The inner `where` keeps a masked logit's overflow out of the gradient.
-    weights = jnp.where(where, jnp.exp(jnp.where(where, logits - largest, 0)), 0)
+    return _softmax(sink, logits, jnp.bool_(True) if where is None else where)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _softmax(sink: bool, logits: Array, where: Array) -> Array:
+    least = jnp.finfo(logits.dtype).min
+    seen = jnp.where(where, logits, least)
+    # Half of the least: what a row without any key subtracts, so that its exponentials are zero.
+    largest = jnp.max(seen, axis=-1, keepdims=True, initial=0 if sink else least / 2)
+    weights = jnp.exp(seen - largest)
     total = jnp.sum(weights, axis=-1, keepdims=True)
-    if sink:
-        total += jnp.exp(-largest)
-    return weights / jnp.where(total > 0, total, 1)
+    total = total + jnp.exp(-largest) if sink else jnp.where(total > 0, total, 1)
+    return weights / total
+
+
+@_softmax.defjvp
+def _softmax_jvp(sink, primals, tangents):
+    # d w_s = w_s (d t_s - sum_s' w_s' d t_s'): one product of rows, where differentiating the
+    # quotient takes three.  The mask keeps what a masked key is multiplied by out of it.
+    weights = _softmax(sink, *primals)
+    changed = weights * jnp.where(primals[1], tangents[0], 0)
+    return weights, changed - weights * jnp.sum(changed, axis=-1, keepdims=True)
 
 
 def softmax(scores: Array, params: Params, count: Array) -> Array:

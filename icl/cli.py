@@ -199,6 +199,8 @@ def ask(
     out: Path,
     model: str,
     endpoint: str | None = None,
+    run: Directories = [],  # noqa: B006
+    predictors: str = "",
     sweep: Sweeps = [],  # noqa: B006
     functions: str = "affine",
     coefficients: str = "normal:0,1",
@@ -217,6 +219,8 @@ def ask(
         model: local folder or hub id, or the endpoint's name for its model
         endpoint: address of an OpenAI-compatible server, up to /v1; its key is read from the
             environment variable OPENAI_API_KEY
+        run: a directory of icl train, asked the same; may be given several times
+        predictors: baselines asked the same, between commas
         sweep: as for icl evaluate
         functions: class
         coefficients: their distribution
@@ -239,6 +243,8 @@ def ask(
     if count < 1 or points < 1 or min(examples, decimals) < 0 or temperature < 0:
         raise InputError("count and points are positive, examples and temperature not negative")
     settings = evaluation.designs(sweep, evaluation.Design(inputs=inputs, points=points))
+    names = [name for name in predictors.split(",") if name]
+    rivals = evaluation.predictors(names, run) if names or run else {}
     if endpoint is None:
         answer = language.checkpoint(model, temperature=temperature, seed=seed)
     else:
@@ -247,14 +253,17 @@ def ask(
     for design in settings:
         case = evaluation.drawn(design, of, coefficients, count=count, prompts=count, seed=seed)
         found = language.ask(case, answer, count=count, examples=examples, decimals=decimals)
-        share = found.error / found.error_of_zero
-        numbers = {"error": found.error, "error_over_zero": share, "failures": found.failures}
-        rows.append({"predictor": model, **case.labels, **numbers, "asked": count})
+        said = {model: found}
+        said |= {name: language.compare(case, rival, count=count) for name, rival in rivals.items()}
+        for name, each in said.items():
+            share = each.error / each.error_of_zero
+            numbers = {"error": each.error, "error_over_zero": share, "failures": each.failures}
+            rows.append({"predictor": name, **case.labels, **numbers, "asked": count})
         lines += [json.dumps({**case.labels, "answer": text}) for text in found.texts]
     out.mkdir(parents=True, exist_ok=True)
     (out / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     evaluation.write_csv(out / "errors.csv", rows)
-    reporting.show(rows, list(rows[0]))
+    reporting.show(rows, list(rows[0]), ("error", "error_over_zero", "failures"))
 
 
 def _evaluate_quantifiers(
@@ -268,6 +277,7 @@ def _evaluate_quantifiers(
     ]
     out.mkdir(parents=True, exist_ok=True)
     evaluation.write_csv(out / "errors.csv", rows)
+    reporting.draw_scores(out, rows)
     reporting.show_scores(rows)
     print(f"\n{out / 'errors.csv'}")
 

@@ -81,6 +81,7 @@ def draw(panels: dict[str, dict[str, np.ndarray]], out: Path) -> None:
             color, style = looks[name]
             for k in range(2):
                 (line,) = axes[k, j].plot(MAGNITUDES, curve[:, k], style, color=color)
+                line.set_zorder(2 + 1 / len(drawn))  # the first above those that cover it
                 lines.setdefault(name, line)
         axes[0, j].set_title(title, fontsize=10)
         axes[1, j].set_xlabel("deviant's magnitude")

@@ -2,6 +2,7 @@
 
 ``ε = mean over functions, prompts and positions (the first two dropped) of (prediction − y)²``, as
 in arXiv 2411.11465, always beside the error of predicting zero, with a bootstrap over functions.
+Where an input deviates, the positions after it count: its own value would outweigh all others.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class Case:
     labels: Mapping[str, Any]  # inputs, sigma and more columns
     x_BTD: np.ndarray
     y_FBT: np.ndarray
+    skip: int = SKIP  # first positions that do not count
 
 
 def published(path: Path | None = None, functions: int | None = None) -> Iterable[Case]:
@@ -135,7 +137,8 @@ class Design:
         points: length of the prompts.
         degree: of a series; None for the class's own.
         order: ``drawn`` or ``sorted`` (x ascending).
-        deviant: ``POSITION:VALUE``, an input put in place of that drawn; "" for none.
+        deviant: ``POSITION:VALUE``, an input put in place of that drawn (positions from 0); "" for
+            none.
     """
 
     inputs: str = "normal:0,1"
@@ -158,13 +161,16 @@ def drawn(
     """``count`` functions on ``prompts`` prompts, the same numbers for every predictor."""
     keys = jax.random.split(jax.random.key(seed), 3)
     x_BTD = distribution(design.inputs).sample(keys[0], (prompts, design.points, functions.d))
+    skip = SKIP
     if design.deviant:
+        if design.order == "sorted":
+            raise InputError("with a deviant the order is that drawn: sorted, it has no one place")
         place, _, value = design.deviant.partition(":")
         try:
             where, number = int(place), float(value)
         except ValueError:
             raise InputError(f"a deviant is POSITION:VALUE, not {design.deviant!r}") from None
-        x_BTD = with_deviant(x_BTD, where, number)
+        x_BTD, skip = with_deviant(x_BTD, where, number), max(SKIP, where + 1)
     if design.degree is not None:
         if not isinstance(functions, Series):
             raise InputError(f"{functions} has no degree to sweep")
@@ -183,7 +189,7 @@ def drawn(
             in_order(x_BTD, y_FBT[0])[0],
             jax.vmap(lambda y: in_order(x_BTD, y)[1])(y_FBT),
         )
-    return Case(dataclasses.asdict(design), np.asarray(x_BTD), np.asarray(y_FBT))
+    return Case(dataclasses.asdict(design), np.asarray(x_BTD), np.asarray(y_FBT), skip)
 
 
 def designs(sweeps: Sequence[str], base: Design) -> list[Design]:
@@ -243,13 +249,15 @@ def evaluate(
     rows, positions = [], []
     for case in cases:
         points = case.y_FBT.shape[2]
-        if points <= SKIP:
-            raise InputError(f"prompts need more than {SKIP} points, the first that do not count")
+        if points <= case.skip:
+            raise InputError(
+                f"prompts need more than {case.skip} points, the first that do not count"
+            )
         y_FBT = case.y_FBT.astype(np.float64)
-        zero = np.mean(np.square(y_FBT[:, :, SKIP:]))
+        zero = np.mean(np.square(y_FBT[:, :, case.skip :]))
         for name, predict in by_name.items():
             squares_FBT = np.square(predict(case.x_BTD, y_FBT) - y_FBT)
-            errors_F = squares_FBT[:, :, SKIP:].mean(axis=(1, 2))
+            errors_F = squares_FBT[:, :, case.skip :].mean(axis=(1, 2))
             low, high = bootstrap(errors_F)
             error = float(errors_F.mean())
             numbers = {"error": error, "error_over_zero": float(error / zero)}

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
-from icl.evaluation import Case
+from icl.evaluation import Case, Predictor
 
 KEY = "OPENAI_API_KEY"
 TASK = (
@@ -87,13 +87,30 @@ def ask(
     decimals: int = 2,
 ) -> Answers:
     """Asks for the last value of ``count`` prompts, a different function each where there are."""
+    x_BTD, y_BT = _asked(case, count)
+    texts = answer(
+        [
+            prompt(x_T, y_T, examples, decimals)
+            for x_T, y_T in zip(x_BTD[:, :, 0], y_BT, strict=True)
+        ]
+    )
+    return _scored(np.array([parse(text) for text in texts]), y_BT[:, -1], texts)
+
+
+def compare(case: Case, predict: Predictor, *, count: int = 100) -> Answers:
+    """What a trained model or a baseline says of the same last values, unrounded."""
+    x_BTD, y_BT = _asked(case, count)
+    return _scored(predict(x_BTD, y_BT[None])[0, :, -1], y_BT[:, -1], ())
+
+
+def _asked(case: Case, count: int) -> tuple[np.ndarray, np.ndarray]:
     functions, prompts, _ = case.y_FBT.shape
     pairs = [(i % functions, (i // functions + i) % prompts) for i in range(count)]
-    truths = np.array([case.y_FBT[f, b, -1] for f, b in pairs], np.float64)
-    texts = answer(
-        [prompt(case.x_BTD[b, :, 0], case.y_FBT[f, b], examples, decimals) for f, b in pairs]
-    )
-    predicted = np.array([parse(text) for text in texts])
+    x_BTD = np.stack([case.x_BTD[b] for _, b in pairs])
+    return x_BTD, np.stack([case.y_FBT[f, b] for f, b in pairs]).astype(np.float64)
+
+
+def _scored(predicted: np.ndarray, truths: np.ndarray, texts: Sequence[str]) -> Answers:
     good = np.isfinite(predicted)
     squares = np.square(predicted - truths)[good]
     return Answers(

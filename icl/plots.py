@@ -59,19 +59,43 @@ def _tick(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _line(ax: Any, xs: Sequence[Any], ys: Sequence[float], name: str) -> Any:
+    """Words stand side by side, numbers where they are."""
+    words = isinstance(xs[0], str)
+    (line,) = ax.plot(range(len(xs)) if words else xs, ys, "o-", label=name)
+    if words:
+        ax.set_xticks(range(len(xs)), xs, rotation=20)
+    elif len(xs) <= 10:
+        ax.set_xticks(xs, [_tick(x) for x in xs])
+    return line
+
+
 def curves(path: Path, rows: Rows, across: str, *, value: str = "error") -> None:
     """``error`` of each predictor along one axis, logarithmic, with its interval."""
     figure, (ax,) = _axes(1, 6.0)
     for name in dict.fromkeys(row["predictor"] for row in rows):
         mine = [row for row in rows if row["predictor"] == name]
         xs, ys = [row[across] for row in mine], [max(row[value], 1e-6) for row in mine]
-        (line,) = ax.plot(range(len(xs)) if isinstance(xs[0], str) else xs, ys, "o-", label=name)
+        line = _line(ax, xs, ys, name)
         if "low" in mine[0]:
             low, high = ([max(row[end], 1e-6) for row in mine] for end in ("low", "high"))
             ax.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.2)
-        if isinstance(xs[0], str):
-            ax.set_xticks(range(len(xs)), xs, rotation=20)
     ax.set(xlabel=across, ylabel=value, yscale="log")
+    ax.legend(fontsize=8)
+    _save(figure, path)
+
+
+def accuracies(path: Path, rows: Rows, across: str, value: str) -> None:
+    """``value`` of each predictor along one axis, between 0 and 1, beside a constant answer's."""
+    figure, (ax,) = _axes(1, 6.4)
+    for name in dict.fromkeys(row["predictor"] for row in rows):
+        mine = [row for row in rows if row["predictor"] == name]
+        _line(ax, [row[across] for row in mine], [row[value] for row in mine], name)
+    floor = max(row[f"constant_{value}"] for row in rows)
+    ax.axhline(floor, ls=":", color="grey", label="a constant answer")
+    words = value.replace("_", " ")
+    ax.set(xlabel=across, ylabel=words if "accuracy" in words else f"balanced accuracy {words}")
+    ax.set_ylim(min(0.45, *(row[value] for row in rows)) - 0.02, 1.02)
     ax.legend(fontsize=8)
     _save(figure, path)
 

@@ -22,8 +22,11 @@ def score(
 ) -> list[dict[str, Any]]:
     """A row a setting of ``design=``, ``sigma=``, ``points=``, ``deviant=``.
 
-    ``sigma`` multiplies the inputs.
-    Without ``design``, all four.
+    ``sigma`` multiplies the inputs.  Without ``design``, all four.  With a deviant, rows have
+    ``at_deviant`` and ``after_deviant``, the balanced accuracy at its position and at all later
+    ones, with ``constant_``: a model whose answer far away does not depend on the context can be
+    wrong at the one and right at the others.  A deviant of the sign that decides nothing (positive
+    for every, negative for some) leaves later labels as they are.
 
     Raises:
         InputError: unknown names or values.
@@ -76,5 +79,16 @@ def _score(trained: Trained, setting: dict[str, str], prompts: int, seed: int) -
             y_BT = truth(x_BTD[:, :, 0], jnp.full((prompts, 1), kind == "every"))
         predicted.append(_forward(trained.config, trained.params, x_BTD, y_BT, task.labels))
         labels.append(y_BT)
-    numbers = measures(jnp.concatenate(predicted), jnp.concatenate(labels))
+    signs, truths = jnp.concatenate(predicted), jnp.concatenate(labels)
+    numbers = dict(measures(signs, truths))
+    if "deviant" in setting:
+        place = deviant[0]
+        for name, where in (
+            ("at_deviant", slice(place, place + 1)),
+            ("after_deviant", slice(place + 1, None)),
+        ):
+            there = truths[:, where]
+            found = measures(signs[:, where], there, skip=0) if there.size else {}
+            for prefix in ("", "constant_"):
+                numbers[prefix + name] = found.get(f"{prefix}balanced_accuracy", float("nan"))
     return {**setting, "kind": task.kind, **numbers}

@@ -7,22 +7,41 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 AXES = ("inputs", "sigma", "degree", "points", "order", "deviant")
+SETTINGS = ("design", "sigma", "points", "deviant")  # of quantifiers
+SCORES = (
+    "accuracy",
+    "balanced_accuracy",
+    "late_flip_accuracy",
+    "late_flip_balanced_accuracy",
+    "at_deviant",
+    "after_deviant",
+    "wrong_prompts",
+)
 NUMBERS = ("error", "error_over_zero")
 Rows = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
 
 
 def draw(out: Path, rows: Rows, positions: Rows) -> None:
-    """``errors.png``: a heat map of two axes that vary, a curve of one, or error by position."""
+    """``errors.png``: error by position; along one axis that varies; a heat map of two.
+
+    Two axes of which one is a few words (order, deviant) are curves along the other.  More than two
+    have no picture.
+    """
     from icl import plots
 
     varying = [name for name in AXES if len({row.get(name) for row in rows}) > 1]
-    if len(varying) == 2:
-        plots.heat_map(out / "errors.png", rows, *varying)
+    words = [name for name in varying if name in ("order", "deviant")]
+    if not varying:
+        plots.curves(out / "errors.png", positions, "position")
     elif len(varying) == 1:
         plots.curves(out / "errors.png", rows, varying[0])
-    elif not varying:
-        plots.curves(out / "errors.png", positions, "position")
+    elif len(varying) == 2 and words:
+        across = next(name for name in varying if name != words[0])
+        named = [{**row, "predictor": f"{row['predictor']}, {row[words[0]]}"} for row in rows]
+        plots.curves(out / "errors.png", named, across)
+    elif len(varying) == 2:
+        plots.heat_map(out / "errors.png", rows, *varying)
 
 
 def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) -> None:
@@ -49,9 +68,32 @@ def show_scores(rows: Rows) -> None:
     for row in rows:
         setting = [f"{name}={row[name]}" for name in row if not isinstance(row[name], float)]
         print(", ".join(setting))
-        for name in ("accuracy", "balanced_accuracy", "late_flip_accuracy", "wrong_prompts"):
-            floor = row[f"constant_{name}"]
-            print(f"  {name.replace('_', ' '):20}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+        for name in (name for name in SCORES if name in row):
+            words, floor = name.replace("_", " "), row[f"constant_{name}"]
+            print(f"  {words:28}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+
+
+def draw_scores(out: Path, rows: Rows) -> None:
+    """``errors.png``: balanced accuracy along the longest axis, a curve for every other setting.
+
+    Along deviants it is that of the positions after them.
+    """
+    from icl import plots
+
+    values = {name: {row[name] for row in rows if name in row} for name in SETTINGS}
+    across = max(SETTINGS, key=lambda name: len(values[name]))
+    if len(values[across]) > 1:
+        value = "after_deviant" if across == "deviant" else "balanced_accuracy"
+        others = [name for name in SETTINGS if name != across and len(values[name]) > 1]
+        named = [
+            {
+                **row,
+                "predictor": ", ".join([row["predictor"], *(str(row[name]) for name in others)]),
+                across: float(row[across]) if across in ("sigma", "points") else row[across],
+            }
+            for row in rows
+        ]
+        plots.accuracies(out / "errors.png", named, across, value)
 
 
 def progress(items: Iterable[Item]) -> Iterable[Item]:

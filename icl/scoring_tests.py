@@ -6,6 +6,7 @@ a table of means over seeds and of differences to softmax, paired by seed.  Afte
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -109,77 +110,99 @@ def test(
     return results
 
 
-def value_of(row: Result) -> float:
-    """What the table shows of a result."""
+def value_of(row: Result, measure: str = "balanced_accuracy") -> float:
+    """What the table shows of a result: of linear functions, the error over that of zero."""
     if row["task"] == "linear":
         return row["error"] / row["error_of_zero"]
-    return row["balanced_accuracy"]
+    return row[measure]
 
 
-COLUMNS: dict[str, tuple[str, Sequence[Any]]] = {
-    "10-40": ("length", LENGTHS[:4]),
-    "50-200": ("length", LENGTHS[4:]),
-    "σ 2-30": ("sigma", SIGMAS[1:]),
-    "late flip": ("design", ("late",)),
-    "deviant 3, 10": ("deviant", DEVIANTS[:2]),
-    "deviant ≥ 100": ("deviant", DEVIANTS[2:]),
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """Mean of a measure over some settings of a test."""
+
+    test: str
+    where: Sequence[Any]
+    measure: str = "balanced_accuracy"
+    of_linear: bool = True  # whether linear functions have it
+
+    def by_seed(self, rows: Sequence[Result], seeds: int, measure: str = "") -> np.ndarray:
+        """The mean, seed by seed."""
+        mine = [row for row in rows if row["test"] == self.test and row["at"] in self.where]
+        values = [
+            [value_of(row, measure or self.measure) for row in mine if row["seed"] == seed]
+            for seed in range(seeds)
+        ]
+        return np.mean(values, axis=1)
+
+    def floor(self, rows: Sequence[Result]) -> float:
+        """What the better constant answer gets; of linear functions, 1."""
+        if rows[0]["task"] == "linear":
+            return 1.0
+        return float(self.by_seed(rows, 1, f"constant_{self.measure}")[0])
+
+
+COLUMNS = {
+    "plain accuracy": Column("length", LENGTHS, "accuracy", of_linear=False),
+    "10-40": Column("length", LENGTHS[:4]),
+    "50-200": Column("length", LENGTHS[4:]),
+    "σ 2-30": Column("sigma", SIGMAS[1:]),
+    "late flip": Column("design", ("late",), "late_flip_balanced_accuracy", of_linear=False),
+    "deviant 3, 10": Column("deviant", DEVIANTS[:2]),
+    "deviant ≥ 100": Column("deviant", DEVIANTS[2:]),
 }
 
 
-def column(rows: Sequence[Result], test: str, where: Sequence[Any], seeds: int) -> np.ndarray:
-    """Mean over the tests of a column, seed by seed."""
-    return np.array(
-        [
-            np.mean(
-                [value_of(r) for r in rows
-                 if r["test"] == test and r["at"] in where and r["seed"] == seed]
-            )
-            for seed in range(seeds)
-        ]
-    )  # fmt: skip
+def interval(values: np.ndarray) -> float:
+    """Half of the 95 % interval of a mean, by Student's t; infinite for one value."""
+    if len(values) < 2:
+        return float("inf")
+    spread = values.std(ddof=1) / len(values) ** 0.5
+    return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
 
 
 def table(results: Sequence[Result], seeds: int, normalizers: Sequence[str]) -> str:
-    """Means over seeds, and differences to softmax with their intervals."""
+    """Means over seeds, and differences to softmax that are beyond noise.
+
+    ``0.9 ± 0.1`` is a mean with its interval; after it stand the difference to softmax, paired by
+    seed, its interval, and "better" or "worse" where that does not cover 0.
+    """
     lines = []
     for task in dict.fromkeys(row["task"] for row in results):
         linear = task == "linear"
-        names = [name for name in COLUMNS if not (linear and name == "late flip")]
+        names = [name for name, each in COLUMNS.items() if each.of_linear or not linear]
+        rows = {n: [r for r in results if (r["task"], r["normalizer"]) == (task, n)]
+                for n in normalizers}  # fmt: skip
+        rows = {name: found for name, found in rows.items() if found}
         what = "error over that of answering zero" if linear else "balanced accuracy"
         lines += [f"## {task}: {what}", ""]
         lines += ["| normalizer | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-        lines += ["| a constant | " + " | ".join(["1" if linear else "0.5"] * len(names)) + " |"]
-        rows = {n: [r for r in results if (r["task"], r["normalizer"]) == (task, n)]
-                for n in normalizers}  # fmt: skip
-        for name in normalizers:
-            cells = []
-            for each in names:
-                found = column(rows[name], *COLUMNS[each], seeds)
-                cell = f"{found.mean():.3g}"
-                if name != "softmax" and "softmax" in rows and seeds > 1:
-                    gap = found - column(rows["softmax"], *COLUMNS[each], seeds)
-                    half = scipy.stats.t.ppf(0.975, seeds - 1) * gap.std(ddof=1) / seeds**0.5
-                    better = (gap.mean() < 0) == linear
-                    word = "noise" if abs(gap.mean()) <= half else "better" if better else "worse"
-                    cell += f" ({gap.mean():+.2g} ± {half:.2g}: {word})"
-                cells.append(cell)
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
-        if not linear:
-            plain = [r for r in results if r["task"] == task and r["test"] == "length"]
-            floor = np.mean([r["constant_accuracy"] for r in plain])
-            accuracy = {n: np.mean([r["accuracy"] for r in plain if r["normalizer"] == n])
-                        for n in normalizers}  # fmt: skip
-            late = {
-                n: np.nanmean([r["late_flip_accuracy"] for r in results if r["task"] == task
-                               and r["normalizer"] == n and r["test"] == "design"])
-                for n in normalizers
-            }  # fmt: skip
-            lines += [
-                "",
-                f"Plain accuracy over all lengths (a constant answer: {floor:.4f}), and "
-                "after a late flip: "
-                + "; ".join(f"{n} {accuracy[n]:.4f}, {late[n]:.3f}" for n in normalizers)
-                + ".",
+        floors = [COLUMNS[name].floor(next(iter(rows.values()))) for name in names]
+        lines += ["| a constant | " + " | ".join(f"{floor:.4g}" for floor in floors) + " |"]
+        for name, mine in rows.items():
+            cells = [
+                _cell(
+                    COLUMNS[each].by_seed(mine, seeds),
+                    COLUMNS[each].by_seed(rows["softmax"], seeds)
+                    if name != "softmax" and "softmax" in rows
+                    else None,
+                    less_is_better=linear,
+                )
+                for each in names
             ]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _cell(found: np.ndarray, softmax: np.ndarray | None, less_is_better: bool) -> str:
+    if len(found) < 2:
+        return f"{found.mean():.3f}"
+    cell = f"{found.mean():.3f} ± {interval(found):.3f}"
+    if softmax is None:
+        return cell
+    gap = found - softmax
+    cell += f" ({gap.mean():+.3f} ± {interval(gap):.3f})"
+    if abs(gap.mean()) <= interval(gap):
+        return cell
+    return f"{cell} **{'better' if (gap.mean() < 0) == less_is_better else 'worse'}**"

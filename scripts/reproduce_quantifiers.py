@@ -5,8 +5,10 @@
                                                        # an hour a model
 
 Models trained on plain prompts of N(0, 1), with and without the labels in context, attention-only
-and MLP-only ones, tested on wider inputs, on designs whose labels do vary, and with a deviant.  The
-scoring functions are compared by reproduce_scoring.py.
+and MLP-only ones, tested on wider inputs, on designs whose labels do vary, and with a deviant in
+the middle, of the sign that decides nothing: scored at the deviant and at the positions after it.
+The scoring functions are compared by reproduce_scoring.py.  All scores but the first two columns
+are balanced: a constant answer has 0.5.
 
 Expected: with labels, balanced accuracy near 1 in distribution for models with attention, and for
 the MLP-only one what the current number alone tells.  The paper gives curves and no numbers: the
@@ -26,14 +28,14 @@ from icl import evaluation, published
 from icl.experiments import Experiment
 from icl.quantifier_evaluation import score
 
-COLUMNS = (
-    "accuracy",
-    "constant_accuracy",
-    "balanced_accuracy",
-    "late_flip_balanced_accuracy",
-    "wrong_prompts",
-    "constant_wrong_prompts",
-)
+COLUMNS = {
+    "accuracy": "accuracy",
+    "constant_accuracy": "constant",
+    "balanced_accuracy": "balanced",
+    "late_flip_balanced_accuracy": "late flip",
+    "at_deviant": "at dev.",
+    "after_deviant": "after dev.",
+}
 
 
 def experiments(full: bool, seed: int) -> dict[str, Experiment]:
@@ -57,11 +59,11 @@ def experiments(full: bool, seed: int) -> dict[str, Experiment]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """A line a model and test."""
-    words = [name.replace("_accuracy", "").replace("_", " ") for name in COLUMNS]
-    lines = [f"{'':40}" + "".join(f"{word:>24}" for word in words)]
+    lines = [f"{'':36}" + "".join(f"{word:>11}" for word in COLUMNS.values())]
     for row in rows:
         label = f"{row['model']}, {row['test']}"
-        lines.append(f"{label:40}" + "".join(f"{row[name]:>24.3f}" for name in COLUMNS))
+        cells = [row.get(name, "") for name in COLUMNS]
+        lines.append(f"{label:36}" + "".join(f"{x if x == '' else f'{x:.3f}':>11}" for x in cells))
     return "\n".join(lines)
 
 
@@ -88,15 +90,18 @@ def main(
         "balanced": ["design=balanced"],
         "late": ["design=late"],
         "sigma 30": ["design=balanced", "sigma=30"],
-        "deviant": ["design=balanced", "deviant=3:1000"],
     }
     rows = []
     for name, plan in experiments(full, seed).items():
         run = out / name.replace(", ", "-").replace(" ", "-")
         model = published.trained(plan, run, updates)
-        for test, sweeps in tests.items():
-            if test == "deviant" and plan.kind == "some":  # one that does not decide
-                sweeps = ["design=balanced", "deviant=3:-1000"]
+        # A number of this sign decides nothing, so that later labels stay as they are.
+        sign, place = -1 if plan.kind == "some" else 1, plan.points // 2
+        deviants = {
+            f"deviant {size}": ["design=balanced", f"deviant={place}:{sign * size}"]
+            for size in (10, 1000)
+        }
+        for test, sweeps in {**tests, **deviants}.items():
             rows += [
                 {"model": name, "test": test, **row} for row in score(model, sweeps, prompts, seed)
             ]

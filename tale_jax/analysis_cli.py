@@ -29,6 +29,7 @@ def compare(
     depth: int | None = None,
     calibration: str | None = None,
     draws: int = 5,
+    granularity: Literal["layer", "attention", "mlp", "sublayer"] = "layer",
     resume: bool = False,
     options: Shared = USUAL,
     compilation_cache: bool = True,
@@ -40,9 +41,10 @@ def compare(
         task: JSONL file, or a name that "tale tasks" lists
         out: directory of the comparison; must be new unless --resume
         criteria: what picks the layers; the first is what the others are tested against
-        depth: layers to drop; by default a quarter of them
+        depth: layers, or halves, to drop; by default a quarter of them
         calibration: text file that perplexity and cosine read instead of the prompts
         draws: random orders to average over
+        granularity: what goes at a time: a layer, one of its halves, or either half (sublayer)
         resume: go on with the comparison in --out
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
@@ -58,6 +60,7 @@ def compare(
         depth=depth,
         calibration=calibration,
         draws=draws,
+        granularity=granularity,
         resume=resume,
         quiet=False,
         **dataclasses.asdict(options),
@@ -70,6 +73,7 @@ def transfer(
     out: Path,
     pick: Literal["best", "bsba"] = "best",
     model: str | None = None,
+    limit: int | None = None,
     resume: bool = False,
     compilation_cache: bool = True,
 ) -> None:
@@ -80,13 +84,14 @@ def transfer(
         out: directory of the table; must be new unless --resume
         pick: best: most accurate; bsba: shortest with at least baseline accuracy
         model: where the searched checkpoint is now, if it moved
+        limit: score on the first so many examples of each task
         resume: go on with the table in --out
         compilation_cache: keep compiled programs between runs
     """
     from tale_jax.transfer import transfer
 
     use_compilation_cache(compilation_cache)
-    transfer(runs, out, pick=pick, model=model, resume=resume, quiet=False)
+    transfer(runs, out, pick=pick, model=model, limit=limit, resume=resume, quiet=False)
 
 
 def pick(
@@ -94,9 +99,9 @@ def pick(
     run: Path,
     min_accuracy: float | None = None,
     max_latency_ratio: float | None = None,
-    budget_layers: int | None = None,
+    budget_layers: float | None = None,
     out: Path | None = None,
-    format: Literal["huggingface", "mergekit", "list"] = "huggingface",
+    format: Literal["huggingface", "tale", "mergekit", "list"] = "huggingface",
     model: str | None = None,
     batch: int = 1,
     prompt_length: int = 128,
@@ -109,9 +114,10 @@ def pick(
         run: directory of a finished search
         min_accuracy: the shortest model with this search accuracy (0.8 = 80 %)
         max_latency_ratio: the most accurate one that takes this share of the time (0.7)
-        budget_layers: the most accurate one of at most so many layers
+        budget_layers: the most accurate one of at most so many layers; a half is 0.5
         out: folder or file to export to
-        format: huggingface: a checkpoint; mergekit: a YAML recipe; list: the dropped layers
+        format: huggingface: a checkpoint; tale: one with half-layers, which transformers has not;
+            mergekit: a YAML recipe; list: the dropped layers
         model: where the searched checkpoint is now, if it moved
         batch: prompts at a time, for --max-latency-ratio
         prompt_length: tokens of each

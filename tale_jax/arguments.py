@@ -10,6 +10,7 @@ import tyro
 
 from attention.errors import InputError
 from tale_jax.options import Options
+from tale_jax.units import Unit, parse_unit
 
 Layers = Annotated[str, tyro.conf.arg(metavar="3,5")]
 Words = Annotated[str, tyro.conf.arg(metavar="A,B")]
@@ -17,12 +18,15 @@ Shared = Annotated[Options, tyro.conf.arg(name="")]
 USUAL = Options()
 
 
-def parse_layers(text: str) -> list[int]:
-    """``3,5`` → [3, 5]."""
+def parse_layers(text: str) -> list[Unit]:
+    """``3,5.mlp`` → [3, "5.mlp"]."""
     try:
-        return [int(word) for word in text.split(",")] if text.strip() else []
+        return [parse_unit(word) for word in text.split(",")] if text.strip() else []
     except ValueError:
-        raise InputError(f"layers are numbers between commas, such as 3,5, not {text!r}") from None
+        raise InputError(
+            "layers are numbers between commas, such as 3,5, and halves such as 3.attention or "
+            f"5.mlp, not {text!r}"
+        ) from None
 
 
 def parse_numbers(text: str) -> list[int]:

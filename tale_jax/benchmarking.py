@@ -10,7 +10,6 @@ from typing import Any
 import jax
 
 from attention.errors import InputError
-from tale_jax.elimination import Dropped, check_layers
 from tale_jax.latency import USUAL_WORK, Workload, measure_models, write_measurements
 from tale_jax.models import Model
 from tale_jax.opening import open_model
@@ -19,13 +18,14 @@ from tale_jax.reopening import reopen_model
 from tale_jax.runs import load_run
 from tale_jax.significance import PICKS, layer_list
 from tale_jax.terminal import Terminal
+from tale_jax.units import Dropped, Unit, check_layers
 
 
 def benchmark(
     model: str | None = None,
     *,
     run: str | Path | None = None,
-    drop: Sequence[int] = (),
+    drop: Sequence[Unit] = (),
     batches: Sequence[int] = (1,),
     work: Workload = USUAL_WORK,
     dtype: Any = None,
@@ -76,14 +76,14 @@ def benchmark(
 
 
 def _models(
-    model: str | None, run: str | Path | None, drop: Sequence[int], dtype: Any
+    model: str | None, run: str | Path | None, drop: Sequence[Unit], dtype: Any
 ) -> tuple[Model, dict[str, Dropped]]:
     """The model, and by name the layers that each variant goes without, the baseline first."""
     if run is None:
         if model is None or not drop:
             raise InputError("give --run, or both --model and --drop")
         opened = open_model(model, Options(dtype=dtype or "float32"))
-        layers = check_layers(drop, opened.config.num_hidden_layers)
+        layers = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
         return opened, {"baseline": (), "dropped": layers}
     if drop:
         raise InputError("a run says which layers to drop: leave out --drop")

@@ -32,6 +32,7 @@ def search(
     null_control: int = 0,
     strategy: str = "greedy",
     exhaustive: bool = False,
+    granularity: Literal["layer", "attention", "mlp", "sublayer"] = "layer",
     resume: bool = False,
     options: Shared = USUAL,
     compilation_cache: bool = True,
@@ -44,13 +45,14 @@ def search(
         out: directory of the run; must be new unless --resume
         epsilon: accuracy that may be lost before the search stops (0.08 = 8 points)
         floor: what the loss counts from: the full model, or the last accepted one
-        max_drops: stop after so many layers
-        initial: layers dropped from the start, 0-based
+        max_drops: stop after so many drops
+        initial: layers dropped from the start, 0-based, or halves such as 3.mlp
         criterion: what picks the layer to drop; accuracy then decides whether it may go
         calibration: text file that perplexity and cosine read instead of the prompts
         null_control: repeat the search so often on shuffled answers, to see what luck gains
         strategy: greedy; beam:K: the K best of every depth go on; floating: layers may come back
         exhaustive: score every candidate on every example; the choice is the same
+        granularity: what goes at a time: a layer, one of its halves, or either half (sublayer)
         resume: go on with the run in --out
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
@@ -71,6 +73,7 @@ def search(
         null_control=null_control,
         strategy=strategy,
         exhaustive=exhaustive,
+        granularity=granularity,
         resume=resume,
         quiet=False,
         **dataclasses.asdict(options),
@@ -90,7 +93,7 @@ def evaluate(
     Args:
         model: local folder, hub id, or "demo"
         task: JSONL file, or a name that "tale tasks" lists
-        drop: layers to leave out, 0-based
+        drop: layers to leave out, 0-based, or halves such as 3.mlp
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
@@ -105,7 +108,7 @@ def export(
     run: Path,
     out: Path,
     pick: Literal["best", "bsba", "baseline"] = "best",
-    format: Literal["huggingface", "mergekit", "list"] = "huggingface",
+    format: Literal["huggingface", "tale", "mergekit", "list"] = "huggingface",
     model: str | None = None,
 ) -> None:
     """Write the model a search picked as a shorter checkpoint, which transformers loads.
@@ -114,7 +117,8 @@ def export(
         run: directory of a finished search
         out: folder or file to make
         pick: best: most accurate; bsba: shortest with at least baseline accuracy
-        format: huggingface: a checkpoint; mergekit: a YAML recipe; list: the dropped layers
+        format: huggingface: a checkpoint; tale: one with half-layers, which transformers has not;
+            mergekit: a YAML recipe; list: the dropped layers
         model: where the searched checkpoint is now, if it moved
     """
     from tale_jax import exporting

@@ -16,7 +16,6 @@ from matplotlib.ticker import MaxNLocator
 from attention.errors import InputError
 from tale_jax.calibration import calibration_rows
 from tale_jax.criteria import CRITERIA, Criterion, Greedy, make_criterion
-from tale_jax.elimination import Dropped
 from tale_jax.figures import CYCLE, GREY, save_figure
 from tale_jax.models import Model
 from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
@@ -26,6 +25,7 @@ from tale_jax.scoring import Scorer
 from tale_jax.significance import mcnemar_p_value, measure
 from tale_jax.tables import write_csv
 from tale_jax.terminal import Terminal
+from tale_jax.units import Dropped, Granularity, Units, add
 
 COLUMNS = "criterion draw depth layer dropped split correct total accuracy low high p_value".split()
 
@@ -39,6 +39,7 @@ def compare(
     depth: int | None = None,
     calibration: str | None = None,
     draws: int = 5,
+    granularity: Granularity = "layer",
     resume: bool = False,
     quiet: bool = True,
     **options: Any,
@@ -52,9 +53,10 @@ def compare(
         task: a JSONL file or a name.
         out: directory to make.
         criteria: of ``tale_jax.criteria``; the first is what the others are tested against.
-        depth: layers to drop; None: a quarter of them.
+        depth: layers, or halves, to drop; None: a quarter of them.
         calibration: text file for perplexity and cosine; None: the prompts of the search split.
         draws: orders that the criterion ``random`` is averaged over.
+        granularity: what is dropped at a time, as in a search.
         resume: go on with the comparison in ``out``.
         quiet: show nothing.
         options: fields of :class:`tale_jax.options.Options`.
@@ -73,10 +75,11 @@ def compare(
         raise InputError("give at least one criterion and one draw")
     opened = open_model(model, chosen)
     scorer = open_scorer(opened, read_task(task, chosen), chosen, terminal)
-    layers = opened.config.num_hidden_layers
-    depth = max(1, layers // 4) if depth is None else depth
-    if not 0 < depth < layers:
-        raise InputError(f"depth must be from 1 to {layers - 1} for {layers} layers, not {depth}")
+    units = Units(opened.config.num_hidden_layers, granularity, opened.missing)
+    every, what = len(units.every), "layers" if granularity == "layer" else "half-layers"
+    depth = max(1, every // 4) if depth is None else depth
+    if not 0 < depth <= units.most:
+        raise InputError(f"depth must be from 1 to {units.most} for {every} {what}, not {depth}")
     split = "test" if "test" in scorer.examples else "search"
     if split == "search":
         terminal.message("no test split: the search split is scored, where accuracy looked already")
@@ -91,9 +94,13 @@ def compare(
         "draws": draws,
         "seed": chosen.seed,
     }
+    if granularity != "layer":
+        settings["granularity"] = granularity
     with Run(out, settings, resume) as run:
         rows = []
-        for criterion, draw in _criteria(criteria, opened, scorer, calibration, draws, chosen.seed):
+        for criterion, draw in _criteria(
+            criteria, opened, scorer, calibration, draws, chosen.seed, granularity
+        ):
             if isinstance(criterion, Greedy):
                 criterion.known = run.losses(criterion.name)
                 criterion.on_loss = lambda d, loss, name=criterion.name: run.loss(name, d, loss)
@@ -108,8 +115,8 @@ def compare(
     title = f"{task}: {split} split"
     files = save_figure(lambda: comparison_figure(rows, title), directory / "comparison")
     terminal.table(
-        f"accuracy on the {split} split without {depth} of {layers} layers",
-        ["criterion", "layers dropped", "accuracy", f"p against {criteria[0]}"],
+        f"accuracy on the {split} split without {depth} of {every} {what}",
+        ["criterion", f"{what} dropped", "accuracy", f"p against {criteria[0]}"],
         _at_equal_depth(rows, depth),
     )
     terminal.message(f"written: {directory / 'comparison.csv'}, {files[0]}, {files[1]}")
@@ -123,6 +130,7 @@ def _criteria(
     calibration: str | None,
     draws: int,
     seed: int,
+    granularity: Granularity,
 ) -> list[tuple[Criterion, int]]:
     """Every criterion with the number of its draw; only random has several."""
     text = calibration_rows(
@@ -132,7 +140,10 @@ def _criteria(
         calibration,
     )
     return [
-        (make_criterion(name, model, scorer, text, seed=seed + draw), draw)
+        (
+            make_criterion(name, model, scorer, text, seed=seed + draw, granularity=granularity),
+            draw,
+        )
         for name in names
         for draw in range(draws if name == "random" else 1)
     ]
@@ -153,7 +164,7 @@ def _follow(
     for step in range(depth + 1):
         if step:
             layer = criterion.next_layer(dropped)
-            dropped = tuple(sorted((*dropped, layer)))
+            dropped = add(dropped, layer)
         answers: list[Answer] = run.evaluate(
             split, dropped, lambda d=dropped: scorer.answers(split, d)
         )

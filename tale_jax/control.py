@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tale_jax.answers import extract
-from tale_jax.elimination import Dropped, Result, Score
+from tale_jax.elimination import Result, Score
 from tale_jax.examples import Example
 from tale_jax.runs import Answer
+from tale_jax.units import Dropped
 
 
 def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:

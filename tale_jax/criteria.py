@@ -12,7 +12,8 @@ last           comes last in the model                                none
 =============  =====================================================  ==========================
 
 The first three look again after each drop; the last three rank the layers once.  A loss that is
-not a number counts as infinite.
+not a number counts as infinite.  All but cosine, whose influence is that of a whole layer, rank
+halves of layers too.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from jaxtyping import Float
 from attention.errors import InputError
 from attention.transformer import Transformer, TransformerConfig
 from tale_jax.batching import Row
-from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
 from tale_jax.forward import RowBatches, layer_states
 from tale_jax.models import Model
 from tale_jax.protocols import Loglikelihood
 from tale_jax.scoring import Scorer
+from tale_jax.units import Dropped, Granularity, Unit, Units, add, kept_halves
 
 CriterionName = Literal["accuracy", "loglikelihood", "perplexity", "cosine", "random", "last"]
 CRITERIA: tuple[str, ...] = get_args(CriterionName)
@@ -49,22 +50,22 @@ class Greedy:
 
     Attributes:
         name: of the criterion.
-        num_layers: of the model.
+        units: of the model.
         losses: of models, smaller being better.
         known: losses from a journal, which are not computed again.
         on_loss: called with what has been computed.
     """
 
     name: str
-    num_layers: int
+    units: Units
     losses: Losses
     known: Mapping[Dropped, float] = dataclasses.field(default_factory=dict)
     on_loss: Callable[[Dropped, float], None] = lambda dropped, loss: None
 
-    def next_layer(self, dropped: Dropped) -> int:
+    def next_layer(self, dropped: Dropped) -> Unit:
         """The layer to drop after ``dropped``."""
-        left = [layer for layer in range(self.num_layers) if layer not in dropped]
-        models = [tuple(sorted((*dropped, layer))) for layer in left]
+        left = self.units.left(dropped)
+        models = [add(dropped, layer) for layer in left]
         computed = iter(self.losses([m for m in models if m not in self.known]))
         found = []
         for model in models:
@@ -79,9 +80,9 @@ class Ranked:
     """Drops layers in an order known from the start."""
 
     name: str
-    order: Sequence[int]
+    order: Sequence[Unit]
 
-    def next_layer(self, dropped: Dropped) -> int:
+    def next_layer(self, dropped: Dropped) -> Unit:
         """The first layer of the order that is still there."""
         return next(layer for layer in self.order if layer not in dropped)
 
@@ -96,6 +97,7 @@ def make_criterion(
     text: Sequence[Row],
     *,
     seed: int = 0,
+    granularity: Granularity = "layer",
 ) -> Criterion:
     """The criterion called ``name``.
 
@@ -105,27 +107,31 @@ def make_criterion(
         scorer: of the task; accuracy and loglikelihood look at its search split.
         text: what perplexity and cosine read (``calibration``).
         seed: of the random order.
+        granularity: what is dropped at a time.
 
     Raises:
-        InputError: no such criterion.
+        InputError: no such criterion, or not of halves.
     """
-    depth = model.config.num_hidden_layers
+    units = Units(model.config.num_hidden_layers, granularity, model.missing)
+    every = units.every
     if name == "accuracy":
-        return Greedy(name, depth, lambda models: (-float(n) for n in scorer.count(models)))
+        return Greedy(name, units, lambda models: (-float(n) for n in scorer.count(models)))
     if name == "loglikelihood":
         rows = answer_rows(model, scorer.examples["search"])
-        return Greedy(name, depth, _row_losses(model, rows, scorer.batch_tokens, per_token=False))
+        return Greedy(name, units, _row_losses(model, rows, scorer.batch_tokens, per_token=False))
     if name == "perplexity":
-        return Greedy(name, depth, _row_losses(model, text, scorer.batch_tokens, per_token=True))
+        return Greedy(name, units, _row_losses(model, text, scorer.batch_tokens, per_token=True))
     if name == "cosine":
+        if granularity != "layer":
+            raise InputError("the criterion cosine measures whole layers: leave it out for halves")
         influence = block_influence(
             model, RowBatches(text, scorer.batch_tokens, model.batch_sharding)
         )
         return Ranked(name, np.argsort(influence, kind="stable").tolist())
     if name == "random":
-        return Ranked(name, np.random.default_rng(seed).permutation(depth).tolist())
+        return Ranked(name, [every[i] for i in np.random.default_rng(seed).permutation(len(every))])
     if name == "last":
-        return Ranked(name, list(reversed(range(depth))))
+        return Ranked(name, list(every[::-1]))
     raise InputError(f"unknown criterion {name!r}; there are {', '.join(CRITERIA)}")
 
 
@@ -148,8 +154,7 @@ def _row_losses(model: Model, rows: Sequence[Row], batch_tokens: int, *, per_tok
 
     def losses(models: Sequence[Dropped]) -> Iterator[float]:
         for dropped in models:
-            keep = np.ones((model.config.num_hidden_layers, 2), bool)
-            keep[list(dropped)] = False
+            keep = np.array(kept_halves(dropped, model.config.num_hidden_layers))
             log_probs = loaded.run(functools.partial(program, model.params, keep))
             yield -float(np.sum(log_probs, dtype=np.float64)) / count
 

@@ -17,9 +17,7 @@ from typing import Any, Literal
 
 from attention.errors import InputError
 from tale_jax.racing import AtMost
-
-Dropped = tuple[int, ...]
-"""Dropped layers: 0-based, ascending."""
+from tale_jax.units import Dropped, Unit, Units, add
 
 Score = Callable[[Sequence[Dropped]], Iterator[int]]
 """Yields the number of correct answers of each dropped set, in order; it may compute ahead."""
@@ -30,7 +28,9 @@ Race = Callable[[Sequence[Dropped], Sequence[Dropped], int, int], list[int]]
 Exact are the ``winners`` best that reach the floor; candidates are made from the references."""
 
 Floor = Literal["baseline", "current"]
-StopReason = Literal["below floor", "max drops", "no layer left to drop"]
+StopReason = Literal[
+    "below floor", "max drops", "no layer left to drop", "no half-layer left to drop"
+]
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Candidate:
 
     Attributes:
         iteration: 1 for the first round of drops; 0 for the baseline.
-        layer: the layer dropped in this iteration; None for the baseline.
-        dropped: all dropped layers, `layer` included.
+        layer: the layer, or half of one, dropped in this iteration; None for the baseline.
+        dropped: all that is dropped, `layer` included.
         correct: how many examples it answers correctly.
         bound: it was rejected early, and answers at most so many.
     """
 
     iteration: int
-    layer: int | None
+    layer: Unit | None
     dropped: Dropped
     correct: int
     bound: bool = False
@@ -106,15 +106,15 @@ def floor_count(
 
 def eliminate(
     score: Score,
-    num_layers: int,
+    units: Units | int,
     total: int,
     *,
     epsilon: float | str | Decimal | Fraction = 0.08,
     floor: Floor = "baseline",
     max_drops: int | None = None,
-    initial: Sequence[int] = (),
+    initial: Sequence[Unit] = (),
     known: Mapping[Dropped, int] | None = None,
-    next_layers: Callable[[Dropped], Sequence[int]] | None = None,
+    next_layers: Callable[[Dropped], Sequence[Unit]] | None = None,
     race: Race | None = None,
     on_candidate: Callable[[Candidate], None] = lambda candidate: None,
     on_accepted: Callable[[Candidate], None] = lambda candidate: None,
@@ -123,7 +123,7 @@ def eliminate(
 
     Args:
         score: counts correct answers; called once per round, and for the baseline.
-        num_layers: number of layers of the full model.
+        units: what is dropped at a time; a number: each of so many layers.
         total: number of examples.
         epsilon: tolerated loss of accuracy, as a share of `total`.
         floor: "baseline" compares with the baseline's accuracy − ε; "current" with that of the
@@ -141,21 +141,24 @@ def eliminate(
     """
     _check_options(total, epsilon, floor, max_drops)
     known = known or {}
-    start = (0, None, check_layers(initial, num_layers))
+    units = Units(units) if isinstance(units, int) else units
+    start = (0, None, units.start(initial))
     [baseline] = score_round(score, [start], total, known, on_candidate)
     steps: list[Candidate] = []
     candidates: list[Candidate] = []
     current = baseline
+    stop_reason: StopReason
     while True:
-        if num_layers - len(current.dropped) <= 1:
-            stop_reason: StopReason = "no layer left to drop"
+        left = units.left(current.dropped)
+        if not left:
+            stop_reason = nothing_left(units)
             break
         if max_drops is not None and len(steps) >= max_drops:
             stop_reason = "max drops"
             break
         reference = baseline if floor == "baseline" else current
         lowest = floor_count(reference.correct, total, epsilon)
-        trying = range(num_layers) if next_layers is None else next_layers(current.dropped)
+        trying = left if next_layers is None else next_layers(current.dropped)
         children = _children(current, trying)
         chosen = score
         if race is not None:
@@ -194,21 +197,10 @@ def racing(
     return score
 
 
-def check_layers(layers: Sequence[int], num_layers: int) -> Dropped:
-    """Layers to drop, ascending and without repeats.
-
-    Raises:
-        InputError: if one does not exist or none would remain.
-    """
-    dropped = tuple(sorted(set(layers)))
-    for layer in dropped:
-        if not 0 <= layer < num_layers:
-            raise InputError(
-                f"there is no layer {layer} to drop: the model has layers 0 to {num_layers - 1}"
-            )
-    if len(dropped) == num_layers:
-        raise InputError(f"all {num_layers} layers would be dropped: keep at least one")
-    return dropped
+def nothing_left(units: Units) -> StopReason:
+    """Why a search stops that may drop nothing more."""
+    whole = units.granularity == "layer"
+    return "no layer left to drop" if whole else "no half-layer left to drop"
 
 
 def _check_options(total: int, epsilon: Any, floor: str, max_drops: int | None) -> None:
@@ -221,18 +213,15 @@ def _check_options(total: int, epsilon: Any, floor: str, max_drops: int | None) 
         raise InputError(f"the number of drops must be at least 0, not {max_drops}")
 
 
-def _children(current: Candidate, layers: Sequence[int]) -> list[tuple[int, int | None, Dropped]]:
+def _children(current: Candidate, layers: Sequence[Unit]) -> list[tuple[int, Unit | None, Dropped]]:
     """The next round: (iteration, layer, dropped) for each of the layers still there."""
     remaining = (layer for layer in layers if layer not in current.dropped)
-    return [
-        (current.iteration + 1, layer, tuple(sorted((*current.dropped, layer))))
-        for layer in remaining
-    ]
+    return [(current.iteration + 1, layer, add(current.dropped, layer)) for layer in remaining]
 
 
 def score_round(
     score: Score,
-    models: Sequence[tuple[int, int | None, Dropped]],
+    models: Sequence[tuple[int, Unit | None, Dropped]],
     total: int,
     known: Mapping[Dropped, int],
     on_candidate: Callable[[Candidate], None],

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tale_jax.elimination import check_layers
 from tale_jax.opening import open_model, open_scorer, read_task
 from tale_jax.options import Options
 from tale_jax.runs import Answer
 from tale_jax.significance import mcnemar_p_value, measure
 from tale_jax.terminal import Terminal
+from tale_jax.units import Unit, check_layers
 
 
 def evaluate(
     model: str,
     task: str,
     *,
-    drop: Sequence[int] = (),
+    drop: Sequence[Unit] = (),
     quiet: bool = True,
     **options: Any,
 ) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def evaluate(
     Args:
         model: a local folder, a hub id, or ``demo``.
         task: a JSONL file or a name.
-        drop: layers to leave out, 0-based.
+        drop: layers to leave out, 0-based, or halves of them, such as ``3.mlp``.
         quiet: print nothing.
         options: fields of :class:`tale_jax.options.Options`.
 
@@ -41,7 +41,7 @@ def evaluate(
     terminal = Terminal(quiet)
     opened = open_model(model, chosen)
     scorer = open_scorer(opened, loaded, chosen, terminal)
-    dropped = check_layers(drop, opened.config.num_hidden_layers)
+    dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
     found: dict[str, Any] = {
         "model": model,
         "task": task,

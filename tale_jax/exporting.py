@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from attention.errors import InputError
-from attention.transformer import keep_layers, load_pretrained, save_pretrained
+from attention.transformer import load_pretrained, save_pretrained
+from attention.transformer.hf_config import from_hf
+from attention.transformer.safetensor_files import read_json
 from tale_jax import __version__
+from tale_jax.forward import halves_left, without_layers
 from tale_jax.models import fingerprint, model_folder
 from tale_jax.runs import FinishedRun, load_run
 from tale_jax.significance import PICKS, layer_list, percent
+from tale_jax.units import Dropped, count_layers, has_halves, units_of
 
 Pick = Literal["baseline", "best", "bsba"]
-Form = Literal["huggingface", "mergekit", "list"]
+Form = Literal["huggingface", "tale", "mergekit", "list"]
 
 
 def export(
@@ -33,14 +37,16 @@ def export(
         pick: ``best``, ``bsba`` or ``baseline``.
         out: folder or file to make.
         model: where the searched checkpoint is now, if it moved; it must be the same one.
-        form: ``huggingface``: a shorter checkpoint, which transformers loads; ``mergekit``: a YAML
+        form: ``huggingface``: a shorter checkpoint, which transformers loads; ``tale``: the same,
+            or, where layers lack a half, one that this project alone loads; ``mergekit``: a YAML
             file for mergekit's method ``passthrough``; ``list``: the dropped layers between commas.
 
     Returns:
         ``{"out", "dropped", "kept"}``.
 
     Raises:
-        InputError: no finished run, another checkpoint, or something there already.
+        InputError: no finished run, another checkpoint, something there already, or half-layers in
+            a form that has whole ones alone.
     """
     if pick not in PICKS:
         raise InputError(f"unknown pick {pick!r}; there are {', '.join(PICKS)}")
@@ -58,29 +64,44 @@ def export_layers(
     form: str = "huggingface",
 ) -> dict[str, Any]:
     """Like ``export``, for any model of the run, given as a measurement with its ``dropped``."""
-    if form not in get_args(Form):
-        raise InputError(f"unknown format {form!r}; there are {', '.join(get_args(Form))}")
     name, out = model or run.settings["model"], Path(out)
     folder = searched_folder(run, model)
     dropped = tuple(chosen["dropped"])
-    kept = [i for i in range(run.settings["num_layers"]) if i not in dropped]
-    if form == "huggingface":
-        config, params = load_pretrained(folder, None)
+    kept = what_is_kept(folder, dropped, form)
+    if form in ("huggingface", "tale"):
+        config, params = without_layers(*load_pretrained(folder, None), dropped)
         readme = _provenance(run, pick, chosen, kept)
-        shorter = keep_layers(params, kept)
-        save_pretrained(out, config.keep_layers(kept), shorter, source=folder, readme=readme)
+        save_pretrained(out, config, params, source=folder, readme=readme)
     elif form == "mergekit":
         source = str(folder) if name == "demo" else name
         _write_new(out, mergekit_recipe(source, kept, run.settings["dtype"]))
     else:
         _write_new(out, ",".join(map(str, dropped)) + "\n")
-    return {"out": str(out), "dropped": list(dropped), "kept": kept}
+    return {"out": str(out), "dropped": list(dropped), "kept": list(kept)}
+
+
+def what_is_kept(folder: Path, dropped: Dropped, form: str) -> Dropped:
+    """The layers, and halves of layers, that are left of a checkpoint.
+
+    Raises:
+        InputError: no such form, or half-layers in one that has whole ones alone.
+    """
+    if form not in get_args(Form):
+        raise InputError(f"unknown format {form!r}; there are {', '.join(get_args(Form))}")
+    kept = units_of(halves_left(from_hf(read_json(folder / "config.json")), dropped))
+    if has_halves(kept) and form in ("huggingface", "mergekit"):
+        halves = [unit for unit in kept if isinstance(unit, str)]
+        raise InputError(
+            f"only whole layers export to {form}, and of {len(halves)} half is left, such as "
+            f"{halves[0]}: give --format tale, a checkpoint for tale and attn, or --format list"
+        )
+    return kept
 
 
 def described(exported: Mapping[str, Any]) -> str:
     """One line about what ``export`` returned."""
     kept = exported["kept"]
-    return f"{exported['out']}: {len(kept)} layers ({layer_list(kept)} of the original)"
+    return f"{exported['out']}: {count_layers(kept):g} layers ({layer_list(kept)} of the original)"
 
 
 def searched_folder(run: FinishedRun, model: str | None = None) -> Path:
@@ -98,7 +119,7 @@ def searched_folder(run: FinishedRun, model: str | None = None) -> Path:
     return folder
 
 
-def mergekit_recipe(model: str, kept: Sequence[int], dtype: str) -> str:
+def mergekit_recipe(model: str, kept: Sequence[Any], dtype: str) -> str:
     """YAML for ``mergekit-yaml``: the kept layers as ranges, the end not included."""
     ranges: list[list[int]] = []
     for layer in kept:
@@ -124,7 +145,7 @@ def _write_new(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def _provenance(run: FinishedRun, pick: str, chosen: Mapping[str, Any], kept: Sequence[int]) -> str:
+def _provenance(run: FinishedRun, pick: str, chosen: Mapping[str, Any], kept: Dropped) -> str:
     """README.md of an exported checkpoint."""
     summary, settings = run.summary, run.settings
     full = summary["baseline"]
@@ -149,5 +170,9 @@ def _provenance(run: FinishedRun, pick: str, chosen: Mapping[str, Any], kept: Se
         lines.append(
             f"- Accuracy on held-out examples: {percent(chosen['test'])} "
             f"(full model {percent(full['test'])})"
+        )
+    if has_halves(kept):
+        lines.append(
+            "- Some layers lack a half (`layer_halves` in config.json): only tale-jax loads it"
         )
     return "\n".join(lines) + "\n"

@@ -21,7 +21,6 @@ from attention.training.weight_decay import decayed
 from attention.transformer import Transformer, TransformerConfig, save_pretrained
 from tale_jax.batching import Row, bucket
 from tale_jax.criteria import answer_rows
-from tale_jax.elimination import Dropped
 from tale_jax.forward import without_layers
 from tale_jax.lora import init_lora, lora_axes, merge
 from tale_jax.models import Model, fingerprint
@@ -32,6 +31,7 @@ from tale_jax.significance import layer_list
 from tale_jax.tasks import Task
 from tale_jax.terminal import Terminal
 from tale_jax.training_options import USUAL_TRAINING, Training
+from tale_jax.units import Dropped, Unit
 
 
 def finetune(
@@ -41,7 +41,7 @@ def finetune(
     *,
     run: str | Path | None = None,
     pick: str = "best",
-    drop: Sequence[int] = (),
+    drop: Sequence[Unit] = (),
     training: Training = USUAL_TRAINING,
     resume: bool = False,
     quiet: bool = True,
@@ -49,7 +49,8 @@ def finetune(
 ) -> dict[str, Any]:
     """Train a model on the train split of a task; the loss is on the answers alone.
 
-    Writes ``out/model``, a checkpoint that transformers loads, with what was learnt merged into it;
+    Writes ``out/model``, a checkpoint that transformers loads (but for half-layers, which it has
+    not), with what was learnt merged into it;
     ``out/training`` holds checkpoints and ``metrics.jsonl``.  A killed run goes on with ``resume``
     to the identical result.
 

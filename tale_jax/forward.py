@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.transformer import Transformer, TransformerConfig, keep_layers
+from attention.transformer import Transformer, TransformerConfig, keep_halves
 from tale_jax.batching import Row, batches, plan
+from tale_jax.units import Keep, Unit, kept_halves
 
 # (tokens, where, targets, read_at, target_where) -> arrays [rows, …]
 Program = Callable[..., Any]
@@ -96,19 +97,26 @@ def layer_states(
 
 
 def without_layers(
-    config: TransformerConfig, params: Mapping[str, Any], dropped: Sequence[int]
+    config: TransformerConfig, params: Mapping[str, Any], dropped: Sequence[Unit]
 ) -> tuple[TransformerConfig, Mapping[str, Any]]:
-    """The physically shorter model."""
-    if not dropped:
+    """The physically shorter model; unstacked parameters hold no half that it is without."""
+    if not dropped and not isinstance(params["layers"], tuple):
         return config, params
-    kept = [layer for layer in range(config.num_hidden_layers) if layer not in dropped]
-    return config.keep_layers(kept), keep_layers(params, kept)
+    keep = halves_left(config, dropped)
+    return config.keep_halves(keep), keep_halves(params, keep)
+
+
+def halves_left(config: TransformerConfig, dropped: Sequence[Unit]) -> Keep:
+    """Of the model's own halves those that are not dropped."""
+    keep = kept_halves(dropped, config.num_hidden_layers)
+    pairs = zip(keep, config.halves, strict=True)
+    return tuple((a and has_a, m and has_m) for (a, m), (has_a, has_m) in pairs)
 
 
 def last_states(
     config: TransformerConfig,
     params: Mapping[str, Any],
-    dropped: Sequence[int],
+    dropped: Sequence[Unit],
     rows: RowBatches,
 ) -> Float[np.ndarray, "E L+1 D"]:
     """State of the last token of each row, before the first layer and after each layer kept."""

@@ -29,14 +29,15 @@ from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
 )
 
 from attention.errors import InputError
-from attention.transformer import Transformer, TransformerConfig, keep_layers
+from attention.transformer import Transformer, TransformerConfig
 from attention.transformer.generation import generate
 from attention.transformer.stacking import unstack_layers
 from tale_jax.answers import cut
 from tale_jax.batching import bucket
-from tale_jax.elimination import check_layers
+from tale_jax.forward import without_layers
 from tale_jax.models import load_model
 from tale_jax.prompts import encode_texts
+from tale_jax.units import Unit, check_layers, parse_unit
 
 Pair = tuple[list[int], list[int]]  # tokens before, and tokens that are scored
 
@@ -48,7 +49,7 @@ class TaleModel(TemplateLM):
     def __init__(
         self,
         pretrained: str = "demo",
-        drop: str | int | Sequence[int] = "",
+        drop: str | int | Sequence[Unit] = "",
         dtype: str = "float32",
         revision: str | None = None,
         batch_tokens: int = 4096,
@@ -58,7 +59,8 @@ class TaleModel(TemplateLM):
 
         Args:
             pretrained: folder, hub id or ``demo``.
-            drop: layers to leave out, with colons or spaces in between (commas divide arguments).
+            drop: layers to leave out, or halves such as ``3.mlp``, with colons or spaces in between
+                (commas divide arguments).
             dtype: ``float32`` or ``bfloat16``.
             revision: of a model on the hub.
             batch_tokens: tokens in a batch.
@@ -71,12 +73,11 @@ class TaleModel(TemplateLM):
         if unknown := ignored.keys() - {"batch_size", "max_batch_size", "device"}:
             raise InputError(f"the model tale_jax has no argument {min(unknown)}")
         loaded = load_model(pretrained, dtype=dtype, revision=revision)
-        dropped = check_layers(_layers(drop), loaded.config.num_hidden_layers)
-        kept = [i for i in range(loaded.config.num_hidden_layers) if i not in dropped]
+        depth = loaded.config.num_hidden_layers
+        dropped = check_layers(_layers(drop), depth, loaded.missing)
         self.tokenizer: Any = loaded.tokenizer
         self.max_length = loaded.config.max_position_embeddings
-        self._config = loaded.config.keep_layers(kept)
-        self._params = keep_layers(loaded.params, kept)
+        self._config, self._params = without_layers(loaded.config, loaded.params, dropped)
         self._batch_tokens = int(batch_tokens)
 
     @property
@@ -248,12 +249,12 @@ def _settings(given: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
     return int(given.get("max_gen_toks", 256)), stops
 
 
-def _layers(drop: str | int | Sequence[int]) -> list[int]:
+def _layers(drop: str | int | Sequence[Unit]) -> list[Unit]:
     if isinstance(drop, int):
         return [drop]
     words = drop.replace(":", " ").split() if isinstance(drop, str) else drop
     try:
-        return [int(word) for word in words]
+        return [parse_unit(str(word)) for word in words]
     except ValueError:
         raise InputError(f"layers are numbers such as 3:5, not {drop!r}") from None
 

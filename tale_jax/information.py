@@ -26,7 +26,6 @@ from jaxtyping import Float, Int
 
 from attention.errors import InputError
 from tale_jax.batching import Row
-from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
 from tale_jax.figures import save_figure
 from tale_jax.forward import RowBatches, last_states
@@ -39,6 +38,7 @@ from tale_jax.runs import rewrite_report
 from tale_jax.significance import layer_list
 from tale_jax.tables import write_csv
 from tale_jax.terminal import Terminal
+from tale_jax.units import Dropped, Unit, kept_layers
 
 FOLDS, CALIBRATION_FOLDS = 5, 3
 MOST_CLASSES = 26
@@ -62,7 +62,7 @@ def information(
     *,
     run: str | Path | None = None,
     pick: str = "best",
-    drop: Sequence[int] = (),
+    drop: Sequence[Unit] = (),
     split: str | None = None,
     examples: int = 100,
     out: str | Path | None = None,
@@ -109,7 +109,7 @@ def information(
     found = []
     for name, without in variants(dropped):
         states_ELD = last_states(opened.config, opened.params, without, rows)
-        layers = [i for i in range(opened.config.num_hidden_layers) if i not in without]
+        layers = kept_layers(without, opened.config.num_hidden_layers)
         with terminal.steps(f"probes, {name}", len(layers) + 1) as step:
             for place, layer in enumerate([EMBEDDING, *layers]):
                 bits = estimate(states_ELD[:, place], labels_E)

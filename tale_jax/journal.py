@@ -8,6 +8,8 @@ One JSON object per line, flushed to the disk line by line, and no times:
     {"kind": "evaluated", "split": "test", "dropped": [19], "answers": [["B", true], …]}
     {"kind": "control", "shuffle": 0, "baseline": 270, "best": 281, "dropped": [4]}
 
+Of half-layers the names stand in place of numbers: "19.mlp".
+
 Comparisons of criteria and of arms keep journals too, with lines of the kinds `scored` and `arm`.
 A search that is started again replays itself on its journal: what is already there is compared, not
 written, so that the journal ends with the same bytes as that of an uninterrupted search.
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
+from tale_jax.units import Dropped, is_unit
 
 FORMAT = 2
 JOURNAL = "journal.jsonl"
@@ -106,7 +109,7 @@ class Journal:
         os.fsync(self._file)
         self.records[key] = value
 
-    def losses(self, criterion: str) -> dict[tuple[int, ...], float]:
+    def losses(self, criterion: str) -> dict[Dropped, float]:
         """Losses of models by a criterion, infinite where the journal says null."""
         return {
             tuple(record["dropped"]): math.inf if record["loss"] is None else record["loss"]
@@ -114,7 +117,7 @@ class Journal:
             if record["kind"] == "scored" and record["criterion"] == criterion
         }
 
-    def loss(self, criterion: str, dropped: tuple[int, ...], loss: float) -> None:
+    def loss(self, criterion: str, dropped: Dropped, loss: float) -> None:
         """Add the loss of a model; JSON has no infinity, so that it becomes null."""
         value = loss if math.isfinite(loss) else None
         record = {"kind": "scored", "criterion": criterion, "dropped": dropped, "loss": value}
@@ -185,8 +188,9 @@ def _check_record(record: Any, first: bool) -> None:
     if kind == "header":
         dict(record["settings"])
         return
-    numbers = [*record.get("dropped", ()), record.get("correct", 0), record.get("iteration", 0)]
-    if not all(type(number) is int for number in numbers):
+    numbers = [record.get("correct", 0), record.get("iteration", 0)]
+    units = record.get("dropped", ())
+    if not all(type(number) is int for number in numbers) or not all(map(is_unit, units)):
         raise TypeError
     if type(record.get("bound", False)) is not bool:
         raise TypeError

@@ -13,11 +13,12 @@ import jax
 import numpy as np
 
 from attention.errors import InputError
-from attention.transformer import TransformerConfig, keep_layers, unstack_layers
+from attention.transformer import TransformerConfig, unstack_layers
 from attention.transformer.generation import jitted_generate
-from tale_jax.elimination import Dropped
+from tale_jax.forward import without_layers
 from tale_jax.scoring import Scorer
 from tale_jax.tables import write_csv
+from tale_jax.units import Dropped
 
 MIB = 2**20
 COLUMNS = (
@@ -81,14 +82,14 @@ class Deployed:
         dropped: Dropped,
         work: Workload,
     ):
-        kept = [i for i in range(config.num_hidden_layers) if i not in dropped]
-        self.config, self.params = config.keep_layers(kept), keep_layers(unstacked, kept)
+        self.config, self.params = without_layers(config, unstacked, dropped)
         shape = (work.batch, work.prompt_length)
         tokens = np.random.default_rng(0).integers(0, config.vocab_size or 0, shape, np.int32)
         stop_V = np.zeros(config.vocab_size or 0, bool)
         self._arrays = (tokens, np.ones(shape, bool), stop_V)
         self._first, self._whole = self._compile(1), self._compile(work.new_tokens)
-        cells = len(kept) * work.batch * (work.prompt_length + work.new_tokens)
+        cached = sum(attention for attention, _ in self.config.halves)
+        cells = cached * work.batch * (work.prompt_length + work.new_tokens)
         each = 2 * config.key_value_heads * config.head_size
         self.cache_bytes = cells * each * np.dtype(config.dtype).itemsize
         self.parameter_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self.params))

@@ -25,7 +25,6 @@ from matplotlib.figure import Figure
 from attention.errors import InputError
 from attention.transformer import Transformer
 from tale_jax.batching import Row
-from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
 from tale_jax.figures import BLUE, VERMILION, save_figure
 from tale_jax.forward import RowBatches, layer_states, without_layers
@@ -41,6 +40,7 @@ from tale_jax.scoring import Scorer
 from tale_jax.significance import measure
 from tale_jax.tables import write_csv
 from tale_jax.terminal import Terminal
+from tale_jax.units import Dropped, Unit, kept_layers, ordered
 
 COLUMNS = "model layer split correct total accuracy low high".split()
 
@@ -51,7 +51,7 @@ def lens(
     *,
     run: str | Path | None = None,
     pick: str = "best",
-    drop: Sequence[int] = (),
+    drop: Sequence[Unit] = (),
     split: str | None = None,
     final_norm: bool = True,
     out: str | Path | None = None,
@@ -94,7 +94,7 @@ def lens(
     examples, rows = scorer.examples[split], []
     for name, without in variants(dropped):
         depth = opened.config.num_hidden_layers
-        layers = [i for i in range(depth) if i not in without]
+        layers = kept_layers(without, depth)
         if isinstance(scorer.protocol, Loglikelihood):
             read = _read_choices(opened, scorer, examples, without)
         else:
@@ -163,7 +163,7 @@ def _read_written(
     scorer: Scorer, split: str, dropped: Dropped, layer: int, depth: int
 ) -> list[Answer]:
     """What is written from the state after a layer: all layers behind it are dropped."""
-    return scorer.answers(split, tuple(sorted({*dropped, *range(layer + 1, depth)})))
+    return scorer.answers(split, ordered((*dropped, *range(layer + 1, depth))))
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from attention.training.sharding import (
 from attention.transformer import TransformerConfig, load_pretrained
 from attention.transformer.safetensor_files import checkpoint_folder
 from tale_jax.prompts import Tokenizer
+from tale_jax.units import missing_halves
 
 DEMO = Path(__file__).parent / "assets" / "demo"
 _ENDS = 2**20  # bytes of a file's start and end that tell it from another of the same size
@@ -35,6 +37,11 @@ class Model:
     params: dict[str, Any]
     tokenizer: Tokenizer
     batch_sharding: jax.sharding.Sharding | None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Halves of layers that the model is without."""
+        return missing_halves(self.config.halves)
 
 
 def model_folder(name: str, revision: str | None = None) -> Path:
@@ -74,7 +81,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
     transformers.logging.set_verbosity_error()
     try:
-        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        with warnings.catch_warnings():
+            # of the config, which it reads as a general one where the model type is our own
+            warnings.simplefilter("ignore", FutureWarning)
+            return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # the library raises whatever its parts raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{folder}: no tokenizer that can be read: {reason}") from error

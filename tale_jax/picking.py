@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from tale_jax.exporting import described, export_layers
+from tale_jax.exporting import described, export_layers, what_is_kept
 from tale_jax.latency import USUAL_WORK, Workload, measure_models
 from tale_jax.reopening import reopen_model, reopen_scorer
 from tale_jax.runs import FinishedRun, load_run
 from tale_jax.significance import layer_list, mcnemar_p_value, measure, p_text, percent
 from tale_jax.terminal import Terminal
+from tale_jax.units import count_layers
 
 Point = dict[str, Any]  # a measurement on the search examples, with its `dropped` layers
 
@@ -42,7 +43,7 @@ def pick(
     *,
     min_accuracy: float | None = None,
     max_latency_ratio: float | None = None,
-    budget_layers: int | None = None,
+    budget_layers: float | None = None,
     form: str = "huggingface",
     model: str | None = None,
     work: Workload = USUAL_WORK,
@@ -58,8 +59,8 @@ def pick(
         min_accuracy: the shallowest model with at least this accuracy on the search examples.
         max_latency_ratio: the most accurate model that generates in at most this share of the
             baseline's time, measured here.
-        budget_layers: the most accurate model of at most so many layers.
-        form: ``huggingface``, ``mergekit`` or ``list``; see ``tale_jax.exporting``.
+        budget_layers: the most accurate model of at most so many layers; a half is half a layer.
+        form: ``huggingface``, ``tale``, ``mergekit`` or ``list``; see ``tale_jax.exporting``.
         model: where the searched checkpoint is now, if it moved.
         work: what is generated for ``max_latency_ratio``.
         quiet: print nothing.
@@ -87,9 +88,9 @@ def pick(
         )
     elif budget_layers is not None:
         chosen = _first(
-            [p for p in front if depth - len(p["dropped"]) <= budget_layers],
-            f"no recorded model has {budget_layers} layers or fewer: the shallowest has "
-            f"{depth - len(front[-1]['dropped'])}",
+            [p for p in front if depth - count_layers(p["dropped"]) <= budget_layers],
+            f"no recorded model has {budget_layers:g} layers or fewer: the shallowest has "
+            f"{depth - count_layers(front[-1]['dropped']):g}",
         )
     else:
         assert max_latency_ratio is not None
@@ -99,7 +100,10 @@ def pick(
             models = [base, tuple(point["dropped"])]
             return measure_models(opened.config, opened.params, models, work)[1]["total_ratio"]
 
-        chosen = _fast_enough(front, max_latency_ratio, ratio)
+        even = found.summary.get("granularity") != "sublayer"  # all that is dropped is of one kind
+        chosen = _fast_enough(front, max_latency_ratio, ratio, even)
+    if out is not None:  # refused before anything is said
+        what_is_kept(opened.folder, tuple(chosen["dropped"]), form)
     scorer = reopen_scorer(found, opened, terminal)
     chosen["test"] = None
     if "test" in scorer.examples:
@@ -121,20 +125,25 @@ def _first(points: Sequence[Point], otherwise: str) -> Point:
     return dict(points[0])
 
 
-def _fast_enough(front: Sequence[Point], limit: float, ratio: Callable[[Point], float]) -> Point:
-    """The deepest point within the limit, found by bisection: fewer layers take less time."""
+def _fast_enough(
+    front: Sequence[Point], limit: float, ratio: Callable[[Point], float], even: bool = True
+) -> Point:
+    """The most accurate point within the limit.
+
+    It is found by bisection, for fewer layers take less time; unless ``even``, one after another.
+    """
     low, high, found, least = 0, len(front) - 1, None, 1.0
-    while low <= high:
-        middle = (low + high) // 2
+    while low <= high and (even or found is None):
+        middle = (low + high) // 2 if even else low
         measured = 1.0 if not front[middle]["dropped"] else ratio(front[middle])
         if measured <= limit:
             found, high = {**front[middle], "latency_ratio": measured}, middle - 1
         else:
-            least, low = measured, middle + 1
+            least, low = min(least, measured), middle + 1
     if found is None:
         raise InputError(
             f"no recorded model runs in {limit} of the baseline's time: the shallowest, of "
-            f"{len(front[-1]['dropped'])} dropped layers, takes {least:.2f}"
+            f"{len(front[-1]['dropped'])} drops, takes {least:.2f}"
         )
     return found
 
@@ -142,7 +151,7 @@ def _fast_enough(front: Sequence[Point], limit: float, ratio: Callable[[Point], 
 def _sentences(chosen: Point, depth: int) -> list[str]:
     lines = [
         f"without layers {layer_list(chosen['dropped'])} "
-        f"({depth - len(chosen['dropped'])} of {depth} remain): "
+        f"({depth - count_layers(chosen['dropped']):g} of {depth} remain): "
         f"search accuracy {percent(chosen)}, which chose it"
     ]
     if chosen["test"] is not None:

@@ -8,6 +8,7 @@ import shlex
 from attention.errors import InputError
 from tale_jax.elimination import Floor, exact_epsilon
 from tale_jax.options import Options
+from tale_jax.units import GRANULARITIES, Granularity, Unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,12 +18,13 @@ class Plan:
     epsilon: str = "0.08"
     floor: Floor = "baseline"
     max_drops: int | None = None
-    initial: tuple[int, ...] = ()
+    initial: tuple[Unit, ...] = ()
     criterion: str = "accuracy"
     calibration: str | None = None
     null_control: int = 0
     strategy: str = "greedy"
     exhaustive: bool = False
+    granularity: Granularity = "layer"
 
     def check(self) -> None:
         """Raise InputError for what can be told without the model and the task."""
@@ -31,6 +33,14 @@ class Plan:
             raise InputError(
                 "a null control is a number of searches from 0 up, and goes with criteria other "
                 "than loglikelihood, which looks at the answers themselves"
+            )
+        if self.granularity not in GRANULARITIES:
+            raise InputError(
+                f"unknown granularity {self.granularity!r}; there are {', '.join(GRANULARITIES)}"
+            )
+        if self.criterion == "cosine" and self.granularity != "layer":
+            raise InputError(
+                "the criterion cosine measures whole layers: choose another for halves"
             )
         if self.criterion != "accuracy" and self.strategy != "greedy":
             raise InputError(f"the strategy {self.strategy} goes with the criterion accuracy alone")
@@ -48,4 +58,7 @@ def command_lines(model: str, task: str, options: Options, plan: Plan) -> list[s
                     words.append(",".join(map(str, value)))
                 elif value is not True:
                     words.append(str(value))
-    return [shlex.join(words), "tale export --run RUN --pick best --out MODEL"]
+    exported = "tale export --run RUN --pick best --out MODEL"
+    if plan.granularity != "layer":
+        exported += " --format tale"
+    return [shlex.join(words), exported]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention.errors import InputError
-from tale_jax.elimination import Dropped, check_layers
 from tale_jax.exporting import searched_folder
 from tale_jax.models import Model
 from tale_jax.opening import open_model, open_scorer, read_task, task_fingerprint
@@ -17,6 +16,7 @@ from tale_jax.scoring import Scorer
 from tale_jax.significance import PICKS
 from tale_jax.tasks import Task
 from tale_jax.terminal import Terminal
+from tale_jax.units import Dropped, Unit, check_layers
 
 MEMORY = ("batch_tokens", "cache_gib")  # options that change no answer
 
@@ -32,8 +32,10 @@ def reopen_model(run: FinishedRun, model: str | None = None) -> Model:
     return open_model(model or run.settings["model"], run_options(run))
 
 
-def reopen_scorer(run: FinishedRun, opened: Model, terminal: Terminal) -> Scorer:
-    """The task as it was searched.
+def reopen_scorer(
+    run: FinishedRun, opened: Model, terminal: Terminal, limit: int | None = None
+) -> Scorer:
+    """The task as it was searched, or the first ``limit`` examples of each of its splits.
 
     Raises:
         InputError: its examples have changed since.
@@ -44,7 +46,10 @@ def reopen_scorer(run: FinishedRun, opened: Model, terminal: Terminal) -> Scorer
         raise InputError(
             f"{run.settings['task']} no longer has the examples that {run.directory} searched"
         )
-    return scorer
+    if limit is None or (options.limit is not None and options.limit <= limit):
+        return scorer
+    fewer = dataclasses.replace(options, limit=limit)
+    return open_scorer(opened, read_task(run.settings["task"], fewer), fewer, Terminal(quiet=True))
 
 
 def chosen_layers(run: str | Path, pick: str) -> tuple[FinishedRun, Dropped]:
@@ -60,7 +65,7 @@ def model_and_layers(
     task: str | None,
     run: str | Path | None,
     pick: str,
-    drop: Sequence[int],
+    drop: Sequence[Unit],
     options: Options,
 ) -> tuple[Model, Task, Dropped, Options]:
     """What a command is to look at: a model, a task and the layers to leave out.
@@ -81,7 +86,7 @@ def model_and_layers(
         if model is None or task is None:
             raise InputError("give --run, or both --model and --task")
         opened = open_model(model, options)
-        dropped = check_layers(drop, opened.config.num_hidden_layers)
+        dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
         return opened, read_task(task, options), dropped, options
     if drop:
         raise InputError("a run says which layers to drop: leave out --drop")

@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from tale_jax.figures import BLUE, GREEN, ORANGE, PURPLE, VERMILION, style
 from tale_jax.information_figure import information_figure
 from tale_jax.significance import PICKS, layer_list, p_text, percent, verdict
+from tale_jax.units import Unit, Units, halves_of
 
 INK, FAINT = "#010203", "#040506"  # stand-ins that the page's own colours replace
 LABELS = {"baseline": "baseline", "best": "BEST", "bsba": "BSBA"}
@@ -104,14 +105,14 @@ def accuracy_curve(run: Mapping[str, Any]) -> Figure:
     if len(steps) <= 24:
         for depth, accuracy, step in zip(depths[1:], accuracies[1:], steps, strict=True):
             axes.annotate(
-                str(step["layer"]),
+                _mark(step["layer"]),
                 (depth, accuracy),
                 (0, 9),
                 textcoords="offset points",
                 ha="center",
                 fontsize=8,
             )
-    axes.set_xlabel("layers dropped")
+    axes.set_xlabel("layers dropped" if _whole(summary) else "half-layers dropped")
     axes.set_ylabel("accuracy (%)")
     axes.set_xlim(edges[0], edges[-1])
     axes.margins(y=0.12)
@@ -120,6 +121,17 @@ def accuracy_curve(run: Mapping[str, Any]) -> Figure:
     axes.set_axisbelow(True)
     figure.legend(loc="outside upper center", ncols=4)
     return figure
+
+
+def _whole(summary: Mapping[str, Any]) -> bool:
+    """Whether the search dropped whole layers."""
+    return summary.get("granularity", "layer") == "layer"
+
+
+def _mark(unit: Unit) -> str:
+    """A short name, for a figure: 7, 7a (attention) or 7m (MLP)."""
+    layer, _, half = str(unit).partition(".")
+    return layer + half[:1]
 
 
 def _refused(run: Mapping[str, Any]) -> float | None:
@@ -171,11 +183,13 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
     """Accuracy of every candidate, layer by iteration, in points above or below the baseline."""
     summary, steps = run["summary"], run["trajectory"]
     iterations = max(candidate["iteration"] for candidate in run["candidates"])
-    points = np.full((iterations, summary["num_layers"]), np.nan)
+    layers, granularity = summary["num_layers"], summary.get("granularity", "layer")
+    every = Units(layers, granularity).every
+    points = np.full((iterations, len(every)), np.nan)
     for candidate in run["candidates"]:
         accuracy = candidate["correct"] / candidate["total"]
         difference = 100 * (accuracy - summary["baseline"]["accuracy"])
-        place = candidate["iteration"] - 1, candidate["layer"]
+        place = candidate["iteration"] - 1, every.index(candidate["layer"])
         points[place] = np.fmax(points[place], difference)  # of a beam the best with that layer
 
     rows, columns = points.shape
@@ -190,10 +204,10 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
         norm=Normalize(-reach, reach),
         aspect="auto",
         interpolation="none",
-        extent=(-0.5, columns - 0.5, rows + 0.5, 0.5),
+        extent=(-0.5, layers - 0.5, rows + 0.5, 0.5),
     )
     axes.scatter(
-        [step["layer"] for step in steps],
+        [_position(step["layer"], granularity) for step in steps],
         [step["iteration"] for step in steps],
         s=min(60, 4000 / columns),
         marker="o",
@@ -203,14 +217,15 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
     )
     rejected = [c for c in run["candidates"] if c.get("bound")]
     axes.scatter(
-        [candidate["layer"] for candidate in rejected],
+        [_position(candidate["layer"], granularity) for candidate in rejected],
         [candidate["iteration"] for candidate in rejected],
         s=min(9, 600 / columns),
         marker=7,  # a caret that points down: at most this
         color=INK,
         linewidth=0,
     )
-    axes.set_xlabel("layer")
+    of_what = {"layer": "", "sublayer": " (left half: attention, right half: MLP)"}
+    axes.set_xlabel("layer" + of_what.get(granularity, f" ({granularity} half)"))
     axes.set_ylabel("iteration")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
@@ -219,6 +234,12 @@ def candidate_map(run: Mapping[str, Any]) -> Figure:
     bar.set_label("points above (blue) or below (red) the baseline")
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return figure
+
+
+def _position(unit: Unit, granularity: str) -> float:
+    """Where a unit stands on the axis of layers: attention on the left of its layer, if both do."""
+    layer, half = halves_of(unit)[0]
+    return layer + (half - 0.5) / 2 if granularity == "sublayer" else layer
 
 
 def control_figure(control: Mapping[str, Any]) -> Figure:

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from attention.errors import InputError
-from tale_jax.elimination import Candidate, Dropped, Result
+from tale_jax.elimination import Candidate, Result
 from tale_jax.journal import JOURNAL, Journal, read_journal, record_key, to_line
 from tale_jax.racing import AtMost
 from tale_jax.significance import PICKS, summarise
 from tale_jax.tables import read_csv
+from tale_jax.units import Dropped, parse_unit
 
 COLUMNS = ("iteration", "layer", "correct", "total")
 CANDIDATE_COLUMNS = (*COLUMNS, "dropped")  # layers between spaces
@@ -283,8 +284,9 @@ def _row(candidate: Candidate, total: int) -> dict[str, Any]:
 
 def _from_csv(row: Mapping[str, str]) -> dict[str, Any]:
     bound = row["correct"].startswith("<=")
-    numbers = {name: int(row[name].removeprefix("<=")) for name in COLUMNS}
-    return numbers | {"bound": bound, "dropped": [int(layer) for layer in row["dropped"].split()]}
+    numbers = {name: int(row[name].removeprefix("<=")) for name in COLUMNS if name != "layer"}
+    dropped = [parse_unit(layer) for layer in row["dropped"].split()]
+    return {**numbers, "layer": parse_unit(row["layer"]), "bound": bound, "dropped": dropped}
 
 
 def _to_csv(rows: Sequence[Mapping[str, Any]]) -> str:

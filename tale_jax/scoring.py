@@ -11,15 +11,15 @@ import numpy as np
 
 from attention.transformer import TransformerConfig
 from tale_jax.batching import Arrays, Batch, Row, batches, plan, shared_beginning
-from tale_jax.elimination import Dropped
 from tale_jax.examples import Example
 from tale_jax.programs import Programs
 from tale_jax.prompts import Tokenizer, fitting
 from tale_jax.protocols import Decode, Scoring, make_protocol
 from tale_jax.racing import race
 from tale_jax.runs import Answer
-from tale_jax.states import Keep, States, shared_layers
+from tale_jax.states import States, shared_layers
 from tale_jax.tasks import Task
+from tale_jax.units import Dropped, Keep, kept_halves
 
 SPLITS = ("search", "test")
 Output = tuple[Batch, Any]  # a batch and what the programs made of it, perhaps still under way
@@ -208,8 +208,7 @@ class Scorer:
         return sum(answer.correct for answer in self._collect("search", dropped, outputs))
 
     def _keep(self, dropped: Dropped) -> Keep:
-        kept = [layer not in dropped for layer in range(self.depth)]
-        return tuple((k, k) for k in kept)
+        return kept_halves(dropped, self.depth)
 
     def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
         keep = self._keep(dropped)

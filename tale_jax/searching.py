@@ -13,7 +13,7 @@ from typing import Any
 from tale_jax.calibration import calibration_rows
 from tale_jax.control import NullControl, compare_gains
 from tale_jax.criteria import Criterion, Greedy, make_criterion
-from tale_jax.elimination import Floor, Result, check_layers
+from tale_jax.elimination import Floor, Result
 from tale_jax.evaluation import count_unparsed
 from tale_jax.latency import speed_ups
 from tale_jax.models import Model
@@ -25,6 +25,7 @@ from tale_jax.scoring import Scorer
 from tale_jax.significance import PICKS
 from tale_jax.strategies import search_layers
 from tale_jax.terminal import Terminal
+from tale_jax.units import Granularity, Unit, Units, ordered
 
 
 def search(
@@ -35,12 +36,13 @@ def search(
     epsilon: float | str | Decimal = 0.08,
     floor: Floor = "baseline",
     max_drops: int | None = None,
-    initial: Sequence[int] = (),
+    initial: Sequence[Unit] = (),
     criterion: str = "accuracy",
     calibration: str | None = None,
     null_control: int = 0,
     strategy: str = "greedy",
     exhaustive: bool = False,
+    granularity: Granularity = "layer",
     resume: bool = False,
     quiet: bool = True,
     **options: Any,
@@ -58,8 +60,8 @@ def search(
         epsilon: accuracy, in absolute terms, that may be lost before the search stops.
         floor: ``baseline``: the loss counts from the full model (the authors' program);
             ``current``: from the last accepted one (Algorithm 1 as printed).
-        max_drops: stop after so many layers.
-        initial: layers dropped from the start.
+        max_drops: stop after so many drops, of layers or of halves.
+        initial: layers dropped from the start, or halves of them.
         criterion: what picks the layer to drop (``tale_jax.criteria``); whether it may go is
             decided by accuracy whatever the criterion.
         calibration: text file for perplexity and cosine; None: the prompts of the search split.
@@ -68,6 +70,8 @@ def search(
         strategy: ``greedy``, ``beam:K`` (the K best models of every depth go on) or ``floating``
             (layers are put back when that helps).
         exhaustive: score every candidate on every example; the choice is the same.
+        granularity: what is dropped at a time: ``layer``, or the ``attention`` half of one, its
+            ``mlp`` half, or either (``sublayer``).
         resume: go on with the run in ``out``, if there is one.
         quiet: show no progress.
         options: fields of :class:`tale_jax.options.Options`.
@@ -82,22 +86,24 @@ def search(
         epsilon=str(epsilon),
         floor=floor,
         max_drops=max_drops,
-        initial=tuple(sorted(set(initial))),
+        initial=ordered(initial),
         criterion=criterion,
         calibration=calibration,
         null_control=null_control,
         strategy=strategy,
         exhaustive=exhaustive,
+        granularity=granularity,
     )
     plan.check()
     chosen, terminal, start = Options(**options), Terminal(quiet), time.monotonic()
     loaded = read_task(task, chosen)
     opened = open_model(model, chosen)
     scorer = open_scorer(opened, loaded, chosen, terminal)
-    check_layers(initial, opened.config.num_hidden_layers)
+    units = Units(opened.config.num_hidden_layers, granularity, opened.missing)
+    units.start(plan.initial)
     chooser = _chooser(plan, opened, scorer, chosen.seed)
     with Run(out, _settings(opened, task, scorer, plan, chosen), resume) as run:
-        look = _look(plan, chooser, run)
+        look = _look(plan, units, chooser, run)
         if not run.known:  # a model whose logits are NaN is refused before anything is written
             scorer.answers("search", ())
         result, unparsed, controls = _searched(plan, look, chooser, run, scorer, terminal)
@@ -112,6 +118,7 @@ def search(
             too_long=scorer.too_long,
             unparsed=unparsed,
             notes=list(loaded.notes),
+            **({} if granularity == "layer" else {"granularity": granularity}),
             compilations=scorer.compilations,
             seconds=round(time.monotonic() - start, 3),
         )
@@ -131,7 +138,8 @@ def _chooser(plan: Plan, model: Model, scorer: Scorer, seed: int) -> Criterion |
         model.config.max_position_embeddings,
         plan.calibration,
     )
-    return make_criterion(plan.criterion, model, scorer, text, seed=seed)
+    granularity = plan.granularity
+    return make_criterion(plan.criterion, model, scorer, text, seed=seed, granularity=granularity)
 
 
 def _settings(
@@ -140,6 +148,8 @@ def _settings(
     """What must be the same in a run that is resumed."""
     planned = dataclasses.asdict(plan) | {"epsilon": float(plan.epsilon)}
     del planned["null_control"]  # more of them may be asked for later
+    if plan.granularity == "layer":  # as in runs of before there were others
+        del planned["granularity"]
     return (
         identify(model, options)
         | {
@@ -154,7 +164,7 @@ def _settings(
     )
 
 
-def _look(plan: Plan, chooser: Criterion | None, run: Run) -> Callable[..., Result]:
+def _look(plan: Plan, units: Units, chooser: Criterion | None, run: Run) -> Callable[..., Result]:
     """The search over a scoring callback, without its depth."""
     steps: dict[str, Any] = {}
     if isinstance(chooser, Greedy):
@@ -165,7 +175,7 @@ def _look(plan: Plan, chooser: Criterion | None, run: Run) -> Callable[..., Resu
     return functools.partial(
         search_layers,
         plan.strategy,
-        num_layers=run.settings["num_layers"],
+        units=units,
         total=run.settings["examples"],
         epsilon=plan.epsilon,
         floor=plan.floor,

@@ -8,7 +8,8 @@ from typing import Any
 
 from scipy.special import bdtr  # scipy.stats would take a second to import
 
-from tale_jax.elimination import Candidate, Dropped, Result
+from tale_jax.elimination import Candidate, Result
+from tale_jax.units import Dropped, Unit, count_layers, has_halves
 
 PICKS = ("baseline", "best", "bsba")
 NOISE = 0.05
@@ -141,8 +142,8 @@ def _claim(name: str, pick: Mapping[str, Any], summary: Mapping[str, Any], start
     """One pick against the baseline: on the test split, or else on the search examples."""
     baseline, dropped, layers = summary["baseline"], pick["dropped"], summary["num_layers"]
     what = (
-        f"{name} drops layer{'s' if len(dropped) > 1 else ''} {layer_list(dropped)} "
-        f"({layers - len(dropped)} of {layers} remain)"
+        f"{name} drops {_kind(dropped)} {layer_list(dropped)} "
+        f"({layers - count_layers(dropped):g} of {layers} remain)"
     )
     if pick["test"] is None:
         return f"{what}: search accuracy {percent(pick)} against {percent(baseline)} of {start}."
@@ -157,8 +158,13 @@ def _claim(name: str, pick: Mapping[str, Any], summary: Mapping[str, Any], start
     )
 
 
-def layer_list(layers: Sequence[int]) -> str:
-    """`3, 5`, or `none`."""
+def _kind(dropped: Sequence[Unit]) -> str:
+    """What is dropped, in a word."""
+    return ("half-layer" if has_halves(dropped) else "layer") + "s" * (len(dropped) > 1)
+
+
+def layer_list(layers: Sequence[Unit]) -> str:
+    """`3, 5.mlp`, or `none`."""
     return ", ".join(map(str, layers)) or "none"
 
 

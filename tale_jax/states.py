@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-Keep = tuple[tuple[bool, bool], ...]
-"""For each layer, whether its attention and its MLP are kept."""
+from tale_jax.units import Keep
 
 
 class States:

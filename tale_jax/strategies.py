@@ -24,13 +24,14 @@ from tale_jax.elimination import (
     Result,
     Score,
     StopReason,
-    check_layers,
     eliminate,
     floor_count,
+    nothing_left,
     score_round,
 )
+from tale_jax.units import Unit, Units, add, place
 
-Model = tuple[int, int | None, Dropped]
+Model = tuple[int, Unit | None, Dropped]
 
 
 def search_layers(strategy: str, *arguments: Any, **options: Any) -> Result:
@@ -55,23 +56,24 @@ class _Search:
     def __init__(
         self,
         score: Score,
-        num_layers: int,
+        units: Units | int,
         total: int,
         *,
         epsilon: Any = 0.08,
         floor: str = "baseline",
         max_drops: int | None = None,
-        initial: Sequence[int] = (),
+        initial: Sequence[Unit] = (),
         known: Any = None,
         race: Race | None = None,
         on_candidate: Callable[[Candidate], None] = lambda candidate: None,
         on_accepted: Callable[[Candidate], None] = lambda candidate: None,
     ):
-        self._score, self._depth, self._total = score, num_layers, total
+        self._units = Units(units) if isinstance(units, int) else units
+        self._score, self._total = score, total
         self._epsilon, self._floor, self._max_drops = epsilon, floor, max_drops
         self._known, self._race = known or {}, race
         self._on_candidate, self._on_accepted = on_candidate, on_accepted
-        start = check_layers(initial, num_layers)
+        start = self._units.start(initial)
         first = score_round(score, [(0, None, start)], total, self._known, on_candidate)
         self.baseline: Candidate = first[0]
         self.candidates: list[Candidate] = []
@@ -103,8 +105,8 @@ class _Search:
         return floor_count(reference.correct, self._total, self._epsilon)
 
     def _stopped(self, current: Candidate) -> StopReason | None:
-        if self._depth - len(current.dropped) <= 1:
-            return "no layer left to drop"
+        if not self._units.left(current.dropped):
+            return nothing_left(self._units)
         drops = len(current.dropped) - len(self.baseline.dropped)
         return "max drops" if self._max_drops is not None and drops >= self._max_drops else None
 
@@ -130,10 +132,10 @@ class _Search:
             iteration += 1
             children: dict[Dropped, Model] = {}
             for parent in models:
-                for layer in (x for x in range(self._depth) if x not in parent.dropped):
-                    dropped = tuple(sorted((*parent.dropped, layer)))
+                for layer in self._units.left(parent.dropped):
+                    dropped = add(parent.dropped, layer)
                     children.setdefault(dropped, (iteration, layer, dropped))
-            ordered = [children[dropped] for dropped in sorted(children)]
+            ordered = [children[d] for d in sorted(children, key=lambda d: list(map(place, d)))]
             models = self._round(ordered, models, self._lowest(models[0]), width)
             if not models:
                 return self._result("below floor")
@@ -147,8 +149,8 @@ class _Search:
         while (reason := self._stopped(current)) is None:
             iteration += 1
             start = set(self.baseline.dropped)
-            left = [x for x in range(self._depth) if x not in current.dropped]
-            models = [(iteration, x, tuple(sorted((*current.dropped, x)))) for x in left]
+            left = self._units.left(current.dropped)
+            models: list[Model] = [(iteration, x, add(current.dropped, x)) for x in left]
             found = self._round(models, [current], self._lowest(current), 1)
             if not found:
                 return self._result("below floor")

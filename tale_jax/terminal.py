@@ -17,6 +17,7 @@ from rich.table import Table
 from tale_jax.elimination import Candidate
 from tale_jax.runs import Run
 from tale_jax.significance import PICKS, layer_list, p_text, percent, verdict
+from tale_jax.units import Unit, Units
 
 
 class Terminal:
@@ -118,7 +119,10 @@ class SearchProgress:
         self, run: Run, settings: Mapping[str, Any], bar: Progress, terminal: Terminal
     ) -> None:
         self._run, self._bar, self._terminal = run, bar, terminal
-        self._layers, self._total = settings["num_layers"], settings["examples"]
+        granularity, self._total = settings.get("granularity", "layer"), settings["examples"]
+        self._units = Units(settings["num_layers"], granularity).every
+        # what every candidate runs besides, in units
+        self._rest = settings["num_layers"] if granularity in ("attention", "mlp") else 0
         self._max_drops = settings["max_drops"]
         self._task = bar.add_task("baseline", total=1, whole="")
         self._best: Candidate | None = None
@@ -133,17 +137,17 @@ class SearchProgress:
             self._baseline_done = time.monotonic()
             self._say(f"baseline: {self._share(candidate)}")
             return
-        kept = self._layers - len(candidate.dropped)
+        kept = sum(unit not in candidate.dropped for unit in self._units)
         if candidate.iteration != self._iteration:
             self._iteration, self._asked = candidate.iteration, 0
             self._bar.reset(self._task, total=kept + 1)
         self._asked += 1
         if candidate.dropped not in self._run.known:  # those of a journal took no time
-            self._work += kept
+            self._work += kept + self._rest
         self._bar.update(
             self._task,
             advance=1,
-            description=f"iteration {candidate.iteration} · layer {candidate.layer} · "
+            description=f"iteration {candidate.iteration} · {_named(candidate.layer)} · "
             f"best {self._share(self._best)}",
             whole=f"all ≤ {self._most_left(kept)}" if self._work else "",
         )
@@ -151,7 +155,8 @@ class SearchProgress:
     def _most_left(self, kept: int) -> str:
         """Time the search takes if no iteration stops it; a candidate costs its layers."""
         last = 1 if self._max_drops is None else max(1, kept + self._iteration - self._max_drops)
-        left = (kept + 1 - self._asked) * kept + sum((n + 1) * n for n in range(last, kept))
+        left = (kept + 1 - self._asked) * (kept + self._rest)
+        left += sum((n + 1) * (n + self._rest) for n in range(last, kept))
         seconds = (time.monotonic() - self._baseline_done) / self._work * left
         return str(datetime.timedelta(seconds=round(seconds)))
 
@@ -161,7 +166,7 @@ class SearchProgress:
         if self._best is None or candidate.correct > self._best.correct:
             self._best = candidate
         self._say(
-            f"iteration {candidate.iteration}: dropped layer {candidate.layer}, "
+            f"iteration {candidate.iteration}: dropped {_named(candidate.layer)}, "
             f"{self._share(candidate)}"
         )
 
@@ -176,6 +181,10 @@ class SearchProgress:
 
     def _share(self, candidate: Candidate) -> str:
         return f"{candidate.correct}/{self._total} = {candidate.correct / self._total:.1%}"
+
+
+def _named(unit: Unit | None) -> str:
+    return unit if isinstance(unit, str) else f"layer {unit}"
 
 
 def _accuracy(found: Mapping[str, Any] | None) -> str:

@@ -14,13 +14,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from attention.errors import InputError
-from tale_jax.elimination import Dropped
 from tale_jax.figures import save_figure
 from tale_jax.reopening import chosen_layers, reopen_model, reopen_scorer
 from tale_jax.runs import FinishedRun, Run
 from tale_jax.significance import mcnemar_p_value, measure
 from tale_jax.tables import write_csv
 from tale_jax.terminal import Terminal
+from tale_jax.units import Dropped
 
 FULL = "full model"
 COLUMNS = "found_on dropped scored_on split correct total accuracy low high change p_value".split()
@@ -32,6 +32,7 @@ def transfer(
     *,
     pick: str = "best",
     model: str | None = None,
+    limit: int | None = None,
     resume: bool = False,
     quiet: bool = True,
 ) -> list[dict[str, Any]]:
@@ -42,6 +43,7 @@ def transfer(
         out: directory to make.
         pick: which layers of each run: ``best`` or ``bsba``.
         model: where the searched checkpoint is now, if it moved.
+        limit: score on the first so many examples of each task; None: on all.
         resume: go on with the table in ``out``.
         quiet: show nothing.
 
@@ -65,10 +67,12 @@ def transfer(
         "tasks": [run.settings["task_fingerprint"] for run in searches],
         "drops": [list(dropped) for dropped in drops.values()],
     }
+    if limit is not None:
+        settings["limit"] = limit
     rows = []
     with Run(out, settings, resume) as table:
         for run in searches:
-            scorer = reopen_scorer(run, opened, terminal)
+            scorer = reopen_scorer(run, opened, terminal, limit)
             split = "test" if "test" in scorer.examples else "search"
             full: list[bool] = []
             for source, dropped in drops.items():

@@ -91,6 +91,7 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
 
 def plot(path: str | Path, out: str | Path) -> None:
     """A curve of each layer over the steps, a panel of each parameter; SVG, PNG or PDF by name."""
+    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -102,15 +103,22 @@ def plot(path: str | Path, out: str | Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(parameters), squeeze=False)[0]
     for panel, (name, layers) in zip(axes, parameters.items(), strict=True):
-        from matplotlib import colormaps
-
         colours = colormaps["viridis"]
-        for i, (layer, values) in enumerate(layers.items()):
+        in_order = sorted(layers.items(), key=lambda each: (len(each[0]), each[0]))  # 9 before 10
+        for i, (layer, values) in enumerate(in_order):
             colour = colours(0.9 * i / max(1, len(layers) - 1))
             label = "all layers" if layer == "all" else f"layer {layer}"
             panel.plot(steps, values, color=colour, label=label, linewidth=1.6)
         panel.set_xlabel("step")
         panel.set_ylabel(name)
         panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(frameon=False, fontsize=8, ncols=1 + (len(layers) - 1) // 6)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside right center",
+        frameon=False,
+        fontsize=8,
+        ncols=1 + (len(labels) - 1) // 16,
+    )
     figure.savefig(out, dpi=150)

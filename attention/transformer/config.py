@@ -11,6 +11,8 @@ from attention.normalizers import normalizer
 Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
 FULL_ATTENTION = "full_attention"
 SLIDING_ATTENTION = "sliding_attention"
+HALVES = {"both": (True, True), "attention": (True, False), "mlp": (False, True)}
+"""What a layer has, by name: attention, MLP."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,7 @@ class TransformerConfig:
     # layer
     attention: bool = True  # False: an MLP-only model
     mlp: bool = True  # False: an attention-only model
+    layer_halves: tuple[str, ...] | None = None  # what each has: a key of HALVES; None: both
     residual: bool = True
     norm: Literal["rmsnorm", "layernorm", "none"] = "rmsnorm"
     norm_eps: float = 1e-6
@@ -121,6 +124,20 @@ class TransformerConfig:
             unknown = set(self.layer_types) - {FULL_ATTENTION, SLIDING_ATTENTION}
             if unknown:
                 raise ValueError(f"unknown layer_types {sorted(unknown)}")
+        if self.layer_halves is not None:
+            self._check_halves(self.layer_halves)
+
+    def _check_halves(self, halves: tuple[str, ...]) -> None:
+        if len(halves) != self.num_hidden_layers:
+            raise ValueError(
+                f"layer_halves has {len(halves)} entries for {self.num_hidden_layers} layers"
+            )
+        if unknown := set(halves) - set(HALVES):
+            raise ValueError(f"unknown layer_halves {sorted(unknown)}; there are {list(HALVES)}")
+        if set(halves) == {"both"}:  # one model, one config
+            raise ValueError("layer_halves is None where every layer has both")
+        if not (self.attention and self.mlp):
+            raise ValueError("layer_halves goes with attention and mlp, which it takes away")
 
     @property
     def key_value_heads(self) -> int:
@@ -148,7 +165,39 @@ class TransformerConfig:
             self.sliding_window if kind == SLIDING_ATTENTION else None for kind in self.layer_types
         )
 
+    @property
+    def halves(self) -> tuple[tuple[bool, bool], ...]:
+        """Whether each layer has attention, and whether it has an MLP."""
+        if self.layer_halves is None:
+            return ((self.attention, self.mlp),) * self.num_hidden_layers
+        return tuple(HALVES[name] for name in self.layer_halves)
+
     def keep_layers(self, kept: Sequence[int]) -> TransformerConfig:
         """The config of the shallower model made of layers ``kept`` (0-based, ascending)."""
         types = None if self.layer_types is None else tuple(self.layer_types[i] for i in kept)
-        return dataclasses.replace(self, num_hidden_layers=len(kept), layer_types=types)
+        halves = None if self.layer_halves is None else tuple(self.layer_halves[i] for i in kept)
+        if halves is not None and set(halves) <= {"both"}:
+            halves = None
+        return dataclasses.replace(
+            self, num_hidden_layers=len(kept), layer_types=types, layer_halves=halves
+        )
+
+    def keep_halves(self, kept: Sequence[tuple[bool, bool]]) -> TransformerConfig:
+        """The config of the model with the (attention, MLP) ``kept`` of each layer.
+
+        A layer of which neither is kept is gone.
+
+        Raises:
+            ValueError: a half that is not there cannot be kept.
+        """
+        if len(kept) != self.num_hidden_layers or any(
+            wanted and not has
+            for pair, own in zip(kept, self.halves, strict=True)
+            for wanted, has in zip(pair, own, strict=True)
+        ):
+            raise ValueError(f"kept {list(kept)} are not halves of the model's {self.halves}")
+        shorter = self.keep_layers([i for i, pair in enumerate(kept) if any(pair)])
+        if shorter.halves == (left := tuple((a, m) for a, m in kept if a or m)):
+            return shorter
+        names = {pair: name for name, pair in HALVES.items()}
+        return dataclasses.replace(shorter, layer_halves=tuple(names[pair] for pair in left))

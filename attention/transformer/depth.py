@@ -32,7 +32,7 @@ CAPTURES = ("hidden_states", "attention_weights", "values", "queries", "keys")
 class Cache(NamedTuple):
     """Keys and values of the tokens seen so far, ``S`` slots a sequence."""
 
-    layers: KeyValues | tuple[KeyValues | None, ...]  # stacked, or one a layer (None: dropped)
+    layers: KeyValues | tuple[KeyValues | None, ...]  # stacked, or one a layer (None: no attention)
     where_BS: Bool[Array, "B S"]
     positions_BS: Int[Array, "B S"]
     slot: Int[Array, ""]  # the next free slot
@@ -47,7 +47,9 @@ def init_cache(config: TransformerConfig, batch: int, slots: int, *, stacked: bo
         return KeyValues(jnp.zeros((*lead, *shape), dtype), jnp.zeros((*lead, *shape), dtype))
 
     depth = config.num_hidden_layers
-    layers = empty(depth) if stacked else tuple(empty() for _ in range(depth))
+    layers = (
+        empty(depth) if stacked else tuple(empty() if has[0] else None for has in config.halves)
+    )
     return Cache(
         layers,
         jnp.zeros((batch, slots), bool),
@@ -137,15 +139,38 @@ def _windows(config: TransformerConfig) -> Int[Array, " L"] | None:
     return jnp.array([unlimited if w is None else w for w in config.windows], jnp.int32)
 
 
+def _halves(config: TransformerConfig) -> Bool[Array, "L 2"] | None:
+    """Halves as data; None if no layer lacks one."""
+    return None if config.layer_halves is None else jnp.array(config.halves)
+
+
+def _there(config: TransformerConfig, keep: Bool[Array, "L 2"]) -> Bool[Array, "L 2"]:
+    """Of the halves to keep, those that the model has."""
+    halves = _halves(config)
+    # an array: it is indexed by a traced layer, which NumPy cannot be
+    return jnp.asarray(keep) if halves is None else keep & halves
+
+
 def _scanned(config, layers, hidden, context, every):
     """The last hidden state and, if ``every``, those of all layers."""
 
+    def attend(hidden, one, window):
+        return _apply(config, "attention_half")(one, hidden, context, window=window)[0]
+
+    def transform(hidden, one, _):
+        return _apply(config, "mlp_half")(one, hidden)
+
     def body(hidden, layer):
-        layer_params, window = layer
-        hidden = _apply(config)(layer_params, hidden, context, window=window)[0]
+        layer_params, window, has = layer
+        if has is None:
+            hidden = _apply(config)(layer_params, hidden, context, window=window)[0]
+        else:
+            for there, half in zip(has, (attend, transform), strict=True):
+                data = hidden, layer_params, window
+                hidden = jax.lax.cond(there, half, lambda hidden, *_: hidden, *data)
         return hidden, hidden if every else None
 
-    return jax.lax.scan(body, hidden, (layers, _windows(config)))
+    return jax.lax.scan(body, hidden, (layers, _windows(config), _halves(config)))
 
 
 def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, read_at):
@@ -167,9 +192,15 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
         layer_tap = None if tap is None else lambda *arrays, i=i: tap(i, *arrays)
         static: dict[str, Any] = {"window": config.windows[i], "tap": layer_tap}
         data: dict[str, Any] = {"cache": None if caches is None else caches[i]}
+        if not config.halves[i][0]:
+            hidden = at(hidden, read_at) if i == last else hidden
+            hidden = _apply(config, "mlp_half")(layer_params, hidden)
+            if "hidden_states" in captured:
+                captured["hidden_states"].append(hidden)
+            continue
         if i == last:  # a slice is static, places in an array are data
             (static if isinstance(read_at, slice) else data)["read_at"] = read_at
-        apply = _apply(config, **static)
+        apply = _apply(config, "__call__" if config.halves[i][1] else "attention_half", **static)
         hidden, layer_cache, seen = apply(layer_params, hidden, context, **data)
         if caches is not None:
             caches[i] = layer_cache
@@ -208,7 +239,7 @@ def run_last(
     prefix: KeyValues | None = None,
 ) -> Float[Array, "B P D"]:
     """The last layer at the places that are read; of the others it makes keys and values alone."""
-    windows = _windows(config)
+    windows, keep = _windows(config), _there(config, keep)
     one, window = take_layer(layers, layer), None if windows is None else windows[layer]
     before = None if prefix is None else take_layer(prefix, layer)
 
@@ -229,8 +260,7 @@ def _looped(config, layers, hidden, context, keep, start, cache, end=None, prefi
         raise ValueError("keep needs stacked layers; see stack_layers")
     if keep.shape != (config.num_hidden_layers, 2):
         raise ValueError(f"keep has shape {keep.shape}, not {(config.num_hidden_layers, 2)}")
-    keep = jnp.asarray(keep)  # indexed by a traced layer, which NumPy cannot be
-    windows = _windows(config)
+    keep, windows = _there(config, keep), _windows(config)
     attention_half = _apply(config, "attention_half")
     mlp_half = _apply(config, "mlp_half")
 

@@ -26,6 +26,9 @@ IGNORABLE = frozenset(
     """.split()
 )
 
+OWN_TYPE = "tale_jax_"
+"""Before the model type of what transformers has not, so that it refuses what it would spoil."""
+
 HEADS: dict[str, Head] = {
     "ForCausalLM": "causal_lm",
     "LMHeadModel": "causal_lm",
@@ -40,6 +43,9 @@ HEADS: dict[str, Head] = {
 def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
     """The config of a Hugging Face ``config.json``.
 
+    Layers that lack a half are ours alone: the model type is then ``tale_jax_llama``, say, and
+    ``layer_halves`` lists what each layer has.
+
     Args:
         hf: the decoded JSON, in the layout of transformers 4 or 5.
         dtype: of parameters and products; None takes the checkpoint's own.
@@ -49,6 +55,8 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
             ignorable, nor at its default; the message names it.
     """
     model_type = hf.get("model_type")
+    if isinstance(model_type, str) and model_type.startswith(OWN_TYPE):
+        return _with_halves(hf, model_type.removeprefix(OWN_TYPE), dtype)
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InputError(f"unknown model_type {model_type!r}; there are {', '.join(FAMILIES)}")
     family = FAMILIES[model_type]
@@ -70,6 +78,18 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
         raise InputError(f"config.json: {error}") from error
     _check_sizes(config)
     return config
+
+
+def _with_halves(hf: HfConfig, model_type: str, dtype: str | None) -> TransformerConfig:
+    """The config of a model that only this project reads."""
+    plain = {name: value for name, value in hf.items() if name != "layer_halves"}
+    config, halves = from_hf({**plain, "model_type": model_type}, dtype), hf.get("layer_halves")
+    try:
+        if not isinstance(halves, list) or not all(isinstance(name, str) for name in halves):
+            raise ValueError(f"layer_halves is {halves!r}, not a list of names")
+        return dataclasses.replace(config, layer_halves=tuple(halves))
+    except ValueError as error:
+        raise InputError(f"config.json: {error}") from error
 
 
 def to_hf(config: TransformerConfig) -> dict[str, Any]:
@@ -97,6 +117,8 @@ def to_hf(config: TransformerConfig) -> dict[str, Any]:
         hf |= {"head_dim": config.head_size, "num_key_value_heads": config.key_value_heads}
     if config.head in ("sequence", "token"):
         hf["id2label"] = {str(i): f"LABEL_{i}" for i in range(config.num_labels)}
+    if config.layer_halves is not None:
+        hf |= {"model_type": OWN_TYPE + config.family, "layer_halves": list(config.layer_halves)}
     _check_round_trip(config, hf)
     return hf
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
 from attention.transformer.safetensor_files import DTYPES, StoredTensor
+from attention.transformer.stacking import half_of
 from attention.transformer.tensors import TRANSFORMS, Row, Table, table
 
 
@@ -62,12 +63,15 @@ def wanted_tensors(
 ) -> dict[str, tuple[Row, int]]:
     """Tensor name (without prefix) → its row and layer, for the parameters that this model has."""
     wanted = {}
-    for row in names.rows:
-        if all(path in abstract for path in row.paths):
-            depth = config.num_hidden_layers if row.layered else 1
-            for i in range(depth):
-                wanted[row.name.replace("{i}", str(i))] = (row, i)
-    covered = {path for row, _ in wanted.values() for path in row.paths}
+    rows = [row for row in names.rows if all(path in abstract for path in row.paths)]
+    for row in rows:
+        layers = [0]
+        if row.layered:  # what a layer is without is in no checkpoint
+            half = half_of(row.paths[0].split("/")[1])
+            layers = [i for i, has in enumerate(config.halves) if has[half]]
+        for i in layers:
+            wanted[row.name.replace("{i}", str(i))] = (row, i)
+    covered = {path for row in rows for path in row.paths}
     if uncovered := sorted(abstract.keys() - covered):
         raise InputError(f"{config.family} checkpoints have no place for {', '.join(uncovered)}")
     return wanted

@@ -102,7 +102,8 @@ class Transformer(nn.Module):
                 so is the last of unstacked layers.
             capture: any of ``hidden_states`` (the output of each layer), ``attention_weights``,
                 ``values``, ``queries``, ``keys`` (both rotated); the call then returns
-                ``(logits, captured)``, each stacked over the layers applied.
+                ``(logits, captured)``, each stacked over the layers applied (what is attention's
+                over those with attention).
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.
 

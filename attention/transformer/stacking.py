@@ -45,3 +45,26 @@ def keep_layers(params: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any
     if isinstance(layers, tuple):
         return {**params, "layers": tuple(layers[i] for i in index)}
     return {**params, "layers": jax.tree.map(lambda leaf: leaf[np.array(index)], layers)}
+
+
+def keep_halves(params: Mapping[str, Any], kept: Sequence[tuple[bool, bool]]) -> dict[str, Any]:
+    """Parameters of the model with the (attention, MLP) ``kept`` of each layer.
+
+    Goes with ``config.keep_halves(kept)``.  A layer of which neither is kept is gone.  Of stacked
+    layers, which all have one shape, a missing half stays and is never read; of unstacked ones it
+    is gone too.
+    """
+    shorter = keep_layers(params, [i for i, pair in enumerate(kept) if any(pair)])
+    if not isinstance(shorter["layers"], tuple):
+        return shorter
+    left = [pair for pair in kept if any(pair)]
+    pruned = tuple(
+        {name: tree for name, tree in layer.items() if pair[half_of(name)]}
+        for layer, pair in zip(shorter["layers"], left, strict=True)
+    )
+    return {**shorter, "layers": pruned}
+
+
+def half_of(part: str) -> int:
+    """The half that a part of a layer belongs to: 0 is attention, 1 the MLP."""
+    return ("attention", "mlp").index(part.removesuffix("_norm"))

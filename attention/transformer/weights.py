@@ -108,10 +108,13 @@ def save_pretrained(
 ) -> None:
     """Write a folder that ``transformers`` loads, at the depth the config says.
 
+    Where layers lack a half (``config.layer_halves``) its tensors are left out, and the model type
+    is one that ``transformers`` refuses; ``load_pretrained`` reads it.
+
     Args:
         folder: must not exist, or be empty; it appears whole or not at all.
-        config: as ``load_pretrained`` or ``config.keep_layers`` gave it.
-        params: stacked or unstacked.
+        config: as ``load_pretrained``, ``config.keep_layers`` or ``config.keep_halves`` gave it.
+        params: stacked, or unstacked with all halves.
         source: the checkpoint it came from; tokenizer files and attributes that do not change the
             model (token ids, …) are taken over.
         readme: text of README.md.

@@ -7,7 +7,7 @@ What `scripts/benchmark_search.py` times this library against.  Needs the extra 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import torch  # pyright: ignore[reportMissingImports]
@@ -45,7 +45,9 @@ class Llama:
         self.cos, self.sin = angles.cos(), angles.sin()
 
     @torch.inference_mode()
-    def logits(self, tokens: torch.Tensor, dropped: Sequence[int], last: int = 1) -> torch.Tensor:
+    def logits(
+        self, tokens: torch.Tensor, dropped: Container[object], last: int = 1
+    ) -> torch.Tensor:
         """Logits ``[B, last, V]`` of the last tokens of ``[B, T]``, without the layers dropped."""
         batch, length = tokens.shape
         cos, sin = self.cos[:length], self.sin[:length]

@@ -36,10 +36,13 @@ def test_what_it_refuses(capsys):
     for words, message in (
         ("--lengths 8 --rounds 0", "at least 1 round"),
         ("--lengths x", "numbers between commas"),
+        ("--lengths 8,0", "must be positive"),
+        ("--lengths 8 --heads 3 --kv-heads 2", "key/value heads (2) divide query heads (3)"),
         ("--lengths 8 --only nothing", "no case has 'nothing'"),
         ("--lengths 8 --normalizers soft", "unknown normalizer 'soft'"),
     ):
         with pytest.raises(SystemExit) as stop:
             cli.main(["bench", *words.split()])
-        told = capsys.readouterr().err
+        out, told = capsys.readouterr()
         assert stop.value.code == 2 and message in told and told.count("\n") == 1
+        assert not out, "a table's head before the error"

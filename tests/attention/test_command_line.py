@@ -69,6 +69,37 @@ def test_errors_are_one_line(words, told, encoding, capsys, monkeypatch):
     assert fnmatch.fnmatchcase(err, told.replace("[", "[[]") + "\n") and err.count("\n") == 1
 
 
+def crowded(*, model: str, task: str, out: str, rank: int, words: str = "a") -> None:
+    """Do much.
+
+    Args:
+        model: a description of what a model may be that takes its time and more than one line
+        task: another one, which mentions --resume, as some of them do, and goes on for a while
+        out: a third one; whoever forgets all of these is told of all of them at once
+        rank: a fourth one
+        words: a fifth one, which nobody needs to give, so that it is never told as missing
+    """
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "hello: Missing from hello crowded: --model, --task, --out, --rank"),
+        (
+            ("--model", "a", "--task", "b", "--out", "c", "--rank", "x" * 300),
+            "hello: Error parsing --rank: *xxx …",
+        ),
+        (("--task", "a", "--modle", "b"), "*--out, --rank; Unrecognized options: --modle b"),
+    ],
+)
+def test_long_errors_are_cut_to_a_readable_line(words, told, capsys):
+    with pytest.raises(SystemExit):
+        run("hello", {"crowded": crowded, "leave": leave}, "Greets.", ["crowded", *words])
+    err = capsys.readouterr().err
+    assert fnmatch.fnmatchcase(err, f"{told} (see `hello crowded --help`)\n")
+    assert len(err) <= 201 and err.count("\n") == 1
+
+
 def test_ctrl_c_ends_in_one_line(capsys):
     with pytest.raises(SystemExit) as stop:
         call("greet", "--name", "stop")

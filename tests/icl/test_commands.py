@@ -38,6 +38,10 @@ def test_a_run_is_swept_and_drawn(run, tmp_path, capsys):
     assert len(table(tmp_path / "positions.csv")) == 5 * len(rows)
     main(["evaluate", "--run", str(run), "--sweep", "order=drawn,sorted", *small])
     assert [row["order"] for row in table(tmp_path / "errors.csv")] == ["drawn", "sorted"]
+    both = ["--sweep", "order=drawn,sorted", "--sweep", "sigma=1:2"]
+    (tmp_path / "errors.png").unlink()
+    main(["evaluate", "--run", str(run), *both, *small])
+    assert (tmp_path / "errors.png").exists()
     assert "error over zero" in capsys.readouterr().out
 
 
@@ -70,7 +74,12 @@ def test_quantifiers_beside_constants(tmp_path, capsys):
         for name in ("accuracy", "balanced_accuracy", "late_flip_accuracy", "wrong_prompts"):
             assert 0 <= float(row[name]) <= 1 and 0 <= float(row[f"constant_{name}"]) <= 1
         assert float(row["constant_balanced_accuracy"]) == 0.5
-    assert capsys.readouterr().out.count("a constant answer") == 8
+        for name in ("at_deviant", "after_deviant"):  # 100 > 0 decides nothing: both labels there
+            assert 0 <= float(row[name]) <= 1 and float(row[f"constant_{name}"]) in (0.5, 1)
+    out = capsys.readouterr().out
+    lines = out.splitlines()[:-1]  # the last is where the table was written
+    assert out.count("a constant answer") == 14 and max(map(len, lines)) <= 80
+    assert (tmp_path / "out" / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_resumed_command_is_the_same_run(run, tmp_path):

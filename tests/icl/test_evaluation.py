@@ -41,6 +41,7 @@ def test_bad_sweeps(sweep):
         (Design(deviant="three"), "POSITION:VALUE"),
         (Design(deviant="41:7"), "no position 41"),
         (Design(order="random"), "drawn or sorted"),
+        (Design(order="sorted", deviant="3:9"), "no one place"),
     ],
 )
 def test_bad_designs(design, said):
@@ -99,6 +100,19 @@ def test_what_counts():
     with pytest.raises(InputError, match="more than 2 points"):
         short = evaluation.Case({}, np.zeros((3, 2, 1)), y[:, :, :2])
         evaluation.evaluate([short], off)
+
+
+def test_a_deviant_does_not_count_itself():
+    """Nor what comes before it."""
+    case = drawn(Design(points=9, deviant="4:1e4"), AFFINE, count=3, prompts=5)
+    after = {"wrong until it": lambda x, y: np.where(np.arange(9) <= 4, -y, y)}
+    rows, positions = evaluation.evaluate([case], after)
+    assert rows[0]["error"] == 0 and len(positions) == 9 and positions[4]["error"] > 1e4
+    early = drawn(Design(points=9, deviant="0:9"), AFFINE, count=3, prompts=5)
+    assert (early.skip, case.skip) == (2, 5)
+    last = drawn(Design(points=9, deviant="8:9"), AFFINE, count=3, prompts=5)
+    with pytest.raises(InputError, match="more than 9 points"):
+        evaluation.evaluate([last], after)
 
 
 def test_the_interval_of_a_mean():

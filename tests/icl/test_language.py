@@ -65,6 +65,21 @@ def test_failures_are_counted_and_left_out():
     assert nothing.failures == 2 and np.isnan(nothing.error)
 
 
+def test_models_and_baselines_are_asked_the_same():
+    asked = []
+    language.ask(line(3), lambda texts: asked.extend(texts) or ["1"] * len(texts), count=3)
+    case = line(3)
+
+    def predict(x_BTD, y_FBT):
+        assert x_BTD.shape[0] == y_FBT.shape[1] == len(asked) == 3
+        for x_TD, y_T, text in zip(x_BTD, y_FBT[0], asked, strict=True):
+            assert language.write(x_TD[:, 0], y_T) in text
+        return y_FBT + 2
+
+    found = language.compare(case, predict, count=3)
+    assert (found.error, found.error_of_zero, found.failures) == (4, 25, 0)
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

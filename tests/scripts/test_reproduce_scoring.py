@@ -46,22 +46,41 @@ def test_a_deviant_changes_one_input_and_the_values_that_follow():
             np.testing.assert_array_equal(found.y_BT, expected)
 
 
-def test_the_table_says_what_is_noise():
+def test_the_table_says_what_is_beyond_noise():
     def rows(name, values):
         return [
-            {"task": "linear", "normalizer": name, "test": test, "at": at, "seed": seed,
+            {"task": "linear", "normalizer": name, "test": column.test, "at": at, "seed": seed,
              "error": value, "error_of_zero": 2.0}
-            for test, where in scoring_tests.COLUMNS.values() for at in where
+            for column in scoring_tests.COLUMNS.values() for at in column.where
             for seed, value in enumerate(values)
         ]  # fmt: skip
 
     results = rows("softmax", (1, 1.2, 0.8)) + rows("ssa", (0.5, 0.71, 0.3))
     results += rows("ssmax", (0.4, 1.9, 0.8)) + rows("temperature", (1.5, 1.7, 1.31))
-    text = scoring_tests.table(results, 3, ["softmax", "ssa", "ssmax", "temperature"])
+    names = ["softmax", "ssa", "ssmax", "temperature", "relu"]
+    text = scoring_tests.table(results, 3, names)
     lines = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if " | " in line}
-    assert "| 0.5 |" in lines["softmax"] and lines["a constant"].count("| 1 ") == 5
-    for name, word in (("ssa", "better"), ("ssmax", "noise"), ("temperature", "worse")):
+    assert "| 0.500 ± 0.248 |" in lines["softmax"] and lines["a constant"].count("| 1 ") == 5
+    for name, word in (("ssa", "better"), ("temperature", "worse")):
         assert lines[name].count(word) == 5, lines[name]
+    assert "better" not in lines["ssmax"] and "worse" not in lines["ssmax"]
+    assert "relu" not in lines  # not run
+    assert scoring_tests.table(rows("ssa", (1.0,)), 1, ["ssa"]).endswith(" | 0.500 | 0.500 |\n")
+
+
+def test_quantifiers_beside_the_better_constant():
+    measured = ("accuracy", "balanced_accuracy", "late_flip_balanced_accuracy")
+    results = [
+        {"task": "some", "normalizer": name, "test": column.test, "at": at, "seed": seed}
+        | dict.fromkeys(measured, value + seed / 100)
+        | {f"constant_{m}": 0.25 for m in measured}
+        for name, value in (("ssa", 0.9), ("softmax", 0.8))
+        for column in scoring_tests.COLUMNS.values() for at in column.where for seed in (0, 1)
+    ]  # fmt: skip
+    text = scoring_tests.table(results, 2, ["ssa", "softmax"]).splitlines()
+    assert text[4].count("0.25") == len(scoring_tests.COLUMNS) == 7
+    assert text[5].count("**better**") == 7 and text[5].startswith("| ssa | 0.905 ± 0.064 (+0.100")
+    np.testing.assert_allclose(scoring_tests.interval(np.array([0.0, 1.0])), 6.353, atol=1e-3)
 
 
 def test_collapse():

@@ -87,6 +87,13 @@ def test_transfer_scores_each_task_without_the_layers_of_each(root):
     again = evaluate(str(root / "tiny"), task, drop=crossed["dropped"], test=test)
     assert crossed["correct"] == again["test"]["correct"]
     assert len(rows(root / "transfer" / "transfer.csv")) == 6
+    few = transfer([root / "a", root / "b"], root / "few", pick="bsba", limit=7)
+    assert {row["total"] for row in few} == {7}
+    again = evaluate(str(root / "tiny"), task, drop=crossed["dropped"], test=test, limit=7)
+    assert few[4]["dropped"] == crossed["dropped"]
+    assert few[4]["correct"] == again["test"]["correct"]
+    with pytest.raises(InputError, match="limit 0"):
+        transfer([root / "a", root / "b"], root / "none", limit=0)
     for runs, message in (([root / "a"], "at least two"), ([root / "a"] * 2, "of one task")):
         with pytest.raises(InputError, match=message):
             transfer(runs, root / "other")

@@ -20,6 +20,7 @@ from tale_jax.models import load_model
 from tale_jax.runs import Answer
 from tale_jax.scoring import Scorer
 from tale_jax.tasks import Task
+from tale_jax.units import Units
 
 EXAMPLES = tuple(
     Example("abcdefghij"[: 3 + i % 5], (" a", " bc", " d"), i * 7 % 3) for i in range(13)
@@ -131,7 +132,11 @@ def test_ties_go_to_the_lowest_layer_and_nan_is_worst():
     losses = {(0,): math.nan, (1,): 2.0, (2,): 1.0, (3,): 1.0}
     seen = []
     criterion = Greedy(
-        "x", 4, lambda models: (losses[m] for m in models), {(1,): 2.0}, lambda *x: seen.append(x)
+        "x",
+        Units(4),
+        lambda models: (losses[m] for m in models),
+        {(1,): 2.0},
+        lambda *x: seen.append(x),
     )
     assert criterion.next_layer(()) == 2
     assert seen[0] == ((0,), math.inf)

@@ -1,6 +1,9 @@
 """Schedules, low-rank matrices, training on answers alone, resuming, and the six arms."""
 
 import json
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +15,7 @@ from tiny_models import write_model
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained
 from tale_jax.arms import ARMS, arms
+from tale_jax.cli import main
 from tale_jax.finetuning import Batches, answer_loss, finetune, training_rows
 from tale_jax.lora import init_lora, merge
 from tale_jax.models import load_model
@@ -158,3 +162,30 @@ def test_six_arms_and_their_table(root):
     before = (root / "arms" / "arms.csv").read_bytes()
     arms(model, task, root / "arms", resume=True, **given)
     assert (root / "arms" / "arms.csv").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_eight_devices_train_as_one_does(root, tmp_path):
+    """Half a layer is dropped too: a scan with branches, shared by devices."""
+    words = [
+        "finetune", "--model", root / "tiny", "--task", root / "task.jsonl", "--train",
+        root / "train.jsonl", "--drop", "1.attention", "--lora-rank", "3", "--batch-size", "8",
+        "--learning-rate", "1e-2", "--steps", "4", "--no-compilation-cache", "--out",
+    ]  # fmt: skip
+    words = list(map(str, words))
+    main([*words, str(tmp_path / "1")])
+    code = "import jax, sys; assert jax.device_count() == 8; from tale_jax.cli import main; main()"
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    subprocess.run(
+        [sys.executable, "-c", code, *words, str(tmp_path / "8"), "--model-parallel", "2"],
+        env={**os.environ, "XLA_FLAGS": flags},
+        check=True,
+    )
+    files = [tmp_path / devices / "training" / "metrics.jsonl" for devices in ("1", "8")]
+    losses = [[json.loads(x)["loss"] for x in f.read_text().splitlines()] for f in files]
+    assert len(losses[0]) == len(losses[1]) > 0
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    found = [load_pretrained(tmp_path / devices / "model") for devices in ("1", "8")]
+    assert found[0][0] == found[1][0]
+    for one, eight in zip(*(jax.tree.leaves(params) for _, params in found), strict=True):
+        np.testing.assert_allclose(eight, one, rtol=0, atol=1e-4)

@@ -54,6 +54,7 @@ PERTURBED = {
     "attention_implementation": (LLAMA, "chunked"),
     "attention": (LLAMA, False),
     "mlp": (LLAMA, False),
+    "layer_halves": (LLAMA, ("both", "mlp")),
     "residual": (LLAMA, False),
     "norm": (LLAMA, "layernorm"),
     "norm_eps": (LLAMA, 1e-5),

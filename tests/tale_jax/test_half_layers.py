@@ -1,0 +1,417 @@
+"""Searches that drop halves of layers, and what is made of their runs."""
+
+import csv
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_models import LETTERS, letter_tokenizer, write_model
+
+from attention.errors import InputError
+from attention.transformer import Transformer, load_pretrained, save_pretrained
+from tale_jax import evaluate, export, search
+from tale_jax.benchmarking import benchmark
+from tale_jax.cli import main
+from tale_jax.comparison import compare
+from tale_jax.criteria import make_criterion
+from tale_jax.elimination import eliminate
+from tale_jax.finetuning import finetune
+from tale_jax.information import information
+from tale_jax.latency import Workload
+from tale_jax.lens import lens
+from tale_jax.models import load_model
+from tale_jax.picking import pareto_front, pick
+from tale_jax.prompts import encode_choices
+from tale_jax.runs import load_run
+from tale_jax.scoring import Scorer
+from tale_jax.tasks import Example, Task
+from tale_jax.training_options import Training
+from tale_jax.transfer import transfer
+from tale_jax.units import Units, missing_halves, ordered
+
+GPT2 = {
+    "family": "gpt2",
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "position_embedding": "learned",
+    "norm": "layernorm",
+    "attention_bias": True,
+    "attention_out_bias": True,
+    "mlp_bias": True,
+    "gated_mlp": False,
+    "hidden_act": "gelu",
+    "tie_word_embeddings": True,
+}
+FRONT = "the same words before all "
+QUICK = {"epsilon": 0.3, "max_drops": 3}
+
+
+def letters_task(count, front=""):
+    number = np.random.default_rng(7)
+
+    def text(size):
+        return "".join(number.choice(list(LETTERS[:26]), size))
+
+    def example(i):
+        choices = (text(1), text(1) + "z", text(4))
+        return Example(front + text((11, 3, 0)[i % 3]), choices, int(number.integers(3)))
+
+    return Task("letters", tuple(map(example, range(count))))
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt2"])
+def model(request, tmp_path_factory):
+    changes = GPT2 if request.param == "gpt2" else {}
+    root = tmp_path_factory.mktemp(request.param)
+    return load_model(str(write_model(root / "tiny", num_hidden_layers=3, **changes)))
+
+
+@pytest.mark.parametrize("dropped", [("1.mlp",), ("0.attention", "2.mlp"), (0, "2.attention")])
+def test_counts_are_those_of_silent_halves(model, dropped):
+    """Against one example at a time, with the output projections of what is dropped at zero."""
+    task = letters_task(7)
+    scorer = Scorer(model.config, model.params, model.tokenizer, task, batch_tokens=97)
+    layers = model.params["layers"]
+    for unit in dropped:
+        layer, _, half = str(unit).partition(".")
+        for name, last in (("attention", "out"), ("mlp", "down")):
+            if half in ("", name):
+                silent = jax.tree.map(lambda x, i=int(layer): x.at[i].set(0), layers[name][last])
+                layers = {**layers, name: {**layers[name], last: silent}}
+
+    @jax.jit
+    def forward(tokens):
+        return Transformer(model.config).apply(
+            {"params": {**model.params, "layers": layers}}, tokens
+        )
+
+    answers = scorer.answers("search", dropped)
+    for example, answer in zip(task.search, answers, strict=True):
+        scores = []
+        for tokens, count in encode_choices(model.tokenizer, [example])[0]:
+            padded = jnp.array([[*tokens, *[0] * (20 - len(tokens))]])
+            log_probs = np.asarray(jax.nn.log_softmax(forward(padded)[0]))
+            places = range(len(tokens) - count, len(tokens))
+            scores.append(sum(log_probs[t - 1, tokens[t]] for t in places))
+        assert answer.prediction == np.argmax(scores)
+    assert next(scorer.count([dropped])) == sum(answer.correct for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("granularity", "front"),
+    [("attention", ""), ("mlp", FRONT), ("sublayer", FRONT)],
+)
+def test_races_choose_what_counting_chooses(model, granularity, front):
+    scorer = Scorer(
+        model.config,
+        model.params,
+        model.tokenizer,
+        letters_task(47, front),
+        batch_tokens=101,
+        cache_gib=23 * 8 * 22 * 4 * 9 / 2**30,
+    )
+    units = Units(3, granularity)
+    whole = eliminate(scorer.count, units, 47, epsilon=1)
+    quick = eliminate(scorer.count, units, 47, epsilon=1, race=scorer.race)
+    assert scorer.compilations <= scorer.most_compilations
+    for name in ("baseline", "steps", "best", "bsba", "stop_reason"):
+        assert getattr(whole, name) == getattr(quick, name)
+    for exact, found in zip(whole.candidates, quick.candidates, strict=True):
+        assert found.correct >= exact.correct if found.bound else found == exact
+    assert any(found.bound for found in quick.candidates)
+
+
+def test_criteria_rank_halves(model):
+    task = letters_task(7)
+    scorer = Scorer(model.config, model.params, model.tokenizer, task)
+    how = {"granularity": "sublayer"}
+    last = make_criterion("last", model, scorer, (), **how)
+    assert last.order[:3] == ["2.mlp", "2.attention", "1.mlp"]
+    drawn = make_criterion("random", model, scorer, (), seed=1, **how)
+    assert ordered(drawn.order) == Units(3, "sublayer").every
+    likely = make_criterion("loglikelihood", model, scorer, (), **how)
+    losses = list(likely.losses([(u,) for u in Units(3, "sublayer").every]))
+    assert len(set(losses)) == 6 and likely.next_layer(()) == Units(3, "sublayer").every[
+        losses.index(min(losses))
+    ]  # fmt: skip
+    both = next(likely.losses([("1.attention", "1.mlp")]))
+    assert both == next(likely.losses([(1,)]))
+    with pytest.raises(InputError, match="cosine measures whole layers"):
+        make_criterion("cosine", model, scorer, (), **how)
+
+
+def write_task(file, count, seed):
+    number = np.random.default_rng(seed)
+    lines = []
+    for _ in range(count):
+        prompt = "".join(number.choice(list("abcdefgh"), 11))
+        answer = int(prompt.count("a") > 1)
+        lines.append(json.dumps({"prompt": prompt, "choices": ["x", "y"], "answer": answer}) + "\n")
+    file.write_text("".join(lines))
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """The model `tiny`, the tasks `a` and `b`, and the run `run` on `a`."""
+    root = tmp_path_factory.mktemp("halves")
+    write_model(root / "tiny")
+    for name, seed in (("a", 1), ("b", 5), ("train", 9)):
+        write_task(root / f"{name}.jsonl", 47, seed)
+    write_task(root / "test.jsonl", 31, 2)
+    search_a(root, root / "run")
+    return root
+
+
+def search_a(root, out, **changes):
+    options = {**QUICK, "granularity": "sublayer", "null_control": 1, "batch_tokens": 128}
+    test = str(root / "test.jsonl")
+    task = str(root / "a.jsonl")
+    return search(str(root / "tiny"), task, out, test=test, **{**options, **changes})
+
+
+def test_the_files_name_halves(root):
+    summary = json.loads((root / "run" / "summary.json").read_text())
+    assert summary["granularity"] == "sublayer"
+    units = set(Units(5, "sublayer").every)
+    steps = [json.loads(x) for x in (root / "run" / "trajectory.jsonl").read_text().splitlines()]
+    assert len(steps) == 3
+    for step in steps:
+        assert {step["layer"], *step["dropped"]} <= units
+        assert len(step["dropped"]) == step["iteration"]
+    with (root / "run" / "candidates.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["layer"] for row in rows[:10]] == list(Units(5, "sublayer").every)
+    assert any(row["correct"].startswith("<=") for row in rows)
+    run = load_run(root / "run")
+    assert [c["layer"] for c in run.candidates] == [row["layer"] for row in rows]
+    assert run.dropped("bsba") == tuple(summary["bsba"]["dropped"])
+    page = (root / "run" / "report.html").read_text()
+    assert "half-layer" in page and "right half: MLP" in page
+    assert "--granularity sublayer" in page and "--format tale" in page
+
+
+def test_a_resumed_run_is_the_same(root, tmp_path):
+    journal = (root / "run" / "journal.jsonl").read_bytes()
+    for place in (len(journal) // 3, len(journal)):
+        out = tmp_path / str(place)
+        out.mkdir()
+        (out / "journal.jsonl").write_bytes(journal[:place])
+        search_a(root, out, resume=True)
+        for name in ("journal.jsonl", "candidates.csv", "trajectory.jsonl", "report.html"):
+            assert (out / name).read_bytes() == (root / "run" / name).read_bytes()
+    with pytest.raises(InputError, match='granularity was "sublayer" and is now "mlp"'):
+        search_a(root, root / "run", granularity="mlp", resume=True)
+
+
+def test_an_exhaustive_search_finds_the_same(root, tmp_path):
+    found = search_a(root, tmp_path / "all", exhaustive=True)
+    raced = json.loads((root / "run" / "summary.json").read_text())
+    for pick_ in ("baseline", "best", "bsba"):
+        assert found[pick_] == raced[pick_]
+    counted = {tuple(c["dropped"]): c["correct"] for c in load_run(tmp_path / "all").candidates}
+    for candidate in load_run(root / "run").candidates:
+        exact = counted[tuple(candidate["dropped"])]
+        assert candidate["correct"] >= exact
+        assert candidate["bound"] or candidate["correct"] == exact
+
+
+def test_a_search_of_layers_has_no_word_of_halves(root, tmp_path):
+    search_a(root, tmp_path / "layers", granularity="layer", max_drops=1, null_control=0)
+    for file in (tmp_path / "layers").iterdir():
+        text = file.read_text().lower()
+        assert "granularity" not in text and "half" not in text, file.name
+
+
+@pytest.fixture(scope="module")
+def exported(root):
+    """The deepest model of the run, and what the run says about it."""
+    run = load_run(root / "run")
+    chosen = pick(root / "run", root / "half", budget_layers=3.5, form="tale")
+    assert len(chosen["dropped"]) == 3
+    recorded = {tuple(c["dropped"]): c["correct"] for c in run.candidates if not c["bound"]}
+    assert recorded[tuple(chosen["dropped"])] == chosen["correct"]
+    return root / "half", chosen
+
+
+def test_an_export_counts_as_the_search_did(root, exported):
+    folder, chosen = exported
+    test = str(root / "test.jsonl")
+    found = evaluate(str(folder), str(root / "a.jsonl"), test=test)
+    assert found["search"]["correct"] == chosen["correct"]
+    assert found["test"]["correct"] == chosen["test"]["correct"]
+    config, params = load_pretrained(folder)
+    full, whole = load_pretrained(root / "tiny")
+    keep = np.ones((5, 2), bool)
+    for unit in chosen["dropped"]:
+        keep[int(unit[0]), int(unit.endswith("mlp"))] = False
+    tokens = np.arange(11)[None]
+    expected = Transformer(full).apply({"params": whole}, tokens, keep=keep)
+    logits = Transformer(config).apply({"params": params}, tokens)
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
+    assert "`layer_halves`" in (folder / "README.md").read_text()
+
+
+def test_an_export_writes_what_the_search_scored(root, exported):
+    folder, chosen = exported
+    how = {"protocol": "decode", "max_new_tokens": 3}
+    found = [
+        evaluate(str(root / "tiny"), str(root / "a.jsonl"), drop=chosen["dropped"], **how),
+        evaluate(str(folder), str(root / "a.jsonl"), **how),
+    ]
+    names = ("correct", "unparsed")
+    assert len({tuple(f["search"][name] for name in names) for f in found}) == 1
+
+
+def test_an_export_is_searched_for_what_is_left(root, exported, tmp_path):
+    folder, chosen = exported
+    found = search(
+        str(folder), str(root / "a.jsonl"), tmp_path / "again", granularity="attention", **QUICK
+    )
+    config = load_model(str(folder)).config
+    missing = missing_halves(config.halves)
+    run = load_run(tmp_path / "again")
+    first = [c["layer"] for c in run.candidates if c["iteration"] == 1]
+    assert first == list(Units(config.num_hidden_layers, "attention", missing).every)
+    assert found["baseline"]["correct"] == chosen["correct"]
+    with pytest.raises(InputError, match="without it already"):
+        evaluate(str(folder), str(root / "a.jsonl"), drop=[missing[0]])
+    export(tmp_path / "again", "bsba", tmp_path / "smaller", form="tale")
+    again = evaluate(str(tmp_path / "smaller"), str(root / "a.jsonl"))
+    assert again["search"]["correct"] == found["bsba"]["correct"]
+
+
+def failing(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    return error
+
+
+def test_halves_do_not_export_to_others(root, exported, tmp_path, capsys):
+    for form in ("huggingface", "mergekit"):
+        words = ("pick", "--run", root / "run", "--budget-layers", 3.5, "--format", form)
+        error = failing(capsys, *words, "--out", tmp_path / "x", "--no-compilation-cache")
+        assert f"only whole layers export to {form}" in error and "--format tale" in error
+        assert not (tmp_path / "x").exists()
+    pick(root / "run", tmp_path / "dropped.txt", budget_layers=3.5, form="list")
+    words = (tmp_path / "dropped.txt").read_text().strip()
+    assert words == ",".join(exported[1]["dropped"])
+    main(
+        ["evaluate", "--model", str(root / "tiny"), "--task", str(root / "a.jsonl"), "--drop",
+         words, "--no-compilation-cache"]
+    )  # fmt: skip
+    assert f"{exported[1]['correct']} of 47" in capsys.readouterr().out
+
+
+def test_two_halves_export_as_a_layer(root, tmp_path):
+    """The search happens to begin with both halves of a layer."""
+    both = {"initial": ["3.mlp", "3.attention"], "max_drops": 0, "null_control": 0}
+    search_a(root, tmp_path / "run", granularity="mlp", **both)
+    found = export(tmp_path / "run", "best", tmp_path / "short")
+    assert found["kept"] == [0, 1, 2, 4]
+    assert json.loads((tmp_path / "short" / "config.json").read_text())["model_type"] == "llama"
+    export(tmp_path / "run", "best", tmp_path / "short.yaml", form="mergekit")
+
+
+def test_speed_and_memory_are_measured(root, exported):
+    work = Workload(prompt_length=7, new_tokens=3, rounds=1, warmup=0)
+    rows = benchmark(run=root / "run", work=work)
+    assert [row["model"] for row in rows] == ["baseline", "BEST", "BSBA"]
+    folder, chosen = exported
+    [whole, half] = benchmark(str(root / "tiny"), drop=chosen["dropped"], work=work)
+    [again, less] = benchmark(str(folder), drop=["0.mlp"], work=work)
+    assert again["parameters_mib"] == half["parameters_mib"] < whole["parameters_mib"]
+    assert again["cache_mib"] == half["cache_mib"] <= whole["cache_mib"]
+    gone = sum(unit.endswith("attention") for unit in chosen["dropped"])
+    assert half["cache_mib"] == pytest.approx(whole["cache_mib"] * (5 - gone) / 5)
+    assert less["parameters_mib"] < again["parameters_mib"]
+
+
+def test_analyses_of_a_run(root, tmp_path):
+    best = load_run(root / "run").dropped("bsba")
+    rows = lens(run=root / "run", pick="bsba", out=tmp_path / "lens")
+    last = [row for row in rows if row["model"] != "full"][-1]
+    assert last["correct"] == json.loads((root / "run" / "summary.json").read_text())["bsba"][
+        "test"
+    ]["correct"]  # fmt: skip
+    assert last["model"] == "without " + ", ".join(best)
+    rows = information(run=root / "run", pick="bsba", examples=20, out=tmp_path / "bits")
+    assert {row["layer"] for row in rows} == {-1, *range(5)}
+    (root / "c.jsonl").write_bytes((root / "b.jsonl").read_bytes())
+    search(
+        str(root / "tiny"), str(root / "c.jsonl"), tmp_path / "c", granularity="attention", **QUICK
+    )
+    table = transfer([root / "run", tmp_path / "c"], tmp_path / "transfer", pick="bsba")
+    crossed = table[4]
+    again = evaluate(str(root / "tiny"), str(root / "c.jsonl"), drop=crossed["dropped"])
+    assert crossed["dropped"] == best and crossed["correct"] == again["search"]["correct"]
+
+
+def test_the_front_of_a_run(root):
+    front = pareto_front(load_run(root / "run"))
+    assert [len(point["dropped"]) for point in front] == sorted(
+        {len(point["dropped"]) for point in front}
+    )
+    with pytest.raises(InputError, match=r"2 layers or fewer: the shallowest has 3\.5"):
+        pick(root / "run", budget_layers=2)
+
+
+def test_criteria_side_by_side(root, tmp_path):
+    given = {"criteria": ["accuracy", "last"], "depth": 2, "granularity": "sublayer"}
+    rows = compare(str(root / "tiny"), str(root / "a.jsonl"), tmp_path / "criteria", **given)
+    assert rows[-1]["dropped"] == ("4.attention", "4.mlp")
+    again = evaluate(str(root / "tiny"), str(root / "a.jsonl"), drop=[4])
+    assert rows[-1]["correct"] == again["search"]["correct"]
+    with pytest.raises(InputError, match="cosine measures whole layers"):
+        compare(str(root / "tiny"), str(root / "a.jsonl"), tmp_path / "x", granularity="mlp")
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_is_left_is_trained(root, tmp_path):
+    training = Training(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
+    out, train = tmp_path / "tuned", str(root / "train.jsonl")
+    model, task = str(root / "tiny"), str(root / "a.jsonl")
+    drop = ["1.attention", "3.mlp", 4]
+    finetune(model, task, out, drop=drop, training=training, train=train)
+    config, params = load_pretrained(out / "model")
+    assert config.layer_halves == ("both", "mlp", "both", "attention")
+    before = load_pretrained(root / "tiny")[1]["layers"]["mlp"]["down"]["kernel"]
+    after = params["layers"]["mlp"]["down"]["kernel"]
+    assert np.any(after[1] != before[1]) and not np.any(after[3])
+    assert evaluate(str(out / "model"), task)["search"]["total"] == 47
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--granularity", "head"], "granularity"),
+        (["--granularity", "mlp", "--criterion", "cosine"], "cosine measures whole layers"),
+        (["--initial", "1.mlp"], "--granularity attention, mlp or sublayer"),
+        (["--initial", "1.norm"], "numbers between commas"),
+        (["--granularity", "mlp", "--initial", "7.mlp"], "no layer 7.mlp"),
+        (["--granularity", "mlp", "--initial", "0,1,2,3,4"], "at least one"),
+    ],
+)
+def test_bad_options_end_in_one_line(root, tmp_path, capsys, words, message):
+    usual = ["search", "--model", root / "tiny", "--task", root / "a.jsonl", "--out"]
+    error = failing(capsys, *usual, tmp_path / "out", *words, "--no-compilation-cache")
+    assert message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tokenizer_without_a_class_comes_along(tmp_path):
+    """Its class follows from the model type, which transformers does not know of an export."""
+    write_model(tmp_path / "gpt2", num_hidden_layers=2, **GPT2)
+    settings = json.loads((tmp_path / "gpt2" / "tokenizer_config.json").read_text())
+    settings.pop("tokenizer_class")
+    (tmp_path / "gpt2" / "tokenizer_config.json").write_text(json.dumps(settings))
+    config, params = load_pretrained(tmp_path / "gpt2")
+    config = config.keep_halves([(True, False), (True, True)])
+    save_pretrained(tmp_path / "half", config, params, source=tmp_path / "gpt2")
+    loaded = load_model(str(tmp_path / "half"))
+    assert loaded.tokenizer("abc")["input_ids"] == letter_tokenizer()("abc")["input_ids"]

@@ -1,0 +1,140 @@
+"""Layers and halves of layers as units of a search, on names and on tables of counts."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attention.errors import InputError
+from tale_jax.elimination import eliminate
+from tale_jax.racing import AtMost
+from tale_jax.strategies import search_layers
+from tale_jax.units import (
+    GRANULARITIES,
+    Units,
+    check_layers,
+    count_layers,
+    is_unit,
+    kept_halves,
+    kept_layers,
+    missing_halves,
+    ordered,
+    parse_unit,
+    units_of,
+)
+
+LAYERS, TOTAL = 3, 40
+
+
+def test_names():
+    assert [parse_unit(text) for text in ("7", " 10.mlp ", "0.attention")] == [
+        7,
+        "10.mlp",
+        "0.attention",
+    ]
+    for text in ("", "x", "7.", "7.mlps", "-1", "1.5", "7.mlp.mlp"):
+        with pytest.raises(ValueError, match="neither"):
+            parse_unit(text)
+    assert all(map(is_unit, (0, 7, "7.mlp")))
+    assert not any(map(is_unit, (True, None, 1.0, "7", "mlp", ["7.mlp"])))
+    units = ["10.mlp", 11, "10.attention", 2, "9.mlp", 2]
+    assert ordered(units) == (2, "9.mlp", "10.attention", "10.mlp", 11)
+    assert count_layers(units[:5]) == 3.5
+
+
+def test_what_is_left():
+    keep = kept_halves(["0.mlp", 1, "2.attention", "2.mlp"], 4)
+    assert keep == ((True, False), (False, False), (False, False), (True, True))
+    assert units_of(keep) == ("0.attention", 3)
+    assert kept_layers(["0.mlp", 1, "2.attention", "2.mlp"], 4) == [0, 3]
+    assert missing_halves(keep[:2]) == ("0.mlp", "1.attention", "1.mlp")
+
+
+def test_both_halves_are_a_layer():
+    assert check_layers(["2.mlp", 0, "2.attention", "1.mlp"], 4) == (0, "1.mlp", 2)
+    assert check_layers(["2.mlp", 2], 4) == (2,)
+    for layers, missing, message in (
+        (["4.mlp"], (), "no layer 4.mlp"),
+        (["0.mlp", "0.attention", 1, 2, 3], (), "at least one"),
+        (["1.mlp"], ("1.mlp",), "without it already"),
+        ([0, 1, 2, "3.attention"], ("3.mlp",), "at least one"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check_layers(layers, 4, missing)
+
+
+@pytest.mark.parametrize(
+    ("granularity", "missing", "every", "most"),
+    [
+        ("layer", (), (0, 1), 1),
+        ("attention", (), ("0.attention", "1.attention"), 2),
+        ("mlp", ("1.mlp",), ("0.mlp",), 1),
+        ("mlp", ("0.attention", "1.attention"), ("0.mlp", "1.mlp"), 1),
+        ("sublayer", (), ("0.attention", "0.mlp", "1.attention", "1.mlp"), 3),
+        ("layer", ("0.mlp",), (0, 1), 1),
+    ],
+)
+def test_units_of_a_granularity(granularity, missing, every, most):
+    units = Units(2, granularity, missing)
+    assert (units.every, units.most) == (every, most)
+    dropped = ()
+    for left in range(most, 0, -1):
+        assert units.left(dropped)
+        dropped = ordered((*dropped, units.left(dropped)[left % 2 - 1]))
+    assert units.left(dropped) == []
+
+
+def test_what_a_search_starts_from():
+    assert Units(3).start([2, 0]) == (0, 2)
+    assert Units(3, "mlp").start([2, "0.mlp"]) == ("0.mlp", "2.attention", "2.mlp")
+    assert Units(3, "mlp", ("2.mlp",)).start([2]) == ("2.attention",)
+    with pytest.raises(InputError, match="--granularity"):
+        Units(3).start(["0.mlp"])
+
+
+def table_of(seed, units):
+    """A count for each set of units."""
+    number = np.random.default_rng(seed)
+    every = units.every
+    sets = (ordered(s) for k in range(units.most + 1) for s in itertools.combinations(every, k))
+    return {dropped: int(number.integers(10, TOTAL + 1)) for dropped in sets}
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(GRANULARITIES),
+    st.sampled_from(["greedy", "beam:2", "floating"]),
+    st.sampled_from(["baseline", "current"]),
+)
+def test_racing_halves_chooses_what_counting_chooses(seed, granularity, strategy, floor):
+    units = Units(LAYERS, granularity)
+    table = table_of(seed, units)
+
+    def score(candidates):
+        return (table[dropped] for dropped in candidates)
+
+    def race(candidates, references, lowest, winners):
+        ranked = sorted(range(len(candidates)), key=lambda i: -table[candidates[i]])
+        best = [i for i in ranked if table[candidates[i]] >= lowest][:winners]
+        return [table[d] if i in best else AtMost(table[d]) for i, d in enumerate(candidates)]
+
+    options = {"epsilon": 0.3, "floor": floor}
+    whole = search_layers(strategy, score, units, TOTAL, **options)
+    raced = search_layers(strategy, score, units, TOTAL, race=race, **options)
+    for name in ("baseline", "steps", "best", "bsba", "stop_reason"):
+        assert getattr(whole, name) == getattr(raced, name)
+    for candidate in whole.candidates:
+        assert candidate.layer in units.every
+        assert candidate.correct == table[candidate.dropped]
+
+
+def test_every_half_may_go_but_the_last():
+    for granularity, most in (("attention", 3), ("sublayer", 5)):
+        units = Units(LAYERS, granularity)
+        result = eliminate(lambda models: (7 for _ in models), units, TOTAL, epsilon=1)
+        assert len(result.steps) == most
+        assert result.stop_reason == "no half-layer left to drop"
+        assert result.bsba.dropped == units.every[:most]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import tyro
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from attention.errors import InputError
 from attention.language.classification import Dataset, demo, load
 from attention.language.reading import read
 from attention.training.fit import fit
@@ -99,8 +101,29 @@ def arrays(dataset: Dataset, tokenizer, length: int) -> dict[str, np.ndarray]:
     return dict(zip(names, map(np.stack, zip(*rows, strict=True)), strict=True))
 
 
+def tested(ask: Callable[[Any], Any], held: dict[str, Any], head: str, entities: bool) -> str:
+    """Accuracy, share of the commonest label and number of decisions; for entities their F1."""
+    right, counts, found = 0, Counter(), Counter()
+    for start in range(0, len(held["tokens"]), 256):
+        part = {key: array[start : start + 256] for key, array in held.items()}
+        labels = part["labels"][:, :1] if head == "sequence" else part["labels"]
+        said = np.asarray(ask(part))
+        right += int(((said == labels) & (labels >= 0)).sum())
+        found["both"] += int(((said == labels) & (labels > 0)).sum())
+        found["said"] += int(((said > 0) & (labels >= 0)).sum())
+        counts.update(labels[labels >= 0].tolist())
+    total = sum(counts.values())
+    f1 = 2 * found["both"] / max(1, found["said"] + total - counts[0])
+    extra = f" (F1 of entity words {f1:.1%})" if entities else ""
+    return f"{right / total:.1%} | {max(counts.values()) / total:.1%} | {total}{extra}"
+
+
 def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
     """Train one model; returns a line of the table."""
+    kind = "decoder" if decoder else "encoder"
+    target = out / f"{name}-{kind}"
+    if target.exists():  # said before the training, not after
+        raise InputError(f"{target}: exists; choose another --out, or remove it")
     train_set, test = load(name, "train", folder), load(name, "test", folder)
     if name == "demo":
         train_set = Dataset(name, "sequence", train_set.labels, demo(4, 30_000))
@@ -121,7 +144,7 @@ def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
 
     def loss(params, batch, key):
         labels = batch["labels"][:, :1] if config.head == "sequence" else batch["labels"]
-        # A tenth of the words is hidden, that a small set is not learnt by heart.
+        # Some of the words are hidden, that a small set is not learnt by heart.
         hidden = jax.random.bernoulli(key, 0.0 if name == "demo" else 0.15, batch["tokens"].shape)
         batch = {**batch, "tokens": jnp.where(hidden & (batch["tokens"] > 3), 1, batch["tokens"])}
         real = labels >= 0
@@ -141,23 +164,7 @@ def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
         key=jax.random.key(1), clip=1.0, log_every=100,
     )  # fmt: skip
     ask = jax.jit(lambda part: jnp.argmax(logits(state.params, part), -1))
-    right, total, counts, found = 0, 0, Counter(), Counter()
-    for start in range(0, len(held["tokens"]), 256):
-        part = {key: array[start : start + 256] for key, array in held.items()}
-        labels = part["labels"][:, :1] if config.head == "sequence" else part["labels"]
-        said = np.asarray(ask(part))
-        right += int(((said == labels) & (labels >= 0)).sum())
-        found["both"] += int(((said == labels) & (labels > 0)).sum())
-        found["said"] += int(((said > 0) & (labels >= 0)).sum())
-        total += int((labels >= 0).sum())
-        counts.update(labels[labels >= 0].tolist())
-    kind = "decoder" if decoder else "encoder"
-    entities = total - counts[0]
-    f1 = 2 * found["both"] / max(1, found["said"] + entities)
-    extra = f" (F1 of entity words {f1:.1%})" if name == "ner" else ""
-    line = (f"| {name} | {kind} | {right / total:.1%} | {max(counts.values()) / total:.1%} "
-            f"| {total}{extra} |")  # fmt: skip
-    target = out / f"{name}-{kind}"
+    line = f"| {name} | {kind} | {tested(ask, held, config.head, name == 'ner')} |"
     head = "| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|"
     save_pretrained(target, config, state.params, dtype="float16" if name == "demo" else None,
                     readme=f"{head}\n{line}\n")  # fmt: skip

@@ -64,13 +64,14 @@ def solve(
     a = given.weights_MRS
     basis, rank = column_space(with_ones(given))
     out, converged = np.empty_like(a), np.ones(a.shape[:2], bool)
-    count = together(*a.shape, basis.shape[-1])
-    for start in range(0, len(a), count):
+    many, rows, tokens = a.shape
+    count = together(many, rows, tokens, basis.shape[-1])
+    for start in range(0, many, count):
         part = slice(start, start + count)
         # Heads enter in one number, that the last chunk compiles nothing new.
-        arrays = (array[part] for array in (a, basis, given.where_MRS, rank))
+        filled = [_filled(array[part], count) for array in (a, basis, given.where_MRS, rank)]
         here = len(a[part])
-        found, good = _chunk(*(_filled(array, count) for array in arrays), kind)
+        found, good = _chunk(filled[0], filled[1], filled[2], filled[3], kind)
         out[part], converged[part] = found[:here], good[:here]
     return given.restored(out), converged
 

@@ -19,7 +19,7 @@ from attention.explanation.probe import Inputs, Probe
 from attention.explanation.report import write_report
 from attention.language.classification import Dataset, Example, load
 from attention.language.reading import check_labels, load_tokenizer, read
-from attention.transformer import Transformer, load_pretrained
+from attention.transformer import Transformer, TransformerConfig, load_pretrained
 from attention.transformer.safetensor_files import checkpoint_folder
 
 DEMO = Path(__file__).parent / "assets" / "demo"
@@ -55,19 +55,8 @@ def explain(
     }  # fmt: skip
     folder = DEMO if model == "demo" else checkpoint_folder(model)
     dataset = load(data, split, data_folder)
-    config, params = load_pretrained(folder)
+    config, params = _classifier(folder, model, dataset, seed if untrained else None)
     probe = Probe(config, params, x64)
-    if config.head != dataset.kind:
-        raise InputError(
-            f"{model} has the head {config.head}, but {data} has {dataset.kind} labels"
-        )
-    check_labels(folder, dataset)
-    if untrained:
-        tokens = np.zeros((1, 3), np.int32)
-        params = Transformer(config).init(jax.random.key(seed), tokens)["params"]
-        probe = Probe(config, params, x64)
-    elif not all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(params)):
-        raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
     chosen = _chosen(layers, config.num_hidden_layers)[:, None] & _chosen(
         heads, config.num_attention_heads
     )
@@ -113,6 +102,24 @@ def explain(
         for line in summary["lines"]:
             print(line)
     return summary
+
+
+def _classifier(
+    folder: Path, model: str, dataset: Dataset, fresh: int | None
+) -> tuple[TransformerConfig, Any]:
+    """The model, for these labels; with random weights by the seed ``fresh``, if given."""
+    config, params = load_pretrained(folder)
+    if config.head != dataset.kind:
+        raise InputError(
+            f"{model} has the head {config.head}, but {dataset.name} has {dataset.kind} labels"
+        )
+    check_labels(folder, dataset)
+    if fresh is not None:
+        tokens = np.zeros((1, 3), np.int32)
+        return config, Transformer(config).init(jax.random.key(fresh), tokens)["params"]
+    if not all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(params)):
+        raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
+    return config, params
 
 
 def _chosen(text: str, count: int) -> np.ndarray:

@@ -71,12 +71,12 @@ class _Chunk:
         }
         self._problems: dict[Any, Problem] = {}
 
-    def rows(self, index: np.ndarray, dtype) -> Rows:
+    def rows(self, index: np.ndarray, dtype: Any) -> Rows:
         """The rows at ``index [M, width]`` of each head."""
         basis, where = self._device[dtype]
         if where.shape[1] > 1:
             where = _take(self.where, index)
-        size = np.take_along_axis(self.norms, index, 1)
+        size: Any = np.take_along_axis(self.norms, index, 1)
         # Converted by the host: a program each for a few numbers would take longer.
         return Rows(basis, where, _take(self.target, index).astype(dtype), size.astype(dtype))
 
@@ -193,7 +193,8 @@ def _by_path(chunk: _Chunk) -> None:
         left = ~chunk.done
         if not left.any():
             return
-    path, taken = Path(*(np.asarray(part, np.float64) for part in path)), 0
+    wide: Any = [np.asarray(part, np.float64) for part in path]
+    path, taken = Path(*wide), 0
     while left.any() and taken < MOST_STEPS:
         old, index = index, _front(left)
         rows = chunk.rows(index, jnp.float64)
@@ -218,7 +219,7 @@ def _front(left: np.ndarray) -> np.ndarray:
     return np.argsort(~left, axis=1, kind="stable")[:, :width]
 
 
-def _take(array: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _take(array: np.ndarray, at: np.ndarray) -> Any:  # to the device with what it is called with
     return np.take_along_axis(array, at[..., None], 1)
 
 

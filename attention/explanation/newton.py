@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-RESIDUAL = 3e-12  # of Qᵀb = c
 RIDGE = 1e-9  # of a Hessian whose largest eigenvalue is one
 SEARCH = 2  # Newton steps on the line
 APPROACH = 8, 0.1  # conjugate gradients at most a level, and the share of the gradient left
@@ -63,7 +62,7 @@ def smoothed(z: Array, tau: Array) -> tuple[Array, Array]:
     return b, b / root
 
 
-def level(rows: Rows, share: float) -> Float[Array, "*M R 1"]:
+def level(rows: Rows, share: float | Array) -> Float[Array, "*M R 1"]:
     """``tau`` for which ``sqrt(tau S)`` is a share of the row's norm."""
     size = jnp.where(rows.size > 0, rows.size, 1)[..., None]
     return (share * size) ** 2 / rows.basis.shape[-2]

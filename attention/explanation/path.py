@@ -20,7 +20,7 @@ from attention.explanation.newton import Rows, level, smoothed
 
 RESIDUAL = 3e-12  # of Qᵀb = c
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
-FEW = 16  # rows
+FEW = 16  # rows of a head, whose systems are formed one by one
 EARLY_GAP, EARLY_RESIDUAL = 1e-8, 1e-5  # the same in float32, which goes astray beyond
 RIDGE = 1e-13  # of a system whose largest eigenvalue is one
 

@@ -19,7 +19,7 @@ from attention.explanation.probe import Inputs, Probe
 from attention.explanation.report import write_report
 from attention.language.classification import Dataset, Example, load
 from attention.language.reading import check_labels, load_tokenizer, read
-from attention.transformer import Transformer, TransformerConfig, load_pretrained
+from attention.transformer import Transformer, load_pretrained
 from attention.transformer.safetensor_files import checkpoint_folder
 
 DEMO = Path(__file__).parent / "assets" / "demo"
@@ -55,8 +55,8 @@ def explain(
     }  # fmt: skip
     folder = DEMO if model == "demo" else checkpoint_folder(model)
     dataset = load(data, split, data_folder)
-    config, params = _classifier(folder, model, dataset, seed if untrained else None)
-    probe = Probe(config, params, x64)
+    probe, params = _classifier(folder, model, dataset, x64, seed if untrained else None)
+    config = probe.config
     chosen = _chosen(layers, config.num_hidden_layers)[:, None] & _chosen(
         heads, config.num_attention_heads
     )
@@ -105,10 +105,11 @@ def explain(
 
 
 def _classifier(
-    folder: Path, model: str, dataset: Dataset, fresh: int | None
-) -> tuple[TransformerConfig, Any]:
+    folder: Path, model: str, dataset: Dataset, x64: bool, fresh: int | None
+) -> tuple[Probe, Any]:
     """The model, for these labels; with random weights by the seed ``fresh``, if given."""
     config, params = load_pretrained(folder)
+    probe = Probe(config, params, x64)
     if config.head != dataset.kind:
         raise InputError(
             f"{model} has the head {config.head}, but {dataset.name} has {dataset.kind} labels"
@@ -116,10 +117,11 @@ def _classifier(
     check_labels(folder, dataset)
     if fresh is not None:
         tokens = np.zeros((1, 3), np.int32)
-        return config, Transformer(config).init(jax.random.key(fresh), tokens)["params"]
+        params = Transformer(config).init(jax.random.key(fresh), tokens)["params"]
+        return Probe(config, params, x64), params
     if not all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(params)):
         raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
-    return config, params
+    return probe, params
 
 
 def _chosen(text: str, count: int) -> np.ndarray:

@@ -64,11 +64,11 @@ def explain(
     picked = _picked(dataset, limit, seed)
     inputs = [_inputs(tokenizer, e, w, config.max_position_embeddings, cut) for e, w in picked]
     probe.attention(inputs[0])  # what is wrong with the model is said before anything is written
+    pool = _picked(_training(data, split, data_folder), POOL, seed + 1) if adversary_steps else []
     out = Path(out)
     records = _open(out, settings, resume)
     adversary = None
-    if adversary_steps and len(records) < len(picked):
-        pool = _picked(_training(data, split, data_folder), POOL, seed + 1)
+    if pool and len(records) < len(picked):
         longest = max(len(given.tokens) for given in inputs)
         known = [_inputs(tokenizer, e, w, longest, True, longest) for e, w in pool]
         goal = Goal(adversary_weight, adversary_steps, seed)

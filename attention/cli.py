@@ -207,6 +207,8 @@ def explain(
     untrained: bool = False,
     resume: bool = False,
     seed: int = 0,
+    adversary_steps: int = 150,
+    adversary_weight: float = 0.5,
 ) -> None:
     """What of attention reaches the output, and whether it explains a classifier's decisions.
 
@@ -225,12 +227,15 @@ def explain(
         untrained: the control: the same model with random weights
         resume: go on with the run in --out
         seed: of all that is drawn
+        adversary_steps: of the trained adversary; 0 leaves it out
+        adversary_weight: of the distance of its attention, against that of its predictions
     """
     from attention.explanation.explain import explain
 
     explain(
         model, data, out, layers=layers, heads=heads, limit=limit, show=show, split=split,
         data_folder=data_folder, cut=cut, x64=x64, untrained=untrained, resume=resume, seed=seed,
+        adversary_steps=adversary_steps, adversary_weight=adversary_weight,
     )  # fmt: skip
     print(f"report: {out / 'report.html'}")
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from attention.errors import InputError
 from attention.explanation.heads import Heads, column_space, heads, with_ones
-from attention.explanation.min_norm import min_norm
+from attention.explanation.min_norm import min_norm, together
 
 Kind = Literal["min_norm", "min_support"]
 KINDS = ("min_norm", "min_support")
@@ -61,28 +61,50 @@ def solve(
     given: Heads, kind: Kind = "min_norm"
 ) -> tuple[Float[np.ndarray, ...], Bool[np.ndarray, "M R"]]:
     """``efficient_attention`` of heads already arranged, and which rows converged."""
-    a, where = given.weights_MRS, given.where_MRS
+    a = given.weights_MRS
     basis, rank = column_space(with_ones(given))
-    target = a @ basis
-    norms = np.linalg.norm(a, axis=-1)
+    out, converged = np.empty_like(a), np.ones(a.shape[:2], bool)
+    many, rows, tokens = a.shape
+    count = together(many, rows, tokens, basis.shape[-1])
+    for start in range(0, many, count):
+        part = slice(start, start + count)
+        # Heads enter in one number, that the last chunk compiles nothing new.
+        filled = [_filled(array[part], count) for array in (a, basis, given.where_MRS, rank)]
+        here = len(a[part])
+        found, good = _chunk(filled[0], filled[1], filled[2], filled[3], kind)
+        out[part], converged[part] = found[:here], good[:here]
+    return given.restored(out), converged
+
+
+def _chunk(
+    a: np.ndarray, basis: np.ndarray, where: np.ndarray, rank: np.ndarray, kind: Kind
+) -> tuple[np.ndarray, np.ndarray]:
+    target, norms = a @ basis, _norms(a)
     fixed = _determined(basis, where, rank) | (norms == 0)
-    b, converged = a.copy(), np.ones(norms.shape, bool)
-    open_ = ~fixed.all(-1)
-    if open_.any():
-        sizes = np.where(fixed, 0, norms)[open_]
-        found, good = min_norm(target[open_], sizes, basis[open_], where[open_])
-        total = found.sum(-1, keepdims=True)  # one, but for rounding
-        found = found / np.where(total > 0, total, 1)
+    if fixed.all():
+        b, converged = a.copy(), np.ones(norms.shape, bool)
+    else:
+        b, converged = min_norm(target, np.where(fixed, 0, norms), basis, where)
+        total = b.sum(-1, keepdims=True)  # one, but for rounding
+        b /= np.where(total > 0, total, 1)
         # A row that rounding left longer than the original is the original.
-        keep = fixed[open_] | (np.linalg.norm(found, axis=-1) > norms[open_])
-        b[open_] = np.where(keep[..., None], a[open_], found)
-        converged[open_] = good | fixed[open_]
+        keep = fixed | (_norms(b) > norms)
+        b[keep] = a[keep]
+        converged |= fixed
     if kind == "min_support":
         from attention.explanation.min_support import reduced
 
         b = reduced(b, target, basis, where)
         converged &= np.abs(b @ basis - target).max(-1, initial=0) <= CONVERGED
-    return given.restored(b), converged
+    return b, converged
+
+
+def _norms(rows: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.einsum("mrs,mrs->mr", rows, rows))
+
+
+def _filled(array: np.ndarray, size: int) -> np.ndarray:
+    return np.pad(array, [(0, size - len(array))] + [(0, 0)] * (array.ndim - 1))
 
 
 def _determined(basis: np.ndarray, where: np.ndarray, rank: np.ndarray) -> Bool[np.ndarray, "M R"]:

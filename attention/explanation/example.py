@@ -17,8 +17,9 @@ SHIFT_LIMIT = {False: 1e-5, True: 1e-10}  # of max |logit|, by precision
 
 
 def explain_example(
-    probe: Probe, inputs: Inputs, label: int, chosen_LN: np.ndarray, seed: int, *, show: bool
-) -> dict[str, Any]:
+    probe: Probe, inputs: Inputs, label: int, chosen_LN: np.ndarray, seed: int,
+    adversary: Probe | None = None, *, show: bool,
+) -> dict[str, Any]:  # fmt: skip
     """Distances of the decompositions, interventions, agreement and curves, as JSON values."""
     logits, seen = probe.attention(inputs)
     layers = [
@@ -44,7 +45,7 @@ def explain_example(
         ),
         "heads": _heads(parts, layers, chosen_LN, int(inputs.where.sum())),
         "interventions": _interventions(
-            probe, inputs, layers, seen, chosen_LN, logits, label, seed
+            probe, inputs, layers, seen, chosen_LN, logits, label, seed, adversary
         ),
     }
     rankings = _rankings(probe, inputs, parts, chosen_LN, guess, seed)
@@ -102,25 +103,30 @@ def raw_heads(parts: dict) -> np.ndarray:
     return parts["raw"][0]
 
 
-def _interventions(probe, inputs, layers, seen, chosen_LN, logits, label, seed) -> list[dict]:
+def _interventions(
+    probe, inputs, layers, seen, chosen_LN, logits, label, seed, adversary
+) -> list[dict]:
     rows = []
+    raw = np.stack([layer.rows for layer in layers])
     before, largest = softmax(logits), float(np.abs(logits).max())
     makers: dict[str, list] = {
         name: [replacements(name, layer, seed + i) for i, layer in enumerate(layers)]
         for name in INTERVENTIONS
     }
-    adversary = probe.adversarial(inputs, seen, chosen_LN)
-    makers["adversarial"] = [[layer] for layer in adversary]
+    makers["adversarial"] = [[new] for new in probe.adversarial(inputs, seen, chosen_LN)]
+    if adversary is not None:  # its own attention, row sums included
+        other = adversary.attention(inputs)[1]["attention_weights"]
+        makers["trained adversary"] = [[new] for new in other]
     for name, drawn in makers.items():
         new_LBNTS = np.stack([np.stack(draws) for draws in drawn])
         after = probe.logits(inputs, new_LBNTS, chosen_LN)
-        moved = np.stack([(n / np.where(layer.sums > 0, layer.sums, 1)) - layer.rows
-                          for n, layer in zip(new_LBNTS, layers, strict=True)])  # fmt: skip
-        raw = np.stack([layer.rows for layer in layers])
+        sums = np.stack([layer.sums for layer in layers])[:, None]
+        sums = new_LBNTS.sum(-1, keepdims=True) if name == "trained adversary" else sums
+        rows_LBNTS = new_LBNTS / np.where(sums > 0, sums, 1)
         for draw, row in enumerate(after):
             out = softmax(row)
             near = _nearness(
-                (raw + moved[:, draw])[chosen_LN][:, inputs.where],
+                rows_LBNTS[:, draw][chosen_LN][:, inputs.where],
                 raw[chosen_LN][:, inputs.where],
                 min(reading_place(probe, inputs), int(inputs.where.sum()) - 1),
                 name != "effective",

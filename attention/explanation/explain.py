@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from attention.errors import InputError
+from attention.explanation.adversary import Goal, train_adversary
 from attention.explanation.example import explain_example
 from attention.explanation.probe import Inputs, Probe
 from attention.explanation.report import write_report
@@ -23,6 +24,7 @@ from attention.transformer.safetensor_files import checkpoint_folder
 
 DEMO = Path(__file__).parent / "assets" / "demo"
 BUCKET = 16  # tokens; lengths are padded to a multiple, so that few programs are compiled
+POOL = 512  # examples that the adversary is trained on
 
 
 def explain(
@@ -41,36 +43,37 @@ def explain(
     untrained: bool = False,
     resume: bool = False,
     seed: int = 0,
+    adversary_steps: int = 150,
+    adversary_weight: float = 0.5,
     quiet: bool = False,
 ) -> dict[str, Any]:
     """Explain ``limit`` decisions of a classifier; see ``attention.cli`` for the arguments."""
     settings = {
         "model": model, "data": data, "split": split, "layers": layers, "heads": heads,
         "limit": limit, "show": show, "cut": cut, "x64": x64, "untrained": untrained, "seed": seed,
+        "adversary_steps": adversary_steps, "adversary_weight": adversary_weight,
     }  # fmt: skip
     folder = DEMO if model == "demo" else checkpoint_folder(model)
     dataset = load(data, split, data_folder)
-    config, params = load_pretrained(folder)
-    probe = Probe(config, params, x64)
-    if config.head != dataset.kind:
-        raise InputError(
-            f"{model} has the head {config.head}, but {data} has {dataset.kind} labels"
-        )
-    check_labels(folder, dataset)
-    if untrained:
-        tokens = np.zeros((1, 3), np.int32)
-        fresh = Transformer(config).init(jax.random.key(seed), tokens)["params"]
-        probe = Probe(config, fresh, x64)
-    elif not all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(params)):
-        raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
+    probe, params = _classifier(folder, model, dataset, x64, seed if untrained else None)
+    config = probe.config
     chosen = _chosen(layers, config.num_hidden_layers)[:, None] & _chosen(
         heads, config.num_attention_heads
     )
     tokenizer = load_tokenizer(folder)
     picked = _picked(dataset, limit, seed)
     inputs = [_inputs(tokenizer, e, w, config.max_position_embeddings, cut) for e, w in picked]
+    probe.attention(inputs[0])  # what is wrong with the model is said before anything is written
+    pool = _picked(_training(data, split, data_folder), POOL, seed + 1) if adversary_steps else []
     out = Path(out)
     records = _open(out, settings, resume)
+    adversary = None
+    if pool and len(records) < len(picked):
+        longest = max(len(given.tokens) for given in inputs)
+        known = [_inputs(tokenizer, e, w, longest, True, longest) for e, w in pool]
+        goal = Goal(adversary_weight, adversary_steps, seed)
+        other = train_adversary(config, params, known, chosen, goal, out / "adversary", quiet=quiet)
+        adversary = Probe(config, other, x64)
     console = Console(stderr=True, quiet=quiet)
     with (out / "examples.jsonl").open("a", encoding="utf-8") as file:
         rest = range(len(records), len(picked))
@@ -78,7 +81,9 @@ def explain(
             example, word = picked[i]
             given = inputs[i]
             label = example.labels[0 if word is None else word]
-            found = explain_example(probe, given, label, chosen, seed + 1000 * i, show=i < show)
+            found = explain_example(
+                probe, given, label, chosen, seed + 1000 * i, adversary, show=i < show
+            )
             real = given.tokens[given.where].tolist()
             record = {
                 "example": i,
@@ -97,6 +102,26 @@ def explain(
         for line in summary["lines"]:
             print(line)
     return summary
+
+
+def _classifier(
+    folder: Path, model: str, dataset: Dataset, x64: bool, fresh: int | None
+) -> tuple[Probe, Any]:
+    """The model, for these labels; with random weights by the seed ``fresh``, if given."""
+    config, params = load_pretrained(folder)
+    probe = Probe(config, params, x64)
+    if config.head != dataset.kind:
+        raise InputError(
+            f"{model} has the head {config.head}, but {dataset.name} has {dataset.kind} labels"
+        )
+    check_labels(folder, dataset)
+    if fresh is not None:
+        tokens = np.zeros((1, 3), np.int32)
+        params = Transformer(config).init(jax.random.key(fresh), tokens)["params"]
+        return Probe(config, params, x64), params
+    if not all(np.isfinite(np.asarray(x)).all() for x in jax.tree.leaves(params)):
+        raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
+    return probe, params
 
 
 def _chosen(text: str, count: int) -> np.ndarray:
@@ -130,9 +155,16 @@ def _picked(dataset: Dataset, limit: int, seed: int) -> list[tuple[Example, int 
     return picked
 
 
-def _inputs(tokenizer, example: Example, word: int | None, longest: int, cut: bool) -> Inputs:
+def _training(data: str, split: str, folder: Path) -> Dataset:
+    """What the adversary learns from: the training split, or the other one if that is explained."""
+    return load(data, "validation" if split == "train" else "train", folder)
+
+
+def _inputs(
+    tokenizer, example: Example, word: int | None, longest: int, cut: bool, least: int = 0
+) -> Inputs:
     tokens, types, words = read(tokenizer, example, longest, cut=cut)
-    length = min(-len(tokens) % BUCKET + len(tokens), longest)
+    length = max(least, min(-len(tokens) % BUCKET + len(tokens), longest))
     fill = (0, length - len(tokens))
     place = None if word is None else words[min(word, len(words) - 1)]
     where = np.arange(length) < len(tokens)

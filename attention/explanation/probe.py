@@ -133,6 +133,11 @@ class Probe:
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise InputError(f"the model's {name.replace('_', ' ')} are not finite")
+        if arrays["attention_weights"].min() < 0:
+            raise InputError(
+                f"the model's normalizer ({self.config.normalizer}) gives weights below zero: no "
+                "distributions, which efficient attention is about"
+            )
         seen = arrays["where"].astype(bool)[:, None] & inputs.where[None, None, :, None]
         # What padded queries attend to is read by nobody.
         weights = np.where(seen, arrays["attention_weights"], 0)

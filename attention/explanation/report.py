@@ -86,7 +86,7 @@ def summarise(settings: Mapping[str, Any], records: Records) -> dict[str, Any]:
         "agreement": {},
         "curves": [],
     }
-    for name in [*INTERVENTIONS, "adversarial"]:
+    for name in dict.fromkeys(row["intervention"] for row in records[0]["interventions"]):
         rows = [[row for row in r["interventions"] if row["intervention"] == name] for r in records]
         per = lambda key, rows=rows: [float(np.mean([x[key] for x in row])) for row in rows]  # noqa: E731
         total["interventions"][name] = {

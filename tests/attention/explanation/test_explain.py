@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 import scipy.spatial.distance
+from tiny_classifiers import ENCODER, REAL, inputs, model
 from tiny_models import letter_tokenizer
 
 from attention.cli import main
@@ -14,49 +15,7 @@ from attention.explanation.explain import explain
 from attention.explanation.interventions import INTERVENTIONS, Layer, replacements
 from attention.explanation.probe import Inputs, Probe, softmax
 from attention.language.classification import demo
-from attention.transformer import Transformer, TransformerConfig, save_pretrained
-
-TOKENS, REAL = 19, 17
-SHARED = {
-    "hidden_size": 12,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 4,
-    "intermediate_size": 13,
-    "vocab_size": 53,
-    "num_labels": 2,
-    "max_position_embeddings": 160,
-    "initializer_range": 0.5,
-}
-ENCODER = {
-    "family": "bert",
-    "num_key_value_heads": None,
-    "head_dim": None,
-    "type_vocab_size": 2,
-    "position_embedding": "learned",
-    "norm": "layernorm",
-    "norm_placement": "post",
-    "embedding_norm": True,
-    "final_norm": False,
-    "causal": False,
-    "gated_mlp": False,
-    "mlp_bias": True,
-    "attention_bias": True,
-    "attention_out_bias": True,
-    "hidden_act": "gelu",
-}
-
-
-def model(head="sequence", **changes):
-    config = TransformerConfig(**{**SHARED, "head": head, **changes})
-    params = Transformer(config).init(jax.random.key(3), np.zeros((1, 3), np.int32))["params"]
-    return config, params
-
-
-def inputs(read=None):
-    tokens = np.random.default_rng(1).integers(3, 53, TOKENS).astype(np.int32)
-    return Inputs(tokens, np.arange(TOKENS) < REAL, np.zeros(TOKENS, np.int32), read)
+from attention.transformer import save_pretrained
 
 
 @pytest.fixture(scope="module", params=["encoder", "decoder", "sigmoid"])
@@ -160,7 +119,7 @@ def folder(tmp_path_factory):
 
 def test_the_command_writes_everything_and_resumes(folder, monkeypatch):
     arguments = (str(folder / "model"), str(folder / "data.jsonl"))
-    how = {"limit": 2, "show": 1, "quiet": True}
+    how = {"limit": 2, "show": 1, "quiet": True, "adversary_steps": 2}
     explain(*arguments, folder / "whole", **how)
     names = {file.name for file in (folder / "whole").iterdir()}
     assert names >= {

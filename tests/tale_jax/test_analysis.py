@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import yaml
+from search_checks import write_task
 from tiny_models import write_model
 
 from attention.errors import InputError
@@ -20,17 +21,6 @@ from tale_jax.lens import lens
 from tale_jax.picking import _fast_enough, pareto_front, pick
 from tale_jax.runs import load_run
 from tale_jax.transfer import transfer
-
-
-def write_task(file, count, seed):
-    number = np.random.default_rng(seed)
-    lines = []
-    for _ in range(count):
-        prompt = "".join(number.choice(list("abcdefgh"), 11))
-        answer = int(prompt.count("a") > 1)
-        lines.append(json.dumps({"prompt": prompt, "choices": ["x", "y"], "answer": answer}) + "\n")
-    file.write_text("".join(lines))
-    return str(file)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from search_checks import check_race
 from tiny_models import LETTERS, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, generate, keep_layers
 from tale_jax.batching import bucket
-from tale_jax.elimination import eliminate
 from tale_jax.models import load_model
 from tale_jax.prompts import encode_choices, encode_prompts
 from tale_jax.protocols import NotFiniteError
@@ -220,14 +220,7 @@ def test_races_choose_what_counting_chooses(model, cache_gib, front):
         batch_tokens=101,
         cache_gib=cache_gib,
     )
-    whole = eliminate(scorer.count, 5, 47, epsilon=1)
-    quick = eliminate(scorer.count, 5, 47, epsilon=1, race=scorer.race)
-    assert scorer.compilations <= scorer.most_compilations
-    for name in ("baseline", "steps", "best", "bsba", "stop_reason"):
-        assert getattr(whole, name) == getattr(quick, name)
-    for exact, found in zip(whole.candidates, quick.candidates, strict=True):
-        assert found.correct >= exact.correct if found.bound else found == exact
-    assert any(found.bound for found in quick.candidates)
+    check_race(scorer, 5, 47)
 
 
 def test_a_shared_beginning_changes_no_answer(model):

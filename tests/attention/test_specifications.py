@@ -1,0 +1,75 @@
+"""Normalizers by specification: what is understood, what is refused and how."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attention import normalizers
+from attention.errors import InputError
+from attention.normalizers import normalizer
+
+normalize = jax.jit(normalizers.normalize, static_argnums=0)
+
+
+SPECS = {
+    "ssa:n=2,b=0.5": ({"n": 2.0, "b": 0.5}, {"n"}, "layer"),
+    "ssa:learn=n+b,per=head": ({"n": 1.5, "b": 0.8}, {"n", "b"}, "head"),
+    "ssa:learn=none": ({"n": 1.5, "b": 0.8}, set(), "layer"),
+    "ssa:n=1.7,as=1+softplus,per=model": ({"n": 1.7, "b": 0.8}, {"n"}, "model"),
+    "temperature:temperature=0.5,as=raw": ({"temperature": 0.5}, {"temperature"}, "layer"),
+    "softmax:": ({}, set(), "layer"),
+}
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_specifications(spec):
+    values, learned, per = SPECS[spec]
+    row = normalizer(spec)
+    raw = row.init(3)
+    assert (set(raw), row.per, row.learns) == (learned, per, bool(learned))
+    assert all(value.shape == ((3,) if per == "head" else ()) for value in raw.values())
+    found = row.constrain(raw)
+    assert found.keys() == values.keys()
+    for key, value in found.items():
+        np.testing.assert_allclose(value, values[key], rtol=1e-6)
+    scores, where = scores_and_where()
+    np.testing.assert_allclose(
+        normalize(spec, scores, where),
+        normalize(spec.partition(":")[0], scores, where, values),
+        atol=1e-6,
+    )
+
+
+BAD = {
+    "softmin": "unknown normalizer 'softmin'; there are softmax, temperature",
+    "ssa:m=2": "'m=2' is not understood; there are n, b, learn",
+    "ssa:n=two": "n is no number",
+    "ssa:n=-1": "n must be between 0 and inf, not -1",
+    "ssa:b=nan": "b must be between 0 and inf, not nan",
+    "ssa:learn=c": "normalizer 'ssa' has no parameter c; it has n, b",
+    "ssa:per=token": "'per=token' is not understood",
+    "ssa:n=0.9,as=1+softplus": "n must be between 1 and inf, not 0.9",
+    "entmax:alpha=2.5": "alpha must be between 1 and 2, not 2.5",
+}
+
+
+@pytest.mark.parametrize("spec", BAD)
+def test_bad_specifications_are_named_in_one_line(spec):
+    with pytest.raises(InputError) as caught:
+        normalizer(spec)
+    assert BAD[spec] in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_unknown_and_impossible_parameters_raise():
+    with pytest.raises(InputError, match="'ssa' has no parameter temperature; it has n, b"):
+        normalize("ssa", jnp.ones(3), None, {"temperature": jnp.float32(1)})
+    with pytest.raises(InputError, match="'softmax' has no parameter b, n; it has none"):
+        normalize("softmax", jnp.ones(3), None, {"n": jnp.float32(1), "b": jnp.float32(1)})
+    with pytest.raises(InputError, match="b must be positive, not -1"):
+        normalizers.normalize("ssa", jnp.ones(3), None, {"b": -1})
+    with pytest.raises(InputError, match=r"n must be positive, not \[1. 0.\]"):
+        normalizers.normalize("ssa", jnp.ones((2, 3)), None, {"n": np.array([1.0, 0.0])})
+    for name in ("linear", "cosformer"):
+        with pytest.raises(InputError, match="use dot_product_attention"):
+            normalize(name, jnp.ones(3))

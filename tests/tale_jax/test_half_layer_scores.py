@@ -1,0 +1,118 @@
+"""Candidates that lack halves of layers: their counts, races among them, and criteria."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from search_checks import check_race
+from tiny_models import LETTERS, write_model
+
+from attention.errors import InputError
+from attention.transformer import Transformer
+from tale_jax.criteria import make_criterion
+from tale_jax.models import load_model
+from tale_jax.prompts import encode_choices
+from tale_jax.scoring import Scorer
+from tale_jax.tasks import Example, Task
+from tale_jax.units import Units, ordered
+
+GPT2 = {
+    "family": "gpt2",
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "position_embedding": "learned",
+    "norm": "layernorm",
+    "attention_bias": True,
+    "attention_out_bias": True,
+    "mlp_bias": True,
+    "gated_mlp": False,
+    "hidden_act": "gelu",
+    "tie_word_embeddings": True,
+}
+FRONT = "the same words before all "
+
+
+def letters_task(count, front=""):
+    number = np.random.default_rng(7)
+
+    def text(size):
+        return "".join(number.choice(list(LETTERS[:26]), size))
+
+    def example(i):
+        choices = (text(1), text(1) + "z", text(4))
+        return Example(front + text((11, 3, 0)[i % 3]), choices, int(number.integers(3)))
+
+    return Task("letters", tuple(map(example, range(count))))
+
+
+@pytest.fixture(scope="module", params=["llama", "gpt2"])
+def model(request, tmp_path_factory):
+    changes = GPT2 if request.param == "gpt2" else {}
+    root = tmp_path_factory.mktemp(request.param)
+    return load_model(str(write_model(root / "tiny", num_hidden_layers=3, **changes)))
+
+
+@pytest.mark.parametrize("dropped", [("1.mlp",), ("0.attention", "2.mlp"), (0, "2.attention")])
+def test_counts_are_those_of_silent_halves(model, dropped):
+    """Against one example at a time, with the output projections of what is dropped at zero."""
+    task = letters_task(7)
+    scorer = Scorer(model.config, model.params, model.tokenizer, task, batch_tokens=97)
+    layers = model.params["layers"]
+    for unit in dropped:
+        layer, _, half = str(unit).partition(".")
+        for name, last in (("attention", "out"), ("mlp", "down")):
+            if half in ("", name):
+                silent = jax.tree.map(lambda x, i=int(layer): x.at[i].set(0), layers[name][last])
+                layers = {**layers, name: {**layers[name], last: silent}}
+
+    @jax.jit
+    def forward(tokens):
+        return Transformer(model.config).apply(
+            {"params": {**model.params, "layers": layers}}, tokens
+        )
+
+    answers = scorer.answers("search", dropped)
+    for example, answer in zip(task.search, answers, strict=True):
+        scores = []
+        for tokens, count in encode_choices(model.tokenizer, [example])[0]:
+            padded = jnp.array([[*tokens, *[0] * (20 - len(tokens))]])
+            log_probs = np.asarray(jax.nn.log_softmax(forward(padded)[0]))
+            places = range(len(tokens) - count, len(tokens))
+            scores.append(sum(log_probs[t - 1, tokens[t]] for t in places))
+        assert answer.prediction == np.argmax(scores)
+    assert next(scorer.count([dropped])) == sum(answer.correct for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("granularity", "front"),
+    [("attention", ""), ("mlp", FRONT), ("sublayer", FRONT)],
+)
+def test_races_choose_what_counting_chooses(model, granularity, front):
+    scorer = Scorer(
+        model.config,
+        model.params,
+        model.tokenizer,
+        letters_task(47, front),
+        batch_tokens=101,
+        cache_gib=23 * 8 * 22 * 4 * 9 / 2**30,
+    )
+    check_race(scorer, Units(3, granularity), 47)
+
+
+def test_criteria_rank_halves(model):
+    task = letters_task(7)
+    scorer = Scorer(model.config, model.params, model.tokenizer, task)
+    how = {"granularity": "sublayer"}
+    last = make_criterion("last", model, scorer, (), **how)
+    assert last.order[:3] == ["2.mlp", "2.attention", "1.mlp"]
+    drawn = make_criterion("random", model, scorer, (), seed=1, **how)
+    assert ordered(drawn.order) == Units(3, "sublayer").every
+    likely = make_criterion("loglikelihood", model, scorer, (), **how)
+    losses = list(likely.losses([(u,) for u in Units(3, "sublayer").every]))
+    assert len(set(losses)) == 6 and likely.next_layer(()) == Units(3, "sublayer").every[
+        losses.index(min(losses))
+    ]  # fmt: skip
+    both = next(likely.losses([("1.attention", "1.mlp")]))
+    assert both == next(likely.losses([(1,)]))
+    with pytest.raises(InputError, match="cosine measures whole layers"):
+        make_criterion("cosine", model, scorer, (), **how)

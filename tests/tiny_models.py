@@ -11,6 +11,21 @@ from attention.transformer import Transformer, TransformerConfig, save_pretraine
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDE0123456789 .?!:\n"
 
+GPT2 = {
+    "family": "gpt2",
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "position_embedding": "learned",
+    "norm": "layernorm",
+    "attention_bias": True,
+    "attention_out_bias": True,
+    "mlp_bias": True,
+    "gated_mlp": False,
+    "hidden_act": "gelu",
+    "tie_word_embeddings": True,
+}
+"""Fields that turn the model of `write_model` into a GPT-2."""
+
 
 def letter_tokenizer() -> PreTrainedTokenizerFast:
     """One token a letter, `<s>` in front."""

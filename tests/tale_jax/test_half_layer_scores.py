@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from search_checks import check_race
-from tiny_models import LETTERS, write_model
+from tiny_models import GPT2, LETTERS, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer
@@ -16,19 +16,6 @@ from tale_jax.scoring import Scorer
 from tale_jax.tasks import Example, Task
 from tale_jax.units import Units, ordered
 
-GPT2 = {
-    "family": "gpt2",
-    "num_key_value_heads": None,
-    "head_dim": None,
-    "position_embedding": "learned",
-    "norm": "layernorm",
-    "attention_bias": True,
-    "attention_out_bias": True,
-    "mlp_bias": True,
-    "gated_mlp": False,
-    "hidden_act": "gelu",
-    "tie_word_embeddings": True,
-}
 FRONT = "the same words before all "
 
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from search_checks import write_task
-from tiny_models import letter_tokenizer, write_model
+from tiny_models import GPT2, letter_tokenizer, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained, save_pretrained

@@ -26,7 +26,7 @@ def draw(out: Path, rows: Rows, positions: Rows) -> None:
     """``errors.png``: error by position; along one axis that varies; a heat map of two.
 
     Two axes of which one is a few words (order, deviant) are curves along the other.  More than two
-    have no picture.
+    have no picture, which is said.
     """
     from icl import plots
 
@@ -42,6 +42,8 @@ def draw(out: Path, rows: Rows, positions: Rows) -> None:
         plots.curves(out / "errors.png", named, across)
     elif len(varying) == 2:
         plots.heat_map(out / "errors.png", rows, *varying)
+    else:
+        print(f"no picture: {', '.join(varying)} vary, and a picture has two axes")
 
 
 def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) -> None:

@@ -82,6 +82,15 @@ def test_quantifiers_beside_constants(tmp_path, capsys):
     assert (tmp_path / "out" / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_sweep_of_three_axes_says_that_it_has_no_picture(tmp_path, capsys):
+    sweeps = ["--sweep", "sigma=1,2", "--sweep", "inputs=1,3", "--sweep", "order=drawn,sorted"]
+    words = ["evaluate", "--predictors", "zero", "--points", "7", "--out", str(tmp_path / "out")]
+    main([*words, *sweeps])
+    assert len(table(tmp_path / "out" / "errors.csv")) == 8
+    assert "no picture: " in capsys.readouterr().out
+    assert not (tmp_path / "out" / "errors.png").exists()
+
+
 def test_a_resumed_command_is_the_same_run(run, tmp_path):
     words = ["train", "--preset", TINY.preset, "--points", "5", "--batch", "7", "--hidden-size"]
     words += ["6", "--learning-rate", "1e-3", "--seed", "11", "--dispatch", "3", "--save-every"]

@@ -9,7 +9,7 @@ from typing import Any
 from scipy.special import bdtr  # scipy.stats would take a second to import
 
 from tale_jax.elimination import Candidate, Result
-from tale_jax.units import Dropped, Unit, count_layers, has_halves
+from tale_jax.units import HALVES, Dropped, Unit, count_layers, has_halves
 
 PICKS = ("baseline", "best", "bsba")
 NOISE = 0.05
@@ -164,8 +164,14 @@ def _kind(dropped: Sequence[Unit]) -> str:
 
 
 def layer_list(layers: Sequence[Unit]) -> str:
-    """`3, 5.mlp`, or `none`."""
-    return ", ".join(map(str, layers)) or "none"
+    """`3, 5`, or `3, 5; attention of 1, 4; MLP of 2`, or `none`."""
+    halves = [unit.split(".") for unit in layers if isinstance(unit, str)]
+    groups = {"": [str(unit) for unit in layers if isinstance(unit, int)]}
+    groups |= {
+        f"{word} of ": [layer for layer, kind in halves if kind == half]
+        for word, half in zip(("attention", "MLP"), HALVES, strict=True)
+    }
+    return "; ".join(word + ", ".join(found) for word, found in groups.items() if found) or "none"
 
 
 def percent(measured: Mapping[str, Any]) -> str:

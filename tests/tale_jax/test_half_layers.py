@@ -21,6 +21,7 @@ from tale_jax.lens import lens
 from tale_jax.models import load_model
 from tale_jax.picking import pareto_front, pick
 from tale_jax.runs import load_run
+from tale_jax.significance import layer_list
 from tale_jax.training_options import Training
 from tale_jax.transfer import transfer
 from tale_jax.units import Units, missing_halves
@@ -214,7 +215,7 @@ def test_analyses_of_a_run(root, tmp_path):
     assert last["correct"] == json.loads((root / "run" / "summary.json").read_text())["bsba"][
         "test"
     ]["correct"]  # fmt: skip
-    assert last["model"] == "without " + ", ".join(best)
+    assert last["model"] == "without " + layer_list(best)
     rows = information(run=root / "run", pick="bsba", examples=20, out=tmp_path / "bits")
     assert {row["layer"] for row in rows} == {-1, *range(5)}
     (root / "c.jsonl").write_bytes((root / "b.jsonl").read_bytes())

@@ -152,3 +152,5 @@ def test_wording():
     assert percent({"accuracy": 0.8125, "low": 0.77, "high": 0.8512}) == "81.2 % [77.0, 85.1]"
     assert (p_text(0.2149), p_text(0.0002), p_text(1.0)) == ("p = 0.21", "p < 0.001", "p = 1")
     assert (layer_list([3, 5]), layer_list([])) == ("3, 5", "none")
+    mixed = [0, "1.mlp", "2.attention", 3, "4.mlp"]
+    assert layer_list(mixed) == "0, 3; attention of 2; MLP of 1, 4"

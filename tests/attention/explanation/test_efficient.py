@@ -9,7 +9,7 @@ import scipy.optimize
 from hypothesis import given, settings
 
 from attention.errors import InputError
-from attention.explanation import effective_attention, efficient_attention
+from attention.explanation import effective_attention, efficient_attention, min_norm
 
 SETTINGS = settings(max_examples=30, deadline=None, derandomize=True)
 QUERIES, TOKENS, SIZE = 7, 23, 5
@@ -91,6 +91,19 @@ def test_guarantees_hold_for_heads_of_every_kind(seed, which, sharp):
 def test_the_smallest_norm_is_that_of_scipy(seed, sharp):
     a, values = head(seed, sharp=sharp)
     found = efficient_attention(a, values)
+    expected = np.stack([oracle(row, values) for row in a])
+    np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("early", [min_norm.EARLY_ROUNDS, ()])
+def test_the_path_alone_ends_at_the_smallest_norm(monkeypatch, early):
+    """It is the way of few rows: here all take it, without the float32 part too."""
+    monkeypatch.setattr(min_norm, "_by_newton", lambda chunk: None)
+    monkeypatch.setattr(min_norm, "by_active_set", lambda target, *_: np.zeros(TOKENS))
+    monkeypatch.setattr(min_norm, "EARLY_ROUNDS", early)
+    a, values = head(11, sharp=3.0)
+    found = efficient_attention(a, values)
+    check(a, values, found)
     expected = np.stack([oracle(row, values) for row in a])
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 

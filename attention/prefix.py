@@ -31,9 +31,9 @@ def attention_behind_prefix(
 ) -> Float[Array, "B T N H"]:
     """``dot_product_attention`` with the prefix's keys before those of every row, all seen.
 
-    A softmax over both parts needs of each its largest logit, its sum of exponentials and its
-    weighted values.  The scores of the prefix are one product for all rows, ``[B·T, H] × [H, P]``
-    a head.
+    A softmax over both parts needs of each its largest logit ``m``, its sum of exponentials and its
+    weighted values, joined by ``exp(m - max m)``.  The scores of the prefix are one product for all
+    rows, ``[B·T·G, H] × [H, P]`` a head, and stay in that layout.
 
     Args:
         query: queries, at least one key of their own or of the prefix before each.
@@ -56,27 +56,40 @@ def attention_behind_prefix(
         query * jnp.asarray(size**-0.5 if scale is None else scale, query.dtype), num_kv
     )
     values = effective(normalizer, row, per_head(params, num_kv, heads), dtype)
-    values_front = {n: jnp.moveaxis(v, 0, 2) if jnp.ndim(v) else v for n, v in values.items()}
-
     where_BT = mask[:, None, None]
-    count = jnp.sum(where_BT, -1, keepdims=True) + prefix_key.shape[1]
+    count = (jnp.sum(where_BT, -1, keepdims=True) + prefix_key.shape[1]).astype(dtype)
+
     own_BKGTS = jnp.einsum("BTKGH,BSKH->BKGTS", query, key, **wide)
-    own_BKGTS = row.logit_transform(own_BKGTS, values, count.astype(dtype))
-    front_KGBTP = jnp.einsum("BTKGH,PKH->KGBTP", query, prefix_key[0], **wide)
-    count_front = jnp.moveaxis(count, 0, 2).astype(dtype)
-    front_KGBTP = row.logit_transform(front_KGBTP, values_front, count_front)
+    own_BKGTS = row.logit_transform(own_BKGTS, values, count)
+    own_BKGTS = jnp.where(where_BT, own_BKGTS, jnp.finfo(dtype).min)
+    own_BKGTS, own_max, own_sum = _exponentials(own_BKGTS)
+    own = jnp.einsum("BKGTS,BSKH->BTKGH", own_BKGTS.astype(value.dtype), value, **wide)
+    own_max, own_sum = (jnp.moveaxis(x, 3, 1)[..., None] for x in (own_max, own_sum))
 
-    lowest = jnp.finfo(dtype).min
-    own_BKGTS = jnp.where(where_BT, own_BKGTS, lowest)
-    largest = jnp.maximum(own_BKGTS.max(-1), jnp.moveaxis(front_KGBTP.max(-1), 2, 0))
-    largest = jax.lax.stop_gradient(jnp.maximum(largest, 0) if row.sink else largest)  # BKGT
-    own_BKGTS = jnp.exp(own_BKGTS - largest[..., None])
-    front_KGBTP = jnp.exp(front_KGBTP - jnp.moveaxis(largest, 0, 2)[..., None])
-    total = own_BKGTS.sum(-1) + jnp.moveaxis(front_KGBTP.sum(-1), 2, 0)
+    def front(x: Array) -> Array:  # BKGT… -> KBTG…
+        return x.transpose(1, 0, 3, 2, 4) if jnp.ndim(x) else x
+
+    front_KBTGP = jnp.einsum("BTKGH,PKH->KBTGP", query, prefix_key[0], **wide)
+    values = {name: front(value) for name, value in values.items()}
+    front_KBTGP = row.logit_transform(front_KBTGP, values, front(count))
+    front_KBTGP, shared_max, shared_sum = _exponentials(front_KBTGP)
+    weights = front_KBTGP.astype(value.dtype)
+    shared = jnp.einsum("KBTGP,PKH->KBTGH", weights, prefix_value[0], **wide)
+    shared, shared_max, shared_sum = (
+        jnp.moveaxis(x, 0, 2) for x in (shared, shared_max[..., None], shared_sum[..., None])
+    )
+
+    largest = jnp.maximum(own_max, shared_max)  # BTKG1, as all of the rest
+    largest = jnp.maximum(largest, 0) if row.sink else largest
+    own_share, shared_share = jnp.exp(own_max - largest), jnp.exp(shared_max - largest)
+    total = own_share * own_sum + shared_share * shared_sum
     total = total + jnp.exp(-largest) if row.sink else total
-
-    out = jnp.einsum("BKGTS,BSKH->BTKGH", own_BKGTS.astype(value.dtype), value, **wide)
-    weights = front_KGBTP.astype(value.dtype)
-    out += jnp.einsum("KGBTP,PKH->BTKGH", weights, prefix_value[0], **wide)
-    out /= jnp.moveaxis(total, 3, 1)[..., None]
+    out = (own_share * own + shared_share * shared) / total
     return out.reshape(batch, length, heads, size).astype(value.dtype)
+
+
+def _exponentials(logits: Array) -> tuple[Array, Array, Array]:
+    """``exp(l - m)`` over the last axis, the largest logit ``m`` and the sum."""
+    largest = jax.lax.stop_gradient(logits.max(-1))
+    exponentials = jnp.exp(logits - largest[..., None])
+    return exponentials, largest, exponentials.sum(-1)

@@ -19,7 +19,7 @@ import numpy as np
 
 from attention.transformer import Transformer, TransformerConfig
 from attention.transformer.depth import run_layer
-from attention.transformer.layers import Context, KeyValues
+from attention.transformer.layers import Context
 from attention.transformer.rotary import rotation
 from tale_jax.batching import Arrays
 
@@ -101,7 +101,6 @@ class Programs:
             positions,
             jnp.concatenate([before, positions], 1),
             turns,
-            slot=jnp.int32(0),
             normalizer=params.get("normalizer"),
         )
 
@@ -129,10 +128,8 @@ class Programs:
         return self._protocol.read(params, hidden, arrays)
 
     def _share(self, params, arrays, hidden, keep, layer):
-        c, context = self._config, self._context(params, arrays, 0)
-        empty = jnp.zeros((*arrays.tokens.shape, c.key_value_heads, c.head_size), hidden.dtype)
-        cache = KeyValues(empty, empty)
-        return run_layer(c, params["layers"], hidden, context, keep, layer, cache=cache)
+        context = self._context(params, arrays, 0)
+        return run_layer(self._config, params["layers"], hidden, context, keep, layer)
 
     def _write(self, params, arrays, keep):
         return self._protocol.write(params, keep, arrays)

@@ -199,9 +199,9 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
         if i == last:  # a slice is static, places in an array are data
             (static if isinstance(read_at, slice) else data)["read_at"] = read_at
         apply = _apply(config, "__call__" if config.halves[i][1] else "attention_half", **static)
-        hidden, layer_cache, seen = apply(layer_params, hidden, context, **data)
+        hidden, own, seen = apply(layer_params, hidden, context, **data)
         if caches is not None:
-            caches[i] = layer_cache
+            caches[i] = caches[i].written(own, context.slot)
         for name, arrays in captured.items():
             arrays.append(hidden if name == "hidden_states" else getattr(seen, name))
     stacked = {name: jnp.stack(arrays) for name, arrays in captured.items()}
@@ -220,7 +220,7 @@ def run_layer(
     prefix: KeyValues | None = None,
     cache: KeyValues | None = None,
     read_at: Int[Array, "B P"] | None = None,
-) -> tuple[Float[Array, "B P D"], KeyValues | None]:
+) -> tuple[Float[Array, "B P D"], KeyValues]:
     """One layer of a searched model, or the half of it that is kept.
 
     All but the shapes is data, so that one program serves every layer of every candidate.
@@ -233,27 +233,34 @@ def run_layer(
         keep: whether attention and MLP are kept.
         layer: its number.
         prefix: keys and values ``[1, P, K, H]`` before those of every row.
-        cache: takes up the layer's own keys and values; it comes back as it is without attention.
+        cache: keys and values of the tokens before, with room for these.
         read_at: states of these places alone are wanted; of the others, keys and values.
+
+    Returns:
+        States, and the layer's own keys and values ``[B, T, …]``: zeros without attention.
     """
     windows = _windows(config)
     keep = _there(config, keep, layer)
 
     # Weights are indexed inside the branches, so that a dropped half costs nothing.
-    def attend(hidden: Array) -> tuple[Array, KeyValues | None]:
+    def attend(hidden: Array) -> tuple[Array, KeyValues]:
         window = None if windows is None else windows[layer]
         how = {"window": window, "prefix": prefix, "cache": cache, "read_at": read_at}
         one = take_layer(layers, layer)
-        hidden, found, _ = _apply(config, "attention_half")(one, hidden, context, **how)
-        return hidden, found
+        hidden, own, _ = _apply(config, "attention_half")(one, hidden, context, **how)
+        return hidden, none if own is None else own
 
     def transform(hidden: Array) -> Array:
         return _apply(config, "mlp_half")(take_layer(layers, layer), hidden)
 
-    hidden, cache = jax.lax.cond(
-        keep[0], attend, lambda hidden: (at(hidden, read_at), cache), hidden_BTD
+    empty = jnp.zeros(
+        (*hidden_BTD.shape[:2], config.key_value_heads, config.head_size), hidden_BTD.dtype
     )
-    return jax.lax.cond(keep[1], transform, lambda hidden: hidden, hidden), cache
+    none = KeyValues(empty, empty)
+    hidden, own = jax.lax.cond(
+        keep[0], attend, lambda hidden: (at(hidden, read_at), none), hidden_BTD
+    )
+    return jax.lax.cond(keep[1], transform, lambda hidden: hidden, hidden), own
 
 
 def _looped(config, layers, hidden, context, keep, start, cache):
@@ -261,16 +268,16 @@ def _looped(config, layers, hidden, context, keep, start, cache):
         raise ValueError("keep needs stacked layers; see stack_layers")
     if keep.shape != (config.num_hidden_layers, 2):
         raise ValueError(f"keep has shape {keep.shape}, not {(config.num_hidden_layers, 2)}")
-    keep = jnp.asarray(keep)
+    depth = config.num_hidden_layers
+    keep = jnp.asarray(keep) & (jnp.arange(depth) >= start)[:, None]
+    some = keep.any(1)
+    order = jnp.argsort(~some, stable=True)  # a layer that is dropped is not even looked at
 
-    def body(i, carry):
+    def body(j, carry):
         hidden, cache = carry
-        if cache is None:
-            return run_layer(config, layers, hidden, context, keep[i], i)
-        hidden, one = run_layer(
-            config, layers, hidden, context, keep[i], i, cache=take_layer(cache, i)
-        )
-        update = jax.lax.dynamic_update_index_in_dim
-        return hidden, jax.tree.map(lambda all_, one: update(all_, one, i, 0), cache, one)
+        i = order[j]
+        before = None if cache is None else take_layer(cache, i)
+        hidden, own = run_layer(config, layers, hidden, context, keep[i], i, cache=before)
+        return hidden, cache if cache is None else cache.written(own, context.slot, i)
 
-    return jax.lax.fori_loop(start, config.num_hidden_layers, body, (hidden, cache))
+    return jax.lax.fori_loop(0, some.sum(), body, (hidden, cache))

@@ -204,6 +204,10 @@ def compare(row: str, model: Model, share: float) -> dict[str, Any]:
     models = [result.baseline.dropped, *(c.dropped for c in result.candidates)]
     rival = Rival(model, task)
     rival_seconds = rival.seconds(models, share)
+    print(
+        f"{row}: {seconds:.1f} s and {rival_seconds:.1f} s; now every verdict is checked",
+        flush=True,
+    )
     counts, near, same = {}, [], True
     for dropped in models:
         counts[dropped], ties, agreed = rival.check(scorer, dropped)

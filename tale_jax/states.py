@@ -64,7 +64,7 @@ class States:
         key, size = (batch, path), _size(states)
         if key in self._kept:
             return
-        if not self._differences(path):
+        if self.used + size > self.budget and not self._differences(path):
             others = iter([key for key in self._kept if self._differences(key[1])])
             while self.used + size > self.budget and (other := next(others, None)) is not None:
                 self._drop(other)

@@ -223,6 +223,28 @@ def test_races_choose_what_counting_chooses(model, cache_gib, front):
     check_race(scorer, 5, 47)
 
 
+def test_a_round_begins_where_the_round_before_it_ended(model):
+    """What is run is each sequence of layers once, which is counted here by hand."""
+    scorer = Scorer(model.config, model.params, model.tokenizer, random_task(47), batch_tokens=101)
+    asked: list[tuple[int, tuple[int, ...]]] = []
+    run = scorer._run
+
+    def noted(keep, arrays, part=None):
+        if part is not None:
+            kept = [i for i, halves in enumerate(keep) if any(halves)]
+            asked.append((arrays.tokens.size, (part, *kept[:-1])))
+        return run(keep, arrays, part)
+
+    scorer._run = noted
+    next(scorer.count([()]))
+    scorer.race([(i,) for i in range(5)], [()], 0)
+    before = scorer.layers_run
+    once = {(size, path[:n]) for size, path in asked for n in range(2, len(path) + 1)}
+    scorer.race([(i, 3) for i in range(3)], [(3,)], 0)
+    both = {(size, path[:n]) for size, path in asked for n in range(2, len(path) + 1)}
+    assert scorer.layers_run - before == sum(size for size, _ in both - once)
+
+
 def test_a_shared_beginning_changes_no_answer(model):
     task = random_task(13)
     front = "the same words before all "

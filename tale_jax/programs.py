@@ -10,6 +10,7 @@ layer at the places that are read alone.  The text that all rows begin with goes
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ class Programs:
 
     Attributes:
         compilations: programs compiled so far.
+        shared: the text before every row, as a batch of one row; None: there is none.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class Programs:
         """
         self.compilations = 0
         self._config, self._params, self._protocol = config, params, protocol
-        self._shared = shared
+        self.shared = shared
         self._compiled: dict[Any, concurrent.futures.Future[Any]] = {}
         self._begun: set[Any] = set()
+        self._lock = threading.Lock()
         self._compiler = concurrent.futures.ThreadPoolExecutor(2, "compiler")
 
     def __call__(self, name: str, *arguments: Any) -> Any:
@@ -59,16 +62,18 @@ class Programs:
 
     def compile_reading(self, arrays: Arrays) -> None:
         """Begin to compile all that a batch to be read needs; needs no state of it."""
-        if (shape := (arrays.tokens.shape, arrays.targets.shape)) in self._begun:
-            return
-        self._begun.add(shape)
+        shape = arrays.tokens.shape, arrays.targets.shape
+        with self._lock:
+            if shape in self._begun:
+                return
+            self._begun.add(shape)
         keep, layer, before = np.ones(2, bool), np.int32(0), None
         hidden = jax.eval_shape(self._embed, self._params, arrays)
-        if self._shared is not None:
-            text = jax.eval_shape(self._embed, self._params, self._shared)
-            _, before = jax.eval_shape(self._share, self._params, self._shared, text, keep, layer)
-            self._program("share", (self._shared, text, keep, layer))
-            self._program("embed", (self._shared,))
+        if self.shared is not None:
+            text = jax.eval_shape(self._embed, self._params, self.shared)
+            _, before = jax.eval_shape(self._share, self._params, self.shared, text, keep, layer)
+            self._program("share", (self.shared, text, keep, layer))
+            self._program("embed", (self.shared,))
         self._program("embed", (arrays,))
         self._program("finish", (arrays, hidden, keep, layer, before))
         self._program("advance", (arrays, hidden, keep, layer, before))
@@ -76,13 +81,14 @@ class Programs:
     def _program(self, name: str, arguments: Any) -> concurrent.futures.Future[Any]:
         leaves, tree = jax.tree.flatten(arguments)
         key = (name, tree, tuple(np.shape(leaf) for leaf in leaves))
-        if key not in self._compiled:
-            function = jax.jit(getattr(self, f"_{name}"))
-            self._compiled[key] = self._compiler.submit(
-                lambda: function.lower(self._params, *arguments).compile()
-            )
-            self.compilations += 1
-        return self._compiled[key]
+        with self._lock:
+            if key not in self._compiled:
+                function = jax.jit(getattr(self, f"_{name}"))
+                self._compiled[key] = self._compiler.submit(
+                    lambda: function.lower(self._params, *arguments).compile()
+                )
+                self.compilations += 1
+            return self._compiled[key]
 
     def _context(self, params: Any, arrays: Arrays, shared: int) -> Context:
         """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""
@@ -105,9 +111,7 @@ class Programs:
         )
 
     def _behind_shared(self, params: Any, arrays: Arrays) -> Context:
-        return self._context(
-            params, arrays, 0 if self._shared is None else self._shared.tokens.size
-        )
+        return self._context(params, arrays, 0 if self.shared is None else self.shared.tokens.size)
 
     def _embed(self, params: Any, arrays: Arrays) -> jax.Array:
         model, context = Transformer(self._config), self._context(params, arrays, 0)

@@ -26,7 +26,7 @@ def race(
     *,
     floor: int = 0,
     winners: int = 1,
-    ahead: int = 2,
+    ahead: int = 3,
 ) -> list[int]:
     """Correct answers of each candidate; `AtMost` for those that were rejected before the end.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,13 +17,13 @@ from tale_jax.programs import Programs
 from tale_jax.prompts import Tokenizer, fitting
 from tale_jax.protocols import Decode, Scoring, make_protocol
 from tale_jax.racing import race
+from tale_jax.running import Runner
 from tale_jax.runs import Answer
-from tale_jax.states import States
 from tale_jax.tasks import Task
 from tale_jax.units import Dropped, Keep, kept_halves
 
 SPLITS = ("search", "test")
-SHARED = -1  # the text that all rows begin with, as a part of the search split
+SIDE_BY_SIDE = 2  # candidates of a race that run at the same time
 Output = tuple[Batch, Any]  # a batch and what the programs made of it, perhaps still under way
 
 
@@ -35,7 +36,6 @@ class Scorer:
         examples: of each split, those that fit the model's positions.
         too_long: number of examples left out because they do not fit.
         shapes: batch shapes of all splits; known before anything runs.
-        layers_run: token-layers of padded batches run so far, for counting arithmetic.
         batch_tokens: tokens in a batch; halved when the device runs out of memory.
     """
 
@@ -75,11 +75,10 @@ class Scorer:
             protocol = make_protocol(protocol, config, tokenizer, task, max_new_tokens)
         self.protocol: Scoring = protocol
         self.depth = config.num_hidden_layers
-        self.batch_tokens, self.too_long, self.layers_run = batch_tokens, 0, 0
+        self.batch_tokens, self.too_long = batch_tokens, 0
         self._config, self._params = config, params
         self._sharding, self._on_message = batch_sharding, on_message
         self._writes = isinstance(protocol, Decode)
-        self._cache_bytes = cache_gib * 2**30
         self.examples: dict[str, list[Example]] = {}
         self._rows: dict[str, list[Row]] = {}
         for split in SPLITS:
@@ -88,8 +87,12 @@ class Scorer:
         shared = 0 if self._writes else shared_beginning(list(self._rows.values()))
         beginning = self._rows["search"][0].tokens[:shared]
         self._rows = {s: [row.without(shared) for row in rows] for s, rows in self._rows.items()}
-        self._shared = one_row(beginning) if shared else None
-        self._programs = Programs(config, params, protocol, self._shared)
+        self._runner = Runner(
+            Programs(config, params, protocol, one_row(beginning) if shared else None),
+            cache_gib * 2**30,
+            writes=self._writes,
+            compile_ahead=batch_sharding is None,
+        )
         self._order: list[int] | None = None
         self._whole: Any = None  # what the whole model makes of the search split
         self._plan()
@@ -97,14 +100,19 @@ class Scorer:
     @property
     def compilations(self) -> int:
         """Programs compiled so far."""
-        return self._programs.compilations
+        return self._runner.programs.compilations
 
     @property
     def most_compilations(self) -> int:
         """Programs that there can be; known before anything runs."""
         if self._writes:
             return len(self.shapes)
-        return 3 * len(self.shapes) + 2 * (self._shared is not None)
+        return 3 * len(self.shapes) + 2 * (self._runner.programs.shared is not None)
+
+    @property
+    def layers_run(self) -> int:
+        """Token-layers of padded batches run so far, for counting arithmetic."""
+        return self._runner.layers_run
 
     def _add(self, split: str, examples: Sequence[Example], name: str) -> None:
         rows = self.protocol.rows(examples)
@@ -125,7 +133,7 @@ class Scorer:
             ]
             for split, rows in self._rows.items()
         }
-        self._states = States(self._cache_bytes)
+        self._runner.forget()
 
     def count(self, candidates: Sequence[Dropped]) -> Iterator[int]:
         """Correct answers on the search split: the callback of ``elimination.eliminate``.
@@ -173,22 +181,27 @@ class Scorer:
                 np.argsort(-self.protocol.difficulty(examples, self._whole), kind="stable")
             )
             self._plan()
-        self._states.set_references(references)
+        self._runner.set_references(references)
         parts = self._batches["search"]
 
-        def ask(candidate: int, part: int) -> Output:
-            batch, arrays = parts[part]
-            return batch, self._run(models[candidate], arrays, part)
+        def run(candidate: int, part: int) -> Any:
+            return jax.block_until_ready(self._run(models[candidate], parts[part][1], part))
 
-        def count(output: Output) -> int:
-            batch = output[0]
+        def count(asked: tuple[int, concurrent.futures.Future[Any]]) -> int:
+            batch, output = parts[asked[0]][0], asked[1].result()
             chosen = [self.examples["search"][self._rows["search"][i].example] for i in batch.rows]
             rows = [self._rows["search"][i].of(new) for new, i in enumerate(batch.rows)]
-            answers = self.protocol.answers(chosen, rows, _fetch(*output))
+            answers = self.protocol.answers(chosen, rows, _fetch(batch, output))
             return sum(answer.correct for answer in answers)
 
         sizes = [len(batch.rows) for batch, _ in parts]
-        return race(len(models), sizes, ask, count, floor=floor, winners=winners)
+        # A CPU runs side by side only what comes from different threads.
+        with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE, "candidate") as workers:
+
+            def ask(candidate: int, part: int) -> tuple[int, concurrent.futures.Future[Any]]:
+                return part, workers.submit(run, candidate, part)
+
+            return race(len(models), sizes, ask, count, floor=floor, winners=winners)
 
     def answers(self, split: str, dropped: Dropped) -> list[Answer]:
         """The answer to every example of a split.
@@ -210,7 +223,7 @@ class Scorer:
 
     def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
         keep = self._keep(dropped)
-        self._states.set_references([keep])
+        self._runner.set_references([keep])
         while True:
             try:
                 return [(b, self._run(keep, arrays)) for b, arrays in self._batches[split]]
@@ -218,51 +231,7 @@ class Scorer:
                 self._use_less_memory(error)
 
     def _run(self, keep: Keep, arrays: Arrays, part: int | None = None) -> Any:
-        """One candidate on one batch; a part of the search split begins and ends with `States`."""
-        if self._writes:
-            return self._programs("write", arrays, np.array(keep))
-        if self._sharding is None:  # else how a state lies is known only once there is one
-            self._programs.compile_reading(arrays)
-        last = max((i for i, halves in enumerate(keep) if any(halves)), default=0)
-        hidden, first = self._nearest(part, keep, last, arrays)
-        before = self._keys_before(keep, first, last)
-        for layer in _kept_layers(keep, first, last):
-            how = np.array(keep[layer]), np.int32(layer), before.get(layer)
-            hidden = self._programs("advance", arrays, hidden, *how)
-            self.layers_run += arrays.tokens.size
-            if part is not None:
-                self._states.put(part, keep[: layer + 1], hidden)
-        how = np.array(keep[last]), np.int32(last), before.get(last)
-        return self._programs("finish", arrays, hidden, *how)
-
-    def _nearest(self, part: int | None, keep: Keep, layer: int, arrays: Arrays) -> Any:
-        """``(states, layer that they enter)``: the last that are kept up to ``layer``."""
-        hidden, first = None, 0
-        if part is not None:
-            hidden, first = self._states.nearest(part, keep, layer)
-        if hidden is None:
-            hidden = self._programs("embed", arrays)
-            if part is not None:
-                self._states.put(part, (), hidden)
-        return hidden, first
-
-    def _keys_before(self, keep: Keep, first: int, last: int) -> dict[int, Any]:
-        """Keys and values, by layer, of the text that all rows begin with."""
-        if self._shared is None:
-            return {}
-        wanted = [*_kept_layers(keep, first, last), last]
-        found = {i: self._states.get(SHARED, keep[: i + 1]) for i in wanted}
-        missing = next((i for i in wanted if found[i] is None), None)
-        if missing is not None:
-            state, at = self._states.nearest(SHARED, keep, missing)
-            hidden = self._programs("embed", self._shared) if state is None else state[0]
-            for layer in [*_kept_layers(keep, at, last), last]:
-                how = np.array(keep[layer]), np.int32(layer)
-                found[layer] = self._programs("share", self._shared, hidden, *how)
-                if any(keep[layer]):
-                    self._states.put(SHARED, keep[: layer + 1], found[layer])
-                hidden = found[layer][0]
-        return {layer: state[1] for layer, state in found.items() if state is not None}
+        return self._runner(keep, arrays, part)
 
     def _collect(self, split: str, dropped: Dropped, outputs: list[Output]) -> list[Answer]:
         while True:
@@ -285,10 +254,6 @@ class Scorer:
         self.batch_tokens //= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._plan()
-
-
-def _kept_layers(keep: Keep, first: int, end: int) -> list[int]:
-    return [layer for layer in range(first, end) if any(keep[layer])]
 
 
 def _fetch(batch: Batch, output: Any) -> Any:

@@ -9,6 +9,7 @@ computed again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ def path_of(keep: Keep, layer: int) -> Keep:
 
 
 class States:
-    """States by batch and by what was run.
+    """States by batch and by what was run; candidates in several threads may share them.
 
     Attributes:
         budget: bytes that may be kept.
@@ -36,6 +37,7 @@ class States:
         self.budget, self.used = budget, 0
         self._references: tuple[Keep, ...] = ()
         self._kept: dict[tuple[Any, Keep], Any] = {}
+        self._lock = threading.Lock()
 
     def set_references(self, references: Iterable[Keep]) -> None:
         """From now on candidates differ from these in one layer; what they cannot share goes."""
@@ -50,10 +52,10 @@ class States:
         """
         while layer:
             path = path_of(keep, layer)
-            if (batch, path) in self._kept:
-                return self._kept[batch, path], layer
+            if (states := self.get(batch, path)) is not None:
+                return states, layer
             layer = len(path) - 1 if path else 0
-        return self._kept.get((batch, ())), 0
+        return self.get(batch, ()), 0
 
     def get(self, batch: Any, path: Keep) -> Any:
         """States that are kept, or None."""
@@ -62,15 +64,16 @@ class States:
     def put(self, batch: Any, path: Keep, states: Any) -> None:
         """Keep the states if they fit; those of a reference push out those of candidates."""
         key, size = (batch, path), _size(states)
-        if key in self._kept:
-            return
-        if self.used + size > self.budget and not self._differences(path):
-            others = iter([key for key in self._kept if self._differences(key[1])])
-            while self.used + size > self.budget and (other := next(others, None)) is not None:
-                self._drop(other)
-        if self.used + size <= self.budget:
-            self._kept[key] = states
-            self.used += size
+        with self._lock:
+            if key in self._kept:
+                return
+            if self.used + size > self.budget and not self._differences(path):
+                others = iter([key for key in self._kept if self._differences(key[1])])
+                while self.used + size > self.budget and (other := next(others, None)) is not None:
+                    self._drop(other)
+            if self.used + size <= self.budget:
+                self._kept[key] = states
+                self.used += size
 
     def _drop(self, key: tuple[Any, Keep]) -> None:
         self.used -= _size(self._kept.pop(key))

@@ -12,6 +12,7 @@ from tiny_models import LETTERS, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, generate, keep_layers
+from tale_jax import scoring
 from tale_jax.batching import bucket
 from tale_jax.models import load_model
 from tale_jax.prompts import encode_choices, encode_prompts
@@ -223,8 +224,9 @@ def test_races_choose_what_counting_chooses(model, cache_gib, front):
     check_race(scorer, 5, 47)
 
 
-def test_a_round_begins_where_the_round_before_it_ended(model):
+def test_a_round_begins_where_the_round_before_it_ended(model, monkeypatch):
     """What is run is each sequence of layers once, which is counted here by hand."""
+    monkeypatch.setattr(scoring, "SIDE_BY_SIDE", 1)  # two might run the same at the same moment
     scorer = Scorer(model.config, model.params, model.tokenizer, random_task(47), batch_tokens=101)
     asked: list[tuple[int, tuple[int, ...]]] = []
     run = scorer._run
@@ -250,7 +252,7 @@ def test_a_shared_beginning_changes_no_answer(model):
     front = "the same words before all "
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
     scorer = Scorer(model.config, model.params, model.tokenizer, Task("t", examples))
-    assert scorer._shared is not None
+    assert scorer._runner.programs.shared is not None
     for dropped in DROPS:
         for example, answer in zip(examples, scorer.answers("search", dropped), strict=True):
             assert answer.prediction == np.argmax(plain_scores(model, example, dropped))

@@ -108,15 +108,7 @@ def fit(
         KeyboardInterrupt: after saving; a second Ctrl-C does not wait for the step.
         InputError: ``directory`` is another experiment's, or the data ended or does not divide.
     """
-    if min(accumulate, save_every, log_every) < 1:
-        raise InputError("accumulate, save_every and log_every must be at least 1")
-    if dispatch < 1 or save_every % dispatch or log_every % dispatch:
-        raise InputError(
-            f"save_every={save_every} and log_every={log_every} must be multiples of "
-            f"dispatch={dispatch}"
-        )
-    if (dispatch > 1 and data is not None) or (data is None and accumulate > 1):
-        raise InputError("several steps at once need data=None, and that needs accumulate=1")
+    _check(data, accumulate, save_every, log_every, dispatch)
     if clip is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
     mesh = make_mesh(data=1) if mesh is None else mesh
@@ -130,9 +122,7 @@ def fit(
         if checkpoints is not None and checkpoints.latest is not None:
             state = _resumed(checkpoints, abstract, data, key)
         else:
-            placed = shard(params, shardings.params)
-            init = jax.jit(optimizer.init, out_shardings=shardings.optimizer_state)
-            state = TrainState(shard(jnp.int32(0), shardings.step), placed, init(placed))
+            state = _fresh(params, optimizer, shardings)
         start = int(state.step)
         if start > steps:
             raise InputError(f"{directory} is at step {start}, past steps={steps}")
@@ -176,6 +166,26 @@ def fit(
             if stop:
                 raise KeyboardInterrupt
         return state
+
+
+def _check(data: Any, accumulate: int, save_every: int, log_every: int, dispatch: int) -> None:
+    if min(accumulate, save_every, log_every) < 1:
+        raise InputError("accumulate, save_every and log_every must be at least 1")
+    if dispatch < 1 or save_every % dispatch or log_every % dispatch:
+        raise InputError(
+            f"save_every={save_every} and log_every={log_every} must be multiples of "
+            f"dispatch={dispatch}"
+        )
+    if (dispatch > 1 and data is not None) or (data is None and accumulate > 1):
+        raise InputError("several steps at once need data=None, and that needs accumulate=1")
+
+
+def _fresh(
+    params: PyTree, optimizer: optax.GradientTransformation, shardings: TrainState
+) -> TrainState:
+    placed = shard(params, shardings.params)
+    init = jax.jit(optimizer.init, out_shardings=shardings.optimizer_state)
+    return TrainState(shard(jnp.int32(0), shardings.step), placed, init(placed))
 
 
 def _trees(state: TrainState) -> dict[str, PyTree]:

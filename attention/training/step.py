@@ -59,37 +59,14 @@ def make_step(
         clipping), finite, the reported sums, and learning_rate where the
         optimizer holds one (``optax.inject_hyperparams``).
     """
-
-    def sums(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
-        def total_first(params: PyTree) -> tuple[Array, tuple[Array, Metrics]]:
-            total, weight, *more = loss_fn(params, batch, key)
-            weight = jax.lax.stop_gradient(jnp.asarray(weight, jnp.float32))
-            return total.astype(jnp.float32), (weight, more[0] if more else {})
-
-        (total, (weight, extra)), grads = jax.value_and_grad(total_first, has_aux=True)(params)
-        return (total, weight, extra), grads
-
-    def accumulated(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
-        # [accumulate * b, …] -> [accumulate, b, …] by strides: the sharded axis stays b
-        micro = jax.tree.map(
-            lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
-        )
-        keys = jax.random.split(key, accumulate)
-        shapes = jax.eval_shape(sums, params, jax.tree.map(lambda x: x[0], micro), keys[0])
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, "f4")), shapes)
-
-        def add(carry: PyTree, item: PyTree) -> tuple[PyTree, None]:
-            return jax.tree.map(jnp.add, carry, sums(params, *item)), None
-
-        return jax.lax.scan(add, zeros, (micro, keys))[0]
+    gradients = _gradients(loss_fn, accumulate)
 
     def step(
         state: TrainState, batch: PyTree, key: Key[Array, ""], go: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
         batch = state.step if batch is None else batch
-        both = (sums if accumulate == 1 else accumulated)(state.params, batch, key)
-        (total, weight, extra), grads = both
+        (total, weight, extra), grads = gradients(state.params, batch, key)
         grads = jax.tree.map(lambda g: g / weight, grads)
         metrics = {"loss": total / weight, "grad_norm": optax.tree.norm(grads)}
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), grads, state.params)
@@ -121,6 +98,35 @@ def make_step(
 
     out = None if shardings is None else (shardings, shardings.step)  # metrics on all devices
     return jax.jit(step if dispatch is None else several, donate_argnums=0, out_shardings=out)
+
+
+def _gradients(loss_fn: LossFn, accumulate: int) -> Callable[..., tuple[PyTree, PyTree]]:
+    """``(params, batch, key) -> ((total, weight, sums), gradient)``, microbatches added up."""
+
+    def sums(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
+        def total_first(params: PyTree) -> tuple[Array, tuple[Array, Metrics]]:
+            total, weight, *more = loss_fn(params, batch, key)
+            weight = jax.lax.stop_gradient(jnp.asarray(weight, jnp.float32))
+            return total.astype(jnp.float32), (weight, more[0] if more else {})
+
+        (total, (weight, extra)), grads = jax.value_and_grad(total_first, has_aux=True)(params)
+        return (total, weight, extra), grads
+
+    def accumulated(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
+        # [accumulate * b, …] -> [accumulate, b, …] by strides: the sharded axis stays b
+        micro = jax.tree.map(
+            lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
+        )
+        keys = jax.random.split(key, accumulate)
+        shapes = jax.eval_shape(sums, params, jax.tree.map(lambda x: x[0], micro), keys[0])
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.promote_types(x.dtype, "f4")), shapes)
+
+        def add(carry: PyTree, item: PyTree) -> tuple[PyTree, None]:
+            return jax.tree.map(jnp.add, carry, sums(params, *item)), None
+
+        return jax.lax.scan(add, zeros, (micro, keys))[0]
+
+    return sums if accumulate == 1 else accumulated
 
 
 def state_shardings(

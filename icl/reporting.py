@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from icl.evaluation import write_csv
+
 AXES = ("inputs", "sigma", "degree", "points", "order", "deviant")
 SETTINGS = ("design", "sigma", "points", "deviant")  # of quantifiers
 SCORES = (
@@ -20,6 +22,37 @@ SCORES = (
 NUMBERS = ("error", "error_over_zero")
 Rows = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
+
+
+def write(out: Path, rows: Rows, positions: Rows) -> None:
+    """``errors.csv``, ``positions.csv``, ``errors.png``; the table is shown."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / "errors.csv", rows)
+    write_csv(out / "positions.csv", positions)
+    draw(out, rows, positions)
+    show(rows, [name for name in rows[0] if name not in ("low", "high")])
+    print(f"\n{out / 'errors.csv'}")
+
+
+def write_scores(out: Path, rows: Rows) -> None:
+    """``errors.csv`` and ``errors.png`` of quantifiers; the scores are shown."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / "errors.csv", rows)
+    draw_scores(out, rows)
+    show_scores(rows)
+    print(f"\n{out / 'errors.csv'}")
+
+
+def write_answers(out: Path, rows: Rows, lines: Sequence[str], quantified: bool) -> None:
+    """``errors.csv``, ``answers.jsonl``; the table or, of quantifiers, the scores are shown."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_csv(out / "errors.csv", rows)
+    if quantified:
+        show_scores(rows)
+    else:
+        show(rows, list(rows[0]), ("error", "error_over_zero", "failures"))
+    print(f"\n{out / 'errors.csv'}")
 
 
 def draw(out: Path, rows: Rows, positions: Rows) -> None:
@@ -67,12 +100,16 @@ def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) ->
 
 def show_scores(rows: Rows) -> None:
     """A block a setting of quantifiers: every measure beside that of a constant answer."""
-    for row in rows:
-        setting = [f"{name}={row[name]}" for name in row if not isinstance(row[name], float)]
-        print(", ".join(setting))
+    for i, row in enumerate(rows):
+        setting = [f"{name} {row[name]}" for name in SETTINGS if name in row]
+        if i == 0 or setting != [f"{name} {rows[i - 1][name]}" for name in SETTINGS if name in row]:
+            print(f"{row['kind']}: {', '.join(setting)}")
+        print(f"  {row['predictor']}")
         for name in (name for name in SCORES if name in row):
             words, floor = name.replace("_", " "), row[f"constant_{name}"]
-            print(f"  {words:28}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+            print(f"    {words:28}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+        if row.get("failures"):
+            print(f"    {'answers of neither':28}{row['failures']:8} of {row['asked']}, wrong")
 
 
 def draw_scores(out: Path, rows: Rows) -> None:

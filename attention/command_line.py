@@ -46,23 +46,23 @@ def run(
     if words == ["--version"]:
         print(f"tale-jax {importlib.metadata.version('tale-jax')}")
         return
-    _call(program, lambda: _parse(program, commands, description, words)(), hint(words))
+    _call(program, lambda: _parse(program, commands, description, words)(), lambda: hint(words))
 
 
 def run_script(main: Callable[..., Any], arguments: Sequence[str] | None = None) -> None:
     """Run a script's one function, parsed from its signature; errors end as in :func:`run`."""
     program = Path(inspect.getfile(main)).name
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _call(program, lambda: _parse(program, main, None, words)(), "")
+    _call(program, lambda: _parse(program, main, None, words)(), lambda: "")
 
 
-def _call(program: str, action: Callable[[], Any], hint: str) -> None:
+def _call(program: str, action: Callable[[], Any], hint: Callable[[], str]) -> None:
     try:
         action()
     except InputError as error:
         _fail(program, " ".join(str(error).split()), 2)
     except KeyboardInterrupt:
-        _fail(program, f"interrupted{hint}", 130)
+        _fail(program, f"interrupted{hint()}", 130)
 
 
 def _fail(program: str, line: str, code: int) -> None:

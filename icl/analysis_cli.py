@@ -24,8 +24,11 @@ def saturation(
 
     use_compilation_cache()
     found = saturation.survey(training.load(run, seed), out, most, count)
-    for name, (low, high) in found.items():
-        print(f"{name.replace('_', ' '):24}{low:>10.4g}{high:>10.4g}")
+    ends = {"plateau": ("lowest", "highest"), "observed": ("x=1e6", "x=-1e6")}
+    for name, pair in found.items():
+        words = ends.get(name.partition("_")[0], ("c+", "c-"))
+        told = "".join(f"{word:>10}{value:>10.4g}" for word, value in zip(words, pair, strict=True))
+        print(f"{name.replace('_', ' '):24}{told}")
     print(f"\n{out / 'boundary.png'}")
 
 

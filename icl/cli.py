@@ -69,7 +69,7 @@ def evaluate(
     inputs: str | None = None,
     count: int = 100,
     prompts: int = 64,
-    points: int = 41,
+    points: int | None = None,
     seed: int = 0,
 ) -> None:
     """Errors of trained models and baselines, exact or swept, with tables and pictures.
@@ -88,14 +88,14 @@ def evaluate(
         inputs: their distribution; None for the run's
         count: functions a setting
         prompts: inputs a setting
-        points: of a prompt
+        points: of a prompt; None for the run's, or 41
         seed: of the functions and inputs drawn
     """
     from icl import evaluation, reporting, training
 
     use_compilation_cache()
-    if min(count, prompts) < 1:
-        raise InputError("count and prompts must be at least 1")
+    if min(count, prompts, points or 1) < 1 or points == 0:
+        raise InputError("count, prompts and points must be at least 1")
     names = parse_words(predictors)
     trained = training.load(run[0]) if run else None
     if trained is not None and not hasattr(trained.task, "functions"):
@@ -123,7 +123,7 @@ def _cases(
     trained: Trained | None,
     chosen: tuple[str | None, str | None, str | None],
     sweep: list[str],
-    points: int,
+    points: int | None,
     *drawn: int,
 ) -> Iterable[Case]:
     """Cases of a sweep, of what was chosen or of what the model was trained on."""
@@ -133,6 +133,7 @@ def _cases(
     of, law, place = evaluation.functions_of(trained)
     functions, coefficients, inputs = chosen
     of = of if functions is None else function_class(functions)
+    points = points or (trained.task.points if trained else 41)
     base = sweeps.Design(inputs=inputs or place, points=points)
     count, prompts, seed = drawn
     for each in sweeps.designs(sweep, base):

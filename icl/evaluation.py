@@ -3,6 +3,7 @@
 ``ε = mean over functions, prompts and positions (the first two dropped) of (prediction − y)²``, as
 in arXiv 2411.11465, always beside the error of predicting zero, with a bootstrap over functions.
 Where an input deviates, the positions after it count: its own value would outweigh all others.
+Of labels ±1 it is the share of wrong signs; an answer of 0 is half wrong.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from jaxtyping import Float
 from attention.errors import InputError
 from attention.transformer import TransformerConfig
 from icl import baselines, training
-from icl.functions import Affine, FunctionClass
+from icl.functions import Affine, FunctionClass, Loss
 from icl.sweeps import Case
 
 PROMPTS_AT_ONCE = 512
@@ -39,14 +40,24 @@ def predictors(names: Sequence[str], runs: Sequence[Path]) -> dict[str, Predicto
         name: functools.partial(baselines.predict, name) for name in names
     }
     for run in runs:
-        trained = training.load(run)
-        functions_of(trained)  # raises for other tasks
-        found[run.name if run.name not in found else str(run)] = model_predictor(trained)
+        for name, trained in models_of(run).items():
+            functions_of(trained)  # raises for other tasks
+            found[name if name not in found else f"{run.parent}/{name}"] = model_predictor(trained)
     if not found:
         raise InputError("nothing to evaluate: give --run or --predictors")
     for name in names:
         baselines.predict(name, np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))  # raises if unknown
     return found
+
+
+def models_of(run: Path) -> dict[str, training.Trained]:
+    """The model of a run by the name of its directory; several by name and seed, ``NAME#SEED``."""
+    first = training.load(run)
+    seeds = range(first.experiment.seed, first.experiment.seed + first.experiment.seeds)
+    name = run.resolve().name
+    if len(seeds) == 1:
+        return {name: first}
+    return {f"{name}#{seed}": training.load(run, seed) for seed in seeds}
 
 
 @functools.partial(jax.jit, static_argnums=(0, 4))
@@ -99,6 +110,13 @@ def bootstrap(errors_F: Float[np.ndarray, " F"], draws: int = 1000) -> tuple[flo
     return float(low), float(high)
 
 
+def errors_of(predicted_FBT: Squares, y_FBT: Squares, loss: Loss) -> Squares:
+    """``(p − y)²``, or ``|sign p − y| / 2`` for labels ±1."""
+    if loss == "squared":
+        return np.square(predicted_FBT - y_FBT)
+    return np.abs(np.sign(predicted_FBT) - y_FBT) / 2
+
+
 def evaluate(
     cases: Iterable[Case], by_name: Mapping[str, Predictor]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -115,17 +133,17 @@ def evaluate(
                 f"prompts need more than {case.skip} points, the first that do not count"
             )
         y_FBT = case.y_FBT.astype(np.float64)
-        zero = np.mean(np.square(y_FBT[:, :, case.skip :]))
+        zero = np.mean(errors_of(np.zeros_like(y_FBT), y_FBT, case.loss)[:, :, case.skip :])
         for name, predict in by_name.items():
-            squares_FBT = np.square(predict(case.x_BTD, y_FBT) - y_FBT)
-            errors_F = squares_FBT[:, :, case.skip :].mean(axis=(1, 2))
+            errors_FBT = errors_of(predict(case.x_BTD, y_FBT), y_FBT, case.loss)
+            errors_F = errors_FBT[:, :, case.skip :].mean(axis=(1, 2))
             low, high = bootstrap(errors_F)
             error = float(errors_F.mean())
             numbers = {"error": error, "error_over_zero": float(error / zero)}
             rows.append({"predictor": name, **case.labels, **numbers, "low": low, "high": high})
             positions += [
                 {"predictor": name, **case.labels, "position": t + 1, "error": float(each)}
-                for t, each in enumerate(squares_FBT.mean(axis=(0, 1)))
+                for t, each in enumerate(errors_FBT.mean(axis=(0, 1)))
             ]
     return rows, positions
 

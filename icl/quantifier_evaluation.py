@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from attention.errors import InputError
 from icl import training
-from icl.evaluation import forward
+from icl.evaluation import forward, models_of
 from icl.prompts import with_deviant
 from icl.quantifiers import Design, Quantifiers, measures, truth
 from icl.sweeps import grid, read_axes, read_deviant
@@ -138,9 +138,9 @@ def predictors(
         InputError: an unknown name, or a run of another task.
     """
     found: dict[str, Predictor] = {}
-    loaded = {run: training.load(run) for run in runs}
-    models = {run: model_predictor(trained) for run, trained in loaded.items()}
-    own: Any = next((each.task for each in loaded.values()), None)
+    loaded = [(run, name, each) for run in runs for name, each in models_of(run).items()]
+    models = [model_predictor(trained) for _, _, trained in loaded]
+    own: Any = next((trained.task for _, _, trained in loaded), None)
     task = own if task is None else task
     assert isinstance(task, Quantifiers)
     for name in names:
@@ -149,13 +149,13 @@ def predictors(
         if name == "previous" and not task.labels:
             raise InputError("the predictor previous repeats a label, and there are none here")
         found[name] = functools.partial(baseline, name, task)
-    for run, trained in loaded.items():
+    for (run, name, trained), model in zip(loaded, models, strict=True):
         other: Any = trained.task
         if (other.kind, other.labels) != (task.kind, task.labels):
             raise InputError(
                 f"{run} learnt {_described(other)}, and {_described(task)} is asked: separately"
             )
-        found[run.name if run.name not in found else str(run)] = models[run]
+        found[name if name not in found else f"{run.parent}/{name}"] = model
     return found, task
 
 

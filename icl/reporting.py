@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,15 +11,16 @@ from icl.evaluation import write_csv
 
 AXES = ("inputs", "sigma", "degree", "points", "order", "deviant")
 SETTINGS = ("design", "sigma", "points", "deviant")  # of quantifiers
-SCORES = (
-    "accuracy",
-    "balanced_accuracy",
-    "late_flip_accuracy",
-    "late_flip_balanced_accuracy",
-    "at_deviant",
-    "after_deviant",
-    "wrong_prompts",
-)
+# measure → its two lines at the head of a table
+SCORES = {
+    "accuracy": "|accuracy",
+    "balanced_accuracy": "balanced|accuracy",
+    "late_flip_accuracy": "late|flip",
+    "late_flip_balanced_accuracy": "late flip|balanced",
+    "at_deviant": "at|deviant",
+    "after_deviant": "after|deviant",
+    "wrong_prompts": "wrong|prompts",
+}
 NUMBERS = ("error", "error_over_zero")
 Rows = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
@@ -99,17 +101,27 @@ def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) ->
 
 
 def show_scores(rows: Rows) -> None:
-    """A block a setting of quantifiers: every measure beside that of a constant answer."""
-    for i, row in enumerate(rows):
-        setting = [f"{name} {row[name]}" for name in SETTINGS if name in row]
-        if i == 0 or setting != [f"{name} {rows[i - 1][name]}" for name in SETTINGS if name in row]:
-            print(f"{row['kind']}: {', '.join(setting)}")
-        print(f"  {row['predictor']}")
-        for name in (name for name in SCORES if name in row):
-            words, floor = name.replace("_", " "), row[f"constant_{name}"]
-            print(f"    {words:28}{row[name]:8.4f}   a constant answer {floor:8.4f}")
-        if row.get("failures"):
-            print(f"    {'answers of neither':28}{row['failures']:8} of {row['asked']}, wrong")
+    """A table a setting of quantifiers: every measure, the better constant answer's above."""
+    for (kind, *setting), group in itertools.groupby(rows, _setting):
+        mine = list(group)
+        print("\n" + f"{kind}, {', '.join(setting)}".rstrip(", "))
+        names = [name for name in SCORES if name in mine[0]]
+        failures = "failures" in mine[0]
+        width = max(map(len, ["a constant answer", *(row["predictor"] for row in mine)]))
+        for heads in (0, 1):
+            cells = [SCORES[name].split("|")[heads] for name in names]
+            cells += [("failed", f"of {mine[0].get('asked')}")[heads]] * failures
+            print(f"{'':{width}}" + "".join(f"{cell:>10}" for cell in cells))
+        constant = {name: mine[0][f"constant_{name}"] for name in names}
+        for row in ({"predictor": "a constant answer", **constant}, *mine):
+            cells = [f"{row[name]:.3f}" for name in names]
+            cells += [f"{row.get('failures', 0)}"] * failures
+            print(f"{row['predictor']:{width}}" + "".join(f"{cell:>10}" for cell in cells))
+
+
+def _setting(row: Mapping[str, Any]) -> tuple[str, ...]:
+    said = (f"{name}={row[name]}" for name in SETTINGS if name in row)
+    return (row["kind"], *said)
 
 
 def draw_scores(out: Path, rows: Rows) -> None:
@@ -124,6 +136,7 @@ def draw_scores(out: Path, rows: Rows) -> None:
     if len(values[across]) > 1:
         value = "after_deviant" if across == "deviant" else "balanced_accuracy"
         others = [name for name in SETTINGS if name != across and len(values[name]) > 1]
+        others += ["kind"] * (len({row["kind"] for row in rows}) > 1)
         named = [
             {
                 **row,

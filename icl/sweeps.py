@@ -16,7 +16,7 @@ import numpy as np
 
 from attention.errors import InputError
 from icl.distributions import distribution
-from icl.functions import FunctionClass, Series
+from icl.functions import FunctionClass, Loss, Series
 from icl.prompts import in_order, with_deviant
 
 SKIP = 2  # first positions that do not count
@@ -30,6 +30,7 @@ class Case:
     x_BTD: np.ndarray
     y_FBT: np.ndarray
     skip: int = SKIP  # first positions that do not count
+    loss: Loss = "squared"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,8 @@ def drawn(
             in_order(x_BTD, y_FBT[0])[0],
             jax.vmap(lambda y: in_order(x_BTD, y)[1])(y_FBT),
         )
-    return Case(dataclasses.asdict(design), np.asarray(x_BTD), np.asarray(y_FBT), skip)
+    labels = dataclasses.asdict(design)
+    return Case(labels, np.asarray(x_BTD), np.asarray(y_FBT), skip, functions.loss)
 
 
 def read_axes(

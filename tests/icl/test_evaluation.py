@@ -102,6 +102,18 @@ def test_what_counts():
         evaluation.evaluate([short], off)
 
 
+def test_labels_are_scored_by_sign():
+    case = sweeps.drawn(Design(points=7), function_class("classification:d=3"), count=3, prompts=5)
+    by_name = {
+        "large and right": lambda x, y: 40 * y,
+        "wrong": lambda x, y: -y,
+        "zero": lambda x, y: 0 * y,
+    }
+    rows, _ = evaluation.evaluate([case], by_name)
+    assert [row["error"] for row in rows] == [0, 1, 0.5]
+    assert [row["error_over_zero"] for row in rows] == [0, 2, 1]
+
+
 def test_a_deviant_does_not_count_itself():
     """Nor what comes before it."""
     case = drawn(Design(points=9, deviant="4:1e4"), AFFINE, count=3, prompts=5)

@@ -59,7 +59,7 @@ def test_answers(text, number):
     assert np.isnan(found) if number is None else found == number
 
 
-@pytest.mark.parametrize("kind", ["every", "some", "mix"])
+@pytest.mark.parametrize("kind", ["every", "mix"])
 def test_questions(kind):
     """One position each, on both sides of a late flip; at a deviant, and after it."""
     task = Quantifiers(kind, points=41)
@@ -111,5 +111,5 @@ def test_the_command(words, tmp_path, capsys):
     if words[1] == "some" or "--no-labels" in words:
         assert rows[0]["accuracy"] == rows[4]["accuracy"] == "1.0"
     shown = capsys.readouterr().out
-    assert "a constant answer" in shown and "failures" in shown
+    assert "a constant answer" in shown and "failed" in shown
     assert max(map(len, shown.splitlines()[:-1])) <= 80

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attention.errors import InputError
-from icl.arguments import Directories, Sweeps, parse_words, use_compilation_cache
+from icl.arguments import Directories, Sweeps, check_folder, parse_words, use_compilation_cache
 
 
 def saturation(
@@ -22,6 +22,7 @@ def saturation(
     """
     from icl import saturation, training
 
+    check_folder(out)
     use_compilation_cache()
     found = saturation.survey(training.load(run, seed), out, most, count)
     ends = {"plateau": ("lowest", "highest"), "observed": ("x=1e6", "x=-1e6")}
@@ -107,6 +108,7 @@ def ask(
 
     if count < 1 or points < 1 or min(examples, decimals) < 0 or temperature < 0:
         raise InputError("count and points are positive, examples and temperature not negative")
+    check_folder(out)
     form = asking.Form(count, examples, decimals, seed)
     names, quantified = parse_words(predictors), functions in QUANTIFIERS
     if quantified:
@@ -123,7 +125,7 @@ def ask(
         answer = checkpoint(model, temperature=temperature, seed=seed)
     else:
         answer = server(endpoint, model, temperature=temperature)
-    rows, lines = ready(model, answer, form)
+    rows, lines = ready(Path(model).name if endpoint is None else model, answer, form)
     reporting.write_answers(out, rows, lines, quantified)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import tyro
 
+from attention.errors import InputError
+
 Sweeps = tyro.conf.UseAppendAction[list[str]]
 Directories = tyro.conf.UseAppendAction[list[Path]]
 
@@ -14,6 +16,17 @@ Directories = tyro.conf.UseAppendAction[list[Path]]
 def parse_words(text: str) -> list[str]:
     """``a,b`` → ["a", "b"]."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def check_folder(out: Path) -> None:
+    """Finds out before long work that ``out`` cannot become a folder.
+
+    Raises:
+        InputError: it, or a folder above it, is a file.
+    """
+    for path in (out, *out.parents):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file; give another --out")
 
 
 def use_compilation_cache() -> None:

@@ -11,7 +11,7 @@ import tyro
 from attention.command_line import run
 from attention.errors import InputError
 from icl import analysis_cli
-from icl.arguments import Directories, Sweeps, parse_words, use_compilation_cache
+from icl.arguments import Directories, Sweeps, check_folder, parse_words, use_compilation_cache
 from icl.experiments import Experiment
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def train(
     """
     from icl import training
 
+    check_folder(out)
     use_compilation_cache()
     training.train(
         experiment,
@@ -93,6 +94,7 @@ def evaluate(
     """
     from icl import evaluation, reporting, training
 
+    check_folder(out)
     use_compilation_cache()
     if min(count, prompts, points or 1) < 1 or points == 0:
         raise InputError("count, prompts and points must be at least 1")

@@ -90,9 +90,9 @@ def evaluation_set(path: Path | None = None, functions: int | None = None) -> It
         grids = {name: data[f"xs_{name}"] for name in ("normal", "uniform")}
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
-    except (KeyError, ValueError, OSError, EOFError) as error:
+    except (KeyError, ValueError, OSError, EOFError):
         raise InputError(
-            f"{path} is no evaluation set, an npz of a, b, xs_normal, xs_uniform: {error}"
+            f"{path} is no evaluation set, an npz of a, b, xs_normal, xs_uniform"
         ) from None
     if a.shape != b.shape or a.ndim != 2 or any(grid.ndim != 2 for grid in grids.values()):
         raise InputError(f"{path}: a and b must be [sigma, function], xs_… [prompt, point]")

@@ -13,14 +13,16 @@ AXES = ("inputs", "sigma", "degree", "points", "order", "deviant")
 SETTINGS = ("design", "sigma", "points", "deviant")  # of quantifiers
 # measure → its two lines at the head of a table
 SCORES = {
-    "accuracy": "|accuracy",
-    "balanced_accuracy": "balanced|accuracy",
-    "late_flip_accuracy": "late|flip",
-    "late_flip_balanced_accuracy": "late flip|balanced",
-    "at_deviant": "at|deviant",
-    "after_deviant": "after|deviant",
-    "wrong_prompts": "wrong|prompts",
+    "accuracy": ("", "accuracy"),
+    "balanced_accuracy": ("balanced", "accuracy"),
+    "late_flip_accuracy": ("late", "flip"),
+    "late_flip_balanced_accuracy": ("late", "balanced"),
+    "at_deviant": ("at the", "deviant"),
+    "after_deviant": ("after", "deviant"),
+    "wrong_prompts": ("wrong", "prompts"),
 }
+CONSTANT = "a constant answer"
+WIDTH, CELL = 80, 9
 NUMBERS = ("error", "error_over_zero")
 Rows = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
@@ -101,22 +103,28 @@ def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) ->
 
 
 def show_scores(rows: Rows) -> None:
-    """A table a setting of quantifiers: every measure, the better constant answer's above."""
+    """A table a setting of quantifiers: every measure, the better constant answer's above.
+
+    One question a prompt makes "wrong prompts" what accuracy lacks to 1: it is left out there.
+    """
     for (kind, *setting), group in itertools.groupby(rows, _setting):
         mine = list(group)
-        print("\n" + f"{kind}, {', '.join(setting)}".rstrip(", "))
+        asked = mine[0].get("asked")
         names = [name for name in SCORES if name in mine[0]]
-        failures = "failures" in mine[0]
-        width = max(map(len, ["a constant answer", *(row["predictor"] for row in mine)]))
-        for heads in (0, 1):
-            cells = [SCORES[name].split("|")[heads] for name in names]
-            cells += [("failed", f"of {mine[0].get('asked')}")[heads]] * failures
-            print(f"{'':{width}}" + "".join(f"{cell:>10}" for cell in cells))
+        names = [name for name in names if asked is None or name != "wrong_prompts"]
+        heads = [SCORES[name] for name in names] + [("failed", f"of {asked}")] * (asked is not None)
+        longest = max(map(len, [CONSTANT, *(row["predictor"] for row in mine)]))
+        width = min(longest, WIDTH - CELL * len(heads))
+        print("\n" + ", ".join([kind, *setting]))
+        for line in (0, 1):
+            print(" " * width + "".join(f"{head[line]:>{CELL}}" for head in heads))
         constant = {name: mine[0][f"constant_{name}"] for name in names}
-        for row in ({"predictor": "a constant answer", **constant}, *mine):
+        for row in ({"predictor": CONSTANT, **constant}, *mine):
             cells = [f"{row[name]:.3f}" for name in names]
-            cells += [f"{row.get('failures', 0)}"] * failures
-            print(f"{row['predictor']:{width}}" + "".join(f"{cell:>10}" for cell in cells))
+            cells += [str(row.get("failures", 0))] * (asked is not None)
+            name = row["predictor"]
+            name = name if len(name) <= width else f"{name[: width - 1]}…"
+            print(f"{name:{width}}" + "".join(f"{cell:>{CELL}}" for cell in cells))
 
 
 def _setting(row: Mapping[str, Any]) -> tuple[str, ...]:

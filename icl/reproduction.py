@@ -8,6 +8,7 @@ from typing import Any
 
 from attention.errors import InputError
 from icl import evaluation, training
+from icl.arguments import check_folder
 from icl.experiments import Experiment
 
 
@@ -21,12 +22,13 @@ def settings(full: bool, seed: int, seeds: int = 1) -> dict[str, Any]:
     }
 
 
-def check(plans: Iterable[Experiment], steps: int | None, **counts: int) -> None:
+def check(out: Path, plans: Iterable[Experiment], steps: int | None, **counts: int) -> None:
     """Finds bad settings before anything is trained or written.
 
     Raises:
         InputError: one line.
     """
+    check_folder(out)
     for name, count in {"steps": 1 if steps is None else steps, **counts}.items():
         if count < 1:
             raise InputError(f"{name} must be at least 1, not {count}")

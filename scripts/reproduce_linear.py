@@ -100,7 +100,7 @@ def main(
     for architecture in chosen:
         name = architecture if normalizer == "softmax" else f"{architecture} {normalizer}"
         plans[name] = Experiment(f"linear-{architecture}", normalizer=normalizer, **settings)
-    reproduction.check(plans.values(), steps, functions=functions)
+    reproduction.check(out, plans.values(), steps, functions=functions)
     cases = [c for c in published.evaluation_set(None, functions) if c.labels["inputs"] == "normal"]
     rows, _ = evaluation.evaluate(cases, evaluation.predictors(BASELINES, []))
     rows = [{**row, "seed": ""} for row in rows]

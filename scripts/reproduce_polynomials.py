@@ -145,7 +145,7 @@ def main(
     updates = steps or (500_000 if full else 4000)
     seen = (1, 3, 5) if full else (1, 3)
     plans = experiments(architecture or ("12l8ah" if full else "2l2ah"), seen, full, seed)
-    reproduction.check(plans.values(), steps, count=count, prompts=prompts)
+    reproduction.check(out, plans.values(), steps, count=count, prompts=prompts)
     models = {
         name: reproduction.trained(plan, out / name.replace(" ", "-"), updates)[0]
         for name, plan in plans.items()

@@ -89,7 +89,7 @@ def main(
         "sigma 30": ["design=balanced", "sigma=30"],
     }
     rows, plans = [], experiments(full, seed)
-    reproduction.check(plans.values(), steps, prompts=prompts)
+    reproduction.check(out, plans.values(), steps, prompts=prompts)
     for name, plan in plans.items():
         run = out / name.replace(", ", "-").replace(" ", "-")
         (model,) = reproduction.trained(plan, run, updates)

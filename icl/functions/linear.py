@@ -70,6 +70,11 @@ class NoisyLinear(Linear):
     noise: float = 1.0
     renormalize: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.noise < math.inf:
+            raise InputError(f"{self.name}: noise={self.noise:g} is no standard deviation")
+
     def observe(
         self, key: Key[Array, ""], coefficients: Any, x_TD: Float[Array, "T d"]
     ) -> Float[Array, " T"]:

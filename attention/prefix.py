@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -31,9 +33,9 @@ def attention_behind_prefix(
 ) -> Float[Array, "B T N H"]:
     """``dot_product_attention`` with the prefix's keys before those of every row, all seen.
 
-    A softmax over both parts needs of each its largest logit, its sum of exponentials and its
-    weighted values.  The scores of the prefix are one product for all rows, ``[B·T, H] × [H, P]``
-    a head.
+    A softmax over both parts needs of each its largest logit ``m``, its sum of exponentials and its
+    weighted values, joined by ``exp(m - max m)``.  The scores of the prefix are one product for all
+    rows, ``[B·T·G, H] × [H, P]`` a head, and stay in that layout.  Sums are a column of the values.
 
     Args:
         query: queries, at least one key of their own or of the prefix before each.
@@ -51,32 +53,51 @@ def attention_behind_prefix(
     num_kv, row = key.shape[2], row_of(normalizer)
     assert row.logit_transform is not None  # it splits
     dtype = jnp.promote_types(query.dtype, jnp.float32)
-    wide = {"precision": precision, "preferred_element_type": dtype}
-    query = grouped(
-        query * jnp.asarray(size**-0.5 if scale is None else scale, query.dtype), num_kv
-    )
+    query = query * jnp.asarray(size**-0.5 if scale is None else scale, query.dtype)
+    query_BKMH = grouped(query, num_kv).swapaxes(1, 2).reshape(batch, num_kv, -1, size)  # M: T·G
+
+    def spread(x: Array) -> Array:  # a number, or [#B, #K, #G, #T, 1] → [B, K, M, 1]
+        if not jnp.ndim(x):
+            return x
+        shape = (batch, num_kv, length, heads // num_kv, 1)
+        return jnp.broadcast_to(x.swapaxes(2, 3), shape).reshape(batch, num_kv, -1, 1)
+
+    def together(x: Array) -> Array:  # BKM… → K(BM)…
+        return x.swapaxes(0, 1).reshape(num_kv, -1, x.shape[-1]) if jnp.ndim(x) else x
+
     values = effective(normalizer, row, per_head(params, num_kv, heads), dtype)
-    values_front = {n: jnp.moveaxis(v, 0, 2) if jnp.ndim(v) else v for n, v in values.items()}
+    values = {name: spread(value) for name, value in values.items()}
+    count = jnp.sum(mask, -1, dtype=dtype)[:, None, None, :, None] + prefix_key.shape[1]
+    count_BKM1 = spread(count)
+    mask_BKMS = jnp.repeat(mask[:, None], heads // num_kv, 2)
+    wide: Any = {"precision": precision, "preferred_element_type": dtype}
 
-    where_BT = mask[:, None, None]
-    count = jnp.sum(where_BT, -1, keepdims=True) + prefix_key.shape[1]
-    own_BKGTS = jnp.einsum("BTKGH,BSKH->BKGTS", query, key, **wide)
-    own_BKGTS = row.logit_transform(own_BKGTS, values, count.astype(dtype))
-    front_KGBTP = jnp.einsum("BTKGH,PKH->KGBTP", query, prefix_key[0], **wide)
-    count_front = jnp.moveaxis(count, 0, 2).astype(dtype)
-    front_KGBTP = row.logit_transform(front_KGBTP, values_front, count_front)
+    own_BKMS = jnp.einsum("BKMH,BSKH->BKMS", query_BKMH, key, **wide)
+    own_BKMS = row.logit_transform(own_BKMS, values, count_BKM1)
+    own_BKMS = jnp.where(mask_BKMS, own_BKMS, jnp.finfo(dtype).min)
+    own, own_max = _sums(own_BKMS, value.swapaxes(1, 2), wide)
 
-    lowest = jnp.finfo(dtype).min
-    own_BKGTS = jnp.where(where_BT, own_BKGTS, lowest)
-    largest = jnp.maximum(own_BKGTS.max(-1), jnp.moveaxis(front_KGBTP.max(-1), 2, 0))
-    largest = jax.lax.stop_gradient(jnp.maximum(largest, 0) if row.sink else largest)  # BKGT
-    own_BKGTS = jnp.exp(own_BKGTS - largest[..., None])
-    front_KGBTP = jnp.exp(front_KGBTP - jnp.moveaxis(largest, 0, 2)[..., None])
-    total = own_BKGTS.sum(-1) + jnp.moveaxis(front_KGBTP.sum(-1), 2, 0)
-    total = total + jnp.exp(-largest) if row.sink else total
+    front_KMP = jnp.einsum("KMH,PKH->KMP", together(query_BKMH), prefix_key[0], **wide)
+    values = {name: together(value) for name, value in values.items()}
+    front_KMP = row.logit_transform(front_KMP, values, together(count_BKM1))
+    front, front_max = (
+        x.reshape(num_kv, batch, -1, x.shape[-1]).swapaxes(0, 1)
+        for x in _sums(front_KMP, prefix_value[0].swapaxes(0, 1), wide)
+    )
 
-    out = jnp.einsum("BKGTS,BSKH->BTKGH", own_BKGTS.astype(value.dtype), value, **wide)
-    weights = front_KGBTP.astype(value.dtype)
-    out += jnp.einsum("KGBTP,PKH->BTKGH", weights, prefix_value[0], **wide)
-    out /= jnp.moveaxis(total, 3, 1)[..., None]
-    return out.reshape(batch, length, heads, size).astype(value.dtype)
+    largest = jnp.maximum(own_max, front_max)
+    largest = jnp.maximum(largest, 0) if row.sink else largest
+    sums = jnp.exp(own_max - largest) * own + jnp.exp(front_max - largest) * front
+    total = sums[..., size:] + (jnp.exp(-largest) if row.sink else 0)
+    out = (sums[..., :size] / total).reshape(batch, num_kv, length, -1, size)
+    return out.swapaxes(1, 2).reshape(batch, length, heads, size).astype(value.dtype)
+
+
+def _sums(
+    logits: Float[Array, "*B M S"], value: Float[Array, "*B S H"], wide: Any
+) -> tuple[Float[Array, "*B M H+1"], Float[Array, "*B M 1"]]:
+    """``Σ_s exp(l_s - m) [v_s, 1]`` and the largest logit ``m``."""
+    largest = jax.lax.stop_gradient(logits.max(-1, keepdims=True))
+    weights = jnp.exp(logits - largest).astype(value.dtype)
+    with_one = jnp.concatenate([value, jnp.ones_like(value[..., :1])], -1)
+    return jnp.matmul(weights, with_one, **wide), largest

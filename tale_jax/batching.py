@@ -189,6 +189,12 @@ def batches(
             yield _batch(rows, np.array(members[start : start + shape.rows]), shape)
 
 
+def one_row(tokens: Sequence[int]) -> Arrays:
+    """A text alone, about which nothing is asked."""
+    shape = Shape(1, len(tokens), 1)
+    return _batch([Row.prompt(tokens, 0)], np.array([0]), shape).arrays
+
+
 def _batch(rows: Sequence[Row], members: np.ndarray, shape: Shape) -> Batch:
     long, short = (shape.rows, shape.length), (shape.rows, shape.targets)
     fills = ((long, 0), (long, -1), (long, 0), (short, 0), (short, 0), (short, -1))

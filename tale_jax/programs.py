@@ -1,9 +1,10 @@
 """What runs on the device, a few programs a batch shape, for every candidate of a search.
 
-A candidate that is read (log-likelihood) goes through *embed* → *advance* → *finish*, and may enter
-*advance* at any layer with the states of another model that is the same below.  The last layer is
-run at the places that are read alone.  A candidate that writes has one program, *write*.  The text
-that all rows begin with is run once a candidate by *prefix*.
+A candidate that is read (log-likelihood) goes through *embed*, *advance* once a layer, and
+*finish*; it may take up the states of another model that is the same so far.  *finish* is the last
+layer at the places that are read alone.  The text that all rows begin with goes through *embed* and
+*share*, which also gives the layer's keys and values.  A candidate that writes has one program,
+*write*.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from attention.transformer import Transformer, TransformerConfig
-from attention.transformer.depth import init_cache, run_last, run_segment
-from attention.transformer.layers import Context, KeyValues
+from attention.transformer.depth import run_layer
+from attention.transformer.layers import Context
 from attention.transformer.rotary import rotation
 from tale_jax.batching import Arrays
 
@@ -35,7 +36,7 @@ class Programs:
         config: TransformerConfig,
         params: Mapping[str, Any],
         protocol: Any,
-        shared: np.ndarray,
+        shared: Arrays | None,
     ):
         """Prepare the programs of a model.
 
@@ -43,7 +44,7 @@ class Programs:
             config: of the model.
             params: stacked.
             protocol: that has ``read`` or ``write``.
-            shared: the text ``[1, P]`` before every row.
+            shared: the text before every row, as a batch of one row; None: there is none.
         """
         self.compilations = 0
         self._config, self._params, self._protocol = config, params, protocol
@@ -53,7 +54,7 @@ class Programs:
         self._compiler = concurrent.futures.ThreadPoolExecutor(2, "compiler")
 
     def __call__(self, name: str, *arguments: Any) -> Any:
-        """Run ``embed``, ``advance``, ``finish``, ``write`` or ``prefix``; does not wait."""
+        """Run ``embed``, ``advance``, ``finish``, ``share`` or ``write``; does not wait."""
         return self._program(name, arguments).result()(self._params, *arguments)
 
     def compile_reading(self, arrays: Arrays) -> None:
@@ -61,15 +62,16 @@ class Programs:
         if (shape := (arrays.tokens.shape, arrays.targets.shape)) in self._begun:
             return
         self._begun.add(shape)
-        keep, layer = np.ones((self._config.num_hidden_layers, 2), bool), np.int32(0)
+        keep, layer, before = np.ones(2, bool), np.int32(0), None
         hidden = jax.eval_shape(self._embed, self._params, arrays)
-        prefix = None
-        if self._shared.size:
-            prefix = jax.eval_shape(self._prefix, self._params, keep)
-            self._program("prefix", (keep,))
+        if self._shared is not None:
+            text = jax.eval_shape(self._embed, self._params, self._shared)
+            _, before = jax.eval_shape(self._share, self._params, self._shared, text, keep, layer)
+            self._program("share", (self._shared, text, keep, layer))
+            self._program("embed", (self._shared,))
         self._program("embed", (arrays,))
-        self._program("finish", (arrays, hidden, keep, layer, prefix))
-        self._program("advance", (arrays, hidden, keep, layer, layer, prefix))
+        self._program("finish", (arrays, hidden, keep, layer, before))
+        self._program("advance", (arrays, hidden, keep, layer, before))
 
     def _program(self, name: str, arguments: Any) -> concurrent.futures.Future[Any]:
         leaves, tree = jax.tree.flatten(arguments)
@@ -82,9 +84,9 @@ class Programs:
             self.compilations += 1
         return self._compiled[key]
 
-    def _context(self, params: Any, arrays: Arrays) -> Context:
+    def _context(self, params: Any, arrays: Arrays, shared: int) -> Context:
         """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""
-        shared, (rows, length) = self._shared.shape[1], arrays.tokens.shape
+        rows, length = arrays.tokens.shape
         branches, places = arrays.branches, jnp.arange(length)
         positions = jnp.asarray(arrays.positions)
         same = branches[:, None, :] == branches[:, :, None]
@@ -102,34 +104,32 @@ class Programs:
             normalizer=params.get("normalizer"),
         )
 
+    def _behind_shared(self, params: Any, arrays: Arrays) -> Context:
+        return self._context(
+            params, arrays, 0 if self._shared is None else self._shared.tokens.size
+        )
+
     def _embed(self, params: Any, arrays: Arrays) -> jax.Array:
-        model, context = Transformer(self._config), self._context(params, arrays)
+        model, context = Transformer(self._config), self._context(params, arrays, 0)
         variables = {"params": params}
         found: Any = model.apply(variables, arrays.tokens, context=context, method="embed_inputs")
         return found[0]
 
-    def _advance(self, params, arrays, hidden, keep, first, end, prefix):
-        context = self._context(params, arrays)
-        return run_segment(
-            self._config, params["layers"], hidden, context, keep, first, end, prefix
-        )
+    def _advance(self, params, arrays, hidden, keep, layer, before):
+        context = self._behind_shared(params, arrays)
+        return run_layer(
+            self._config, params["layers"], hidden, context, keep, layer, prefix=before
+        )[0]
 
-    def _finish(self, params, arrays, hidden, keep, layer, prefix):
-        context = self._context(params, arrays)
-        hidden = run_last(
-            self._config, params["layers"], hidden, context, keep, layer, arrays.read_at, prefix
-        )
+    def _finish(self, params, arrays, hidden, keep, layer, before):
+        context = self._behind_shared(params, arrays)
+        how = {"prefix": before, "read_at": arrays.read_at}
+        hidden, _ = run_layer(self._config, params["layers"], hidden, context, keep, layer, **how)
         return self._protocol.read(params, hidden, arrays)
+
+    def _share(self, params, arrays, hidden, keep, layer):
+        context = self._context(params, arrays, 0)
+        return run_layer(self._config, params["layers"], hidden, context, keep, layer)
 
     def _write(self, params, arrays, keep):
         return self._protocol.write(params, keep, arrays)
-
-    def _prefix(self, params: Any, keep: jax.Array) -> KeyValues:
-        length = self._shared.shape[1]
-        cache = init_cache(self._config, 1, length, stacked=True)
-        model, none = Transformer(self._config), np.zeros((1, 1), int)
-        variables = {"params": params}
-        found: Any = model.apply(
-            variables, self._shared, cache, keep=keep, read_at=none, method="decode"
-        )
-        return found[1].layers

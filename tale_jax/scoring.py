@@ -10,18 +10,19 @@ import jax
 import numpy as np
 
 from attention.transformer import TransformerConfig
-from tale_jax.batching import Arrays, Batch, Row, batches, plan, shared_beginning
+from tale_jax.batching import Arrays, Batch, Row, batches, one_row, plan, shared_beginning
 from tale_jax.examples import Example
 from tale_jax.programs import Programs
 from tale_jax.prompts import Tokenizer, fitting
 from tale_jax.protocols import Decode, Scoring, make_protocol
 from tale_jax.racing import race
 from tale_jax.runs import Answer
-from tale_jax.states import States, shared_layers
+from tale_jax.states import States
 from tale_jax.tasks import Task
 from tale_jax.units import Dropped, Keep, kept_halves
 
 SPLITS = ("search", "test")
+SHARED = -1  # the text that all rows begin with, as a part of the search split
 Output = tuple[Batch, Any]  # a batch and what the programs made of it, perhaps still under way
 
 
@@ -85,11 +86,12 @@ class Scorer:
             if (examples := getattr(task, split)) is not None:
                 self._add(split, examples, task.name)
         shared = 0 if self._writes else shared_beginning(list(self._rows.values()))
-        first = self._rows["search"][0].tokens[:shared]
+        beginning = self._rows["search"][0].tokens[:shared]
         self._rows = {s: [row.without(shared) for row in rows] for s, rows in self._rows.items()}
-        self._programs = Programs(config, params, protocol, np.array([first], np.int32))
-        self._has_prefix = shared > 0
+        self._shared = one_row(beginning) if shared else None
+        self._programs = Programs(config, params, protocol, self._shared)
         self._order: list[int] | None = None
+        self._whole: Any = None  # what the whole model makes of the search split
         self._plan()
 
     @property
@@ -102,7 +104,7 @@ class Scorer:
         """Programs that there can be; known before anything runs."""
         if self._writes:
             return len(self.shapes)
-        return 3 * len(self.shapes) + self._has_prefix
+        return 3 * len(self.shapes) + 2 * (self._shared is not None)
 
     def _add(self, split: str, examples: Sequence[Example], name: str) -> None:
         rows = self.protocol.rows(examples)
@@ -123,8 +125,7 @@ class Scorer:
             ]
             for split, rows in self._rows.items()
         }
-        self._states = States(self.depth, self._cache_bytes, self._advance_reference)
-        self._prefixes: dict[Keep, Any] = {}
+        self._states = States(self._cache_bytes)
 
     def count(self, candidates: Sequence[Dropped]) -> Iterator[int]:
         """Correct answers on the search split: the callback of ``elimination.eliminate``.
@@ -165,21 +166,19 @@ class Scorer:
         self, models: Sequence[Keep], references: Sequence[Keep], floor: int, winners: int
     ) -> list[int]:
         if self._order is None:  # hard examples first: bounds fall sooner
-            outputs = self._dispatch("search", ())  # the same order whenever a search is resumed
-            joined = _joined(outputs)
+            if self._whole is None:  # the same order whenever a search is resumed
+                self._whole = _joined(self._dispatch("search", ()))
             examples = self.examples["search"]
             self._order = list(
-                np.argsort(-self.protocol.difficulty(examples, joined), kind="stable")
+                np.argsort(-self.protocol.difficulty(examples, self._whole), kind="stable")
             )
             self._plan()
-        self._prefixes = {}
-        if not self._writes:
-            self._states.set_references(references)
+        self._states.set_references(references)
         parts = self._batches["search"]
 
         def ask(candidate: int, part: int) -> Output:
             batch, arrays = parts[part]
-            return batch, self._run(models[candidate], arrays, references, part)
+            return batch, self._run(models[candidate], arrays, part)
 
         def count(output: Output) -> int:
             batch = output[0]
@@ -201,7 +200,6 @@ class Scorer:
 
     def run_once(self, dropped: Dropped) -> None:
         """Run the longest batch of the search split and wait for it (for timing)."""
-        self._prefixes = {}
         jax.block_until_ready(self._run(self._keep(dropped), self._batches["search"][0][1]))
 
     def _correct(self, dropped: Dropped, outputs: list[Output]) -> int:
@@ -212,51 +210,59 @@ class Scorer:
 
     def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
         keep = self._keep(dropped)
+        self._states.set_references([keep])
         while True:
             try:
-                self._prefixes = {}
                 return [(b, self._run(keep, arrays)) for b, arrays in self._batches[split]]
             except jax.errors.JaxRuntimeError as error:
                 self._use_less_memory(error)
 
-    def _run(
-        self, keep: Keep, arrays: Arrays, references: Sequence[Keep] = (), part: int = 0
-    ) -> Any:
-        """One candidate on one batch, from the last layer that it shares with a reference."""
-        data = np.array(keep)
+    def _run(self, keep: Keep, arrays: Arrays, part: int | None = None) -> Any:
+        """One candidate on one batch; a part of the search split begins and ends with `States`."""
         if self._writes:
-            return self._programs("write", arrays, data)
+            return self._programs("write", arrays, np.array(keep))
         if self._sharding is None:  # else how a state lies is known only once there is one
             self._programs.compile_reading(arrays)
         last = max((i for i, halves in enumerate(keep) if any(halves)), default=0)
-        prefix, layer = self._prefix(keep), 0
-        if references:
-            nearest = max(references, key=lambda reference: shared_layers(keep, reference))
-            shared = min(last, shared_layers(keep, nearest))
-            hidden, layer = self._states.enter(part, shared, nearest)
-        else:
-            hidden = self._programs("embed", arrays)
-        if any(any(halves) for halves in keep[layer:last]):
-            ends = np.int32(layer), np.int32(last)
-            hidden = self._programs("advance", arrays, hidden, data, *ends, prefix)
-        self.layers_run += arrays.tokens.size * sum(any(halves) for halves in keep[layer:last])
-        return self._programs("finish", arrays, hidden, data, np.int32(last), prefix)
+        hidden, first = self._nearest(part, keep, last, arrays)
+        before = self._keys_before(keep, first, last)
+        for layer in _kept_layers(keep, first, last):
+            how = np.array(keep[layer]), np.int32(layer), before.get(layer)
+            hidden = self._programs("advance", arrays, hidden, *how)
+            self.layers_run += arrays.tokens.size
+            if part is not None:
+                self._states.put(part, keep[: layer + 1], hidden)
+        how = np.array(keep[last]), np.int32(last), before.get(last)
+        return self._programs("finish", arrays, hidden, *how)
 
-    def _advance_reference(self, part: int, hidden: Any, keep: Keep, first: int, end: int) -> Any:
-        arrays = self._batches["search"][part][1]
+    def _nearest(self, part: int | None, keep: Keep, layer: int, arrays: Arrays) -> Any:
+        """``(states, layer that they enter)``: the last that are kept up to ``layer``."""
+        hidden, first = None, 0
+        if part is not None:
+            hidden, first = self._states.nearest(part, keep, layer)
         if hidden is None:
-            return self._programs("embed", arrays)
-        ends = np.int32(first), np.int32(end)
-        self.layers_run += arrays.tokens.size * sum(any(halves) for halves in keep[first:end])
-        return self._programs("advance", arrays, hidden, np.array(keep), *ends, self._prefix(keep))
+            hidden = self._programs("embed", arrays)
+            if part is not None:
+                self._states.put(part, (), hidden)
+        return hidden, first
 
-    def _prefix(self, keep: Keep) -> Any:
-        """Keys and values of the text that all rows begin with; None if there is none."""
-        if not self._has_prefix:
-            return None
-        if keep not in self._prefixes:
-            self._prefixes[keep] = self._programs("prefix", np.array(keep))
-        return self._prefixes[keep]
+    def _keys_before(self, keep: Keep, first: int, last: int) -> dict[int, Any]:
+        """Keys and values, by layer, of the text that all rows begin with."""
+        if self._shared is None:
+            return {}
+        wanted = [*_kept_layers(keep, first, last), last]
+        found = {i: self._states.get(SHARED, keep[: i + 1]) for i in wanted}
+        missing = next((i for i in wanted if found[i] is None), None)
+        if missing is not None:
+            state, at = self._states.nearest(SHARED, keep, missing)
+            hidden = self._programs("embed", self._shared) if state is None else state[0]
+            for layer in [*_kept_layers(keep, at, last), last]:
+                how = np.array(keep[layer]), np.int32(layer)
+                found[layer] = self._programs("share", self._shared, hidden, *how)
+                if any(keep[layer]):
+                    self._states.put(SHARED, keep[: layer + 1], found[layer])
+                hidden = found[layer][0]
+        return {layer: state[1] for layer, state in found.items() if state is not None}
 
     def _collect(self, split: str, dropped: Dropped, outputs: list[Output]) -> list[Answer]:
         while True:
@@ -268,6 +274,8 @@ class Scorer:
                 outputs = self._dispatch(split, dropped)
         if not dropped:
             self.protocol.check(joined)
+            if split == "search":
+                self._whole = joined
         return self.protocol.answers(self.examples[split], self._rows[split], joined)
 
     def _use_less_memory(self, error: Exception) -> None:
@@ -277,6 +285,10 @@ class Scorer:
         self.batch_tokens //= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._plan()
+
+
+def _kept_layers(keep: Keep, first: int, end: int) -> list[int]:
+    return [layer for layer in range(first, end) if any(keep[layer])]
 
 
 def _fetch(batch: Batch, output: Any) -> Any:

@@ -1,93 +1,85 @@
-"""States between layers, kept from one candidate to the next.
+"""States between layers, kept for other candidates.
 
-Dropping a layer leaves the states below it as they were.  For a model that a search has reached,
-its
-*reference*, the states that enter every layer are kept for every batch; a candidate starts from the
-last of them that it shares.  What does not fit the budget is computed again.
+The states that leave a layer depend on the layers run so far and on nothing above: two candidates
+share them up to the first layer at which they differ.  So the candidates of a round share those of
+the model that they are made from; and where the round before tried without layer k and then dropped
+layer j > k, this round's candidate without both begins at j.  What does not fit the budget is
+computed again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
+import jax
 
 from tale_jax.units import Keep
 
 
+def path_of(keep: Keep, layer: int) -> Keep:
+    """What was run of a model before ``layer``: each layer's halves, up to the last one kept."""
+    while layer and not any(keep[layer - 1]):
+        layer -= 1
+    return keep[:layer]
+
+
 class States:
-    """States of references, by batch and layer.
+    """States by batch and by what was run.
 
     Attributes:
         budget: bytes that may be kept.
         used: bytes that are kept.
     """
 
-    def __init__(
-        self, depth: int, budget: float, advance: Callable[[int, Any, Keep, int, int], Any]
-    ):
-        """Keep nothing yet.
-
-        Args:
-            depth: number of layers.
-            budget: bytes that may be kept.
-            advance: ``advance(batch, states, keep, first, end)`` → states that enter layer ``end``;
-                ``states`` None: from the tokens.
-        """
+    def __init__(self, budget: float):
         self.budget, self.used = budget, 0
-        self._depth, self._advance = depth, advance
-        self._kept: dict[tuple[Keep, int], dict[int, Any]] = {}
+        self._references: tuple[Keep, ...] = ()
+        self._kept: dict[tuple[Any, Keep], Any] = {}
 
     def set_references(self, references: Iterable[Keep]) -> None:
-        """From now on these models are those that candidates are made from.
+        """From now on candidates differ from these in one layer; what they cannot share goes."""
+        self._references = tuple(references)
+        for key in [key for key in self._kept if self._differences(key[1]) > 1]:
+            self._drop(key)
 
-        States that a new reference shares with an old one are taken over.
+    def nearest(self, batch: Any, keep: Keep, layer: int) -> tuple[Any, int]:
+        """``(states, layer that they enter)``, as far up as any are kept, but not above ``layer``.
+
+        None and 0 if there are none.
         """
-        old, self._kept, self.used = self._kept, {}, 0
-        for reference in references:
-            for (model, batch), states in old.items():
-                shared = shared_layers(model, reference)  # what enters this layer is still the same
-                for layer in [x for x in sorted(states) if x <= shared]:
-                    self._put(reference, batch, layer, states[layer])
+        while layer:
+            path = path_of(keep, layer)
+            if (batch, path) in self._kept:
+                return self._kept[batch, path], layer
+            layer = len(path) - 1 if path else 0
+        return self._kept.get((batch, ())), 0
 
-    def enter(self, batch: int, layer: int, reference: Keep) -> tuple[Any, int]:
-        """States of a reference that enter ``layer``, or a layer below it if memory is short.
+    def get(self, batch: Any, path: Keep) -> Any:
+        """States that are kept, or None."""
+        return self._kept.get((batch, path))
 
-        Returns:
-            ``(states, layer that they enter)``.
-        """
-        # What enters a layer behind one that is dropped is what enters the dropped one.
-        stops = [x for x in range(layer + 1) if x == 0 or any(reference[x - 1])]
-        states = self._kept.get((reference, batch), {})
-        at = max((x for x in states if x <= layer), default=None)
-        if at is None:
-            hidden, at = self._advance(batch, None, reference, 0, 0), 0
-            self._put(reference, batch, 0, hidden)
-        else:
-            hidden = states[at]
-        for stop in [x for x in stops if x > at]:
-            nearer = self._advance(batch, hidden, reference, at, stop)
-            if not self._put(reference, batch, stop, nearer):
-                break
-            hidden, at = nearer, stop
-        return hidden, at
+    def put(self, batch: Any, path: Keep, states: Any) -> None:
+        """Keep the states if they fit; those of a reference push out those of candidates."""
+        key, size = (batch, path), _size(states)
+        if key in self._kept:
+            return
+        if not self._differences(path):
+            others = iter([key for key in self._kept if self._differences(key[1])])
+            while self.used + size > self.budget and (other := next(others, None)) is not None:
+                self._drop(other)
+        if self.used + size <= self.budget:
+            self._kept[key] = states
+            self.used += size
 
-    def _put(self, reference: Keep, batch: int, layer: int, states: Any) -> bool:
-        """Keep the states if they fit."""
-        size = int(np.prod(states.shape)) * states.dtype.itemsize
-        place = self._kept.setdefault((reference, batch), {})
-        if layer in place:
-            return True
-        if self.used + size > self.budget:
-            return False
-        place[layer] = states
-        self.used += size
-        return True
+    def _drop(self, key: tuple[Any, Keep]) -> None:
+        self.used -= _size(self._kept.pop(key))
+
+    def _differences(self, path: Keep) -> int:
+        """In how many layers a path differs from the nearest of the references."""
+        counts = (sum(a != b for a, b in zip(path, r, strict=False)) for r in self._references)
+        return min(counts, default=0)
 
 
-def shared_layers(first: Keep, second: Keep) -> int:
-    """The lowest layer at which two models differ; states entering it are the same."""
-    return next(
-        (i for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b), len(first)
-    )
+def _size(states: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states))

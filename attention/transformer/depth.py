@@ -11,7 +11,6 @@ Four programs, one layer:
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -144,11 +143,10 @@ def _halves(config: TransformerConfig) -> Bool[Array, "L 2"] | None:
     return None if config.layer_halves is None else jnp.array(config.halves)
 
 
-def _there(config: TransformerConfig, keep: Bool[Array, "L 2"]) -> Bool[Array, "L 2"]:
-    """Of the halves to keep, those that the model has."""
+def _there(config: TransformerConfig, keep: Bool[Array, " 2"], layer: Array) -> Bool[Array, " 2"]:
+    """Of a layer's halves to keep, those that the model has."""
     halves = _halves(config)
-    # an array: it is indexed by a traced layer, which NumPy cannot be
-    return jnp.asarray(keep) if halves is None else keep & halves
+    return keep if halves is None else keep & halves[layer]
 
 
 def _scanned(config, layers, hidden, context, every):
@@ -201,9 +199,9 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
         if i == last:  # a slice is static, places in an array are data
             (static if isinstance(read_at, slice) else data)["read_at"] = read_at
         apply = _apply(config, "__call__" if config.halves[i][1] else "attention_half", **static)
-        hidden, layer_cache, seen = apply(layer_params, hidden, context, **data)
+        hidden, own, seen = apply(layer_params, hidden, context, **data)
         if caches is not None:
-            caches[i] = layer_cache
+            caches[i] = caches[i].written(own, context.slot)
         for name, arrays in captured.items():
             arrays.append(hidden if name == "hidden_states" else getattr(seen, name))
     stacked = {name: jnp.stack(arrays) for name, arrays in captured.items()}
@@ -211,88 +209,75 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
     return hidden, None if caches is None else tuple(caches), stacked
 
 
-def run_segment(
+def run_layer(
     config: TransformerConfig,
     layers: Mapping[str, Any],
     hidden_BTD: Float[Array, "B T D"],
     context: Context,
-    keep: Bool[Array, "L 2"],
-    first: Int[Array, ""],
-    end: Int[Array, ""],
-    prefix: KeyValues | None = None,
-) -> Float[Array, "B T D"]:
-    """Layers ``first … end − 1`` of a searched model; ``prefix``: keys and values ``[L, 1, P, …]``.
-
-    All but the shapes is data, so that one program serves every candidate.
-    """
-    return _looped(config, layers, hidden_BTD, context, keep, first, None, end, prefix)[0]
-
-
-def run_last(
-    config: TransformerConfig,
-    layers: Mapping[str, Any],
-    hidden_BTD: Float[Array, "B T D"],
-    context: Context,
-    keep: Bool[Array, "L 2"],
+    keep: Bool[Array, " 2"],
     layer: Int[Array, ""],
-    read_at: Int[Array, "B P"],
+    *,
     prefix: KeyValues | None = None,
-) -> Float[Array, "B P D"]:
-    """The last layer at the places that are read; of the others it makes keys and values alone."""
-    windows, keep = _windows(config), _there(config, keep)
-    one, window = take_layer(layers, layer), None if windows is None else windows[layer]
-    before = None if prefix is None else take_layer(prefix, layer)
+    cache: KeyValues | None = None,
+    read_at: Int[Array, "B P"] | None = None,
+) -> tuple[Float[Array, "B P D"], KeyValues]:
+    """One layer of a searched model, or the half of it that is kept.
 
-    def attend(hidden: Array) -> Array:
-        how = {"window": window, "prefix": before, "read_at": read_at}
-        return _apply(config, "attention_half")(one, hidden, context, **how)[0]
+    All but the shapes is data, so that one program serves every layer of every candidate.
 
-    def read(hidden: Array) -> Array:
-        return jnp.take_along_axis(hidden, read_at[:, :, None], 1)
+    Args:
+        config: of the model.
+        layers: stacked.
+        hidden_BTD: states that enter the layer.
+        context: of the batch.
+        keep: whether attention and MLP are kept.
+        layer: its number.
+        prefix: keys and values ``[1, P, K, H]`` before those of every row.
+        cache: keys and values of the tokens before, with room for these.
+        read_at: states of these places alone are wanted; of the others, keys and values.
 
-    hidden_BPD = jax.lax.cond(keep[layer, 0], attend, read, hidden_BTD)
-    transform = functools.partial(_apply(config, "mlp_half"), one)
-    return jax.lax.cond(keep[layer, 1], transform, lambda hidden: hidden, hidden_BPD)
+    Returns:
+        States, and the layer's own keys and values ``[B, T, …]``: zeros without attention.
+    """
+    windows = _windows(config)
+    keep = _there(config, keep, layer)
+
+    # Weights are indexed inside the branches, so that a dropped half costs nothing.
+    def attend(hidden: Array) -> tuple[Array, KeyValues]:
+        window = None if windows is None else windows[layer]
+        how = {"window": window, "prefix": prefix, "cache": cache, "read_at": read_at}
+        one = take_layer(layers, layer)
+        hidden, own, _ = _apply(config, "attention_half")(one, hidden, context, **how)
+        return hidden, none if own is None else own
+
+    def transform(hidden: Array) -> Array:
+        return _apply(config, "mlp_half")(take_layer(layers, layer), hidden)
+
+    empty = jnp.zeros(
+        (*hidden_BTD.shape[:2], config.key_value_heads, config.head_size), hidden_BTD.dtype
+    )
+    none = KeyValues(empty, empty)
+    hidden, own = jax.lax.cond(
+        keep[0], attend, lambda hidden: (at(hidden, read_at), none), hidden_BTD
+    )
+    return jax.lax.cond(keep[1], transform, lambda hidden: hidden, hidden), own
 
 
-def _looped(config, layers, hidden, context, keep, start, cache, end=None, prefix=None):
+def _looped(config, layers, hidden, context, keep, start, cache):
     if isinstance(layers, tuple):
         raise ValueError("keep needs stacked layers; see stack_layers")
     if keep.shape != (config.num_hidden_layers, 2):
         raise ValueError(f"keep has shape {keep.shape}, not {(config.num_hidden_layers, 2)}")
-    keep, windows = _there(config, keep), _windows(config)
-    attention_half = _apply(config, "attention_half")
-    mlp_half = _apply(config, "mlp_half")
+    depth = config.num_hidden_layers
+    keep = jnp.asarray(keep) & (jnp.arange(depth) >= start)[:, None]
+    some = keep.any(1)
+    order = jnp.argsort(~some, stable=True)  # a layer that is dropped is not even looked at
 
-    # Weights are indexed inside the branch, so that a dropped half costs nothing.
-    def attend(carry, i):
+    def body(j, carry):
         hidden, cache = carry
-        window = None if windows is None else windows[i]
-        layer_cache = None if cache is None else take_layer(cache, i)
-        hidden, layer_cache, _ = attention_half(
-            take_layer(layers, i),
-            hidden,
-            context,
-            window=window,
-            cache=layer_cache,
-            prefix=None if prefix is None else take_layer(prefix, i),
-        )
-        if cache is not None:
-            cache = jax.tree.map(
-                lambda all_, one: jax.lax.dynamic_update_index_in_dim(all_, one, i, 0),
-                cache,
-                layer_cache,
-            )
-        return hidden, cache
+        i = order[j]
+        before = None if cache is None else take_layer(cache, i)
+        hidden, own = run_layer(config, layers, hidden, context, keep[i], i, cache=before)
+        return hidden, cache if cache is None else cache.written(own, context.slot, i)
 
-    def transform(hidden, i):
-        return mlp_half(take_layer(layers, i), hidden)
-
-    def body(i, carry):
-        carry = jax.lax.cond(keep[i, 0], attend, lambda carry, _: carry, carry, i)
-        hidden, cache = carry
-        hidden = jax.lax.cond(keep[i, 1], transform, lambda hidden, _: hidden, hidden, i)
-        return hidden, cache
-
-    end = config.num_hidden_layers if end is None else end
-    return jax.lax.fori_loop(start, end, body, (hidden, cache))
+    return jax.lax.fori_loop(0, some.sum(), body, (hidden, cache))

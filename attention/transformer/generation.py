@@ -130,30 +130,24 @@ def jitted_generate(
     state = _State(jnp.int32(0), token_B, stop_V[token_B], cache, out)
 
     def unfinished(state: _State) -> Array:
-        return (state.step < max_new_tokens) & ~jnp.all(state.done_B)
+        return (state.step + 1 < max_new_tokens) & ~jnp.all(state.done_B)
 
-    def advance(state: _State) -> _State:
-        out = Generated(
+    def record(state: _State) -> Generated:
+        return Generated(
             state.out.tokens.at[:, state.step].set(state.token_B.astype(jnp.int32)),
             state.out.where.at[:, state.step].set(~state.done_B),
             state.out.finite,
         )
 
-        def next_token(cache: Cache) -> tuple[Array, Array, Cache]:
-            logits_B1V, cache = decode(state.token_B[:, None], cache, ~state.done_B[:, None])
-            return *_choose(logits_B1V, sampling, state.step + 1), cache
-
-        # The last token is not fed back: nobody reads what would follow it.
-        token_B, finite_B, cache = jax.lax.cond(
-            state.step + 1 < max_new_tokens,
-            next_token,
-            lambda cache: (state.token_B, out.finite, cache),
-            state.cache,
-        )
+    def advance(state: _State) -> _State:
+        out = record(state)
+        logits_B1V, cache = decode(state.token_B[:, None], state.cache, ~state.done_B[:, None])
+        token_B, finite_B = _choose(logits_B1V, sampling, state.step + 1)
         out = out._replace(finite=out.finite & (finite_B | state.done_B))
         return _State(state.step + 1, token_B, state.done_B | stop_V[token_B], cache, out)
 
-    return jax.lax.while_loop(unfinished, advance, state).out
+    # The last token is not fed back: nobody reads what would follow it.
+    return record(jax.lax.while_loop(unfinished, advance, state))
 
 
 def _choose(logits_B1V: Array, sampling: Any, step: Array | int) -> tuple[Array, Array]:

@@ -52,6 +52,18 @@ class KeyValues(NamedTuple):
     key_BSKH: Float[Array, "*L B S K H"]
     value_BSKH: Float[Array, "*L B S K H"]
 
+    def written(
+        self, new: KeyValues, slot: Int[Array, ""], layer: Array | None = None
+    ) -> KeyValues:
+        """With those of further tokens from ``slot`` on, in one layer or in that of a stack."""
+
+        def write(all_: Array, new: Array) -> Array:
+            lead = () if layer is None else (layer,)
+            new = new if layer is None else new[None]
+            return jax.lax.dynamic_update_slice(all_, new, (*lead, 0, slot, 0, 0))
+
+        return jax.tree.map(write, self, new)
+
 
 class Captured(NamedTuple):
     """What an unrolled layer can show of its attention."""
@@ -103,10 +115,11 @@ class Attention(nn.Module):
         prefix: KeyValues | None = None,
         tap: Callable[[Array, Array, Array], Array] | None = None,
         read_at: Places | None = None,
-    ) -> tuple[Array, KeyValues | None, Captured]:
-        """Attention of all places, or of the queries ``read_at`` alone.
+    ) -> tuple[Array, KeyValues, Captured]:
+        """Attention of all places, or of the queries ``read_at`` alone, and its keys and values.
 
-        ``prefix`` holds keys and values ``[1, P, K, H]`` that stand before those of every row.
+        ``cache`` holds those of the tokens before, and has room for these; ``prefix`` those
+        ``[1, P, K, H]`` that stand before every row.
         """
         c = self.config
         query, key, value = self.query(at(x_BTD, read_at)), self.key(x_BTD), self.value(x_BTD)
@@ -115,6 +128,7 @@ class Attention(nn.Module):
         if context.rotation is not None:
             turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
             query, key = rotate(query, turns), rotate(key, context.rotation)
+        own = KeyValues(key, value)
         mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
         if prefix is not None and window is None and splits(c.normalizer):
             own_BTS = mask_BTS[:, :, prefix.key_BSKH.shape[1] :]
@@ -128,7 +142,7 @@ class Attention(nn.Module):
                 params=normalizer(c.normalizer).constrain(context.normalizer or self.learned),
                 precision=c.precision,
             )
-            return self.out(out), cache, Captured(None, value.swapaxes(1, 2), query, key)
+            return self.out(out), own, Captured(None, value.swapaxes(1, 2), query, key)
         if prefix is not None:
             batch = x_BTD.shape[0]
             key, value = (
@@ -137,9 +151,7 @@ class Attention(nn.Module):
             )
         if cache is not None:
             assert context.slot is not None  # a cache comes with its context
-            key = jax.lax.dynamic_update_slice_in_dim(cache.key_BSKH, key, context.slot, 1)
-            value = jax.lax.dynamic_update_slice_in_dim(cache.value_BSKH, value, context.slot, 1)
-            cache = KeyValues(key, value)
+            key, value = cache.written(own, context.slot)
         if window is not None:
             distance = positions_BT[:, :, None] - context.positions_BS[:, None, :]
             mask_BTS &= jnp.abs(distance) < window
@@ -155,12 +167,12 @@ class Attention(nn.Module):
             if read_at is None and prefix is None:
                 seen = _visible(c, context, mask_BTS, window)
             out = dot_product_attention(query, key, value, **how, **seen)
-            return self.out(out), cache, Captured(None, value.swapaxes(1, 2), query, key)
+            return self.out(out), own, Captured(None, value.swapaxes(1, 2), query, key)
         weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)
         if tap is not None:
             weights_BNTS = tap(weights_BNTS, value.swapaxes(1, 2), mask_BTS)
         out = self.out(weighted_values(weights_BNTS, value, precision=c.precision))
-        return out, cache, Captured(weights_BNTS, value.swapaxes(1, 2), query, key)
+        return out, own, Captured(weights_BNTS, value.swapaxes(1, 2), query, key)
 
 
 def _visible(
@@ -201,13 +213,13 @@ class Layer(nn.Module):
         """
         read_at = arguments.get("read_at")
         if not self.config.attention:
-            return at(x_BTD, read_at), arguments.get("cache"), None
+            return at(x_BTD, read_at), None, None
         pre = self.config.norm_placement == "pre"
-        update, cache, captured = self.attention(
+        update, own, captured = self.attention(
             self.attention_norm(x_BTD) if pre else x_BTD, context, **arguments
         )
         joined = self._join(at(x_BTD, read_at), update)
-        return joined if pre else self.attention_norm(joined), cache, captured
+        return joined if pre else self.attention_norm(joined), own, captured
 
     def mlp_half(self, x_BTD: Array) -> Array:
         """``x + mlp(norm(x))``, or post-norm ``norm(x + mlp(x))``."""
@@ -221,5 +233,5 @@ class Layer(nn.Module):
         self, x_BTD: Array, context: Context, **arguments
     ) -> tuple[Array, KeyValues | None, Captured | None]:
         """Both halves; ``arguments`` are those of ``Attention``."""
-        x_BTD, cache, captured = self.attention_half(x_BTD, context, **arguments)
-        return self.mlp_half(x_BTD), cache, captured
+        x_BTD, own, captured = self.attention_half(x_BTD, context, **arguments)
+        return self.mlp_half(x_BTD), own, captured

@@ -228,7 +228,7 @@ def test_a_shared_beginning_changes_no_answer(model):
     front = "the same words before all "
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
     scorer = Scorer(model.config, model.params, model.tokenizer, Task("t", examples))
-    assert scorer._has_prefix
+    assert scorer._shared is not None
     for dropped in DROPS:
         for example, answer in zip(examples, scorer.answers("search", dropped), strict=True):
             assert answer.prediction == np.argmax(plain_scores(model, example, dropped))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import inspect
 import io
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -44,12 +46,23 @@ def run(
     if words == ["--version"]:
         print(f"tale-jax {importlib.metadata.version('tale-jax')}")
         return
+    _call(program, lambda: _parse(program, commands, description, words)(), lambda: hint(words))
+
+
+def run_script(main: Callable[..., Any], arguments: Sequence[str] | None = None) -> None:
+    """Run a script's one function, parsed from its signature; errors end as in :func:`run`."""
+    program = Path(inspect.getfile(main)).name
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _call(program, lambda: _parse(program, main, None, words)(), lambda: "")
+
+
+def _call(program: str, action: Callable[[], Any], hint: Callable[[], str]) -> None:
     try:
-        _parse(program, commands, description, words)()
+        action()
     except InputError as error:
         _fail(program, " ".join(str(error).split()), 2)
     except KeyboardInterrupt:
-        _fail(program, f"interrupted{hint(words)}", 130)
+        _fail(program, f"interrupted{hint()}", 130)
 
 
 def _fail(program: str, line: str, code: int) -> None:
@@ -59,19 +72,22 @@ def _fail(program: str, line: str, code: int) -> None:
 
 def _parse(
     program: str,
-    commands: Mapping[str, Callable[..., Any]],
-    description: str,
+    commands: Mapping[str, Callable[..., Any]] | Callable[..., Any],
+    description: str | None,
     words: Sequence[str],
 ) -> Callable[[], Any]:
-    """The chosen command with its arguments.
+    """The chosen command, or the only one, with its arguments.
 
     Raises:
         InputError: what tyro says in a box, as one line.
     """
-    deferred = {name: _deferred(command) for name, command in commands.items()}
+    names = {} if callable(commands) else commands
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
+            if callable(commands):
+                return tyro.cli(_deferred(commands), prog=program, args=words)
+            deferred = {name: _deferred(command) for name, command in commands.items()}
             return tyro.extras.subcommand_cli_from_dict(
                 deferred,
                 prog=program,
@@ -81,7 +97,7 @@ def _parse(
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise InputError(_one_line(said.getvalue(), program, commands, words)) from None
+        raise InputError(_one_line(said.getvalue(), program, names, words)) from None
 
 
 def _deferred(command: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,8 +75,10 @@ class Experiment:
     seeds: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.batch, self.seeds) < 1 or self.learning_rate <= 0:
+        if min(self.batch, self.seeds) < 1 or not 0 < self.learning_rate < math.inf:
             raise InputError("batch, seeds and learning rate must be positive")
+        if self.hidden_size is not None and self.hidden_size < 1:
+            raise InputError(f"a hidden size is at least 1, not {self.hidden_size}")
 
     @property
     def kind(self) -> str:
@@ -96,6 +99,11 @@ class Experiment:
         from icl.tasks import FunctionTask, curriculum
 
         if self.kind in QUANTIFIERS:
+            plans = (self.point_curriculum, self.dimension_curriculum, self.degree_curriculum)
+            if self.inverse or any(plan is not None for plan in plans):
+                raise InputError(f"{self.kind} has no curriculum and no inverse")
+            if self.functions != "normal:0,1":
+                raise InputError(f"{self.kind} has no functions; its numbers are --inputs")
             return Quantifiers(
                 self.kind,  # type: ignore[arg-type]
                 distribution(self.inputs),

@@ -10,18 +10,25 @@ import numpy as np
 
 Rows = Sequence[Mapping[str, Any]]
 Numbers = Sequence[float] | np.ndarray
+MAPS_ACROSS = 4  # then another row of them
 
 
-def _axes(columns: int = 1, width: float = 4.6, height: float = 3.6) -> tuple[Any, list[Any]]:
+def _axes(
+    columns: int = 1, width: float = 4.6, height: float = 3.6, rows: int = 1
+) -> tuple[Any, list[Any]]:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(
-        1, columns, figsize=(width * columns, height), squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=(width * columns, height * rows),
+        squeeze=False,
+        layout="constrained",
     )
-    return figure, list(axes[0])
+    return figure, list(axes.flat)
 
 
 def _save(figure: Any, path: Path) -> None:
@@ -37,9 +44,11 @@ def heat_map(path: Path, rows: Rows, down: str, across: str) -> None:
 
     names = list(dict.fromkeys(row["predictor"] for row in rows))
     ys, xs = (list(dict.fromkeys(row[axis] for row in rows)) for axis in (down, across))
-    figure, axes = _axes(len(names))
+    columns = min(len(names), MAPS_ACROSS)
+    tall = max(1.2, min(3.6, 0.5 * len(ys) + 0.8))
+    figure, axes = _axes(columns, 3.6, tall, -(-len(names) // columns))
     image = None
-    for ax, name in zip(axes, names, strict=True):
+    for i, (ax, name) in enumerate(zip(axes, names, strict=False)):
         table = np.full((len(ys), len(xs)), np.nan)
         for row in rows:
             if row["predictor"] == name:
@@ -48,9 +57,12 @@ def heat_map(path: Path, rows: Rows, down: str, across: str) -> None:
         image = ax.imshow(
             table, norm=LogNorm(1e-3, 2), origin="lower", aspect="auto", cmap="viridis"
         )
-        ax.set(title=name, xlabel=across, ylabel=down if ax is axes[0] else "")
+        first, last = i % columns == 0, i + columns >= len(names)
+        ax.set(title=name, xlabel=across if last else "", ylabel=down if first else "")
         ax.set_xticks(range(len(xs)), [_tick(x) for x in xs])
-        ax.set_yticks(range(len(ys)), [_tick(y) for y in ys])
+        ax.set_yticks(range(len(ys)), [_tick(y) if first else "" for y in ys])
+    for ax in axes[len(names) :]:
+        ax.set_visible(False)
     figure.colorbar(image, ax=axes, label="error / error of zero", extend="both")
     _save(figure, path)
 

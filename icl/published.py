@@ -1,16 +1,17 @@
-"""Rows of arXiv 2411.11465, and tables of ours beside them."""
+"""Rows of arXiv 2411.11465, its evaluation set, and tables of ours beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from icl import evaluation, training
-from icl.experiments import Experiment
+from attention.errors import InputError
 from icl.saturation import effective_bound
+from icl.sweeps import SKIP, Case
 
 _ROWS = """
 1l1ah  0.1 0.8 5.1 13.1 26.9 39.7 53.0 84.8 120.0 153.2
@@ -38,41 +39,64 @@ def table_2(
     """Our errors beside the published ones, with the difference and B_eff, as rows and text.
 
     Args:
-        rows: of ``errors.csv`` on the published evaluation set.
+        rows: of ``errors.csv`` on the published evaluation set; ``seed``, if there is one, tells
+            models of a name apart, of which the text has mean and standard deviation.
         names: predictor → row of ``TABLE_2``; those with none stand alone.
     """
-    values = [case.y_FBT for case in evaluation.published() if case.labels["inputs"] == "normal"]
-    counted = [y[:, :, evaluation.SKIP :] for y in values]
-    out, lines = [], [f"{'':22}" + "".join(f"{s:>8}" for s in range(1, 11)) + f"{'B_eff':>8}"]
-    for name in dict.fromkeys(row["predictor"] for row in rows):
-        errors = [
-            row["error"] for row in rows if row["predictor"] == name and row["inputs"] == "normal"
-        ]
-        bound = effective_bound(counted, errors)
+    values = [case.y_FBT for case in evaluation_set() if case.labels["inputs"] == "normal"]
+    counted = [y[:, :, SKIP:] for y in values]
+    out, lines = [], [f"{'':16}" + "".join(f"{s:>7}" for s in range(1, 11)) + f"{'B_eff':>7}"]
+    normal = [row for row in rows if row["inputs"] == "normal"]
+    for name in dict.fromkeys(row["predictor"] for row in normal):
+        mine = [row for row in normal if row["predictor"] == name]
+        by_seed = {
+            seed: [row["error"] for row in mine if row.get("seed", "") == seed]
+            for seed in dict.fromkeys(row.get("seed", "") for row in mine)
+        }
+        bounds = {seed: effective_bound(counted, errors) for seed, errors in by_seed.items()}
         theirs = TABLE_2.get(names.get(name, name))
-        texts = [("ours", errors)]
+        table = np.array([[*errors, bounds[seed]] for seed, errors in by_seed.items()])
+        lines.append(_line(name, table.mean(axis=0)))
+        if len(table) > 1:
+            lines.append(_line("  deviation", table.std(axis=0, ddof=1)))
         if theirs is not None:
-            texts += [("published", theirs), ("difference", np.subtract(errors, theirs))]
-        for what, numbers in texts:
-            bounds = f"{bound:>8.1f}" if what == "ours" else ""
-            label = name if what == "ours" else f"  {what}"
-            lines.append(f"{label:22}" + "".join(f"{x:>8.2f}" for x in numbers) + bounds)
-        for sigma, error in enumerate(errors, 1):
-            published = None if theirs is None else theirs[sigma - 1]
-            out.append(
-                {
-                    "predictor": name,
-                    "sigma": sigma,
-                    "error": error,
-                    "published": published,
-                    "difference": None if published is None else error - published,
-                    "b_eff": bound,
-                }
-            )
+            lines.append(_line("  published", theirs))
+            lines.append(_line("  difference", table[:, :-1].mean(axis=0) - theirs))
+        for seed, errors in by_seed.items():
+            for sigma, error in enumerate(errors, 1):
+                there = None if theirs is None else theirs[sigma - 1]
+                row = {"predictor": name, "seed": seed, "sigma": sigma, "error": error}
+                row |= {"published": there, "difference": None if there is None else error - there}
+                out.append({**row, "b_eff": bounds[seed]})
     return out, "\n".join(lines)
 
 
-def trained(experiment: Experiment, directory: Path, steps: int) -> training.Trained:
-    """The model of a run of so many steps, trained now as far as it is missing."""
-    training.train(experiment, directory, steps=steps, log_every=500, save_every=500)
-    return training.load(directory)
+def _line(label: str, numbers: Sequence[float] | np.ndarray) -> str:
+    cells = [f"{x:>7.2f}" if i < 10 else f"{x:>7.1f}" for i, x in enumerate(numbers)]
+    return f"{label:16}{''.join(cells)}"
+
+
+def evaluation_set(path: Path | None = None, functions: int | None = None) -> Iterable[Case]:
+    """The published evaluation set: σ = 1 … 10, inputs ``normal`` and ``uniform``.
+
+    Raises:
+        InputError: no such file, or one without the arrays.
+    """
+    source = files("icl") / "assets" / "linear_functions.npz" if path is None else path
+    try:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            data = {name: arrays[name].astype(np.float64) for name in arrays.files}
+        a, b = data["a"][:, :functions], data["b"][:, :functions]
+        grids = {name: data[f"xs_{name}"] for name in ("normal", "uniform")}
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except (KeyError, ValueError, OSError, EOFError):
+        raise InputError(
+            f"{path} is no evaluation set, an npz of a, b, xs_normal, xs_uniform"
+        ) from None
+    if a.shape != b.shape or a.ndim != 2 or any(grid.ndim != 2 for grid in grids.values()):
+        raise InputError(f"{path}: a and b must be [sigma, function], xs_… [prompt, point]")
+    for name, x_BT in grids.items():
+        for i in range(len(a)):
+            y_FBT = a[i][:, None, None] * x_BT + b[i][:, None, None]
+            yield Case({"inputs": name, "sigma": i + 1}, x_BT[:, :, None], y_FBT)

@@ -111,14 +111,18 @@ def truth(x_BT: Float[Array, "B T"], every_B1: Bool[Array, "B 1"]) -> Float[Arra
 
 
 def measures(
-    predicted_BT: Float[Array, "B T"], y_BT: Float[Array, "B T"], skip: int = 3
+    predicted_BT: Float[Array, "B T"] | Float[np.ndarray, "B T"],
+    y_BT: Float[Array, "B T"] | Float[np.ndarray, "B T"],
+    skip: int = 3,
+    where_BT: Bool[np.ndarray, "#B T"] | None = None,
 ) -> Mapping[str, float]:
     """Scores of signs, beside what a constant answer gets.
 
     Args:
-        predicted_BT: positive for "holds".
+        predicted_BT: positive for "holds"; NaN is no answer, and wrong.
         y_BT: labels ±1.
         skip: first positions that do not count (the papers: 3).
+        where_BT: positions that count; None: all but the first ``skip``.
 
     Returns:
         ``accuracy``; ``balanced_accuracy``: mean over the labels that occur;
@@ -128,34 +132,33 @@ def measures(
         ``constant_``: what the better constant answer gets.  (``every`` always flips to -1, so that
         a constant is right after a flip, and balanced over both sides it has 0.5.)
     """
-    signs, y = np.where(np.asarray(predicted_BT) > 0, 1, -1), np.asarray(y_BT)
+    predicted, y = np.asarray(predicted_BT), np.asarray(y_BT)
     if skip >= y.shape[1]:
         raise InputError(
             f"{y.shape[1]} positions, of which the first {skip} do not count: none left"
         )
-    found = _scores(signs, y, skip)
-    constants = [_scores(np.full_like(y, label), y, skip) for label in (-1, 1)]
+    place_1T = np.arange(y.shape[1])[None]
+    where = np.broadcast_to(place_1T >= skip if where_BT is None else where_BT, y.shape)
+    flip_B1 = np.where((y != y[:, :1]).any(axis=1), np.argmax(y != y[:, :1], axis=1), -1)[:, None]
+    late = where & (flip_B1 >= max(skip, y.shape[1] // 2))
+    parts = where, late & (place_1T >= flip_B1), late & (place_1T < flip_B1)
+    answers = np.where(np.isnan(predicted), 0, np.where(predicted > 0, 1, -1))
+    found = _scores(answers == y, y, *parts)
+    constants = [_scores(np.equal(y, label), y, *parts) for label in (-1, 1)]
     best = {name: min if name == "wrong_prompts" else max for name in found}
     floors = {name: best[name](each[name] for each in constants) for name in found}
     return {**found, **{f"constant_{name}": value for name, value in floors.items()}}
 
 
-def _scores(signs: np.ndarray, y: np.ndarray, skip: int) -> dict[str, float]:
-    right = signs == y
-    counted, labels = right[:, skip:], y[:, skip:]
-    sides = [counted[labels == label] for label in (-1, 1)]
-    flip_B = np.where((y != y[:, :1]).any(axis=1), np.argmax(y != y[:, :1], axis=1), -1)
-    late_B1 = (flip_B >= max(skip, y.shape[1] // 2))[:, None]
-    after = np.arange(y.shape[1])[None] >= flip_B[:, None]
-    counts = np.arange(y.shape[1])[None] >= skip
-    late = float(right[late_B1 & after].mean()) if late_B1.any() else float("nan")
-    before = right[late_B1 & ~after & counts]
+def _scores(
+    right: np.ndarray, y: np.ndarray, where: np.ndarray, after: np.ndarray, before: np.ndarray
+) -> dict[str, float]:
+    sides = [right[where & (y == label)] for label in (-1, 1)]
+    late, early = (float(right[part].mean()) if part.any() else np.nan for part in (after, before))
     return {
-        "accuracy": float(counted.mean()),
+        "accuracy": float(right[where].mean()),
         "balanced_accuracy": float(np.mean([side.mean() for side in sides if side.size])),
         "late_flip_accuracy": late,
-        "late_flip_balanced_accuracy": (late + float(before.mean())) / 2
-        if before.size
-        else float("nan"),
-        "wrong_prompts": float((~counted).any(axis=1).mean()),
+        "late_flip_balanced_accuracy": (late + early) / 2,
+        "wrong_prompts": float((where & ~right).any(axis=1).mean()),
     }

@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from icl.evaluation import write_csv
+
 AXES = ("inputs", "sigma", "degree", "points", "order", "deviant")
 SETTINGS = ("design", "sigma", "points", "deviant")  # of quantifiers
-SCORES = (
-    "accuracy",
-    "balanced_accuracy",
-    "late_flip_accuracy",
-    "late_flip_balanced_accuracy",
-    "at_deviant",
-    "after_deviant",
-    "wrong_prompts",
-)
+# measure → its two lines at the head of a table
+SCORES = {
+    "accuracy": ("", "accuracy"),
+    "balanced_accuracy": ("balanced", "accuracy"),
+    "late_flip_accuracy": ("late", "flip"),
+    "late_flip_balanced_accuracy": ("late", "balanced"),
+    "at_deviant": ("at the", "deviant"),
+    "after_deviant": ("after", "deviant"),
+    "wrong_prompts": ("wrong", "prompts"),
+}
+CONSTANT = "a constant answer"
+WIDTH, CELL = 80, 9
 NUMBERS = ("error", "error_over_zero")
 Rows = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
+
+
+def write(out: Path, rows: Rows, positions: Rows) -> None:
+    """``errors.csv``, ``positions.csv``, ``errors.png``; the table is shown."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / "errors.csv", rows)
+    write_csv(out / "positions.csv", positions)
+    draw(out, rows, positions)
+    show(rows, [name for name in rows[0] if name not in ("low", "high")])
+    print(f"\n{out / 'errors.csv'}")
+
+
+def write_scores(out: Path, rows: Rows) -> None:
+    """``errors.csv`` and ``errors.png`` of quantifiers; the scores are shown."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_csv(out / "errors.csv", rows)
+    draw_scores(out, rows)
+    show_scores(rows)
+    print(f"\n{out / 'errors.csv'}")
+
+
+def write_answers(out: Path, rows: Rows, lines: Sequence[str], quantified: bool) -> None:
+    """``errors.csv``, ``answers.jsonl``; the table or, of quantifiers, the scores are shown."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "answers.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_csv(out / "errors.csv", rows)
+    if quantified:
+        show_scores(rows)
+    else:
+        show(rows, list(rows[0]), ("error", "error_over_zero", "failures"))
+    print(f"\n{out / 'errors.csv'}")
 
 
 def draw(out: Path, rows: Rows, positions: Rows) -> None:
@@ -66,13 +103,33 @@ def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) ->
 
 
 def show_scores(rows: Rows) -> None:
-    """A block a setting of quantifiers: every measure beside that of a constant answer."""
-    for row in rows:
-        setting = [f"{name}={row[name]}" for name in row if not isinstance(row[name], float)]
-        print(", ".join(setting))
-        for name in (name for name in SCORES if name in row):
-            words, floor = name.replace("_", " "), row[f"constant_{name}"]
-            print(f"  {words:28}{row[name]:8.4f}   a constant answer {floor:8.4f}")
+    """A table a setting of quantifiers: every measure, the better constant answer's above.
+
+    One question a prompt makes "wrong prompts" what accuracy lacks to 1: it is left out there.
+    """
+    for (kind, *setting), group in itertools.groupby(rows, _setting):
+        mine = list(group)
+        asked = mine[0].get("asked")
+        names = [name for name in SCORES if name in mine[0]]
+        names = [name for name in names if asked is None or name != "wrong_prompts"]
+        heads = [SCORES[name] for name in names] + [("failed", f"of {asked}")] * (asked is not None)
+        longest = max(map(len, [CONSTANT, *(row["predictor"] for row in mine)]))
+        width = min(longest, WIDTH - CELL * len(heads))
+        print("\n" + ", ".join([kind, *setting]))
+        for line in (0, 1):
+            print(" " * width + "".join(f"{head[line]:>{CELL}}" for head in heads))
+        constant = {name: mine[0][f"constant_{name}"] for name in names}
+        for row in ({"predictor": CONSTANT, **constant}, *mine):
+            cells = [f"{row[name]:.3f}" for name in names]
+            cells += [str(row.get("failures", 0))] * (asked is not None)
+            name = row["predictor"]
+            name = name if len(name) <= width else f"{name[: width - 1]}…"
+            print(f"{name:{width}}" + "".join(f"{cell:>{CELL}}" for cell in cells))
+
+
+def _setting(row: Mapping[str, Any]) -> tuple[str, ...]:
+    said = (f"{name}={row[name]}" for name in SETTINGS if name in row)
+    return (row["kind"], *said)
 
 
 def draw_scores(out: Path, rows: Rows) -> None:
@@ -87,6 +144,7 @@ def draw_scores(out: Path, rows: Rows) -> None:
     if len(values[across]) > 1:
         value = "after_deviant" if across == "deviant" else "balanced_accuracy"
         others = [name for name in SETTINGS if name != across and len(values[name]) > 1]
+        others += ["kind"] * (len({row["kind"] for row in rows}) > 1)
         named = [
             {
                 **row,

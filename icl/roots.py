@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
-from icl.evaluation import _forward
+from icl.evaluation import forward
 from icl.functions import Affine, Chebyshev, Polynomial
 from icl.training import Trained
 
@@ -108,7 +108,7 @@ def approximate(
 
 
 def _ask(trained: Trained, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    out = _forward(trained.config, trained.params, np.float32(x[:, :, None]), np.float32(y), True)
+    out = forward(trained.config, trained.params, np.float32(x[:, :, None]), np.float32(y), True)
     return np.asarray(out)[:, -1]
 
 

@@ -10,7 +10,10 @@ alone, and the output tends to two constants that no context can change:
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,7 +24,8 @@ from scipy.optimize import minimize_scalar
 
 from attention.errors import InputError
 from attention.transformer import Transformer
-from icl.evaluation import _forward
+from icl import plots
+from icl.evaluation import forward, functions_of, write_csv
 from icl.prompts import inputs_and_places
 from icl.training import Trained
 
@@ -67,7 +71,7 @@ def along_inputs(
 
 
 def _last(trained: Trained, x_BT: np.ndarray, y_BT: np.ndarray) -> float:
-    out_BT = _forward(
+    out_BT = forward(
         trained.config,
         trained.params,
         np.float32(x_BT[:, :, None]),
@@ -153,3 +157,47 @@ def entropies(
             for i, value in enumerate(by_layer)
         ]
     return rows
+
+
+MAGNITUDES = (0.1, 1, 3, 10, 30, 100)  # of prompts whose attention is looked at
+
+
+def survey(
+    trained: Trained, out: Path, most: float = 30.0, count: int = 61
+) -> dict[str, tuple[float, float]]:
+    """All of it, written: ``saturation.json``, ``entropy.csv``, ``boundary.png``.
+
+    Args:
+        trained: a model of functions of one number.
+        out: directory.
+        most: slopes from −most to most.
+        count: slopes, and inputs.
+
+    Returns:
+        Pairs ``plateau_along_slopes``, ``plateau_along_x``, ``observed_limits`` at x = ±1e6, and
+        ``limits_from_weights`` where there are any.
+
+    Raises:
+        InputError: bad numbers, or a model of another task.
+    """
+    functions, _, _ = functions_of(trained)  # raises for other tasks
+    if functions.d != 1:
+        raise InputError(f"boundary values are those of functions of one number, not {functions}")
+    if count < 2 or not 0 < most < np.inf:
+        raise InputError("there must be at least 2 slopes, up to a positive number")
+    slopes = np.linspace(-most, most, count)
+    queries = np.sign(slopes) * np.geomspace(1e-2, 1e5, count)[np.argsort(np.argsort(abs(slopes)))]
+    curve = follow(trained, [float(c) for c in slopes])
+    far = along_inputs(trained, [float(x) for x in queries])
+    high, low = along_inputs(trained, [1e6, -1e6])
+    found = {"plateau_along_slopes": plateau(curve), "plateau_along_x": plateau(far)}
+    found["observed_limits"] = (float(high), float(low))
+    with contextlib.suppress(InputError):  # there are none without LayerNorm
+        found["limits_from_weights"] = limits(trained)
+    out.mkdir(parents=True, exist_ok=True)
+    if trained.config.attention:
+        write_csv(out / "entropy.csv", entropies(trained, MAGNITUDES))
+    (out / "saturation.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    expected = found.get("limits_from_weights")
+    plots.boundary(out / "boundary.png", slopes, curve, queries, far, expected)
+    return found

@@ -30,9 +30,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
-
-from icl import evaluation, published
+from attention.command_line import run_script
+from icl import evaluation, reproduction, sweeps
 from icl.experiments import Experiment
 from icl.functions import Polynomial
 from icl.roots import approximate
@@ -46,11 +45,7 @@ def experiments(
     architecture: str, seen: Sequence[int], full: bool, seed: int
 ) -> dict[str, Experiment]:
     """Name of a run → what it is trained on; the first is the one with degrees held out."""
-    settings: dict[str, Any] = {
-        "batch": 64 if full else 32,
-        "learning_rate": 1e-4 if full else 1e-3,
-        "seed": seed,
-    }
+    settings = reproduction.settings(full, seed)
     plans = {}
     for degrees in (seen, range(1, max(seen) + 1), (1,)):
         several = f"degree{'s' * (len(degrees) > 1)}"
@@ -72,10 +67,10 @@ def by_degree(
     by_name: dict[str, evaluation.Predictor], degrees: Sequence[int], count: int, prompts: int
 ) -> Rows:
     """Rows of errors, a predictor and degree each; ``late`` is the share in the second half."""
-    base = evaluation.Design(inputs=INPUTS)
-    settings = evaluation.designs([f"degree={','.join(map(str, degrees))}"], base)
+    base = sweeps.Design(inputs=INPUTS)
+    settings = sweeps.designs([f"degree={','.join(map(str, degrees))}"], base)
     cases = [
-        evaluation.drawn(each, Polynomial(degree=1), COEFFICIENTS, count=count, prompts=prompts)
+        sweeps.drawn(each, Polynomial(degree=1), COEFFICIENTS, count=count, prompts=prompts)
         for each in settings
     ]
     rows, positions = evaluation.evaluate(cases, by_name)
@@ -136,7 +131,7 @@ def main(
     prompts: int = 64,
     seed: int = 0,
 ) -> None:
-    """Trains what is missing, evaluates, and writes tables: polynomials.txt and its numbers.
+    """Trains what is missing, evaluates, and writes polynomials.csv and polynomials.txt.
 
     Args:
         out: a run directory for each model, and the tables
@@ -150,8 +145,9 @@ def main(
     updates = steps or (500_000 if full else 4000)
     seen = (1, 3, 5) if full else (1, 3)
     plans = experiments(architecture or ("12l8ah" if full else "2l2ah"), seen, full, seed)
+    reproduction.check(out, plans.values(), steps, count=count, prompts=prompts)
     models = {
-        name: published.trained(plan, out / name.replace(" ", "-"), updates)
+        name: reproduction.trained(plan, out / name.replace(" ", "-"), updates)[0]
         for name, plan in plans.items()
     }
     of_degrees = [name for name in models if name.startswith("degree")]
@@ -171,12 +167,10 @@ def main(
             f"unanswered {numbers['unanswered']:.0f} of {numbers['functions']:.0f}"
         )
     text += f"\n{updates} steps\n"
-    evaluation.write_csv(out / "degrees.csv", rows)
     (out / "held_out.json").write_text(json.dumps(held_out, indent=1) + "\n", encoding="utf-8")
     (out / "roots.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    (out / "polynomials.txt").write_text(text, encoding="utf-8")
-    print(text)
+    reproduction.write(out, "polynomials", rows, text)
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_script(main)

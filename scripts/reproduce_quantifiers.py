@@ -22,11 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
-
-from icl import evaluation, published
+from attention.command_line import run_script
+from icl import reproduction
 from icl.experiments import Experiment
-from icl.quantifier_evaluation import score
+from icl.quantifier_evaluation import model_predictor, score
 
 COLUMNS = {
     "accuracy": "accuracy",
@@ -41,11 +40,9 @@ COLUMNS = {
 def experiments(full: bool, seed: int) -> dict[str, Experiment]:
     """Name of a run → what it is trained on."""
     settings: dict[str, Any] = {
-        "batch": 64 if full else 32,
-        "learning_rate": 1e-4 if full else 1e-3,
+        **reproduction.settings(full, seed),
         "points": 41 if full else 21,
         "hidden_size": None if full else 32,
-        "seed": seed,
     }
     model, bare, flat = ("12l8ah", "2al8ah", "12mlp") if full else ("2l2ah", "2al2ah", "2mlp")
     return {
@@ -91,10 +88,12 @@ def main(
         "late": ["design=late"],
         "sigma 30": ["design=balanced", "sigma=30"],
     }
-    rows = []
-    for name, plan in experiments(full, seed).items():
+    rows, plans = [], experiments(full, seed)
+    reproduction.check(out, plans.values(), steps, prompts=prompts)
+    for name, plan in plans.items():
         run = out / name.replace(", ", "-").replace(" ", "-")
-        model = published.trained(plan, run, updates)
+        (model,) = reproduction.trained(plan, run, updates)
+        task: Any = model.task
         # A number of this sign decides nothing, so that later labels stay as they are.
         sign, place = -1 if plan.kind == "some" else 1, plan.points // 2
         deviants = {
@@ -102,16 +101,12 @@ def main(
             for size in (10, 1000)
         }
         for test, sweeps in {**tests, **deviants}.items():
-            rows += [
-                {"model": name, "test": test, **row} for row in score(model, sweeps, prompts, seed)
-            ]
+            found = score({name: model_predictor(model)}, task, sweeps, prompts, seed)
+            rows += [{"model": name, "test": test, **row} for row in found]
     columns = dict.fromkeys(key for row in rows for key in row)
     rows = [{key: row.get(key, "") for key in columns} for row in rows]
-    text = f"{table(rows)}\n{updates} steps\n"
-    evaluation.write_csv(out / "quantifiers.csv", rows)
-    (out / "quantifiers.txt").write_text(text, encoding="utf-8")
-    print(text)
+    reproduction.write(out, "quantifiers", rows, f"{table(rows)}\n{updates} steps\n")
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_script(main)

@@ -14,31 +14,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import string
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import tyro
+from demo_model.batches import Data
+from demo_model.tokenizer import END, build_tokenizer, save_tokenizer
 from jaxtyping import Array, Float, Int
 from optax.contrib import MuonDimensionNumbers, muon
-from tokenizers import (
-    AddedToken,
-    Regex,
-    Tokenizer,
-    decoders,
-    models,
-    pre_tokenizers,
-    processors,
-    trainers,
-)
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from attention.command_line import run_script
 from attention.errors import InputError
 from attention.training.fit import fit
 from attention.transformer import (
@@ -60,30 +51,6 @@ generates. Apache-2.0, as the project. Answers end with `</s>`.
 |---|---|---|
 {table}
 """
-UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
-# In the loss: a prompt's tokens are mostly drawn at random and only add noise; all others weigh 1.
-PROMPT_WEIGHT = 0.02
-# From a step on, rows by task; tasks of about one length share an array, padded to it.  Facts need
-# a lookup, which is learnt in a few hundred steps first and not in thousands among other tasks;
-# reversal is not learnt any more once all the others have been.
-ROWS = {
-    0: {51: {"facts": 24, "reverse": 12}},
-    400: {
-        15: {"arithmetic": 64},
-        39: {"boolean": 14, "quantifiers": 14},
-        51: {"facts": 10, "reverse": 6},
-    },
-    1000: {
-        15: {"arithmetic": 96},
-        39: {"boolean": 12, "quantifiers": 12},
-        51: {"facts": 8, "reverse": 4},
-    },
-    1500: {
-        15: {"arithmetic": 8},
-        39: {"boolean": 16, "quantifiers": 12},
-        51: {"facts": 10, "reverse": 4},
-    },
-}
 RESTART = 1000  # arithmetic, the last to be learnt, needs a higher rate once more
 
 
@@ -110,61 +77,6 @@ class Options:
     seed: int = 0
 
 
-def build_tokenizer(texts: Sequence[str], vocab_size: int = 640) -> Tokenizer:
-    """Byte-pair encoding of words with their space and of single digits; bytes for all else."""
-    words = Regex(r"\d| ?\p{L}+| ?[^\s\p{L}\d]|\s")
-    learner = Tokenizer(models.BPE())
-    learner.pre_tokenizer = pre_tokenizers.Split(words, "isolated")
-    learner.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=vocab_size,
-            min_frequency=100,
-            initial_alphabet=list(string.printable[:95]),
-            show_progress=False,
-        ),
-    )
-    # Bytes become ordinary tokens: as special ones, a text that spells "<0x41>" would be an A.
-    learnt = json.loads(learner.to_str())["model"]
-    tokens = [UNKNOWN, BEGIN, END, *(f"<0x{byte:02X}>" for byte in range(256))]
-    tokens += sorted(learnt["vocab"], key=learnt["vocab"].get)
-    vocab = {token: i for i, token in enumerate(tokens)}
-    merges = [tuple(pair) for pair in learnt["merges"]]
-    built = Tokenizer(models.BPE(vocab, merges, unk_token=UNKNOWN, byte_fallback=True))
-    built.pre_tokenizer = learner.pre_tokenizer
-    built.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    built.post_processor = processors.TemplateProcessing(
-        single=f"{BEGIN} $A", pair=f"{BEGIN} $A $B", special_tokens=[(BEGIN, vocab[BEGIN])]
-    )
-    built.add_special_tokens([AddedToken(t, normalized=False) for t in (UNKNOWN, BEGIN, END)])
-    return built
-
-
-def save_tokenizer(built: Tokenizer, folder: Path) -> PreTrainedTokenizerBase:
-    """Write the files of a checkpoint that concern its tokenizer, and read them back."""
-    special = {"bos_token": BEGIN, "eos_token": END, "unk_token": UNKNOWN}
-    files = {
-        "special_tokens_map.json": special,
-        "tokenizer_config.json": {
-            **special,
-            "add_bos_token": True,
-            "clean_up_tokenization_spaces": False,
-            "model_max_length": 4096,
-            "tokenizer_class": "PreTrainedTokenizerFast",
-        },
-        "config.json": {
-            "model_type": "llama",
-            "bos_token_id": built.token_to_id(BEGIN),
-            "eos_token_id": built.token_to_id(END),
-        },
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    built.save(str(folder / "tokenizer.json"))
-    for name, content in files.items():
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return AutoTokenizer.from_pretrained(folder)
-
-
 def demo_config(vocab_size: int) -> TransformerConfig:
     """The demo model."""
     return TransformerConfig(
@@ -178,35 +90,6 @@ def demo_config(vocab_size: int) -> TransformerConfig:
         initializer_range=0.05,
         matmul_precision="default",
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """Batches as a pure function of the step."""
-
-    tokenizer: PreTrainedTokenizerBase
-    seed: int
-
-    def __call__(self, step: int) -> list[dict[str, np.ndarray]]:
-        """One ``{tokens, weights}`` a length, ``[rows, length]``."""
-        rows = ROWS[max(start for start in ROWS if start <= step)]
-        return [self._rows(step, length, counts) for length, counts in rows.items()]
-
-    def _rows(self, step: int, length: int, counts: dict[str, int]) -> dict[str, np.ndarray]:
-        drawn = [
-            worked(name, "train", step * count + i, self.seed)
-            for name, count in counts.items()
-            for i in range(count)
-        ]
-        prompts = self.tokenizer([example.prompt for example, _ in drawn])["input_ids"]
-        wholes = self.tokenizer([completed(example) + notes + END for example, notes in drawn])
-        tokens = np.zeros((len(drawn), length), np.int32)
-        weights = np.zeros((len(drawn), length), np.float32)
-        for i, whole in enumerate(wholes["input_ids"]):
-            tokens[i, : len(whole)] = whole
-            weights[i, 1 : len(whole)] = 1
-            weights[i, 1 : len(prompts[i])] = PROMPT_WEIGHT
-        return {"tokens": tokens, "weights": weights}
 
 
 def log_probabilities(
@@ -300,6 +183,10 @@ class Evaluation:
 
 def train(options: Options) -> None:
     """Train, evaluate as it goes, and write the checkpoint."""
+    if min(options.steps, options.evaluate_every) < 1 or not 0 <= options.drop_rate < 1:
+        raise InputError("steps and evaluate-every are positive, drop-rate is from 0 to below 1")
+    if options.steps <= RESTART:
+        raise InputError(f"steps must be more than {RESTART}, where the rate rises once more")
     if options.out.exists():
         raise InputError(f"{options.out} exists; move it away or give another --out")
     programs = (options.directory / "programs").resolve()
@@ -361,13 +248,14 @@ def _save(
     print(readme)
 
 
-def main() -> None:
-    """Parse and train."""
-    try:
-        train(tyro.cli(Options))
-    except InputError as error:
-        raise SystemExit(f"error: {error}") from None
+def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> None:
+    """Train the demo model, or go on with it.
+
+    Args:
+        options: of the training
+    """
+    train(options)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from attention.command_line import run
+from attention.command_line import run, run_script
 from attention.errors import InputError
 
 
@@ -112,3 +112,25 @@ def test_help_and_version_are_no_errors(capsys):
     assert not stop.value.code and "how often" in capsys.readouterr().out
     call("--version")
     assert capsys.readouterr().out.startswith("tale-jax ")
+
+
+def test_a_script_has_one_command(capsys):
+    run_script(greet, ["--name", "ab"])
+    assert capsys.readouterr().out == "ab\n"
+    name = "test_command_line.py"
+    for words, told in (
+        (["--name", "nobody"], f"{name}: nobody is there"),
+        (
+            [],
+            f"{name}: Missing from {name}: --name STR of somebody (required) (see `{name} --help`)",
+        ),
+        (["--name", "a", "--times", "b"], f"{name}: Error parsing --times: *(see `{name} --help`)"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            run_script(greet, words)
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and said.count("\n") == 1
+        assert fnmatch.fnmatchcase(said.strip(), told), said
+    with pytest.raises(SystemExit) as stop:
+        run_script(greet, ["--name", "stop"])
+    assert stop.value.code == 130

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attention.errors import InputError
-from icl import evaluation
+from icl import evaluation, published
 from icl.baselines import predict
 from icl.published import TABLE_2
 
@@ -81,7 +81,8 @@ def test_unknown(name):
 
 def test_published_evaluation_set():
     names = ["zero", "least-squares", "knn-3"]
-    rows, positions = evaluation.evaluate(evaluation.published(), evaluation.predictors(names, []))
+    by_name = evaluation.predictors(names, [])
+    rows, positions = evaluation.evaluate(published.evaluation_set(), by_name)
     at = {(r["predictor"], r["inputs"], r["sigma"]): r["error"] for r in rows}
     uniform = (1.52, 4.43, 13.55, 19.94, 30.81, 44.75, 52.71, 76.11, 105.43, 128.52)
     for i in range(10):
@@ -96,6 +97,7 @@ def test_published_evaluation_set():
 
 
 def test_the_bundled_set_is_the_shared_one(shared):
-    ours, theirs = evaluation.published(), evaluation.published(shared / "icl/icl_eval_set.npz")
+    ours = published.evaluation_set()
+    theirs = published.evaluation_set(shared / "icl/icl_eval_set.npz")
     for a, b in zip(ours, theirs, strict=True):
         assert np.array_equal(a.y_FBT, b.y_FBT) and a.labels == b.labels

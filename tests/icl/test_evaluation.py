@@ -7,22 +7,22 @@ import pytest
 from icl_runs import TINY
 
 from attention.errors import InputError
-from icl import evaluation
-from icl.evaluation import Design, drawn
+from icl import evaluation, published, sweeps
 from icl.functions import function_class
+from icl.sweeps import Design, drawn
 
 AFFINE = function_class("affine")
 
 
 def test_a_grid_of_designs():
-    found = evaluation.designs(["sigma=1:3", "inputs=1,2"], Design(inputs="uniform:-1,1"))
+    found = sweeps.designs(["sigma=1:3", "inputs=1,2"], Design(inputs="uniform:-1,1"))
     assert [(d.sigma, d.inputs) for d in found] == [
         (s, i) for s in (1, 2, 3) for i in ("uniform:-1,1", "uniform:-2,2")
     ]
-    laws = evaluation.designs(["inputs=normal:0,1;mix:normal:-1,1|normal:1,1"], Design())
+    laws = sweeps.designs(["inputs=normal:0,1;mix:normal:-1,1|normal:1,1"], Design())
     assert [d.inputs for d in laws] == ["normal:0,1", "mix:normal:-1,1|normal:1,1"]
-    assert [d.deviant for d in evaluation.designs(["deviant=3:1000"], Design())] == ["3:1000"]
-    assert [d.points for d in evaluation.designs(["points=5,7"], Design())] == [5, 7]
+    assert [d.deviant for d in sweeps.designs(["deviant=3:1000"], Design())] == ["3:1000"]
+    assert [d.points for d in sweeps.designs(["points=5,7"], Design())] == [5, 7]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_grid_of_designs():
 )
 def test_bad_sweeps(sweep):
     with pytest.raises(InputError):
-        evaluation.designs([sweep], Design())
+        sweeps.designs([sweep], Design())
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_degree_of_a_sweep():
 def test_what_counts():
     """The first two positions do not; zero is always beside; intervals are over functions."""
     y = np.arange(2 * 3 * 5, dtype=float).reshape(2, 3, 5)
-    case = evaluation.Case({"inputs": "normal", "sigma": 1}, np.zeros((3, 5, 1)), y)
+    case = sweeps.Case({"inputs": "normal", "sigma": 1}, np.zeros((3, 5, 1)), y)
     off = {"off by 1": lambda x, y: y + 1, "right after 2": lambda x, y: np.where(
         np.arange(5) < 2, 99, y)}  # fmt: skip
     rows, positions = evaluation.evaluate([case], off)
@@ -98,8 +98,20 @@ def test_what_counts():
     assert [p["position"] for p in positions[:5]] == [1, 2, 3, 4, 5]
     assert positions[5]["error"] == pytest.approx(np.mean((99 - y[:, :, 0]) ** 2))
     with pytest.raises(InputError, match="more than 2 points"):
-        short = evaluation.Case({}, np.zeros((3, 2, 1)), y[:, :, :2])
+        short = sweeps.Case({}, np.zeros((3, 2, 1)), y[:, :, :2])
         evaluation.evaluate([short], off)
+
+
+def test_labels_are_scored_by_sign():
+    case = sweeps.drawn(Design(points=7), function_class("classification:d=3"), count=3, prompts=5)
+    by_name = {
+        "large and right": lambda x, y: 40 * y,
+        "wrong": lambda x, y: -y,
+        "zero": lambda x, y: 0 * y,
+    }
+    rows, _ = evaluation.evaluate([case], by_name)
+    assert [row["error"] for row in rows] == [0, 1, 0.5]
+    assert [row["error_over_zero"] for row in rows] == [0, 2, 1]
 
 
 def test_a_deviant_does_not_count_itself():
@@ -140,20 +152,20 @@ def test_a_model_in_blocks_is_the_model(trained, monkeypatch):
 def test_damaged_sets(tmp_path):
     file = tmp_path / "set.npz"
     with pytest.raises(InputError, match="no file"):
-        list(evaluation.published(file))
+        list(published.evaluation_set(file))
     file.write_bytes(b"no archive")
     with pytest.raises(InputError, match="no evaluation set"):
-        list(evaluation.published(file))
+        list(published.evaluation_set(file))
     np.savez(file, a=np.ones((2, 3)))
     with pytest.raises(InputError, match="no evaluation set"):
-        list(evaluation.published(file))
+        list(published.evaluation_set(file))
     grids = {"xs_normal": np.ones((5, 4)), "xs_uniform": np.ones((5, 4))}
     np.savez(file, a=np.ones((2, 3)), b=np.ones((3, 3)), **grids)
     with pytest.raises(InputError, match=r"\[sigma, function\]"):
-        list(evaluation.published(file))
+        list(published.evaluation_set(file))
     np.savez(file, a=np.array([[{}]], object), b=np.ones((2, 3)), **grids)
     with pytest.raises(InputError, match="no evaluation set"):  # a pickle inside is never read
-        list(evaluation.published(file))
+        list(published.evaluation_set(file))
 
 
 def test_nothing_to_evaluate(run):

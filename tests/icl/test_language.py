@@ -1,17 +1,16 @@
 """The language-model arm: text, answers, a local checkpoint, and a local server."""
 
-import contextlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
+from local_server import server
 from tiny_models import write_model
 
 from attention.errors import InputError
-from icl import language
-from icl.evaluation import Case
+from icl.language import answering
+from icl.language import functions as language
+from icl.sweeps import Case
 
 
 def line(count=2):
@@ -80,38 +79,10 @@ def test_models_and_baselines_are_asked_the_same():
     assert (found.error, found.error_of_zero, found.failures) == (4, 25, 0)
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.seen.append((self.path, self.headers.get("Authorization"), body))
-        self.send_response(self.server.status)
-        self.end_headers()
-        self.wfile.write(self.server.reply)
-
-    def log_message(self, *args):
-        pass
-
-
-@contextlib.contextmanager
-def server(status=200, content="5.0", reply=None):
-    found = HTTPServer(("127.0.0.1", 0), Handler)
-    answer = {"choices": [{"message": {"role": "assistant", "content": content}}]}
-    found.status, found.seen = status, []
-    found.reply = json.dumps(answer).encode() if reply is None else reply
-    thread = threading.Thread(target=found.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield found, f"http://127.0.0.1:{found.server_port}/v1/"
-    finally:
-        found.shutdown()
-        thread.join()
-        found.server_close()
-
-
 def test_an_endpoint(monkeypatch):
-    monkeypatch.setenv(language.KEY, "word")
+    monkeypatch.setenv(answering.KEY, "word")
     with server() as (found, url):
-        answer = language.endpoint(url, "some-model", temperature=0.6)
+        answer = answering.endpoint(url, "some-model", temperature=0.6)
         answers = language.ask(line(), answer, count=2, examples=1)
     assert answers.error == 0 and answers.failures == 0
     path, key, body = found.seen[0]
@@ -121,9 +92,9 @@ def test_an_endpoint(monkeypatch):
 
 
 def test_an_endpoint_without_a_key(monkeypatch):
-    monkeypatch.delenv(language.KEY, raising=False)
+    monkeypatch.delenv(answering.KEY, raising=False)
     with server(content=None) as (found, url):
-        assert language.endpoint(url, "m")(["hello"]) == [""]
+        assert answering.endpoint(url, "m")(["hello"]) == [""]
     assert found.seen[0][1] is None
 
 
@@ -138,7 +109,7 @@ def test_an_endpoint_without_a_key(monkeypatch):
 )
 def test_servers_that_fail(how, said):
     with server(**how) as (_, url), pytest.raises(InputError, match=said) as error:
-        language.endpoint(url, "m")(["hello"])
+        answering.endpoint(url, "m")(["hello"])
     assert "\n" not in str(error.value)
 
 
@@ -146,14 +117,14 @@ def test_no_server():
     with server() as (_, url):
         pass
     with pytest.raises(InputError, match="cannot be reached"):
-        language.endpoint(url, "m")(["hello"])
+        answering.endpoint(url, "m")(["hello"])
     with pytest.raises(InputError, match="http"):
-        language.endpoint("file:///etc/hosts", "m")
+        answering.endpoint("file:///etc/hosts", "m")
 
 
 def test_a_local_checkpoint(tmp_path):
     folder = write_model(tmp_path / "model", max_position_embeddings=400)
-    answer = language.checkpoint(str(folder), max_tokens=3, batch=2)
+    answer = answering.checkpoint(str(folder), max_tokens=3, batch=2)
     texts = ["ab: 1", "another, longer: 2", "c"]
     found = answer(texts)
     assert len(found) == 3 and all(isinstance(text, str) and len(text) <= 9 for text in found)

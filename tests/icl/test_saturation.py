@@ -7,7 +7,7 @@ import pytest
 from icl_runs import TINY
 
 from attention.errors import InputError
-from icl import evaluation, saturation
+from icl import evaluation, published, saturation
 from icl.published import TABLE_2, table_2
 from icl.training import Trained, init
 
@@ -77,7 +77,7 @@ def test_entropies_lie_between_0_and_that_of_uniform_weights(trained):
 
 def test_the_published_zero_row_is_in_the_table():
     rows, _ = evaluation.evaluate(
-        (case for case in evaluation.published() if case.labels["inputs"] == "normal"),
+        (case for case in published.evaluation_set() if case.labels["inputs"] == "normal"),
         evaluation.predictors(["zero"], []),
     )
     found, _ = table_2(rows, {})

@@ -1,0 +1,1 @@
+"""The same prompts as text, for language models."""

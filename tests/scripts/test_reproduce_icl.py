@@ -1,0 +1,109 @@
+"""The scripts of the in-context papers: tables over seeds, verdicts, errors in one line."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attention.command_line import run_script
+from icl import published, reproduction
+from icl.experiments import Experiment
+from icl.training import Trained, init
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def untrained(experiment, directory, steps):
+    """In place of ``reproduction.trained``: what it returns, of no steps."""
+    directory.mkdir(parents=True)
+    seeds = range(experiment.seed, experiment.seed + experiment.seeds)
+    config = experiment.config()
+    return [Trained(experiment, experiment.task(), config, init(config, s)) for s in seeds]
+
+
+def test_a_table_over_seeds(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reproduction, "trained", untrained)
+    words = ["--models", "1l1ah,2l1ah,1mlp", "--functions", "2", "--seeds", "2", "--seed", "3"]
+    linear = script("reproduce_linear")
+    monkeypatch.setattr(linear, "BASELINES", ("zero", "knn-3"))
+    run_script(linear.main, [*words, "--out", str(tmp_path / "out")])
+    with (tmp_path / "out" / "table_2.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 10 * (2 + 2 * 3) and {row["seed"] for row in rows} == {"", "3", "4"}
+    text = (tmp_path / "out" / "table_2.txt").read_text()
+    assert text.count("deviation") == 3 and text.count("difference") == 3
+    assert text.count('"mlp_only_does_not": true') == 2  # untrained: as bad as answering zero
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if "{" not in line) <= 96
+
+
+def test_mean_and_deviation_of_seeds():
+    def rows(seed, add):
+        return [
+            {"predictor": "1l1ah", "inputs": "normal", "sigma": s + 1, "seed": seed,
+             "error": published.TABLE_2["1l1ah"][s] + add} for s in range(10)
+        ]  # fmt: skip
+
+    found, text = published.table_2([*rows(0, 1.0), *rows(1, 3.0)], {})
+    assert [row["difference"] for row in found] == pytest.approx([1.0] * 10 + [3.0] * 10)
+    by_label = {line[:16].strip(): line[16:].split() for line in text.splitlines()}
+    assert by_label["difference"] == ["2.00"] * 10
+    assert by_label["deviation"][:10] == [f"{np.sqrt(2):.2f}"] * 10
+
+
+def test_verdicts_of_a_seed():
+    linear = script("reproduce_linear")
+    errors = {"zero": 2.0, "knn-3": 0.5, "1l1ah": 0.9, "2l1ah": 0.1, "2al1ah": 0.3, "2mlp": 1.95}
+    rows = [
+        {"predictor": name, "seed": "" if name in ("zero", "knn-3") else 7, "sigma": s,
+         "error": error * (s if name != "knn-3" else 1), "b_eff": 3.0}
+        for name, error in errors.items() for s in range(1, 11)
+    ]  # fmt: skip
+    names = {name: name for name in errors if "l" in name}
+    found = linear.holds(rows, names, 7)
+    assert found["one_layer_worst_from_sigma_3"] and found["mlp_only_does_not"]
+    assert found["attention_only_learns"] and found["3nn_best_at_sigma"] == [6, 7, 8, 9, 10]
+    assert found["error_over_zero_in_distribution"] == {"2l1ah": 0.05}
+    worse = [row | {"error": 99.0} if row["predictor"] == "2l1ah" else row for row in rows]
+    assert not linear.holds(worse, names, 7)["one_layer_worst_from_sigma_3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("reproduce_linear", "--models 1l3ah", "3 heads do not divide"),
+        ("reproduce_linear", "--models 1l1ah,deep", "unknown architecture"),
+        ("reproduce_linear", "--normalizer hard", "hard"),
+        ("reproduce_linear", "--steps -1", "steps"),
+        ("reproduce_linear", "--seeds 0", "seeds"),
+        ("reproduce_linear", "--functions 0", "functions"),
+        ("reproduce_linear", "--step x", "step"),
+        ("reproduce_polynomials", "--architecture deep", "unknown architecture"),
+        ("reproduce_polynomials", "--count 0", "count"),
+        ("reproduce_quantifiers", "--prompts 0", "prompts"),
+        ("reproduce_quantifiers", "--steps 0", "steps"),
+    ],
+)
+def test_errors_in_one_line(name, words, said, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_script(script(name).main, [*words.split(), "--out", str(tmp_path / "out")])
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.count("\n") == 1 and told.startswith(f"{name}.py: ")
+    assert said in told and not (tmp_path / "out").exists()
+
+
+def test_a_run_of_other_settings_is_refused(tmp_path, capsys):
+    Experiment("linear-1l1ah", batch=7).claim(tmp_path / "out" / "1l1ah")
+    words = ["--models", "1l1ah", "--functions", "1", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as stop:
+        run_script(script("reproduce_linear").main, words)
+    assert stop.value.code == 2 and "belongs to another experiment" in capsys.readouterr().err

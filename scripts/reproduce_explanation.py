@@ -10,14 +10,15 @@ on where it stopped.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from train_classifiers import train
 
+from attention.command_line import run
 from attention.explanation.explain import explain
 
 SHOWN = ("min_norm", "null shift", "effective shift", "uniform", "permuted", "random", "identity",
@@ -109,4 +110,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run("reproduce_explanation.py", {"reproduce": main}, "", ["reproduce", *sys.argv[1:]])

@@ -27,13 +27,12 @@ from jaxtyping import Bool, Float
 from attention.explanation.active_set import by_active_set
 from attention.explanation.newton import Rows, approach, newton, projected
 from attention.explanation.path import (
-    EACH,
     RESIDUAL,
     Path,
     Problem,
-    exact_steps,
+    exact_step,
     follow,
-    products_of,
+    problem_of,
     start,
     start_near,
 )
@@ -42,8 +41,7 @@ ROUNDS = ((3, 10), (2, 12), (2, 15), (3, 20))  # Newton steps, and conjugate gra
 NEAR = 2e-4  # residual in float32, relative to the norm of a row
 FEW = 0.12  # of the rows: go on by the path
 HARD = 0.2  # residual of approach, relative: to the path at once
-SINGLE_STEPS = 3  # of a row that is near, with a Hessian in float32
-EXACT_STEPS = 2  # at the end of the path
+EXACT_STEPS = 2
 NEAR_LEVEL = 1.0  # of the path's start, see newton.level
 EARLY_ROUNDS = (6, 3, 3)  # steps of the path in float32
 PATH_STEPS = 2  # in float64, between two looks at which rows are done
@@ -71,7 +69,7 @@ class _Chunk:
             dtype: (jnp.asarray(basis, dtype), jnp.asarray(where))
             for dtype in (jnp.float32, jnp.float64)
         }
-        self._products: dict[Any, Any] = {}
+        self._problems: dict[Any, Problem] = {}
 
     def rows(self, index: np.ndarray, dtype: Any) -> Rows:
         """The rows at ``index [M, width]`` of each head."""
@@ -82,14 +80,11 @@ class _Chunk:
         # Converted by the host: a program each for a few numbers would take longer.
         return Rows(basis, where, _take(self.target, index).astype(dtype), size.astype(dtype))
 
-    def problem(self, index: np.ndarray, dtype: Any) -> Problem:
-        """What the systems of those rows are made of."""
-        basis, where = self._device[dtype]
-        if index.shape[1] > EACH and dtype not in self._products:
-            self._products[dtype] = products_of(basis)
-        if where.shape[1] > 1:
-            where = _take(self.where, index)
-        return Problem(basis, self._products[dtype] if index.shape[1] > EACH else None, where)
+    def problem(self, rows: Rows, dtype) -> Problem:
+        """The same, with the products that systems are made of."""
+        if dtype not in self._problems:
+            self._problems[dtype] = problem_of(*self._device[dtype])
+        return self._problems[dtype]._replace(where_MRS=rows.where)
 
     def points(self, index: np.ndarray, dtype) -> np.ndarray:
         """``mu`` of those rows."""
@@ -167,37 +162,34 @@ def _by_newton(chunk: _Chunk) -> None:
         mu, good = newton(rows, chunk.points(index, jnp.float32), NEAR * rows.size,
                           steps=steps, iterations=iterations, share=0.2)  # fmt: skip
         near |= chunk.keep(index, waiting, mu=mu, good=good)
-    _exact(chunk, near, SINGLE_STEPS)
     _exact(chunk, near)
 
 
-def _exact(chunk: _Chunk, near: np.ndarray, single: int = 0) -> None:
-    """End rows whose active tokens are known; ``single``: steps with a Hessian in float32, or 0."""
-    waiting = near & ~chunk.done
-    if not waiting.any():
-        return
-    index = _front(waiting)
-    rows = chunk.rows(index, jnp.float64)
-    problem = chunk.problem(index, jnp.float32 if single else jnp.float64)
-    mu = chunk.points(index, jnp.float64)
-    mu, b, off = exact_steps(problem, rows.basis, mu, rows.target, steps=single or 1)
-    chunk.done |= chunk.keep(index, waiting, mu=mu, b=b, good=np.asarray(off) <= RESIDUAL)
+def _exact(chunk: _Chunk, near: np.ndarray) -> None:
+    """End the rows whose active tokens are known."""
+    for _ in range(EXACT_STEPS):
+        waiting = near & ~chunk.done
+        if not waiting.any():
+            break
+        index = _front(waiting)
+        rows = chunk.rows(index, jnp.float64)
+        problem = chunk.problem(rows, jnp.float64)
+        mu, b, off = exact_step(problem, chunk.points(index, jnp.float64), rows.target)
+        chunk.done |= chunk.keep(index, waiting, mu=mu, b=b, good=np.asarray(off) <= RESIDUAL)
 
 
 def _by_path(chunk: _Chunk) -> None:
     left = ~chunk.done
     index = _front(left)
     rows = chunk.rows(index, jnp.float32)
-    problem = chunk.problem(index, jnp.float32)
+    problem = chunk.problem(rows, jnp.float32)
     path = start_near(problem, rows, chunk.points(index, jnp.float32), NEAR_LEVEL)
     for steps in EARLY_ROUNDS:
         old, index = index, _front(left)
         rows = chunk.rows(index, jnp.float32)
-        problem = chunk.problem(index, jnp.float32)
+        problem = chunk.problem(rows, jnp.float32)
         path, _, near = follow(problem, _moved(path, old, index), rows.target, rows.size, steps)
-        near = chunk.keep(index, left, mu=path.mu, good=near)
-        for _ in range(EXACT_STEPS):
-            _exact(chunk, near)
+        _exact(chunk, chunk.keep(index, left, mu=path.mu, good=near))
         left = ~chunk.done
         if not left.any():
             return
@@ -206,7 +198,7 @@ def _by_path(chunk: _Chunk) -> None:
     while left.any() and taken < MOST_STEPS:
         old, index = index, _front(left)
         rows = chunk.rows(index, jnp.float64)
-        problem = chunk.problem(index, jnp.float64)
+        problem = chunk.problem(rows, jnp.float64)
         if taken == RESTART:
             path = start(problem, rows.size, rows.target.shape[-1])
         path = _moved(path, old, index) if taken != RESTART else path

@@ -20,17 +20,16 @@ from attention.explanation.newton import Rows, level, smoothed
 
 RESIDUAL = 3e-12  # of Qᵀb = c
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
-EACH = 16  # rows of a head at most, whose systems are formed one by one
+FEW = 16  # rows of a head, whose systems are formed one by one
 EARLY_GAP, EARLY_RESIDUAL = 1e-8, 1e-5  # the same in float32, which goes astray beyond
 RIDGE = 1e-13  # of a system whose largest eigenvalue is one
-SINGLE_RIDGE = 3e-7  # the same in float32
 
 
 class Problem(NamedTuple):
-    """``M`` heads of one chunk; ``products`` is None for a few rows: reading it takes longer."""
+    """``M`` heads of one chunk."""
 
     basis_MSR: Float[Array, "M S r"]
-    products_MSP: Float[Array, "M S p"] | None
+    products_MSP: Float[Array, "M S p"]
     where_MRS: Bool[Array, "M _ S"]
 
 
@@ -43,16 +42,16 @@ class Path(NamedTuple):
 
 
 @jax.jit
-def products_of(basis: Float[Array, "M S r"]) -> Float[Array, "M S p"]:
-    """``q_j q_jᵀ`` of every token, the upper triangle."""
+def problem_of(basis: Float[Array, "M S r"], where: Bool[Array, "M _ S"]) -> Problem:
+    """The products that the systems of all rows are made of."""
     row, column = np.triu_indices(basis.shape[-1])
-    return basis[..., row] * basis[..., column]
+    return Problem(basis, basis[..., row] * basis[..., column], where)
 
 
 def _systems(problem: Problem, w_MRS: Array) -> Float[Array, "M R r r"]:
     """``Qᵀ diag(w) Q`` of every row."""
     basis, rank = problem.basis_MSR, problem.basis_MSR.shape[-1]
-    if problem.products_MSP is None:
+    if w_MRS.shape[1] <= FEW:  # reading all products takes longer
         return (w_MRS[..., None, :] * basis.swapaxes(1, 2)[:, None]) @ basis[:, None]
     index = np.zeros((rank, rank), np.int32)
     row, column = np.triu_indices(rank)
@@ -66,41 +65,21 @@ def _factored(problem: Problem, w_MRS: Array, ridge: Array | float) -> Any:
     empty = (jnp.sum(problem.basis_MSR**2, 1) == 0).astype(w_MRS.dtype)
     diagonal = jnp.broadcast_to(jnp.asarray(ridge), systems.shape[:2])[..., None] + empty[:, None]
     systems += diagonal[..., None] * jnp.eye(rank, dtype=w_MRS.dtype)[None, None]
-    factor = jax.lax.linalg.cholesky(systems, symmetrize_input=False)
+    factor = jnp.linalg.cholesky(systems)
     return lambda right: jax.scipy.linalg.cho_solve((factor, True), right[..., None])[..., 0]
 
 
-@functools.partial(jax.jit, static_argnames="steps")
-def exact_steps(
-    problem: Problem, basis: Array, mu: Array, c: Array, *, steps: int = 1
-) -> tuple[Array, Array, Array]:
-    """Newton steps with one factorised Hessian: the point, ``b``, the residual.
-
-    Gradients are float64.  With a Hessian in float32, each step leaves of an error about its
-    rounding times its condition number, so that two or three are as good as one in float64.
-
-    Args:
-        problem: what the Hessian is made of.
-        basis: in float64, as all that follows.
-        mu: where to start.
-        c: the target.
-        steps: how many.
-    """
-    where, transposed = problem.where_MRS, basis.swapaxes(1, 2)
-
-    def look(mu):
-        b = jnp.where(where, jnp.maximum(mu @ transposed, 0), 0)
-        return b, c - b @ basis
-
-    b, gradient = look(mu)
-    dtype = problem.basis_MSR.dtype
-    single = dtype == jnp.float32
-    solve = _factored(problem, (b > 0).astype(dtype), SINGLE_RIDGE if single else RIDGE)
-    for _ in range(steps):
-        move = solve(gradient.astype(dtype))
-        mu = jnp.where(jnp.isfinite(move), mu + move, mu)
-        b, gradient = look(mu)
-    return mu, b, jnp.max(jnp.abs(gradient), -1)
+@jax.jit
+def exact_step(problem: Problem, mu: Array, c: Array) -> tuple[Array, Array, Array]:
+    """One semismooth Newton step with a factorised Hessian: the point, ``b``, the residual."""
+    basis, where = problem.basis_MSR, problem.where_MRS
+    transposed = basis.swapaxes(1, 2)
+    z = mu @ transposed
+    active = where & (z > 0)
+    gradient = c - jnp.where(active, z, 0) @ basis
+    mu = mu + _factored(problem, active.astype(z.dtype), RIDGE)(gradient)
+    b = jnp.where(where, jnp.maximum(mu @ transposed, 0), 0)
+    return mu, b, jnp.max(jnp.abs(b @ basis - c), -1)
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -148,7 +127,7 @@ def follow(
         w = jnp.where(where, b / (b + s), 0)
         off_primal = c - jnp.where(where, b, 0) @ basis
         off_dual = mu @ transposed + s - b
-        solve = _factored(problem, w, RIDGE if double else SINGLE_RIDGE)
+        solve = _factored(problem, w, RIDGE if double else RIDGE**0.5)
 
         def direction(products):  # what b s is to change by
             right = off_primal - (w * (off_dual + products / b)) @ basis

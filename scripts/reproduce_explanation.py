@@ -10,22 +10,24 @@ on where it stopped.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import tyro
 from matplotlib.figure import Figure
 from train_classifiers import train
 
+from attention.command_line import run
 from attention.explanation.explain import explain
 
 SHOWN = ("min_norm", "null shift", "effective shift", "uniform", "permuted", "random", "identity",
-         "support - heaviest", "support - lightest", "adversarial")  # fmt: skip
+         "support - heaviest", "support - lightest", "adversarial",
+         "trained adversary")  # fmt: skip
 HEAD = (
     "| data | model | accuracy on the test split | majority | decisions "
     "| support, raw → efficient | TVD(raw, efficient) "
-    "| flips: efficient | uniform | permuted | adversary "
+    "| flips: efficient | uniform | permuted | adversary | trained adversary (TVD of attention) "
     "| AOPC: efficient | gradient × input | random |"
 )
 
@@ -39,6 +41,8 @@ def row(name: str, kind: str, place: Path, found: dict) -> str:
         f"{heads['support_raw']:.1f} → {heads['support_efficient']:.1f}", f"{heads['tvd']:.3f}",
         *(f"{flips[key]['flip'][0]:.0%}" for key in ("min_norm", "uniform", "permuted")),
         f"{flips['adversarial']['flip'][0]:.0%}",
+        f"{flips['trained adversary']['flip'][0]:.0%} "
+        f"({flips['trained adversary']['attention_tvd'][0]:.2f})",
     ]  # fmt: skip
     for key in ("efficient", "gradient × input", "random"):
         middle, low, high = aopc[key]["comprehensiveness"]
@@ -106,4 +110,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run("reproduce_explanation.py", {"reproduce": main}, "", ["reproduce", *sys.argv[1:]])

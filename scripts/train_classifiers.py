@@ -11,6 +11,7 @@ kept in the folder's README.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from attention.command_line import run
 from attention.errors import InputError
 from attention.language.classification import Dataset, demo, load
 from attention.language.reading import read
@@ -197,4 +198,4 @@ def main(data: list[str], out: Path, folder: Path = Path("data"), models: list[s
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run("train_classifiers.py", {"train": main}, "", ["train", *sys.argv[1:]])

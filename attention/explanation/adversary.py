@@ -105,18 +105,24 @@ def train_adversary(
         sums = {"output_tvd": tvd.sum(), "attention_jsd": apart.sum()}
         return each.sum(), jnp.float32(len(each)), sums
 
+    start = _noisy(base, masks, key)
+    state = fit(
+        loss, start, _optimizer(masks), batch, steps=goal.steps, key=key, directory=directory,
+        save_every=max(goal.steps, 1), log_every=50, quiet=quiet,
+    )  # fmt: skip
+    return state.params
+
+
+def _noisy(base: Any, masks: Any, key: Array) -> Any:
+    """Where training starts."""
+
     def moved(leaf: Array, mask: Array | None, number: int) -> Array:
         if mask is None:
             return leaf
         noise = jax.random.normal(jax.random.fold_in(key, number), leaf.shape, leaf.dtype)
         return leaf + NOISE * jnp.sqrt(jnp.mean(leaf**2)) * mask * noise
 
-    start = jax.tree.map(moved, base, masks, _numbered(base), is_leaf=lambda leaf: leaf is None)
-    state = fit(
-        loss, start, _optimizer(masks), batch, steps=goal.steps, key=key, directory=directory,
-        save_every=max(goal.steps, 1), log_every=50, quiet=quiet,
-    )  # fmt: skip
-    return state.params
+    return jax.tree.map(moved, base, masks, _numbered(base), is_leaf=lambda leaf: leaf is None)
 
 
 def jsd(p: Float[Array, "... S"], q: Float[Array, "... S"]) -> Float[Array, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,34 +75,43 @@ def explain(
         goal = Goal(adversary_weight, adversary_steps, seed)
         other = train_adversary(config, params, known, chosen, goal, out / "adversary", quiet=quiet)
         adversary = Probe(config, other, x64)
-    console = Console(stderr=True, quiet=quiet)
-    with (out / "examples.jsonl").open("a", encoding="utf-8") as file:
-        rest = range(len(records), len(picked))
-        for i in track(rest, "examples", console=console, disable=not console.is_terminal):
-            example, word = picked[i]
-            given = inputs[i]
-            label = example.labels[0 if word is None else word]
-            found = explain_example(
-                probe, given, label, chosen, seed + 1000 * i, adversary, show=i < show
-            )
-            real = given.tokens[given.where].tolist()
-            record = {
-                "example": i,
-                "tokens": tokenizer.convert_ids_to_tokens(real),
-                "read": given.read,
-                **found,
-            }
-            file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-            file.flush()
-            records.append(record)
-            if not quiet and not console.is_terminal:
-                console.print(f"example {i + 1}/{len(picked)}", highlight=False)
+
+    def record(i: int) -> dict[str, Any]:
+        example, word = picked[i]
+        label = example.labels[0 if word is None else word]
+        real = inputs[i].tokens[inputs[i].where].tolist()
+        found = explain_example(
+            probe, inputs[i], label, chosen, seed + 1000 * i, adversary, show=i < show
+        )
+        start = {"example": i, "tokens": tokenizer.convert_ids_to_tokens(real)}
+        return {**start, "read": inputs[i].read, **found}
+
+    _go_on(out, records, len(picked), record, quiet)
     _tables(out, records)
     summary = write_report(out, settings, dataset.labels, records)
     if not quiet:
         for line in summary["lines"]:
             print(line)
     return summary
+
+
+def _go_on(
+    out: Path,
+    records: list[dict[str, Any]],
+    count: int,
+    record: Callable[[int], dict[str, Any]],
+    quiet: bool,
+) -> None:
+    """Make the records that are missing, each written as soon as it is there."""
+    console = Console(stderr=True, quiet=quiet)
+    with (out / "examples.jsonl").open("a", encoding="utf-8") as file:
+        rest = range(len(records), count)
+        for i in track(rest, "examples", console=console, disable=not console.is_terminal):
+            records.append(record(i))
+            file.write(json.dumps(records[-1], ensure_ascii=False, allow_nan=False) + "\n")
+            file.flush()
+            if not quiet and not console.is_terminal:
+                console.print(f"example {i + 1}/{count}", highlight=False)
 
 
 def _classifier(

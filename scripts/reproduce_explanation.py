@@ -10,7 +10,6 @@ on where it stopped.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -18,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from train_classifiers import train
 
-from attention.command_line import run
+from attention.command_line import run_script
 from attention.explanation.explain import explain
 
 SHOWN = ("min_norm", "null shift", "effective shift", "uniform", "permuted", "random", "identity",
@@ -110,4 +109,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run("reproduce_explanation.py", {"reproduce": main}, "", ["reproduce", *sys.argv[1:]])
+    run_script(main)

@@ -11,7 +11,6 @@ kept in the folder's README.
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ import optax
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from attention.command_line import run
+from attention.command_line import run_script
 from attention.errors import InputError
 from attention.language.classification import Dataset, demo, load
 from attention.language.reading import read
@@ -198,4 +197,4 @@ def main(data: list[str], out: Path, folder: Path = Path("data"), models: list[s
 
 
 if __name__ == "__main__":
-    run("train_classifiers.py", {"train": main}, "", ["train", *sys.argv[1:]])
+    run_script(main)

@@ -78,6 +78,17 @@ class Row:
         first = min(self.read_at, default=len(self.tokens) - 1)
         return min(first, self.branches.count(0) - 1)
 
+    @property
+    def places(self) -> list[int]:
+        """Those of ``read_at``, each once: the first tokens of all choices are read at one."""
+        return sorted(set(self.read_at))
+
+    @property
+    def reads(self) -> list[int]:
+        """Which of the ``places`` predicts each target."""
+        number = {place: i for i, place in enumerate(self.places)}
+        return [number[place] for place in self.read_at]
+
     def of(self, example: int) -> Row:
         """The same row as that of another example."""
         return dataclasses.replace(self, example=example)
@@ -95,11 +106,12 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """Rows, tokens and targets of a batch."""
+    """Rows, tokens, targets and places that are read of a batch."""
 
     rows: int
     length: int
     targets: int
+    places: int
 
 
 class Arrays(NamedTuple):
@@ -114,6 +126,8 @@ class Arrays(NamedTuple):
     targets: np.ndarray  # [R, P]
     read_at: np.ndarray  # [R, P]
     owners: np.ndarray  # [R, P], −1 for padding
+    places: np.ndarray  # [R, U], those of read_at, each once
+    reads: np.ndarray  # [R, P], which of the places is that of read_at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +181,8 @@ def plan(splits: Sequence[Sequence[Row]], batch_tokens: int, multiple: int = 1) 
         most = max(1, min(batch_tokens, max(PART_TOKENS, parts)) // length)
         rows = -(-count // -(-count // most))
         targets = max(len(r.targets) for split in members for r in split)
-        shapes.append(Shape(-(-rows // multiple) * multiple, length, targets))
+        places = max(len(r.places) for split in members for r in split)
+        shapes.append(Shape(-(-rows // multiple) * multiple, length, targets, places))
     return shapes[::-1]
 
 
@@ -191,18 +206,18 @@ def batches(
 
 def one_row(tokens: Sequence[int]) -> Arrays:
     """A text alone, about which nothing is asked."""
-    shape = Shape(1, len(tokens), 1)
+    shape = Shape(1, len(tokens), 1, 1)
     return _batch([Row.prompt(tokens, 0)], np.array([0]), shape).arrays
 
 
 def _batch(rows: Sequence[Row], members: np.ndarray, shape: Shape) -> Batch:
     long, short = (shape.rows, shape.length), (shape.rows, shape.targets)
     fills = ((long, 0), (long, -1), (long, 0), (short, 0), (short, 0), (short, -1))
+    fills += ((shape.rows, shape.places), 0), (short, 0)
     arrays = Arrays(*(np.full(size, value, np.int32) for size, value in fills))
     arrays.branches[:, 0] = 0
-    names = ("tokens", "branches", "positions", "targets", "read_at", "owners")
     for place, index in enumerate(members):
-        for name in names:
+        for name in Arrays._fields:
             values = getattr(rows[index], name)
             getattr(arrays, name)[place, : len(values)] = values
     return Batch(shape, members, arrays)

@@ -62,7 +62,7 @@ class Programs:
 
     def compile_reading(self, arrays: Arrays) -> None:
         """Begin to compile all that a batch to be read needs; needs no state of it."""
-        shape = arrays.tokens.shape, arrays.targets.shape
+        shape = arrays.tokens.shape, arrays.targets.shape, arrays.places.shape
         with self._lock:
             if shape in self._begun:
                 return
@@ -127,7 +127,7 @@ class Programs:
 
     def _finish(self, params, arrays, hidden, keep, layer, before):
         context = self._behind_shared(params, arrays)
-        how = {"prefix": before, "read_at": arrays.read_at}
+        how = {"prefix": before, "read_at": arrays.places}
         hidden, _ = run_layer(self._config, params["layers"], hidden, context, keep, layer, **how)
         return self._protocol.read(params, hidden, arrays)
 

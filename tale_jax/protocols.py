@@ -94,12 +94,13 @@ class Loglikelihood:
             for i, choices in enumerate(encode_choices(self._tokenizer, examples))
         ]
 
-    def read(self, params: Any, hidden_BPD: jax.Array, arrays: Arrays) -> jax.Array:
-        """Log-probability of each choice ``[B, C]``, from the last states where it is predicted."""
+    def read(self, params: Any, hidden_BUD: jax.Array, arrays: Arrays) -> jax.Array:
+        """Log-probability of each choice ``[B, C]``, from the last states of ``arrays.places``."""
         model = Transformer(self._config)
-        logits: Any = model.apply({"params": params}, hidden_BPD, method="read_out")
-        chosen = jnp.take_along_axis(logits, arrays.targets[:, :, None], axis=-1)[..., 0]
-        log_probs_BP = chosen - jax.nn.logsumexp(logits, axis=-1)
+        logits_BUV: Any = model.apply({"params": params}, hidden_BUD, method="read_out")
+        rows = jnp.arange(len(arrays.reads))[:, None]
+        chosen_BP = logits_BUV[rows, arrays.reads, arrays.targets]
+        log_probs_BP = chosen_BP - jax.nn.logsumexp(logits_BUV, axis=-1)[rows, arrays.reads]
         most = arrays.targets.shape[1]  # every choice has at least one target
         owned_BPC = arrays.owners[:, :, None] == jnp.arange(most)[None, None]
         return jnp.sum(jnp.where(owned_BPC, log_probs_BP[:, :, None], 0), axis=1)

@@ -13,7 +13,7 @@ from tiny_models import LETTERS, write_model
 from attention.errors import InputError
 from attention.transformer import Transformer, generate, keep_layers
 from tale_jax import scoring
-from tale_jax.batching import bucket
+from tale_jax.batching import Row, bucket
 from tale_jax.models import load_model
 from tale_jax.prompts import encode_choices, encode_prompts
 from tale_jax.protocols import NotFiniteError
@@ -256,3 +256,10 @@ def test_a_shared_beginning_changes_no_answer(model):
     for dropped in DROPS:
         for example, answer in zip(examples, scorer.answers("search", dropped), strict=True):
             assert answer.prediction == np.argmax(plain_scores(model, example, dropped))
+
+
+def test_choices_of_one_token_are_read_at_one_place():
+    row = Row.choices([([5, 7, 11, letter], 1) for letter in (2, 3)] + [([5, 7, 11, 4, 6], 2)], 0)
+    assert row.read_at == [2, 2, 2, 3] and row.targets == [2, 3, 4, 6]
+    assert row.places == [2, 3] and row.reads == [0, 0, 0, 1]
+    assert row.without(2).places == [0, 1] and row.without(2).reads == row.reads

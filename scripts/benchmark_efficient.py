@@ -22,8 +22,8 @@ from typing import Any, Literal
 import jax
 import numpy as np
 import scipy.optimize
-import tyro
 
+from attention.command_line import run_script
 from attention.explanation.efficient import solve
 from attention.explanation.heads import column_space, heads, with_ones
 from attention.explanation.path import GAP, RESIDUAL, RIDGE
@@ -187,4 +187,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_script(main)

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import jax
 import optax
-import tyro
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from attention.command_line import run_script
 from attention.training.step import TrainState, make_step
 from icl.experiments import Experiment
 from icl.training import data_key, init, loss_of
@@ -106,4 +106,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_script(main)

@@ -20,11 +20,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 from tokenizers import Tokenizer
 
 import tale_jax
 from attention import conversion
+from attention.command_line import run_script
 from attention.errors import InputError
 from attention.training.fit import fit
 from attention.training.learned import learned_values, plot
@@ -137,4 +137,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_script(main)

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
+from attention.command_line import run_script
 from attention.normalizers import NORMALIZERS
 from icl import training
 from icl.collapse import collapse_of_model, collapse_of_scores, draw
@@ -130,4 +130,4 @@ def main(
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    run_script(main)

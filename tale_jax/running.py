@@ -22,6 +22,7 @@ class Runner:
     Attributes:
         programs: of the model.
         layers_run: token-layers of padded batches run so far.
+        cache_bytes: of states that may be kept, from the next ``forget`` on.
     """
 
     def __init__(
@@ -37,13 +38,13 @@ class Runner:
                 be known: that of one device.
         """
         self.programs, self.layers_run = programs, 0
-        self._cache_bytes, self._writes, self._compile_ahead = cache_bytes, writes, compile_ahead
+        self.cache_bytes, self._writes, self._compile_ahead = cache_bytes, writes, compile_ahead
         self._lock = threading.Lock()
         self.forget()
 
     def forget(self) -> None:
         """Batches have changed: no state fits them."""
-        self._states = States(self._cache_bytes)
+        self._states = States(self.cache_bytes)
 
     def set_references(self, references: Iterable[Keep]) -> None:
         """The models that the next candidates are made from."""

@@ -65,6 +65,7 @@ class Scorer:
             batch_tokens: at most so many tokens a batch, but always one row.
             max_new_tokens: of the protocol ``decode``; None: two more than the longest answer.
             cache_gib: GiB of states between layers that are kept; the rest is computed again.
+                Halved with the batches.
             batch_sharding: how rows lie on several devices.
             on_message: called with one line when something is worth telling.
 
@@ -184,8 +185,13 @@ class Scorer:
         self._runner.set_references(references)
         parts = self._batches["search"]
 
+        # A CPU runs side by side only what comes from different threads. Several devices must all
+        # be given the same programs in the same order, which takes one thread.
+        alone = self._sharding is not None
+
         def run(candidate: int, part: int) -> Any:
-            return jax.block_until_ready(self._run(models[candidate], parts[part][1], part))
+            output = self._run(models[candidate], parts[part][1], part)
+            return output if alone else jax.block_until_ready(output)
 
         def count(asked: tuple[int, concurrent.futures.Future[Any]]) -> int:
             batch, output = parts[asked[0]][0], asked[1].result()
@@ -195,8 +201,7 @@ class Scorer:
             return sum(answer.correct for answer in answers)
 
         sizes = [len(batch.rows) for batch, _ in parts]
-        # A CPU runs side by side only what comes from different threads.
-        with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE, "candidate") as workers:
+        with concurrent.futures.ThreadPoolExecutor(1 if alone else SIDE_BY_SIDE) as workers:
 
             def ask(candidate: int, part: int) -> tuple[int, concurrent.futures.Future[Any]]:
                 return part, workers.submit(run, candidate, part)
@@ -248,10 +253,11 @@ class Scorer:
         return self.protocol.answers(self.examples[split], self._rows[split], joined)
 
     def _use_less_memory(self, error: Exception) -> None:
-        """Halve the batches, to start over; anything but lack of memory goes on."""
+        """Halve batches and kept states, to start over; anything but lack of memory goes on."""
         if "RESOURCE_EXHAUSTED" not in str(error) or all(s.rows == 1 for s in self.shapes):
             raise error
         self.batch_tokens //= 2
+        self._runner.cache_bytes /= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._plan()
 

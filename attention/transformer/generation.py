@@ -68,7 +68,7 @@ def generate(
         ``Generated``, its tokens ``[B, max_new_tokens]``.  Ties go to the lowest id.
 
     Raises:
-        ValueError: prompts and new tokens do not fit the model's positions.
+        ValueError: no new tokens, or more than the model's positions hold.
     """
     if where is None:
         where = jnp.ones(tokens.shape, bool)
@@ -78,6 +78,8 @@ def generate(
             f"{longest} prompt tokens and {max_new_tokens} new ones are more than the model's "
             f"{config.max_position_embeddings} positions"
         )
+    if max_new_tokens < 1:
+        raise ValueError(f"there must be at least one new token, not {max_new_tokens}")
     if temperature < 0 or (temperature > 0 and key is None):
         raise ValueError("a temperature is at least 0, and needs a key if it is more")
     stop_V = np.zeros(config.vocab_size or 0, bool)

@@ -201,6 +201,7 @@ def test_out_of_memory_halves_the_batches(model, monkeypatch):
         "out of memory: batches now hold 150 tokens",
         "out of memory: batches now hold 75 tokens",
     ]
+    assert scorer._runner.cache_bytes == 2**30  # 4 GiB, halved twice
 
 
 def test_buckets_pad_a_quarter_at_most():

@@ -19,7 +19,7 @@ from attention.explanation.example import explain_example
 from attention.explanation.probe import Inputs, Probe
 from attention.explanation.report import write_report
 from attention.language.classification import Dataset, Example, load
-from attention.language.reading import check_labels, load_tokenizer, read
+from attention.language.reading import load_tokenizer, read, with_labels_of
 from attention.transformer import Transformer, load_pretrained
 from attention.transformer.safetensor_files import checkpoint_folder
 
@@ -56,7 +56,8 @@ def explain(
     }  # fmt: skip
     folder = DEMO if model == "demo" else checkpoint_folder(model)
     dataset = load(data, split, data_folder)
-    probe, params = _classifier(folder, model, dataset, x64, seed if untrained else None)
+    probe, params = _classifier(folder, model, dataset.kind, x64, seed if untrained else None)
+    dataset = with_labels_of(folder, dataset)
     config = probe.config
     chosen = _chosen(layers, config.num_hidden_layers)[:, None] & _chosen(
         heads, config.num_attention_heads
@@ -115,16 +116,13 @@ def _go_on(
 
 
 def _classifier(
-    folder: Path, model: str, dataset: Dataset, x64: bool, fresh: int | None
+    folder: Path, model: str, kind: str, x64: bool, fresh: int | None
 ) -> tuple[Probe, Any]:
-    """The model, for these labels; with random weights by the seed ``fresh``, if given."""
+    """The model, for such labels; with random weights by the seed ``fresh``, if given."""
     config, params = load_pretrained(folder)
     probe = Probe(config, params, x64)
-    if config.head != dataset.kind:
-        raise InputError(
-            f"{model} has the head {config.head}, but {dataset.name} has {dataset.kind} labels"
-        )
-    check_labels(folder, dataset)
+    if config.head != kind:
+        raise InputError(f"{model} has the head {config.head}, but the data have {kind} labels")
     if fresh is not None:
         tokens = np.zeros((1, 3), np.int32)
         params = Transformer(config).init(jax.random.key(fresh), tokens)["params"]

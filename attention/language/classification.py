@@ -177,7 +177,7 @@ def _examples(rows: list[dict[str, Any]], source: Source) -> list[Example]:
 
 def _rows(file: Path) -> Iterable[dict[str, Any]]:
     if not file.is_file():
-        raise InputError(f"{file}: no such file; where are the data? (--data-folder)")
+        raise InputError(f"{file}: no such file; give the folder of the data")
     opener = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8") as stream:

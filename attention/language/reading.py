@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +26,32 @@ def load_tokenizer(folder: Path) -> Any:
         raise InputError(f"{folder}: no tokenizer that can be read: {reason}") from error
 
 
-def check_labels(folder: Path, dataset: Dataset) -> None:
-    """The model's labels must be the data's, in name and order, where the model names them.
+def with_labels_of(folder: Path, dataset: Dataset) -> Dataset:
+    """The data with the model's labels, found by name in any order and case; it may know more.
+
+    A model that names none (``LABEL_0`` …) has the data's, in their order.
 
     Raises:
-        InputError: they are not.
+        InputError: the data have a label that the model has not.
     """
     named = read_json(folder / "config.json").get("id2label") or {}
     labels = [str(named[key]) for key in sorted(named, key=int)]
-    unnamed = labels == [f"LABEL_{i}" for i in range(len(labels))]
-    if len(labels) != len(dataset.labels) or (not unnamed and labels != dataset.labels):
+    if len(labels) == len(dataset.labels) and labels == [f"LABEL_{i}" for i in range(len(labels))]:
+        return dataset
+    exact = len({label.casefold() for label in labels}) < len(labels)
+    plain: Callable[[str], str] = str if exact else str.casefold
+    places = {plain(label): place for place, label in enumerate(labels)}
+    if not all(plain(label) in places for label in dataset.labels):
         raise InputError(
             f"label sets differ: the model has {', '.join(labels) or 'none'}; "
             f"{dataset.name} has {', '.join(dataset.labels)}"
         )
+    number = [places[plain(label)] for label in dataset.labels]
+    examples = [
+        dataclasses.replace(example, labels=[number[label] for label in example.labels])
+        for example in dataset.examples
+    ]
+    return dataclasses.replace(dataset, labels=labels, examples=examples)
 
 
 def read(

@@ -10,11 +10,13 @@ from tiny_classifiers import ENCODER, REAL, inputs, model
 from tiny_models import letter_tokenizer
 
 from attention.cli import main
+from attention.errors import InputError
 from attention.explanation import distances
 from attention.explanation.explain import explain
 from attention.explanation.interventions import INTERVENTIONS, Layer, replacements
 from attention.explanation.probe import Inputs, Probe, softmax
-from attention.language.classification import demo
+from attention.language.classification import Dataset, Example, demo
+from attention.language.reading import with_labels_of
 from attention.transformer import save_pretrained
 
 
@@ -190,6 +192,24 @@ def test_mistakes_are_one_line(folder, tmp_path, capsys, change, message):
     told = capsys.readouterr().err.strip().splitlines()
     assert stop.value.code == 2 and message in told[-1] and len(told) == 1
     assert not (tmp_path / "o").exists()
+
+
+def test_labels_are_found_by_name(tmp_path):
+    examples = [Example(["a"], None, [i]) for i in range(2)]
+    data = Dataset("d", "sequence", ["no", "yes"], examples)
+
+    def named(*labels):
+        content = {"id2label": {str(i): label for i, label in enumerate(labels)}}
+        (tmp_path / "config.json").write_text(json.dumps(content))
+        return with_labels_of(tmp_path, data)
+
+    found = named("Maybe", "YES", "No")  # another order and case, and one more
+    assert found.labels == ["Maybe", "YES", "No"]
+    assert [example.labels for example in found.examples] == [[2], [1]]
+    assert named("LABEL_0", "LABEL_1") == named("no", "yes") == data
+    for labels in (("LABEL_0", "LABEL_1", "LABEL_2"), ("yes",), ("no", "No", "YES"), ()):
+        with pytest.raises(InputError, match="label sets differ"):
+            named(*labels)
 
 
 def test_the_generated_task_needs_its_question():

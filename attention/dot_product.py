@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from attention import formulas
+from attention.blocks import attention_in_blocks
 from attention.chunked import Form, chunked_attention
 from attention.errors import InputError
 from attention.flash import flash_attention
@@ -16,8 +17,8 @@ from attention.masks import Visibility
 from attention.normalizers import NORMALIZERS, Normalizer, Params, effective, normalize
 from attention.normalizers import normalizer as row_of
 
-Implementation = Literal["xla", "chunked", "pallas"]
-FUSED = {"chunked": chunked_attention, "pallas": flash_attention}
+Implementation = Literal["xla", "blocks", "chunked", "pallas"]
+FUSED = {"blocks": attention_in_blocks, "chunked": chunked_attention, "pallas": flash_attention}
 CHUNK = 512  # queries and keys in one step of the implementation `chunked`
 
 
@@ -164,6 +165,7 @@ def dot_product_attention(
     scale: float | None = None,
     precision: str | None = None,
     implementation: Implementation = "xla",
+    reach: tuple[int, ...] | None = None,
 ) -> Float[Array, "B T N H"]:
     """``out = normalize(scale · q kᵀ) v`` per head, for any normalizer of the table.
 
@@ -182,9 +184,12 @@ def dot_product_attention(
         scale: ``1/sqrt(H)`` if None.
         precision: of the products.
         implementation: ``xla``, the reference, holds the whole ``[B, N, T, S]`` matrix.  The others
-            never do, their memory is linear in T and S, for every normalizer that is a softmax of a
-            logit transform: ``chunked`` on any backend; ``pallas``, one fused kernel for CUDA
+            are for every normalizer that is a softmax of a logit transform.  ``blocks``: a short
+            sequence, trained on a CPU.  Two never hold the matrix, their memory is linear in T and
+            S: ``chunked`` on any backend; ``pallas``, one fused kernel for CUDA
             devices and TPUs (interpreted, slowly, elsewhere), or cuDNN's where it fits softmax.
+        reach: for ``blocks``: how many of the first keys the mask lets each query see at most, not
+            falling; None: all, or with ``causal`` those up to its own place.
 
     Raises:
         InputError: unknown normalizer, parameter or implementation, or one that does not go with
@@ -233,13 +238,10 @@ def dot_product_attention(
         precision,
         CHUNK,
     )
+    values = effective(normalizer, row, shaped, dtype)
+    more = (reach,) if implementation == "blocks" else ()
     out_BTKGH = FUSED[implementation](
-        grouped(query, num_kv),
-        key,
-        value,
-        effective(normalizer, row, shaped, dtype),
-        visible,
-        form,
+        grouped(query, num_kv), key, value, values, visible, form, *more
     )
     return out_BTKGH.reshape(query.shape)
 

@@ -29,6 +29,7 @@ def train(
     dispatch: int = 100,
     save_every: int = 1000,
     log_every: int = 100,
+    accumulate: int | None = None,
     quiet: bool = False,
 ) -> None:
     """Train a small transformer from scratch; call again to go on.
@@ -40,6 +41,7 @@ def train(
         dispatch: updates in one program
         save_every: updates between checkpoints
         log_every: updates between lines of metrics
+        accumulate: parts of a batch, one after another; None: on a CPU what its cache holds
         quiet: nothing on the terminal
     """
     from icl import training
@@ -53,6 +55,7 @@ def train(
         dispatch=dispatch,
         save_every=save_every,
         log_every=log_every,
+        accumulate=accumulate,
         quiet=quiet,
     )
 

@@ -15,7 +15,7 @@ class Prompts(NamedTuple):
 
     x_BTD: Float[Array, "B T d"]
     y_BT: Float[Array, "B T"]
-    where_BT: Bool[Array, "#B T"]  # points that count in the loss
+    where_BT: Bool[Array, "#B T"]  # points that count in the loss, alike in all prompts
 
 
 def interleave(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> Float[Array, "B U d"]:

@@ -143,11 +143,15 @@ class FunctionTask:
 
 def prediction_loss(
     predicted_BT: Float[Array, "B T"], prompts: Prompts, loss: Loss
-) -> Float[Array, ""]:
-    """Mean over the points that count: ``(p − y)²``, or ``log(1 + e^(−p y))`` for labels ±1."""
+) -> tuple[Float[Array, ""], Int[Array, ""]]:
+    """Sum over the points that count, of ``(p − y)²`` or for labels ±1 of ``log(1 + e^(−p y))``.
+
+    Returns:
+        The sum, and how many points count.
+    """
     if loss == "squared":
         each_BT = jnp.square(predicted_BT - prompts.y_BT)
     else:
         each_BT = jax.nn.softplus(-predicted_BT * prompts.y_BT)
     where_BT = jnp.broadcast_to(prompts.where_BT, each_BT.shape)
-    return jnp.sum(jnp.where(where_BT, each_BT, 0)) / jnp.sum(where_BT)
+    return jnp.sum(jnp.where(where_BT, each_BT, 0)), jnp.sum(where_BT)

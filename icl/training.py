@@ -2,7 +2,7 @@
 
 The loop, its checkpoints and metrics are ``attention.training.fit``.  Several seeds are one model
 more by ``vmap``: their losses are added up, so each gets its own gradient, and Adam works number
-by number.
+by number.  A CPU takes a batch in parts, with the derivatives that it is fast at.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from attention.errors import InputError
+from attention.normalizers import normalizer
 from attention.training.checkpoints import load_params
 from attention.training.fit import fit
 from attention.training.learned import learned_values
 from attention.training.step import TrainState
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from icl.experiments import Experiment, read
-from icl.prompts import inputs_and_places
+from icl.prompts import Prompts, inputs_and_places
 from icl.tasks import Task, prediction_loss
 
 Params = Mapping[str, Any]
+
+PART = 512  # tokens
 
 
 def init(config: TransformerConfig, seed: int) -> Params:
@@ -60,28 +63,61 @@ def predict(
     return out[..., 0]
 
 
-def loss_of(
-    config: TransformerConfig, task: Task, batch: int, seeds: range
-) -> Callable[[Params, Int[Array, ""], Any], tuple[Array, float, dict[str, Array]]]:
-    """The loss ``(params, step, key)`` for ``fit``: it draws its own prompts."""
+def draw_of(task: Task, batch: int, seeds: range) -> Callable[[Int[Array, ""]], Prompts]:
+    """The prompts of a step for ``fit``: ``[B, …]``, or of several seeds ``[B, seed, …]``."""
 
-    def one(params: Params, key: Key[Array, ""], step: Int[Array, ""]) -> Float[Array, ""]:
+    def one(key: Key[Array, ""], step: Int[Array, ""]) -> Prompts:
         prompts = task.sample(jax.random.fold_in(key, step), step, batch)
+        where_BT = jnp.broadcast_to(prompts.where_BT, prompts.y_BT.shape)
+        return prompts._replace(where_BT=where_BT)
+
+    keys = [data_key(seed) for seed in seeds]
+    if len(seeds) == 1:
+        return lambda step: one(keys[0], step)
+    return lambda step: jax.vmap(one, (0, None), out_axes=1)(jnp.stack(keys), step)
+
+
+def loss_of(
+    config: TransformerConfig, task: Task, seeds: range
+) -> Callable[[Params, Prompts, Any], tuple[Array, Array, dict[str, Array]]]:
+    """The loss of prompts ``(params, prompts, key)`` for ``fit``."""
+    config = for_training(config)
+
+    def one(params: Params, prompts: Prompts) -> tuple[Array, Array]:
         predicted_BT = predict(config, params, prompts.x_BTD, prompts.y_BT, task.labels)
         return prediction_loss(predicted_BT, prompts, task.loss)
 
-    keys = [data_key(seed) for seed in seeds]
-
-    def loss(params: Params, step: Int[Array, ""], key: Any) -> tuple[Array, float, dict]:
-        del key  # each seed has a key of its own
+    def loss(params: Params, prompts: Prompts, key: Any) -> tuple[Array, Array, dict]:
+        del key  # all chance is in the prompts
         if len(seeds) == 1:
-            return one(params, keys[0], step), 1.0, {}
-        losses_K = jax.vmap(one, (0, 0, None))(params, jnp.stack(keys), step)
-        total = jnp.sum(losses_K)  # whose gradient is that of each seed's own loss
-        shown = total + jax.lax.stop_gradient(jnp.mean(losses_K) - total)
-        return shown, 1.0, {f"loss_{seed}": losses_K[i] for i, seed in enumerate(seeds)}
+            return *one(params, prompts), {}
+        totals_K, counts_K = jax.vmap(one, (0, 1))(params, prompts)
+        total = jnp.sum(totals_K)  # whose gradient is that of each seed's own loss
+        shown = total + jax.lax.stop_gradient(jnp.mean(totals_K) - total)
+        return shown, counts_K[0], {f"loss_{seed}": totals_K[i] for i, seed in enumerate(seeds)}
 
     return loss
+
+
+def for_training(config: TransformerConfig) -> TransformerConfig:
+    """The same model by the means that a CPU trains it faster with (docs/performance.md)."""
+    if jax.default_backend() != "cpu":
+        return config
+    fits = normalizer(config.normalizer).logit_transform is not None
+    return dataclasses.replace(
+        config,
+        attention_implementation="blocks" if fits else "xla",
+        kernel_gradient="transposed",
+    )
+
+
+def parts_of(experiment: Experiment) -> int:
+    """Microbatches of a step: on a CPU of at least ``PART`` tokens, which stay in its cache."""
+    if jax.default_backend() != "cpu":
+        return 1
+    tokens = 2 * experiment.points * experiment.seeds
+    counts = [n for n in range(1, experiment.batch + 1) if experiment.batch % n == 0]
+    return max((n for n in counts if experiment.batch // n * tokens >= PART), default=1)
 
 
 def train(
@@ -92,11 +128,23 @@ def train(
     dispatch: int = 100,
     save_every: int = 1000,
     log_every: int = 100,
+    accumulate: int | None = None,
     quiet: bool = False,
 ) -> TrainState:
     """Trains, or goes on where the run in ``directory`` stopped; see ``fit``.
 
     Parameters of several seeds are stacked: ``[seed, …]``.
+
+    Args:
+        experiment: what is trained.
+        directory: of the run; None keeps nothing.
+        steps: updates in all.
+        dispatch: updates in one program.
+        save_every: updates between checkpoints.
+        log_every: updates between lines of metrics.
+        accumulate: parts of a batch, one after the other, whose gradients add up to the batch's;
+            None: ``parts_of``.
+        quiet: nothing on the terminal.
 
     Raises:
         InputError: bad settings, or the directory of another experiment.
@@ -110,22 +158,27 @@ def train(
             f"save_every={save_every} and log_every={log_every} must be multiples of "
             f"dispatch={dispatch}, and positive"
         )
+    accumulate = parts_of(experiment) if accumulate is None else accumulate
+    if accumulate < 1 or experiment.batch % accumulate:
+        raise InputError(f"a batch of {experiment.batch} prompts has no {accumulate} equal parts")
     each = [init(config, seed) for seed in seeds]
     params = each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
     if directory is not None:
         experiment.claim(directory)
     return fit(
-        loss_of(config, task, experiment.batch, seeds),
+        loss_of(config, task, seeds),
         params,
         optax.adam(experiment.learning_rate),
         None,
         steps=steps,
         key=data_key(experiment.seed),
+        accumulate=accumulate,
         directory=directory,
         save_every=save_every,
         log_every=log_every,
         dispatch=dispatch,
         watch=learned_values(config) if len(each) == 1 else None,
+        draw=draw_of(task, experiment.batch, seeds),
         quiet=quiet,
     )
 

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from attention.command_line import run_script
 from attention.training.step import TrainState, make_step
 from icl.experiments import Experiment
-from icl.training import data_key, init, loss_of
+from icl.training import data_key, draw_of, init, loss_of, parts_of
 
 SECONDS = 4.0  # of a block, roughly
 
@@ -37,8 +37,14 @@ class Ours:
         each = [init(self.config, seed) for seed in range(seeds)]
         params = each[0] if seeds == 1 else jax.tree.map(lambda *x: jax.numpy.stack(x), *each)
         optimizer = optax.adam(1e-4)
-        loss = loss_of(self.config, experiment.task(), experiment.batch, range(seeds))
-        self.run = make_step(loss, optimizer, dispatch=count)
+        task, each = experiment.task(), range(seeds)
+        self.run = make_step(
+            loss_of(self.config, task, each),
+            optimizer,
+            parts_of(experiment),
+            dispatch=count,
+            draw=draw_of(task, experiment.batch, each),
+        )
         self.state = TrainState(jax.numpy.int32(0), params, optimizer.init(params))
 
     def steps_per_s(self, dispatches: int = 1) -> float:

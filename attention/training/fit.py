@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from attention.errors import InputError
 from attention.training.checkpoints import Checkpoints, save_once, snapshot
@@ -66,6 +66,7 @@ def fit(
     log_every: int = 10,
     dispatch: int = 1,
     watch: Callable[[PyTree], Metrics] | None = None,
+    draw: Callable[[Int[Array, ""]], PyTree] | None = None,
     quiet: bool = False,
 ) -> TrainState:
     """Trains for ``steps`` updates, or for those that the run in ``directory`` still lacks.
@@ -78,8 +79,7 @@ def fit(
         params: initial parameters; copied, never donated.
         optimizer: any optax transformation, schedule included.
         data: ``data(t)``, the batch of step t, or a :class:`DataIterator`.  Every array of a
-            batch is ``[accumulate * b, …]``.  None: the loss makes its own, on the device, and is
-            given the number of the step as its batch.
+            batch is ``[accumulate * b, …]``.  None: see ``draw``.
         steps: total number of updates.
         key: ``jax.random.key``; step t uses ``fold_in(key, t)``.
         accumulate: microbatches per update.
@@ -93,10 +93,11 @@ def fit(
         save_every: updates between checkpoints; the last update is always saved.
         keep: checkpoints kept.
         log_every: steps between lines of metrics; the last is always logged.
-        dispatch: steps in one program, where ``data`` is None; ``save_every`` and ``log_every``
-            must be multiples of it.
+        dispatch: steps in one program, with ``draw``; ``save_every`` and ``log_every`` must be
+            multiples of it.
         watch: scalars of the parameters to log, as
             :func:`~attention.training.learned.learned_values` gives.
+        draw: ``draw(t)``, the batch of step t made on the device, in place of ``data``.
         quiet: nothing on the terminal.
 
     Returns:
@@ -108,7 +109,7 @@ def fit(
         KeyboardInterrupt: after saving; a second Ctrl-C does not wait for the step.
         InputError: ``directory`` is another experiment's, or the data ended or does not divide.
     """
-    _check(data, accumulate, save_every, log_every, dispatch)
+    _check(data, draw, accumulate, save_every, log_every, dispatch)
     if clip is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
     mesh = make_mesh(data=1) if mesh is None else mesh
@@ -134,7 +135,7 @@ def fit(
         @functools.cache
         def program(count: int) -> Callable[..., tuple[TrainState, Metrics]]:
             several = None if dispatch == 1 else count
-            return make_step(loss_fn, optimizer, accumulate, shardings, several, watch)
+            return make_step(loss_fn, optimizer, accumulate, shardings, several, watch, draw)
 
         def settle(first: int, metrics: Metrics, state: TrainState) -> None:
             columns = {name: np.atleast_1d(x) for name, x in jax.device_get(metrics).items()}
@@ -168,7 +169,9 @@ def fit(
         return state
 
 
-def _check(data: Any, accumulate: int, save_every: int, log_every: int, dispatch: int) -> None:
+def _check(
+    data: Any, draw: Any, accumulate: int, save_every: int, log_every: int, dispatch: int
+) -> None:
     if min(accumulate, save_every, log_every) < 1:
         raise InputError("accumulate, save_every and log_every must be at least 1")
     if dispatch < 1 or save_every % dispatch or log_every % dispatch:
@@ -176,8 +179,8 @@ def _check(data: Any, accumulate: int, save_every: int, log_every: int, dispatch
             f"save_every={save_every} and log_every={log_every} must be multiples of "
             f"dispatch={dispatch}"
         )
-    if (dispatch > 1 and data is not None) or (data is None and accumulate > 1):
-        raise InputError("several steps at once need data=None, and that needs accumulate=1")
+    if (data is None) == (draw is None) or (dispatch > 1 and draw is None):
+        raise InputError("give data or draw, one of them; several steps at once need draw")
 
 
 def _fresh(

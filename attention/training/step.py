@@ -33,6 +33,7 @@ def make_step(
     shardings: TrainState | None = None,
     dispatch: int | None = None,
     watch: Callable[[PyTree], Metrics] | None = None,
+    draw: Callable[[Int[Array, ""]], PyTree] | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """The jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
 
@@ -49,9 +50,9 @@ def make_step(
         optimizer: any optax transformation.
         accumulate: microbatches per step; every array of a batch is ``[accumulate * b, …]``.
         shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
-        dispatch: that many steps in one program, with metrics ``[dispatch]``; the batch must then
-            be None, and the loss is given the step's number in its place and makes its own data.
+        dispatch: that many steps in one program, with metrics ``[dispatch]``; needs ``draw``.
         watch: scalars of the parameters, before the update, to report beside the loss.
+        draw: the batch of a step, by its number, made on the device; the step is then given None.
 
     Returns:
         The step.  The state given to it is donated; its randomness is
@@ -65,7 +66,7 @@ def make_step(
         state: TrainState, batch: PyTree, key: Key[Array, ""], go: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
-        batch = state.step if batch is None else batch
+        batch = batch if draw is None else draw(state.step)
         (total, weight, extra), grads = gradients(state.params, batch, key)
         grads = jax.tree.map(lambda g: g / weight, grads)
         metrics = {"loss": total / weight, "grad_norm": optax.tree.norm(grads)}

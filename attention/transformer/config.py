@@ -65,7 +65,7 @@ class TransformerConfig:
     attention_out_bias: bool = False
     qk_norm: bool = False
     normalizer: str = "softmax"  # a specification: see attention.normalizers.normalizer
-    attention_implementation: Literal["xla", "chunked", "pallas"] = (
+    attention_implementation: Literal["xla", "blocks", "chunked", "pallas"] = (
         "xla"  # of dot_product_attention
     )
 
@@ -96,6 +96,8 @@ class TransformerConfig:
     dtype: str = "float32"  # of parameters and of the products; norms, softmax and logits: float32
     matmul_precision: str | None = None  # None: "highest" for float32, the hardware's own otherwise
     remat: bool = False  # training recomputes each layer's activations in the backward pass
+    # "transposed": gradients of kernels by products that a CPU is fast at; no forward mode
+    kernel_gradient: Literal["xla", "transposed"] = "xla"
 
     def __post_init__(self) -> None:
         if (self.vocab_size is None) == (self.input_size is None):

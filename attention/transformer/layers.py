@@ -166,6 +166,9 @@ class Attention(nn.Module):
             seen: dict[str, Any] = {"mask": mask_BTS}
             if read_at is None and prefix is None:
                 seen = _visible(c, context, mask_BTS, window)
+            elif isinstance(read_at, slice) and c.causal and cache is None and prefix is None:
+                places = range(x_BTD.shape[1])[read_at]
+                seen |= {"reach": tuple(place + 1 for place in places)}
             out = dot_product_attention(query, key, value, **how, **seen)
             return self.out(out), own, Captured(None, value.swapaxes(1, 2), query, key)
         weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)

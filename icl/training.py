@@ -31,7 +31,7 @@ from icl.tasks import Task, prediction_loss
 
 Params = Mapping[str, Any]
 
-PART = 512  # tokens
+PART = 2**18  # numbers in the residual stream of a part of a batch: 1 MiB
 
 
 def init(config: TransformerConfig, seed: int) -> Params:
@@ -112,12 +112,12 @@ def for_training(config: TransformerConfig) -> TransformerConfig:
 
 
 def parts_of(experiment: Experiment) -> int:
-    """Microbatches of a step: on a CPU of at least ``PART`` tokens, which stay in its cache."""
+    """Microbatches of a step; on a CPU as many as leave each ``PART`` numbers, for its cache."""
     if jax.default_backend() != "cpu":
         return 1
-    tokens = 2 * experiment.points * experiment.seeds
+    numbers = 2 * experiment.points * experiment.seeds * experiment.config().hidden_size
     counts = [n for n in range(1, experiment.batch + 1) if experiment.batch % n == 0]
-    return max((n for n in counts if experiment.batch // n * tokens >= PART), default=1)
+    return max((n for n in counts if experiment.batch // n * numbers >= PART), default=1)
 
 
 def train(

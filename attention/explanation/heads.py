@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
+import threadpoolctl
 from jaxtyping import Bool, Float
 
 from attention.errors import InputError
@@ -82,10 +84,16 @@ def column_space(matrix_MSC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The rank counts singular values above ``s_max · max(S, C) · eps``; a basis of a lower rank is
     filled up with zero columns.
     """
-    left, singular, _ = np.linalg.svd(matrix_MSC, full_matrices=False)
+    with _blas().limit(limits=1):  # threads that wait for each other take 10 to 500 times as long
+        left, singular, _ = np.linalg.svd(matrix_MSC, full_matrices=False)
     threshold = singular[:, :1] * max(matrix_MSC.shape[1:]) * np.finfo(np.float64).eps
     kept = singular > threshold
     return left * kept[:, None, :], kept.sum(-1)
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
 def with_ones(heads: Heads) -> np.ndarray:

@@ -37,11 +37,11 @@ from attention.explanation.path import (
     start_near,
 )
 
-ROUNDS = ((3, 10), (2, 12), (2, 15), (3, 20))  # Newton steps, and conjugate gradients in each
+ROUNDS = ((3, 8), (2, 12), (2, 15))  # Newton steps, and conjugate gradients in each
 NEAR = 2e-4  # residual in float32, relative to the norm of a row
 FEW = 0.12  # of the rows: go on by the path
 HARD = 0.2  # residual of approach, relative: to the path at once
-EXACT_STEPS = 2
+EXACT_STEPS = 3
 NEAR_LEVEL = 1.0  # of the path's start, see newton.level
 EARLY_ROUNDS = (6, 3, 3)  # steps of the path in float32
 PATH_STEPS = 2  # in float64, between two looks at which rows are done
@@ -227,9 +227,9 @@ def _width(most: int, rows: int) -> int:
     """Few different widths, that few programs are compiled; for a few rows, one."""
     if rows <= SMALL:
         return rows
-    width = 8
+    width = 2
     while width < most:
-        width = width * 2 if width < 32 else width + 32
+        width = width * 2 if width < 16 else width + 16
     return min(width, rows)
 
 

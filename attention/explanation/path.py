@@ -20,7 +20,6 @@ from attention.explanation.newton import Rows, level, smoothed
 
 RESIDUAL = 3e-12  # of Qᵀb = c
 GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
-FEW = 16  # rows of a head, whose systems are formed one by one
 EARLY_GAP, EARLY_RESIDUAL = 1e-8, 1e-5  # the same in float32, which goes astray beyond
 RIDGE = 1e-13  # of a system whose largest eigenvalue is one
 
@@ -41,22 +40,37 @@ class Path(NamedTuple):
     s: Float[Array, "M R S"]
 
 
+def _places(rank: int) -> np.ndarray:
+    """Rows and columns of a lower triangle, ordered to fill a full array without gaps.
+
+    The first half of its columns, and above their diagonal the rest, transposed (Gustavson et al.
+    2010, rectangular full packed format): unpacked without a gather.
+    """
+    half, shift = (rank + 1) // 2, 1 - rank % 2
+    row, column = np.indices((rank + shift, half))
+    rest = half + column - 1 + shift, half + row
+    return np.where(row < column + shift, rest, (row - shift, column)).reshape(2, -1)
+
+
+def _lower(packed: Float[Array, "M R p"], rank: int) -> Float[Array, "M R r r"]:
+    """The lower triangles; what stands above them has no meaning."""
+    half, shift = (rank + 1) // 2, 1 - rank % 2
+    full = packed.reshape(*packed.shape[:2], rank + shift, half)
+    rest = full[..., : rank - half, 1 - shift :].swapaxes(-1, -2)
+    rest = jnp.pad(rest, [(0, 0), (0, 0), (half, 0), (0, 0)])
+    return jnp.concatenate([full[..., shift:, :], rest], -1)
+
+
 @jax.jit
 def problem_of(basis: Float[Array, "M S r"], where: Bool[Array, "M _ S"]) -> Problem:
     """The products that the systems of all rows are made of."""
-    row, column = np.triu_indices(basis.shape[-1])
+    row, column = _places(basis.shape[-1])
     return Problem(basis, basis[..., row] * basis[..., column], where)
 
 
 def _systems(problem: Problem, w_MRS: Array) -> Float[Array, "M R r r"]:
-    """``Qᵀ diag(w) Q`` of every row."""
-    basis, rank = problem.basis_MSR, problem.basis_MSR.shape[-1]
-    if w_MRS.shape[1] <= FEW:  # reading all products takes longer
-        return (w_MRS[..., None, :] * basis.swapaxes(1, 2)[:, None]) @ basis[:, None]
-    index = np.zeros((rank, rank), np.int32)
-    row, column = np.triu_indices(rank)
-    index[row, column] = index[column, row] = np.arange(len(row))
-    return (w_MRS @ problem.products_MSP)[..., index]
+    """``Qᵀ diag(w) Q`` of every row, of which only the lower triangle counts."""
+    return _lower(w_MRS @ problem.products_MSP, problem.basis_MSR.shape[-1])
 
 
 def _factored(problem: Problem, w_MRS: Array, ridge: Array | float) -> Any:
@@ -65,7 +79,7 @@ def _factored(problem: Problem, w_MRS: Array, ridge: Array | float) -> Any:
     empty = (jnp.sum(problem.basis_MSR**2, 1) == 0).astype(w_MRS.dtype)
     diagonal = jnp.broadcast_to(jnp.asarray(ridge), systems.shape[:2])[..., None] + empty[:, None]
     systems += diagonal[..., None] * jnp.eye(rank, dtype=w_MRS.dtype)[None, None]
-    factor = jnp.linalg.cholesky(systems)
+    factor = jnp.linalg.cholesky(systems, symmetrize_input=False)
     return lambda right: jax.scipy.linalg.cho_solve((factor, True), right[..., None])[..., 0]
 
 

@@ -159,8 +159,9 @@ def bucket(length: int) -> int:
 def plan(splits: Sequence[Sequence[Row]], batch_tokens: int, multiple: int = 1) -> list[Shape]:
     """As few lengths as leave at most a quarter of padding, and the shape of a batch of each.
 
-    Rows are divided evenly over as few batches as ``batch_tokens`` allows, but no fewer than a race
-    is quick with, in multiples of ``multiple`` (the devices that share a batch).
+    Rows are divided over as few batches as ``batch_tokens`` allows, but no fewer than a race is
+    quick with, or one or two more where these leave fewer rows empty; in multiples of ``multiple``
+    (the devices that share a batch).
     """
     lengths = sorted((bucket(len(r.tokens)) for split in splits for r in split), reverse=True)
     tops = [lengths[0]]
@@ -179,7 +180,8 @@ def plan(splits: Sequence[Sequence[Row]], batch_tokens: int, multiple: int = 1) 
         ]
         count = len(members[0]) or max(map(len, members))
         most = max(1, min(batch_tokens, max(PART_TOKENS, parts)) // length)
-        rows = -(-count // -(-count // most))
+        fewest = -(-count // most)
+        rows = min((-(-count // n) for n in range(fewest, fewest + 3)), key=lambda r: -count % r)
         targets = max(len(r.targets) for split in members for r in split)
         places = max(len(r.places) for split in members for r in split)
         shapes.append(Shape(-(-rows // multiple) * multiple, length, targets, places))

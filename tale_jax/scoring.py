@@ -108,7 +108,7 @@ class Scorer:
         """Programs that there can be; known before anything runs."""
         if self._writes:
             return len(self.shapes)
-        return 3 * len(self.shapes) + 2 * (self._runner.programs.shared is not None)
+        return 3 * len(self.shapes) + (self._runner.programs.shared is not None)
 
     @property
     def layers_run(self) -> int:
@@ -134,7 +134,6 @@ class Scorer:
             ]
             for split, rows in self._rows.items()
         }
-        self._runner.forget()
 
     def count(self, candidates: Sequence[Dropped]) -> Iterator[int]:
         """Correct answers on the search split: the callback of ``elimination.eliminate``.
@@ -181,7 +180,9 @@ class Scorer:
             self._order = list(
                 np.argsort(-self.protocol.difficulty(examples, self._whole), kind="stable")
             )
+            old = [batch for batch, _ in self._batches["search"]]
             self._plan()
+            self._runner.rearrange(old, [batch for batch, _ in self._batches["search"]])
         self._runner.set_references(references)
         parts = self._batches["search"]
 
@@ -231,7 +232,10 @@ class Scorer:
         self._runner.set_references([keep])
         while True:
             try:
-                return [(b, self._run(keep, arrays)) for b, arrays in self._batches[split]]
+                return [
+                    (batch, self._run(keep, arrays, part if split == "search" else None))
+                    for part, (batch, arrays) in enumerate(self._batches[split])
+                ]
             except jax.errors.JaxRuntimeError as error:
                 self._use_less_memory(error)
 
@@ -260,6 +264,7 @@ class Scorer:
         self._runner.cache_bytes /= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._plan()
+        self._runner.forget()
 
 
 def _fetch(batch: Batch, output: Any) -> Any:

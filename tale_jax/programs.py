@@ -10,6 +10,7 @@ that writes has one program, *write*.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,9 +25,12 @@ from attention.transformer.layers import Context
 from attention.transformer.rotary import rotation
 from tale_jax.batching import Arrays
 
-# LLVM's first level, on a CPU: a fourth of the time to compile, and programs as fast, the products
-# of which are a library's.
+# On a CPU: LLVM's first level compiles in three quarters of the time, and programs are as fast, the
+# products of which are a library's.  Where there is little to compute, simple loops will do, which
+# take half of that time again, but one exponential at a time.
 CPU_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
+SMALL_OPTIONS = CPU_OPTIONS | {"xla_cpu_use_fusion_emitters": False}
+SMALL = ("begin", "finish")
 
 
 class Beginning(NamedTuple):
@@ -67,7 +71,6 @@ class Programs:
             name: jax.jit(getattr(self, f"_{name}"))
             for name in ("begin", "advance", "finish", "share", "write")
         }
-        self._options = CPU_OPTIONS if jax.default_backend() == "cpu" else None
         self._begun: set[Any] = set()
         self._lock = threading.Lock()
         self._compiler = concurrent.futures.ThreadPoolExecutor(2, "compiler")
@@ -87,29 +90,33 @@ class Programs:
             if shape in self._begun:
                 return
             self._begun.add(shape)
-        self._program("begin", (arrays, self.shared))
         keep, layer, before = np.ones(2, bool), np.int32(0), None
-        own, text = self._functions["begin"].eval_shape(self._params, arrays, self.shared)
+        own, text = self._begin_compiling("begin", arrays, self.shared)
         if text is not None:
-            how = self.shared, text, keep, layer
-            self._program("share", how)
-            _, before = self._functions["share"].eval_shape(self._params, *how)
-        self._program("finish", (arrays, own, keep, layer, before))
+            _, before = self._begin_compiling("share", self.shared, text, keep, layer)
         self._program("advance", (arrays, own, keep, layer, before))
+        self._program("finish", (arrays, own, keep, layer, before))
+
+    def _begin_compiling(self, name: str, *arguments: Any) -> Any:
+        """The shapes of what comes out."""
+        shapes = self._functions[name].eval_shape(self._params, *arguments)
+        self._program(name, arguments)  # after it, so that it is traced once
+        return shapes
 
     def _program(self, name: str, arguments: Any) -> concurrent.futures.Future[Any]:
         key = name, _shape(arguments[0])
         with self._lock:
             if key not in self._compiled:
-                self._compiled[key] = self._compiler.submit(
-                    lambda: (
-                        self._functions[name]
-                        .lower(self._params, *arguments)
-                        .compile(compiler_options=self._options)
-                    )
-                )
+                self._compiled[key] = self._compiler.submit(self._compile, name, arguments)
                 self.compilations += 1
             return self._compiled[key]
+
+    def _compile(self, name: str, arguments: Any) -> jax.stages.Compiled:
+        lowered = self._functions[name].lower(self._params, *arguments)
+        if jax.default_backend() == "cpu":
+            with contextlib.suppress(jax.errors.JaxRuntimeError):  # an option of another jaxlib
+                return lowered.compile(SMALL_OPTIONS if name in SMALL else CPU_OPTIONS)
+        return lowered.compile()
 
     def _context(self, arrays: Arrays, shared: int) -> Context:
         """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""

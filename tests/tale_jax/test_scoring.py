@@ -211,10 +211,15 @@ def test_buckets_pad_a_quarter_at_most():
 
 def test_batches_of_one_shape_have_few_empty_rows():
     rows = [Row.text([1] * 11, [2], i) for i in range(53)]
-    (shape,) = plan([rows], 12 * 13)  # five batches of 11 leave two rows empty, six of 9 one
-    assert (shape.rows, shape.length) == (9, 12)
-    (shape,) = plan([rows[:26]], 12 * 13)
+    (shape,) = plan([rows], 11 * 13)  # five batches of 11 leave two rows empty, six of 9 one
+    assert (shape.rows, shape.length) == (9, 11)
+    (shape,) = plan([rows[:26]], 11 * 13)
     assert shape.rows == 13
+
+
+def test_a_long_row_is_filled_to_a_multiple_of_eight():
+    texts = [Row.text([1] * length, [2], 0) for length in (61, 61, 163, 163)]
+    assert [shape.length for shape in plan([texts], 4096)] == [61, 168]
 
 
 def test_an_option_that_the_compiler_does_not_know_is_left_out(model, monkeypatch):

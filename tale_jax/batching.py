@@ -10,6 +10,7 @@ import numpy as np
 
 SHARED = 16  # a common beginning of fewer tokens is not worth a program
 PADDING = 0.25  # share of tokens that may be padding before another shape is worth a program
+SHORT, ALIGNED = 64, 8  # a longer row is filled to a multiple, which accelerators multiply faster
 PARTS, PART_TOKENS = 8, 1024  # a split has so many batches, unless they would be shorter
 
 
@@ -159,8 +160,11 @@ def bucket(length: int) -> int:
 def plan(splits: Sequence[Sequence[Row]], batch_tokens: int, multiple: int = 1) -> list[Shape]:
     """As few lengths as leave at most a quarter of padding, and the shape of a batch of each.
 
-    Rows are divided evenly over as few batches as ``batch_tokens`` allows, but no fewer than a race
-    is quick with, in multiples of ``multiple`` (the devices that share a batch).
+    A length is that of the longest row, or for long ones the next multiple of 8.
+
+    Rows are divided over as few batches as ``batch_tokens`` allows, but no fewer than a race is
+    quick with, or one or two more where these leave fewer rows empty; in multiples of ``multiple``
+    (the devices that share a batch).
     """
     lengths = sorted((bucket(len(r.tokens)) for split in splits for r in split), reverse=True)
     tops = [lengths[0]]
@@ -178,8 +182,11 @@ def plan(splits: Sequence[Sequence[Row]], batch_tokens: int, multiple: int = 1) 
             [r for r in split if shorter < bucket(len(r.tokens)) <= length] for split in splits
         ]
         count = len(members[0]) or max(map(len, members))
+        longest = max(len(r.tokens) for split in members for r in split)
+        length = max(8, longest if longest <= SHORT else -(-longest // ALIGNED) * ALIGNED)
         most = max(1, min(batch_tokens, max(PART_TOKENS, parts)) // length)
-        rows = -(-count // -(-count // most))
+        fewest = -(-count // most)
+        rows = min((-(-count // n) for n in range(fewest, fewest + 3)), key=lambda r: -count % r)
         targets = max(len(r.targets) for split in members for r in split)
         places = max(len(r.places) for split in members for r in split)
         shapes.append(Shape(-(-rows // multiple) * multiple, length, targets, places))

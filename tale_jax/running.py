@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tale_jax.batching import Arrays
-from tale_jax.programs import Programs
+from tale_jax.batching import Arrays, Batch
+from tale_jax.programs import Beginning, Programs
 from tale_jax.states import States
 from tale_jax.units import Keep
 
@@ -45,6 +45,12 @@ class Runner:
     def forget(self) -> None:
         """Batches have changed: no state fits them."""
         self._states = States(self.cache_bytes)
+        self._begun: dict[int, tuple[Beginning, Beginning | None]] = {}  # of each part
+
+    def rearrange(self, old: Sequence[Batch], new: Sequence[Batch]) -> None:
+        """Rows of the search split have changed places, and take their states with them."""
+        self._begun = {}
+        self._states.rearrange([batch.rows for batch in old], [batch.rows for batch in new])
 
     def set_references(self, references: Iterable[Keep]) -> None:
         """The models that the next candidates are made from."""
@@ -60,42 +66,45 @@ class Runner:
         if self._compile_ahead:
             self.programs.compile_reading(arrays)
         last = max((i for i, halves in enumerate(keep) if any(halves)), default=0)
-        hidden, first = self._nearest(part, keep, last, arrays)
-        before = self._keys_before(keep, first, last)
+        own, text = self._begin(part, arrays)
+        hidden, first = None, 0
+        if part is not None:
+            hidden, first = self._states.nearest(part, keep, last)
+        hidden = own.hidden if hidden is None else hidden
+        before = self._keys_before(text, keep, first, last)
         for layer in _kept_layers(keep, first, last):
             how = np.array(keep[layer]), np.int32(layer), before.get(layer)
-            hidden = self.programs("advance", arrays, hidden, *how)
+            hidden = self.programs("advance", arrays, own._replace(hidden=hidden), *how)
             with self._lock:
                 self.layers_run += arrays.tokens.size
             if part is not None:
                 self._states.put(part, keep[: layer + 1], hidden)
         how = np.array(keep[last]), np.int32(last), before.get(last)
-        return self.programs("finish", arrays, hidden, *how)
+        return self.programs("finish", arrays, own._replace(hidden=hidden), *how)
 
-    def _nearest(self, part: int | None, keep: Keep, layer: int, arrays: Arrays) -> Any:
-        """``(states, layer that they enter)``: the last that are kept up to ``layer``."""
-        hidden, first = None, 0
-        if part is not None:
-            hidden, first = self._states.nearest(part, keep, layer)
-        if hidden is None:
-            hidden = self.programs("embed", arrays)
-            if part is not None:
-                self._states.put(part, (), hidden)
-        return hidden, first
+    def _begin(self, part: int | None, arrays: Arrays) -> tuple[Beginning, Beginning | None]:
+        if part is None:
+            return self.programs.begin(arrays)
+        if part not in self._begun:
+            self._begun[part] = self.programs.begin(arrays)
+        return self._begun[part]
 
-    def _keys_before(self, keep: Keep, first: int, last: int) -> dict[int, Any]:
+    def _keys_before(
+        self, text: Beginning | None, keep: Keep, first: int, last: int
+    ) -> dict[int, Any]:
         """Keys and values, by layer, of the text that all rows begin with."""
-        if self.programs.shared is None:
+        if text is None:
             return {}
         wanted = [*_kept_layers(keep, first, last), last]
         found = {i: self._states.get(SHARED, keep[: i + 1]) for i in wanted}
         missing = next((i for i in wanted if found[i] is None), None)
         if missing is not None:
             state, at = self._states.nearest(SHARED, keep, missing)
-            hidden = self.programs("embed", self.programs.shared) if state is None else state[0]
+            hidden = text.hidden if state is None else state[0]
             for layer in [*_kept_layers(keep, at, last), last]:
                 how = np.array(keep[layer]), np.int32(layer)
-                found[layer] = self.programs("share", self.programs.shared, hidden, *how)
+                begun = text._replace(hidden=hidden)
+                found[layer] = self.programs("share", self.programs.shared, begun, *how)
                 if any(keep[layer]):
                     self._states.put(SHARED, keep[: layer + 1], found[layer])
                 hidden = found[layer][0]

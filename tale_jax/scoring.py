@@ -108,7 +108,7 @@ class Scorer:
         """Programs that there can be; known before anything runs."""
         if self._writes:
             return len(self.shapes)
-        return 3 * len(self.shapes) + 2 * (self._runner.programs.shared is not None)
+        return 3 * len(self.shapes) + (self._runner.programs.shared is not None)
 
     @property
     def layers_run(self) -> int:
@@ -134,7 +134,6 @@ class Scorer:
             ]
             for split, rows in self._rows.items()
         }
-        self._runner.forget()
 
     def count(self, candidates: Sequence[Dropped]) -> Iterator[int]:
         """Correct answers on the search split: the callback of ``elimination.eliminate``.
@@ -181,17 +180,15 @@ class Scorer:
             self._order = list(
                 np.argsort(-self.protocol.difficulty(examples, self._whole), kind="stable")
             )
+            old = [batch for batch, _ in self._batches["search"]]
             self._plan()
+            self._runner.rearrange(old, [batch for batch, _ in self._batches["search"]])
         self._runner.set_references(references)
         parts = self._batches["search"]
 
-        # A CPU runs side by side only what comes from different threads. Several devices must all
-        # be given the same programs in the same order, which takes one thread.
-        alone = self._sharding is not None
-
         def run(candidate: int, part: int) -> Any:
             output = self._run(models[candidate], parts[part][1], part)
-            return output if alone else jax.block_until_ready(output)
+            return output if self._threads == 1 else jax.block_until_ready(output)
 
         def count(asked: tuple[int, concurrent.futures.Future[Any]]) -> int:
             batch, output = parts[asked[0]][0], asked[1].result()
@@ -201,12 +198,23 @@ class Scorer:
             return sum(answer.correct for answer in answers)
 
         sizes = [len(batch.rows) for batch, _ in parts]
-        with concurrent.futures.ThreadPoolExecutor(1 if alone else SIDE_BY_SIDE) as workers:
+        with self._workers() as workers:
 
             def ask(candidate: int, part: int) -> tuple[int, concurrent.futures.Future[Any]]:
                 return part, workers.submit(run, candidate, part)
 
             return race(len(models), sizes, ask, count, floor=floor, winners=winners)
+
+    @property
+    def _threads(self) -> int:
+        """A CPU runs side by side only what comes from different threads.
+
+        Several devices must all be given the same programs in the same order: by one thread.
+        """
+        return SIDE_BY_SIDE if self._sharding is None else 1
+
+    def _workers(self) -> concurrent.futures.ThreadPoolExecutor:
+        return concurrent.futures.ThreadPoolExecutor(self._threads)
 
     def answers(self, split: str, dropped: Dropped) -> list[Answer]:
         """The answer to every example of a split.
@@ -229,9 +237,15 @@ class Scorer:
     def _dispatch(self, split: str, dropped: Dropped) -> list[Output]:
         keep = self._keep(dropped)
         self._runner.set_references([keep])
+
+        def run(part: int) -> Output:
+            batch, arrays = self._batches[split][part]
+            return batch, self._run(keep, arrays, part if split == "search" else None)
+
         while True:
             try:
-                return [(b, self._run(keep, arrays)) for b, arrays in self._batches[split]]
+                with self._workers() as workers:
+                    return list(workers.map(run, range(len(self._batches[split]))))
             except jax.errors.JaxRuntimeError as error:
                 self._use_less_memory(error)
 
@@ -260,6 +274,7 @@ class Scorer:
         self._runner.cache_bytes /= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._plan()
+        self._runner.forget()
 
 
 def _fetch(batch: Batch, output: Any) -> Any:

@@ -10,10 +10,11 @@ computed again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from tale_jax.units import Keep
 
@@ -74,6 +75,26 @@ class States:
             if self.used + size <= self.budget:
                 self._kept[key] = states
                 self.used += size
+
+    def rearrange(self, old: Sequence[np.ndarray], new: Sequence[np.ndarray]) -> None:
+        """Rows of batches ``0, 1, …`` have changed places: their states move along.
+
+        Args:
+            old: the rows of each batch.
+            new: those of each batch now, in batches of the same shapes.
+        """
+        home = {row: (batch, i) for batch, rows in enumerate(old) for i, row in enumerate(rows)}
+        before = {key: self._kept.pop(key) for key in list(self._kept) if key[0] in range(len(old))}
+        self.used -= sum(map(_size, before.values()))
+        for path in dict.fromkeys(path for _, path in before):
+            host = {batch: np.asarray(kept) for (batch, p), kept in before.items() if p == path}
+            for batch, rows in enumerate(new):
+                homes = [home[row] for row in rows]
+                if all(source in host for source, _ in homes):
+                    like = before[homes[0][0], path]
+                    moved = np.zeros(like.shape, like.dtype)  # a row of padding is never looked at
+                    moved[: len(rows)] = [host[source][i] for source, i in homes]
+                    self.put(batch, path, jax.device_put(moved, like.sharding))
 
     def _drop(self, key: tuple[Any, Keep]) -> None:
         self.used -= _size(self._kept.pop(key))

@@ -12,8 +12,8 @@ from tiny_models import LETTERS, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, generate, keep_layers
-from tale_jax import scoring
-from tale_jax.batching import Row, bucket
+from tale_jax import programs, scoring
+from tale_jax.batching import Row, bucket, plan
 from tale_jax.models import load_model
 from tale_jax.prompts import encode_choices, encode_prompts
 from tale_jax.protocols import NotFiniteError
@@ -209,6 +209,28 @@ def test_buckets_pad_a_quarter_at_most():
         assert length <= bucket(length) <= max(8, length * 1.25, length + 8)
 
 
+def test_batches_of_one_shape_have_few_empty_rows():
+    rows = [Row.text([1] * 11, [2], i) for i in range(53)]
+    (shape,) = plan([rows], 11 * 13)  # five batches of 11 leave two rows empty, six of 9 one
+    assert (shape.rows, shape.length) == (9, 11)
+    (shape,) = plan([rows[:26]], 11 * 13)
+    assert shape.rows == 13
+
+
+def test_a_long_row_is_filled_to_a_multiple_of_eight():
+    texts = [Row.text([1] * length, [2], 0) for length in (61, 61, 163, 163)]
+    assert [shape.length for shape in plan([texts], 4096)] == [61, 168]
+
+
+def test_an_option_that_the_compiler_does_not_know_is_left_out(model, monkeypatch):
+    task = random_task(5)
+    expected = Scorer(model.config, model.params, model.tokenizer, task).answers("search", ())
+    for name in ("CPU_OPTIONS", "SMALL_OPTIONS"):
+        monkeypatch.setattr(programs, name, {"xla_of_another_time": "1"})
+    found = Scorer(model.config, model.params, model.tokenizer, task).answers("search", ())
+    assert found == expected
+
+
 @pytest.mark.parametrize("cache_gib", [1, 0, 23 * 8 * 22 * 4 * 9 / 2**30])
 @pytest.mark.parametrize("front", ["", "the same words before all "])
 def test_races_choose_what_counting_chooses(model, cache_gib, front):
@@ -243,6 +265,7 @@ def test_a_round_begins_where_the_round_before_it_ended(model, monkeypatch):
     scorer.race([(i,) for i in range(5)], [()], 0)
     before = scorer.layers_run
     once = {(size, path[:n]) for size, path in asked for n in range(2, len(path) + 1)}
+    assert before == sum(size for size, _ in once)  # those of the whole model serve the race
     scorer.race([(i, 3) for i in range(3)], [(3,)], 0)
     both = {(size, path[:n]) for size, path in asked for n in range(2, len(path) + 1)}
     assert scorer.layers_run - before == sum(size for size, _ in both - once)

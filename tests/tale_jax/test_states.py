@@ -1,5 +1,6 @@
 """What is kept between candidates, and what makes room for what."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from tale_jax.states import States, path_of
@@ -71,3 +72,21 @@ def test_no_budget_keeps_nothing():
     states = States(0)
     filled(states, WHOLE)
     assert states.nearest(0, WHOLE, 5) == (None, 0) and states.used == 0
+
+
+def test_rows_that_change_places_take_their_states_along():
+    old = [np.array(rows) for rows in ([0, 1, 2], [3, 4], [5, 6, 7])]
+    new = [np.array(rows) for rows in ([4, 2, 0], [3, 1], [7, 6, 5])]
+    states, path = States(1e9), WHOLE[:2]
+    for batch in (0, 1):
+        values = [*old[batch], 99][:3]  # a batch has room for three
+        states.put(batch, path, jnp.array(values, jnp.float32)[:, None] * jnp.ones((3, 5)))
+    states.put(-1, path, jnp.ones(11))  # no such batch: the text before all rows
+    states.put(2, WHOLE, jnp.ones((3, 5)))
+    states.rearrange(old, new)
+    assert states.get(0, path)[:, 0].tolist() == [4, 2, 0]
+    assert states.get(1, path)[:2, 3].tolist() == [3, 1]
+    assert np.isfinite(states.get(1, path)).all()
+    assert states.get(2, path) is None  # nothing was kept of its rows
+    assert states.get(2, WHOLE).shape == (3, 5) and states.get(-1, path).shape == (11,)
+    assert states.used == 4 * (3 * 15 + 11)

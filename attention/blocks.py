@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -42,25 +43,39 @@ def attention_in_blocks(
 
     ``reach``: how many of the first keys each query can see at most, not falling.
     """
-    length, keys = query_BTKGH.shape[1], key_BSKH.shape[1]
+    batch, length, num_kv, groups, size = query_BTKGH.shape
+    keys = key_BSKH.shape[1]
     where = visible.where(jnp.arange(length), jnp.arange(keys))
     if reach is None and form.causal:
         reach = tuple(min(place + 1, keys) for place in range(length))
     spans = ((0, length, keys),) if reach is None else _spans(reach)
-    heads_first = [jnp.moveaxis(query_BTKGH, 1, 3)]  # products want heads before places
-    heads_first += [jnp.moveaxis(x, 1, 2)[:, :, None] for x in (key_BSKH, value_BSKH)]
-    out = _attend(form, spans, *heads_first, values, where)
-    return jnp.moveaxis(out, 3, 1)
+    # Heads first, and the queries that share a key as rows of one matrix.
+    spans = tuple((first * groups, last * groups, end) for first, last, end in spans)
+    rows_BKRH = query_BTKGH.transpose(0, 2, 1, 3, 4).reshape(batch, num_kv, -1, size)
+    if where is not None:
+        where = jnp.broadcast_to(where, (len(where), length, keys))
+        where = jnp.repeat(where, groups, axis=1)
+    values = {name: _of_rows(value, length) for name, value in values.items()}
+    key_BKSH, value_BKSH = jnp.swapaxes(key_BSKH, 1, 2), jnp.swapaxes(value_BSKH, 1, 2)
+    out_BKRH = _attend(form, spans, rows_BKRH, key_BKSH, value_BKSH, values, where)
+    out_BKTGH = out_BKRH.reshape(batch, num_kv, length, groups, size)
+    return out_BKTGH.transpose(0, 2, 1, 3, 4)
+
+
+def _of_rows(value: Array, length: int) -> Array:
+    """``[1, K, G, 1, 1]`` as ``[1, K, T·G, 1]``; one number stays so."""
+    if value.ndim == 0:
+        return value
+    value_1KTG = jnp.broadcast_to(
+        value[:, :, None, :, 0, 0], (1, value.shape[1], length, value.shape[2])
+    )
+    return value_1KTG.reshape(1, value.shape[1], -1, 1)
 
 
 def _spans(reach: tuple[int, ...]) -> Spans:
     count = max(1, round(len(reach) / BLOCK))
     ends = [round(len(reach) * i / count) for i in range(count + 1)]
     return tuple((a, b, reach[b - 1]) for a, b in itertools.pairwise(ends))
-
-
-def _product(equation: str, form: Form) -> Any:
-    return functools.partial(jnp.einsum, equation, precision=form.precision)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -71,64 +86,70 @@ def _attend(form: Form, spans: Spans, query, key, value, values, where):
 def _forward(
     form: Form,
     spans: Spans,
-    query: Float[Array, "B K G T H"],
-    key: Float[Array, "B K 1 S H"],
-    value: Float[Array, "B K 1 S H"],
+    query: Float[Array, "B K R H"],
+    key: Float[Array, "B K S H"],
+    value: Float[Array, "B K S H"],
     values: dict[str, Array],
-    where: Bool[Array, "#B T S"] | None,
+    where: Bool[Array, "#B R S"] | None,
 ):
-    transform, sink = normalizer(form.normalizer).logit_transform, normalizer(form.normalizer).sink
+    row, dot = normalizer(form.normalizer), _products(form)
+    transform = row.logit_transform
     assert transform is not None  # the caller looked
-    dtype = jnp.promote_types(query.dtype, jnp.float32)
     outs, kept = [], []
     for first, last, end in spans:
-        scores = _product("BKGTH,BKSH->BKGTS", form)(
-            query[:, :, :, first:last], key[:, :, 0, :end], preferred_element_type=dtype
-        )
-        seen, count = None, jnp.full((1, 1, 1, 1, 1), end, dtype)
-        if where is not None:
-            seen = where[:, None, None, first:last, :end]
-            count = jnp.maximum(jnp.sum(seen, -1, keepdims=True), 1).astype(dtype)
+        scores = dot("BKRH,BKSH->BKRS", query[:, :, first:last], key[:, :, :end])
         scores *= form.scale
-        scores = scores if seen is None else jnp.where(seen, scores, 0)
-        logits, pull = jax.vjp(lambda s, v, c=count: transform(s, v, c), scores, values)
-        weights = masked_softmax(logits, seen, sink)
-        outs.append(
-            _product("BKGTS,BKSH->BKGTH", form)(weights.astype(value.dtype), value[:, :, 0, :end])
-        )
+        seen, count = None, jnp.full((1, 1, 1, 1), end, scores.dtype)
+        if where is not None:
+            seen = where[:, None, first:last, :end]
+            scores = jnp.where(seen, scores, 0)
+            count = jnp.maximum(jnp.sum(seen, -1, keepdims=True), 1).astype(scores.dtype)
+        here = {name: v[:, :, first:last] if v.ndim else v for name, v in values.items()}
+        logits, pull = jax.vjp(lambda s, v, c=count: transform(s, v, c), scores, here)
+        weights = masked_softmax(logits, seen, row.sink)
+        out = dot("BKRS,BKSH->BKRH", weights.astype(value.dtype), value[:, :, :end])
+        outs.append(out.astype(value.dtype))
         kept.append((weights, pull))
-    out = jnp.concatenate(outs, axis=3)
-    return out, (query, key, value, kept, out)
+    out = jnp.concatenate(outs, axis=2)
+    return out, (query, key, value, values, kept, out)
 
 
 def _backward(form: Form, spans: Spans, residuals: Any, d_out: Array):
-    query, key, value, kept, out = residuals
-    dtype = jnp.promote_types(query.dtype, jnp.float32)
-    inner = jnp.sum((d_out * out).astype(dtype), axis=-1, keepdims=True)
-    d_key, d_value = jnp.zeros_like(key[:, :, 0], dtype), jnp.zeros_like(value[:, :, 0], dtype)
-    d_queries, d_values = [], None
+    query, key, value, values, kept, out = residuals
+    dot = _products(form)
+    wide = jnp.promote_types(query.dtype, jnp.float32)
+    inner = jnp.sum((d_out * out).astype(wide), axis=-1, keepdims=True)
+    d_key, d_value = (jnp.zeros_like(x, wide) for x in (key, value))
+    d_queries, d_values = [], jax.tree.map(jnp.zeros_like, values)
     for (first, last, end), (weights, pull) in zip(spans, kept, strict=True):
-        of_block = d_out[:, :, :, first:last]
-        here = _product("BKGTS,BKGTH->BKSH", form)(weights.astype(value.dtype), of_block)
-        d_value = d_value.at[:, :, :end].add(here)
-        d_weights = _product("BKGTH,BKSH->BKGTS", form)(
-            of_block, value[:, :, 0, :end], preferred_element_type=dtype
-        )
+        d_here = d_out[:, :, first:last]
+        changed = dot("BKRS,BKRH->BKSH", weights.astype(value.dtype), d_here)
+        d_value = d_value.at[:, :, :end].add(changed)
+        d_weights = dot("BKRH,BKSH->BKRS", d_here, value[:, :, :end])
         # Apart, or XLA runs the product and what follows as one slow loop.
         d_weights = jax.lax.optimization_barrier(d_weights)
-        d_scores, changed = pull(weights * (d_weights - inner[:, :, :, first:last]))
+        d_scores, d_given = pull(weights * (d_weights - inner[:, :, first:last]))
         d_scores = (d_scores * form.scale).astype(query.dtype)
-        d_queries.append(_product("BKGTS,BKSH->BKGTH", form)(d_scores, key[:, :, 0, :end]))
-        here = _product("BKGTS,BKGTH->BKSH", form)(d_scores, query[:, :, :, first:last])
-        d_key = d_key.at[:, :, :end].add(here)
-        d_values = changed if d_values is None else jax.tree.map(jnp.add, d_values, changed)
-    return (
-        jnp.concatenate(d_queries, axis=3),
-        d_key[:, :, None].astype(key.dtype),
-        d_value[:, :, None].astype(value.dtype),
-        d_values,
-        None,
-    )
+        d_queries.append(dot("BKRS,BKSH->BKRH", d_scores, key[:, :, :end]).astype(query.dtype))
+        changed = dot("BKRS,BKRH->BKSH", d_scores, query[:, :, first:last])
+        d_key = d_key.at[:, :, :end].add(changed)
+        for name, change in d_given.items():
+            part = (slice(None), slice(None), slice(first, last)) if change.ndim else ()
+            d_values[name] = d_values[name].at[part].add(change)
+    d_query = jnp.concatenate(d_queries, axis=2)
+    return d_query, d_key.astype(key.dtype), d_value.astype(value.dtype), d_values, None
+
+
+def _products(form: Form) -> Callable[[str, Array, Array], Array]:
+    """Einsums in float32 at least."""
+
+    def dot(equation: str, left: Array, right: Array) -> Array:
+        wide = jnp.promote_types(left.dtype, jnp.float32)
+        return jnp.einsum(
+            equation, left, right, precision=form.precision, preferred_element_type=wide
+        )
+
+    return dot
 
 
 _attend.defvjp(_forward, _backward)

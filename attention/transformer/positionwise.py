@@ -55,6 +55,8 @@ def _product(equation: str, precision: str | None, x: Array, kernel: Array) -> A
     """The einsum of a projection as one matrix product with a gradient by ``_dense``."""
     left, right = equation.partition("->")[0].split(",")
     shared = sum(axis in right for axis in left)  # axes of x that are summed over, its last
+    if not left.endswith(right[:shared]):  # a table, [vocabulary, embed]
+        return jnp.einsum(equation, x, kernel, precision=precision)
     inner = math.prod(kernel.shape[:shared])
     out = _dense(precision, x.reshape(-1, inner), kernel.reshape(inner, -1))
     return out.reshape(*x.shape[: x.ndim - shared], *kernel.shape[shared:])
@@ -107,7 +109,7 @@ class Projection(nn.Module):
         dtype = jnp.dtype(self.config.dtype)
         init, bias_init = self._initializers()
         kernel = self.param("kernel", init, self.shape, dtype)
-        if self.config.kernel_gradient == "transposed" and min(self.shape) > 1:
+        if self.config.kernel_gradient == "transposed":
             out = _product(self.equation, self.config.precision, x, kernel)
         else:
             out = jnp.einsum(self.equation, x, kernel, precision=self.config.precision)

@@ -1,4 +1,4 @@
-"""The implementations that hold no matrix against the reference: outputs and every gradient."""
+"""The other implementations against the reference: outputs and every gradient."""
 
 import functools
 import itertools
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attention import dot_product, flash_launch
+from attention import blocks, dot_product, flash_launch
 from attention.errors import InputError
 from attention.normalizers import NORMALIZERS, Normalizer, Parameter
 
@@ -19,11 +19,12 @@ SOFTMAXES = [name for name, row in NORMALIZERS.items() if row.logit_transform is
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
     monkeypatch.setattr(dot_product, "CHUNK", 7)
+    monkeypatch.setattr(blocks, "BLOCK", 5)
     tiles = dict.fromkeys(("forward", "queries", "keys"), flash_launch.Tiles(16, 16))
     monkeypatch.setitem(flash_launch.TILES, "cpu", tiles)
 
 
-@pytest.fixture(params=["chunked", "pallas"])
+@pytest.fixture(params=["blocks", "chunked", "pallas"])
 def how(request):
     return request.param
 

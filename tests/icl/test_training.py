@@ -13,9 +13,11 @@ from icl_runs import STEPS, TINY
 
 from attention.errors import InputError
 from attention.transformer import Transformer
+from icl.experiments import Experiment
 from icl.models import model
 from icl.prompts import inputs_and_places
-from icl.training import init, load, predict, train
+from icl.tasks import prediction_loss
+from icl.training import draw_of, for_training, init, load, loss_of, parts_of, predict, train
 
 
 def leaves(state):
@@ -71,6 +73,57 @@ def test_reading_some_positions_is_reading_all(architecture):
     indices = np.array([[0, 3], [2, 8], [1, 1]])
     some = np.take_along_axis(every, indices[:, :, None], axis=1)
     np.testing.assert_allclose(apply(read_at=indices), some, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalizer", ["softmax", "ssa", "entmax"])
+def test_a_cpu_trains_the_same_model(normalizer):
+    """Loss and gradients by its own means, in parts, against the plain ones."""
+    experiment = dataclasses.replace(
+        TINY, preset="linear-2l3ah", hidden_size=12, normalizer=normalizer, points=29, batch=6
+    )
+    task, seeds, config = experiment.task(), range(3, 4), experiment.config()
+    params = init(config, 3)
+    assert jax.default_backend() != "cpu" or for_training(config) != config
+    prompts = draw_of(task, 6, seeds)(5)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype.kind == "f" else x, prompts)
+        params = jax.tree.map(lambda x: x.astype(np.float64), params)
+        config = dataclasses.replace(config, dtype="float64")
+        expected, found = (
+            jax.value_and_grad(lambda p, c=each: c(p, wide, None)[0])(params)
+            for each in (
+                plain_loss(config, task),
+                loss_of(config, task, seeds),
+            )
+        )
+    for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-11 * max(1, np.abs(one).max()))
+
+
+def plain_loss(config, task):
+    def loss(params, prompts, key):
+        predicted = predict(config, params, prompts.x_BTD, prompts.y_BT)
+        return prediction_loss(predicted, prompts, task.loss)
+
+    return loss
+
+
+def test_parts_of_a_batch_add_up():
+    how = {"steps": 3, "dispatch": 3, "save_every": 3, "log_every": 3, "quiet": True}
+    two = dataclasses.replace(TINY, seeds=2, batch=6)
+    whole, parts = (leaves(train(two, None, accumulate=n, **how)) for n in (1, 3))
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-6)
+    with pytest.raises(InputError, match="6 prompts has no 4 equal parts"):
+        train(two, None, accumulate=4, **how)
+
+
+def test_parts_fill_the_cache():
+    each = {name: parts_of(Experiment(f"linear-{name}")) for name in ("1l1ah", "12l8ah", "18l8ah")}
+    assert each == {"1l1ah": 1, "12l8ah": 4, "18l8ah": 4}
+    assert parts_of(Experiment("linear-12l8ah", batch=7)) == 1  # a part of one prompt is too small
+    assert parts_of(Experiment("linear-12l8ah", batch=22)) == 1
+    assert parts_of(Experiment("linear-1l1ah", seeds=8)) == 8
 
 
 def test_the_start_is_gpt2s():

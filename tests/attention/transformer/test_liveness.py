@@ -72,6 +72,7 @@ PERTURBED = {
     "dtype": (LLAMA, "bfloat16"),
     "matmul_precision": (LLAMA, "default"),
     "remat": (LLAMA, True),
+    "kernel_gradient": (LLAMA, "transposed"),
 }
 SCALED = {
     "rope_type": "linear",

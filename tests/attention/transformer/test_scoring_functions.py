@@ -52,7 +52,7 @@ def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, na
 @pytest.mark.parametrize(
     ("name", "how"),
     [(name, "chunked") for name in ("llama", "mistral", "gpt2", "bert")]
-    + [(name, "pallas") for name in ("mistral", "bert")],
+    + [(name, how) for how in ("blocks", "pallas") for name in ("mistral", "bert")],
 )
 def test_the_implementation_changes_no_logit(tiny_models, apply, tokens, monkeypatch, name, how):
     monkeypatch.setattr(dot_product, "CHUNK", 3)
@@ -73,7 +73,7 @@ def test_the_implementation_changes_no_logit(tiny_models, apply, tokens, monkeyp
     close(shown[1], shown[0])
 
 
-@pytest.mark.parametrize("how", ["xla", "chunked", "pallas"])
+@pytest.mark.parametrize("how", ["xla", "blocks", "chunked", "pallas"])
 @pytest.mark.parametrize("name", SOFTMAXES)
 def test_every_implementation_runs_what_it_says(configs, random_params, tokens, name, how):
     """Not softmax in its place, and with gradients that reach the parameters."""

@@ -57,8 +57,8 @@ def attention_in_blocks(
         where = jnp.repeat(where, groups, axis=1)
     values = {name: _of_rows(value, length) for name, value in values.items()}
     key_BKSH, value_BKSH = jnp.swapaxes(key_BSKH, 1, 2), jnp.swapaxes(value_BSKH, 1, 2)
-    out_BKRH = _attend(form, spans, rows_BKRH, key_BKSH, value_BKSH, values, where)
-    out_BKTGH = out_BKRH.reshape(batch, num_kv, length, groups, size)
+    out_BKRH: Any = _attend(form, spans, rows_BKRH, key_BKSH, value_BKSH, values, where)
+    out_BKTGH = jnp.reshape(out_BKRH, (batch, num_kv, length, groups, size))
     return out_BKTGH.transpose(0, 2, 1, 3, 4)
 
 

@@ -58,8 +58,8 @@ def _product(equation: str, precision: str | None, x: Array, kernel: Array) -> A
     if not left.endswith(right[:shared]):  # a table, [vocabulary, embed]
         return jnp.einsum(equation, x, kernel, precision=precision)
     inner = math.prod(kernel.shape[:shared])
-    out: Array = _dense(precision, x.reshape(-1, inner), kernel.reshape(inner, -1))  # type: ignore
-    return out.reshape(*x.shape[: x.ndim - shared], *kernel.shape[shared:])
+    out: Any = _dense(precision, x.reshape(-1, inner), kernel.reshape(inner, -1))
+    return jnp.reshape(out, (*x.shape[: x.ndim - shared], *kernel.shape[shared:]))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -27,7 +27,7 @@ HEAD = (
     "| data | model | accuracy on the test split | majority | decisions "
     "| support, raw → efficient | TVD(raw, efficient) "
     "| flips: efficient | uniform | permuted | adversary | trained adversary (TVD of attention) "
-    "| AOPC: efficient | gradient × input | random |"
+    "| AOPC: raw | effective | efficient | gradient × input | random |"
 )
 
 
@@ -43,7 +43,7 @@ def row(name: str, kind: str, place: Path, found: dict) -> str:
         f"{flips['trained adversary']['flip'][0]:.0%} "
         f"({flips['trained adversary']['attention_tvd'][0]:.2f})",
     ]  # fmt: skip
-    for key in ("efficient", "gradient × input", "random"):
+    for key in ("raw", "effective", "efficient", "gradient × input", "random"):
         middle, low, high = aopc[key]["comprehensiveness"]
         cells.append(f"{middle:.3f} [{low:.3f}, {high:.3f}]")
     return f"| {' | '.join(cells)} |"

@@ -144,7 +144,8 @@ def _lines(settings: Mapping[str, Any], total: Mapping[str, Any]) -> list[str]:
     limit = SHIFT_LIMIT[bool(settings["x64"])]
     moved = found["null shift"]["logits_moved"]
     lines = [
-        f"{total['examples']} decisions, {total['accuracy']:.1%} right; "
+        f"{total['examples']} decision{'s' * (total['examples'] != 1)}, "
+        f"{total['accuracy']:.1%} right; "
         f"{heads['tokens']:.0f} tokens",
         f"support of a row: {heads['support_raw']:.1f} raw, {heads['support_efficient']:.1f} "
         f"efficient, {heads['support_vertex']:.1f} vertex; TVD(raw, efficient) {heads['tvd']:.3f}",

@@ -26,6 +26,7 @@ from attention.masks import Visibility
 from attention.normalizers import normalizer
 
 BLOCK = 20  # queries; 16 to 32 differ by 2 %
+MOST = 8  # blocks, each of which is compiled
 
 Spans = tuple[tuple[int, int, int], ...]  # first query, behind the last, and its reach
 
@@ -73,7 +74,7 @@ def _of_rows(value: Array, length: int) -> Array:
 
 
 def _spans(reach: tuple[int, ...]) -> Spans:
-    count = max(1, round(len(reach) / BLOCK))
+    count = min(MOST, max(1, round(len(reach) / BLOCK)))
     ends = [round(len(reach) * i / count) for i in range(count + 1)]
     return tuple((a, b, reach[b - 1]) for a, b in itertools.pairwise(ends))
 

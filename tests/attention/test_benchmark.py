@@ -15,8 +15,8 @@ def test_the_last_line_is_json(capsys):
     found = json.loads(out[-1])
     assert (found["device"], found["dtype"], found["head_size"]) == ("cpu", "float32", 8)
     names = [case["name"] for case in found["cases"]]
-    ours = ["xla softmax", "xla ssa", "chunked softmax", "chunked ssa"]
-    assert names[:5] == ["jax.nn xla", *ours]
+    ours = [f"{how} {name}" for how in ("xla", "blocks", "chunked") for name in ("softmax", "ssa")]
+    assert names[:7] == ["jax.nn xla", *ours]
     for case in found["cases"]:
         assert case["forward"] > 0 and case["backward"] > 0
         assert case["tflops_forward"] * case["forward"] * 1e12 == pytest.approx(

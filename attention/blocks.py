@@ -42,7 +42,7 @@ def attention_in_blocks(
 ) -> Float[Array, "B T K G H"]:
     """``softmax(t(scale · q kᵀ)) v``; ``values`` fit ``[B, K, G, T, S]``.
 
-    ``reach``: how many of the first keys each query can see at most, not falling.
+    ``reach``: how many of the first keys each query can see at most.
     """
     batch, length, num_kv, groups, size = query_BTKGH.shape
     keys = key_BSKH.shape[1]
@@ -76,7 +76,7 @@ def _of_rows(value: Array, length: int) -> Array:
 def _spans(reach: tuple[int, ...]) -> Spans:
     count = min(MOST, max(1, round(len(reach) / BLOCK)))
     ends = [round(len(reach) * i / count) for i in range(count + 1)]
-    return tuple((a, b, reach[b - 1]) for a, b in itertools.pairwise(ends))
+    return tuple((a, b, max(reach[a:b])) for a, b in itertools.pairwise(ends))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -188,8 +188,8 @@ def dot_product_attention(
             sequence, trained on a CPU.  Two never hold the matrix, their memory is linear in T and
             S: ``chunked`` on any backend; ``pallas``, one fused kernel for CUDA
             devices and TPUs (interpreted, slowly, elsewhere), or cuDNN's where it fits softmax.
-        reach: for ``blocks``: how many of the first keys the mask lets each query see at most, not
-            falling; None: all, or with ``causal`` those up to its own place.
+        reach: for ``blocks``: how many of the first keys the mask lets each query see at most;
+            None: all, or with ``causal`` those up to its own place.
 
     Raises:
         InputError: unknown normalizer, parameter or implementation, or one that does not go with

@@ -2,7 +2,8 @@
 
 The loop, its checkpoints and metrics are ``attention.training.fit``.  Several seeds are one model
 more by ``vmap``: their losses are added up, so each gets its own gradient, and Adam works number
-by number.  A CPU takes a batch in parts, with the derivatives that it is fast at.
+by number.  Several devices share each batch; a CPU takes it in parts, with the derivatives that it
+is fast at.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from attention.normalizers import normalizer
 from attention.training.checkpoints import load_params
 from attention.training.fit import fit
 from attention.training.learned import learned_values
+from attention.training.sharding import make_mesh
 from attention.training.step import TrainState
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from icl.experiments import Experiment, read
@@ -115,8 +117,10 @@ def parts_of(experiment: Experiment) -> int:
     """Microbatches of a step; on a CPU as many as leave each ``PART`` numbers, for its cache."""
     if jax.default_backend() != "cpu":
         return 1
-    numbers = 2 * experiment.points * experiment.seeds * experiment.config().hidden_size
-    counts = [n for n in range(1, experiment.batch + 1) if experiment.batch % n == 0]
+    tokens = experiment.points * (2 if experiment.labels else 1)
+    numbers = tokens * experiment.seeds * experiment.config().hidden_size
+    rows = experiment.batch // jax.device_count()  # of each device
+    counts = [n for n in range(1, rows + 1) if experiment.batch % (n * jax.device_count()) == 0]
     return max((n for n in counts if experiment.batch // n * numbers >= PART), default=1)
 
 
@@ -159,8 +163,12 @@ def train(
             f"dispatch={dispatch}, and positive"
         )
     accumulate = parts_of(experiment) if accumulate is None else accumulate
-    if accumulate < 1 or experiment.batch % accumulate:
-        raise InputError(f"a batch of {experiment.batch} prompts has no {accumulate} equal parts")
+    mesh = make_mesh() if jax.device_count() > 1 else None
+    if accumulate < 1 or experiment.batch % (accumulate * jax.device_count()):
+        raise InputError(
+            f"a batch of {experiment.batch} prompts has no {accumulate} equal parts "
+            f"on {jax.device_count()} device(s)"
+        )
     each = [init(config, seed) for seed in seeds]
     params = each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
     if directory is not None:
@@ -173,6 +181,7 @@ def train(
         steps=steps,
         key=data_key(experiment.seed),
         accumulate=accumulate,
+        mesh=mesh,
         directory=directory,
         save_every=save_every,
         log_every=log_every,

@@ -9,11 +9,13 @@ computed again.
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tale_jax.units import Keep
@@ -84,17 +86,20 @@ class States:
             new: those of each batch now, in batches of the same shapes.
         """
         home = {row: (batch, i) for batch, rows in enumerate(old) for i, row in enumerate(rows)}
-        before = {key: self._kept.pop(key) for key in list(self._kept) if key[0] in range(len(old))}
-        self.used -= sum(map(_size, before.values()))
-        for path in dict.fromkeys(path for _, path in before):
-            host = {batch: np.asarray(kept) for (batch, p), kept in before.items() if p == path}
-            for batch, rows in enumerate(new):
-                homes = [home[row] for row in rows]
-                if all(source in host for source, _ in homes):
-                    like = before[homes[0][0], path]
-                    moved = np.zeros(like.shape, like.dtype)  # a row of padding is never looked at
-                    moved[: len(rows)] = [host[source][i] for source, i in homes]
-                    self.put(batch, path, jax.device_put(moved, like.sharding))
+        homes = [np.array([home[row] for row in rows]) for rows in new]
+        batches = {key: kept.shape for key, kept in self._kept.items() if key[0] in range(len(old))}
+        for path, shape in dict.fromkeys((path, shape) for (_, path), shape in batches.items()):
+            keys = [key for key in batches if key[1] == path and batches[key] == shape]
+            here = {key[0]: self._kept.pop(key) for key in keys}
+            self.used -= sum(map(_size, here.values()))
+            first = {batch: i * shape[0] for i, batch in enumerate(here)}  # rows, one after another
+            places = {  # a row of padding is never looked at: the first row will do
+                batch: np.resize([first[source] + i for source, i in of], shape[0])
+                for batch, of in enumerate(homes)
+                if all(source in here for source, _ in of)
+            }
+            for batch, moved in zip(places, _gathered(here, places), strict=True):
+                self.put(batch, path, moved)
 
     def _drop(self, key: tuple[Any, Keep]) -> None:
         self.used -= _size(self._kept.pop(key))
@@ -103,6 +108,21 @@ class States:
         """In how many layers a path differs from the nearest of the references."""
         counts = (sum(a != b for a, b in zip(path, r, strict=False)) for r in self._references)
         return min(counts, default=0)
+
+
+def _gathered(states: Mapping[int, jax.Array], places: Mapping[int, np.ndarray]) -> list[jax.Array]:
+    """Rows of all states together, by batch, where the states are; one program a shape."""
+    sharding = next(iter(states.values())).sharding
+    return _gather(sharding)(list(states.values()), list(places.values()))
+
+
+@functools.cache
+def _gather(sharding: Any) -> Any:
+    def gather(states: list[jax.Array], places: list[jax.Array]) -> list[jax.Array]:
+        rows = jnp.concatenate(states)
+        return [rows[each] for each in places]
+
+    return jax.jit(gather, out_shardings=sharding)
 
 
 def _size(states: Any) -> int:

@@ -97,7 +97,7 @@ def fit(
             multiples of it.
         watch: scalars of the parameters to log, as
             :func:`~attention.training.learned.learned_values` gives.
-        draw: ``draw(t)``, the batch of step t made on the device, in place of ``data``.
+        draw: ``draw(t)``, the batch of step t made on the devices, in place of ``data``.
         quiet: nothing on the terminal.
 
     Returns:
@@ -131,6 +131,7 @@ def fit(
         log = stack.enter_context(MetricsLog(path, start, steps, quiet))
         interrupted = stack.enter_context(_deferred_interrupt())
         batches = _batches(data, mesh, rules, accumulate)
+        draw = None if draw is None else _drawn(draw, mesh, rules, accumulate)
 
         @functools.cache
         def program(count: int) -> Callable[..., tuple[TrainState, Metrics]]:
@@ -235,22 +236,35 @@ def _batches(
     else:
         raise TypeError("data must be a function of the step or an iterator with state_dict()")
     sharding = batch_sharding(mesh, rules)
-    divisor = accumulate * (1 if rules.batch is None else mesh.shape[rules.batch])
 
     def batch(t: int) -> PyTree:
         try:
             arrays = draw(t)
         except StopIteration:
             raise InputError(f"the data ended at step {t}; give more, or fewer steps") from None
-        for rows in {jnp.shape(x)[0] for x in jax.tree.leaves(arrays)}:
-            if rows % divisor:
-                raise InputError(
-                    f"a batch of {rows} rows does not divide into {accumulate} microbatch(es) "
-                    f"on {divisor // accumulate} device(s)"
-                )
+        _check_rows(arrays, mesh, rules, accumulate)
         return jax.device_put(arrays, sharding)
 
     return batch
+
+
+def _drawn(
+    draw: Callable[[Int[Array, ""]], PyTree], mesh: Mesh, rules: LogicalRules, accumulate: int
+) -> Callable[[Int[Array, ""]], PyTree]:
+    """``draw``, each row on the device that it would be put on."""
+    _check_rows(jax.eval_shape(draw, jnp.int32(0)), mesh, rules, accumulate)
+    sharding = batch_sharding(mesh, rules)
+    return lambda t: jax.lax.with_sharding_constraint(draw(t), sharding)
+
+
+def _check_rows(arrays: PyTree, mesh: Mesh, rules: LogicalRules, accumulate: int) -> None:
+    devices = 1 if rules.batch is None else mesh.shape[rules.batch]
+    for rows in {jnp.shape(x)[0] for x in jax.tree.leaves(arrays)}:
+        if rows % (accumulate * devices):
+            raise InputError(
+                f"a batch of {rows} rows does not divide into {accumulate} microbatch(es) "
+                f"on {devices} device(s)"
+            )
 
 
 def _stop(t: int, values: dict[str, float], state: TrainState, folder: Path | None) -> NoReturn:

@@ -133,6 +133,20 @@ def test_large_scores_stay_finite(how):
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((out, grads)))
 
 
+def test_a_block_reaches_as_far_as_any_of_its_queries():
+    """Those that are read may be in any order; keys beyond the reach are not looked at."""
+    query, key, value, _ = arrays(keys=T)
+    for places in (np.arange(T)[::2], np.arange(T)[::-1], np.array([3, 19, 5, 11, 2, 7, 13])):
+        mask = (np.arange(T) <= places[:, None])[None]
+        one, other = (
+            dot_product.dot_product_attention(
+                *(np.float32(x) for x in (query[:, places], key, value)), mask=mask, **how
+            )
+            for how in ({}, {"implementation": "blocks", "reach": tuple(places + 1)})
+        )
+        np.testing.assert_allclose(other, one, atol=1e-5)
+
+
 def test_restrictions_are_what_they_say():
     """Against masks written out."""
     query, key, value, _ = arrays(keys=T)

@@ -5,6 +5,9 @@ import dataclasses
 import functools
 import json
 import math
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -13,6 +16,7 @@ from icl_runs import STEPS, TINY
 
 from attention.errors import InputError
 from attention.transformer import Transformer
+from icl.cli import main
 from icl.experiments import Experiment
 from icl.models import model
 from icl.prompts import inputs_and_places
@@ -118,6 +122,31 @@ def test_parts_of_a_batch_add_up():
         np.testing.assert_allclose(other, one, atol=1e-6)
     with pytest.raises(InputError, match="6 prompts has no 4 equal parts"):
         train(two, None, accumulate=4, **how)
+
+
+@pytest.mark.slow
+def test_eight_devices_train_as_one_does(tmp_path):
+    words = (
+        "train --preset linear-1l1ah --hidden-size 6 --points 7 --batch 16 --steps 3 --dispatch 3"
+    )
+    words = [*words.split(), "--save-every", "3", "--log-every", "3", "--accumulate", "2", "--out"]
+    main([*words, str(tmp_path / "1")])
+    code = "import jax, sys; assert jax.device_count() == 8; from icl.cli import main; main()"
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    run = functools.partial(subprocess.run, env={**os.environ, "XLA_FLAGS": flags})
+    run([sys.executable, "-c", code, *words, str(tmp_path / "8")], check=True)
+    one, eight = (leaves(load(tmp_path / devices)) for devices in ("1", "8"))
+    for ours, theirs in zip(one, eight, strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=1e-5)
+    words[words.index("16")] = "12"
+    refused = run(
+        [sys.executable, "-c", code, *words, str(tmp_path / "12")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert refused.returncode == 2
+    assert "12 prompts has no 2 equal parts on 8 device(s)" in refused.stderr
+    assert not (tmp_path / "12").exists()
 
 
 def test_parts_fill_the_cache():

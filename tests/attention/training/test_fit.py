@@ -139,6 +139,25 @@ def test_step_matches_optax_by_hand():
         np.testing.assert_allclose(got[name], params[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_batches_made_on_the_device(accumulate, tmp_path):
+    """Of each step its own, as if they had been given."""
+    every = jax.tree.map(lambda *x: jnp.stack(x), *(toy_data(t) for t in range(6)))
+    draw = lambda t: jax.tree.map(lambda x: x[t], every)  # noqa: E731
+    how = {"accumulate": accumulate, "loss": noiseless_loss}
+    given = run(tmp_path / "given", **how)
+    made = run(
+        tmp_path / "made", data=None, draw=draw, dispatch=3, log_every=3, save_every=3, **how
+    )
+    for name in given.params:
+        np.testing.assert_allclose(made.params[name], given.params[name], atol=1e-6)
+    with pytest.raises(InputError, match="rows does not divide into 5 microbatch"):
+        run(data=None, draw=draw, accumulate=5)
+    for bad in ({"draw": draw}, {"data": None}, {"dispatch": 3, "log_every": 3, "save_every": 3}):
+        with pytest.raises(InputError, match="data or draw"):
+            run(**bad)
+
+
 @pytest.mark.parametrize("accumulate", [2, 3, 12])
 def test_accumulation_is_the_big_batch(accumulate, tmp_path):
     big, small = tmp_path / "big", tmp_path / "small"

@@ -74,6 +74,12 @@ def test_dropping_layers_changes_what_is_said(tiny_models, tokens):
     assert (np.asarray(whole.tokens) != less.tokens).any()
 
 
+def test_no_new_tokens_are_refused(tiny_models, tokens):
+    _, config, params = tiny_models("llama")
+    with pytest.raises(ValueError, match="at least one new token, not 0"):
+        generate(config, params, tokens, max_new_tokens=0)
+
+
 def test_a_row_ends_at_its_stop_token(tiny_models, apply, tokens):
     _, config, params = tiny_models("llama")
     _, batch, where = padded_prompts(tokens)

@@ -39,6 +39,24 @@ def test_resumes_to_the_identical_result(run, tmp_path):
     assert lines[-1]["loss"] < 10 and lines[-1]["loss"] != lines[0]["loss"]
 
 
+def test_the_loss_of_seeds_at_once_is_their_mean(tmp_path):
+    train(dataclasses.replace(TINY, seeds=3), tmp_path / "run", steps=3, **STEPS)
+    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        each = [line[f"loss_{seed}"] for seed in (11, 12, 13)]
+        assert line["loss"] == pytest.approx(np.mean(each), rel=1e-5) and len({*each}) == 3
+
+
+def test_points_beyond_a_curriculum_do_not_count():
+    task = dataclasses.replace(TINY, point_curriculum="2:5:1:4").task()
+    prompts = draw_of(task, 7, range(1))(4)  # three points by now
+    params, loss = init(TINY.config(), 0), loss_of(TINY.config(), task, range(1))
+    total, count, _ = loss(params, prompts, None)
+    other = prompts._replace(y_BT=prompts.y_BT.at[:, 3:].add(100))
+    assert count == 7 * 3 and total > 0
+    assert loss(params, other, None)[0] == pytest.approx(float(total), rel=1e-5)
+
+
 def test_seeds_at_once_are_separate_runs():
     how = {"steps": 20, "dispatch": 20, "save_every": 20, "log_every": 20, "quiet": True}
     small = dataclasses.replace(TINY, preset="linear-1l1ah")
@@ -131,7 +149,16 @@ def test_eight_devices_train_as_one_does(tmp_path):
     )
     words = [*words.split(), "--save-every", "3", "--log-every", "3", "--accumulate", "2", "--out"]
     main([*words, str(tmp_path / "1")])
-    code = "import jax, sys; assert jax.device_count() == 8; from icl.cli import main; main()"
+    code = """
+from icl import cli, training
+fit = training.fit
+def watched(*given, **how):
+    state = fit(*given, **how)
+    assert len(state.step.sharding.device_set) == 8
+    return state
+training.fit = watched
+cli.main()
+"""
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     run = functools.partial(subprocess.run, env={**os.environ, "XLA_FLAGS": flags})
     run([sys.executable, "-c", code, *words, str(tmp_path / "8")], check=True)

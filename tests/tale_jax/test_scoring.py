@@ -261,6 +261,10 @@ def test_a_round_begins_where_the_round_before_it_ended(model, monkeypatch):
         return run(keep, arrays, part)
 
     scorer._run = noted
+    begin, begun = scorer._runner.programs.begin, []
+    monkeypatch.setattr(
+        scorer._runner.programs, "begin", lambda arrays: begun.append(1) or begin(arrays)
+    )
     next(scorer.count([()]))
     scorer.race([(i,) for i in range(5)], [()], 0)
     before = scorer.layers_run
@@ -269,6 +273,9 @@ def test_a_round_begins_where_the_round_before_it_ended(model, monkeypatch):
     scorer.race([(i, 3) for i in range(3)], [(3,)], 0)
     both = {(size, path[:n]) for size, path in asked for n in range(2, len(path) + 1)}
     assert scorer.layers_run - before == sum(size for size, _ in both - once)
+    assert len(begun) == 2 * len(
+        {path[0] for _, path in asked}
+    )  # before they are in order, and then
 
 
 def test_a_shared_beginning_changes_no_answer(model):

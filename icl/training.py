@@ -109,7 +109,7 @@ def for_training(config: TransformerConfig) -> TransformerConfig:
     return dataclasses.replace(
         config,
         attention_implementation="blocks" if fits else "xla",
-        kernel_gradient="transposed",
+        derivatives="cpu",
     )
 
 

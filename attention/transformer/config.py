@@ -96,8 +96,8 @@ class TransformerConfig:
     dtype: str = "float32"  # of parameters and of the products; norms, softmax and logits: float32
     matmul_precision: str | None = None  # None: "highest" for float32, the hardware's own otherwise
     remat: bool = False  # training recomputes each layer's activations in the backward pass
-    # "transposed": gradients of kernels by products that a CPU is fast at; no forward mode
-    kernel_gradient: Literal["xla", "transposed"] = "xla"
+    # cpu: of kernels and norms by the rules of attention.derivatives; no forward mode
+    derivatives: Literal["jax", "cpu"] = "jax"
 
     def __post_init__(self) -> None:
         if (self.vocab_size is None) == (self.input_size is None):

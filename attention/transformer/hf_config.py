@@ -199,7 +199,7 @@ def _check_round_trip(config: TransformerConfig, hf: HfConfig) -> None:
         matmul_precision=again.matmul_precision,
         attention_implementation=again.attention_implementation,
         remat=again.remat,
-        kernel_gradient=again.kernel_gradient,
+        derivatives=again.derivatives,
     )
     differing = [
         field.name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from attention.derivatives import projected, standardized, standardized_by_rule
 from attention.transformer.config import TransformerConfig
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -39,60 +39,13 @@ class Norm(nn.Module):
         dtype = jnp.dtype(self.config.dtype)
         scale = self.param("scale", nn.initializers.ones, size, dtype)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        if self.kind == "layernorm":
-            wide -= jnp.mean(wide, axis=-1, keepdims=True)
-        wide *= jax.lax.rsqrt(
-            jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.config.norm_eps
-        )
+        rule = standardized_by_rule if self.config.derivatives == "cpu" else standardized
+        wide: Any = rule(self.kind == "layernorm", self.config.norm_eps, wide)
         lead = (1,) * (x.ndim - 1)
         out = wide.astype(x.dtype) * scale.reshape(*lead, -1)
         if self.kind == "layernorm":
             out += self.param("bias", nn.initializers.zeros, size, dtype).reshape(*lead, -1)
         return out
-
-
-def _product(equation: str, precision: str | None, x: Array, kernel: Array) -> Array:
-    """The einsum of a projection as one matrix product with a gradient by ``_dense``."""
-    left, right = equation.partition("->")[0].split(",")
-    shared = sum(axis in right for axis in left)  # axes of x that are summed over, its last
-    if not left.endswith(right[:shared]):  # a table, [vocabulary, embed]
-        return jnp.einsum(equation, x, kernel, precision=precision)
-    inner = math.prod(kernel.shape[:shared])
-    out: Any = _dense(precision, x.reshape(-1, inner), kernel.reshape(inner, -1))
-    return jnp.reshape(out, (*x.shape[: x.ndim - shared], *kernel.shape[shared:]))
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _dense(precision: str | None, x: Array, kernel: Array) -> Array:
-    return jnp.dot(x, kernel, precision=precision)
-
-
-def _dense_backward(precision: str | None, residuals: Any, d_out: Array) -> tuple[Array, Array]:
-    x, kernel = residuals
-    d_x = jnp.dot(d_out, kernel.T, precision=precision)
-    if x.shape[1] <= d_out.shape[1]:
-        return d_x, _transposed_product(precision, x, d_out)
-    # A loop is given its operands whole.  Otherwise the transposition of ``d_out`` would be fused
-    # with the sums over all later layers that it is.
-    halves = [y.reshape(2, -1, y.shape[1]) for y in (d_out, x)] if len(x) % 2 == 0 else None
-    if halves is None:
-        return d_x, jnp.dot(x.T, d_out, precision=precision)
-
-    def add(total: Array, half: list[Array]) -> tuple[Array, None]:
-        return total + _transposed_product(precision, *half), None
-
-    total, _ = jax.lax.scan(add, jnp.zeros_like(kernel.T), halves)
-    return d_x, jax.lax.optimization_barrier(total).T
-
-
-def _transposed_product(precision: str | None, small: Array, large: Array) -> Array:
-    """``smallᵀ large``, transposed apart: XLA folds it into a product that a CPU is slow at."""
-    return jnp.dot(jax.lax.optimization_barrier(small.T), large, precision=precision)
-
-
-_dense.defvjp(
-    lambda precision, x, kernel: (_dense(precision, x, kernel), (x, kernel)), _dense_backward
-)
 
 
 class Projection(nn.Module):
@@ -109,8 +62,8 @@ class Projection(nn.Module):
         dtype = jnp.dtype(self.config.dtype)
         init, bias_init = self._initializers()
         kernel = self.param("kernel", init, self.shape, dtype)
-        if self.config.kernel_gradient == "transposed":
-            out = _product(self.equation, self.config.precision, x, kernel)
+        if self.config.derivatives == "cpu":
+            out = projected(self.equation, self.config.precision, x, kernel)
         else:
             out = jnp.einsum(self.equation, x, kernel, precision=self.config.precision)
         if self.bias_shape is not None:

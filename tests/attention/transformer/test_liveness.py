@@ -72,7 +72,7 @@ PERTURBED = {
     "dtype": (LLAMA, "bfloat16"),
     "matmul_precision": (LLAMA, "default"),
     "remat": (LLAMA, True),
-    "kernel_gradient": (LLAMA, "transposed"),
+    "derivatives": (LLAMA, "cpu"),
 }
 SCALED = {
     "rope_type": "linear",

@@ -1,0 +1,84 @@
+"""Derivatives in the forms that a CPU is fast at, in reverse mode alone (docs/performance.md).
+
+XLA folds a transposition into the product behind it, and that product is then of a slow kind.  It
+also fuses the sums that a derivative is into each of their users, which compute them again.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def transposed_apart(x: Array) -> Array:
+    """``xᵀ`` of the last two axes, as an array of its own."""
+    return jax.lax.optimization_barrier(jnp.swapaxes(x, -1, -2))
+
+
+def projected(equation: str, precision: str | None, x: Array, kernel: Array) -> Array:
+    """The einsum of a projection as one matrix product with the gradient of ``_dense``."""
+    left, right = equation.partition("->")[0].split(",")
+    shared = sum(axis in right for axis in left)  # axes of x that are summed over, its last
+    if not left.endswith(right[:shared]):  # a table, [vocabulary, embed]
+        return jnp.einsum(equation, x, kernel, precision=precision)
+    inner = math.prod(kernel.shape[:shared])
+    out: Any = _dense(precision, x.reshape(-1, inner), kernel.reshape(inner, -1))
+    return jnp.reshape(out, (*x.shape[: x.ndim - shared], *kernel.shape[shared:]))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _dense(precision: str | None, x: Array, kernel: Array) -> Array:
+    return jnp.dot(x, kernel, precision=precision)
+
+
+def _dense_backward(precision: str | None, residuals: Any, d_out: Array) -> tuple[Array, Array]:
+    x, kernel = residuals
+    d_x = jnp.dot(d_out, kernel.T, precision=precision)
+    if x.shape[1] <= d_out.shape[1]:
+        return d_x, jnp.dot(transposed_apart(x), d_out, precision=precision)
+    # A loop is given its operands whole.  Otherwise the transposition of ``d_out`` would be fused
+    # with the sums over all later layers that it is.
+    halves = [y.reshape(2, -1, y.shape[1]) for y in (d_out, x)] if len(x) % 2 == 0 else None
+    if halves is None:
+        return d_x, jnp.dot(x.T, d_out, precision=precision)
+
+    def add(total: Array, half: list[Array]) -> tuple[Array, None]:
+        return total + jnp.dot(transposed_apart(half[0]), half[1], precision=precision), None
+
+    total, _ = jax.lax.scan(add, jnp.zeros_like(kernel.T), halves)
+    return d_x, jax.lax.optimization_barrier(total).T
+
+
+_dense.defvjp(
+    lambda precision, x, kernel: (_dense(precision, x, kernel), (x, kernel)), _dense_backward
+)
+
+
+def standardized(centred: bool, eps: float, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+    """``h = r (x − mean x)``, ``r = 1 / sqrt(mean (x − mean x)² + eps)``; not centred, no mean."""
+    return _standardized(centred, eps, x)[0]
+
+
+def _standardized(centred: bool, eps: float, x: Array) -> tuple[Array, tuple[Array, Array]]:
+    if centred:
+        x -= jnp.mean(x, axis=-1, keepdims=True)
+    r = jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + eps)
+    return x * r, (x * r, r)
+
+
+def _standardized_backward(centred: bool, eps: float, residuals: Any, d_h: Array) -> tuple[Array]:
+    # dx = r (dh − mean dh − h mean(h dh)), which materialises where it is a rule of its own.
+    del eps
+    h, r = residuals
+    inner = jnp.einsum("...D,...D->...", h, d_h)[..., None] / h.shape[-1]
+    mean = jnp.mean(d_h, axis=-1, keepdims=True) if centred else 0
+    return (r * (d_h - mean - h * inner),)
+
+
+standardized_by_rule = jax.custom_vjp(standardized, nondiff_argnums=(0, 1))
+standardized_by_rule.defvjp(_standardized, _standardized_backward)

@@ -47,7 +47,7 @@ def test_rows_without_spread(centred):
     x = jnp.stack([jnp.zeros(7), jnp.full(7, 3.0)])
 
     def total(rule, x):
-        return jnp.sum(jnp.sin(jnp.arange(7) + rule(centred, 1e-5, x)))
+        return jnp.sum(jnp.sin(jnp.arange(7.0)[None] + rule(centred, 1e-5, x)))
 
     expected, found = (jax.grad(total, 1)(f, x) for f in (standardized, standardized_by_rule))
     assert np.isfinite(found).all()

@@ -34,7 +34,13 @@ def saturation(
 
 
 def roots(
-    *, run: Path, seed: int = 0, count: int = 256, low: float = -3.0, high: float = 3.0
+    *,
+    run: Path,
+    out: Path | None = None,
+    seed: int = 0,
+    count: int = 256,
+    low: float = -3.0,
+    high: float = 3.0,
 ) -> None:
     """How near a model comes to a root of the function that it is shown (the inverse problem).
 
@@ -42,22 +48,37 @@ def roots(
     a grid, and where it changes sign is the answer ("scan").
 
     Args:
-        run: directory of icl train
+        run: directory of icl train; each of its seeds is a row
+        out: directory for roots.csv
         seed: of functions and inputs
         count: functions
         low: smallest root that counts
         high: largest
     """
-    from icl import training
+    from icl import evaluation, reporting
     from icl.roots import approximate
 
     if count < 1 or not low < high:
         raise InputError("there must be at least one function, and low must be less than high")
-    trained = training.load(run)
-    found = approximate(trained, count=count, seed=seed, low=low, high=high)
-    print(f"{'reading':28}{'swap' if trained.experiment.inverse else 'scan'}")
-    for name, value in found.items():
-        print(f"{name.replace('_', ' '):28}{value:.4g}")
+    if out is not None:
+        check_folder(out)
+    use_compilation_cache()
+    rows, reading, told = [], "", ""
+    for name, trained in evaluation.models_of(run).items():
+        found = dict(approximate(trained, count=count, seed=seed, low=low, high=high))
+        zero = {"unanswered": 0}
+        zero |= {of: found.pop(f"{of}_of_zero") for of in ("median_distance", "within_0.1")}
+        scored, without = found.pop("functions"), found.pop("without_root")
+        rows += [] if rows else [{"predictor": "always 0", **zero}]
+        rows.append({"predictor": name, **found})
+        reading = "swap" if trained.experiment.inverse else "scan"
+        told = f"{reading}: {scored} functions; {without} without a root in {low:g} to {high:g}"
+    print(told, end="\n\n")
+    reporting.show(rows, list(rows[0]), list(rows[0]))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        evaluation.write_csv(out / "roots.csv", [{"reading": reading, **row} for row in rows])
+        print(f"\n{out / 'roots.csv'}")
 
 
 def ask(

@@ -23,6 +23,7 @@ SCORES = {
 }
 CONSTANT = "a constant answer"
 WIDTH, CELL = 80, 9
+ROWS = 60  # of a table on the terminal; the file has them all
 NUMBERS = ("error", "error_over_zero")
 Rows = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
@@ -34,8 +35,9 @@ def write(out: Path, rows: Rows, positions: Rows) -> None:
     write_csv(out / "errors.csv", rows)
     write_csv(out / "positions.csv", positions)
     draw(out, rows, positions)
-    show(rows, [name for name in rows[0] if name not in ("low", "high")])
-    print(f"\n{out / 'errors.csv'}")
+    show(rows[:ROWS], [name for name in rows[0] if name not in ("low", "high")])
+    more = f", {len(rows) - ROWS} rows more" if len(rows) > ROWS else ""
+    print(f"\n{out / 'errors.csv'}{more}")
 
 
 def write_scores(out: Path, rows: Rows) -> None:

@@ -1,14 +1,18 @@
-"""Training speed against plain torch, in turns in one run.
+r"""Training speed against plain torch, in turns in one run.
 
-    python scripts/benchmark_icl.py                        # 1l1ah and 12l8ah, 4 minutes on 2 cores
-    python scripts/benchmark_icl.py --seeds 8 --no-rival   # several seeds at once
+    python scripts/benchmark_icl.py                  # 1l1ah and 12l8ah, 4 minutes on 2 cores
+    python scripts/benchmark_icl.py --models 12l8ah --seeds 1,8 --steps 20000 \
+        --precision tensorfloat32                    # for an accelerator: 5 minutes there
 
 Same model (GPT-2 without its vocabulary, 512 positions), same step (Adam, batch 64, 41 points,
-prompts drawn inside), all threads. Medians of interleaved blocks; the last line is JSON.
+prompts drawn inside), all threads.  Medians of interleaved blocks; the last line is JSON.
+``matrix_share`` is that of the products of a step in the rate at which the device does the largest
+of them alone, at the same precision.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import sys
@@ -16,16 +20,16 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import optax
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from attention.command_line import run_script
+from attention.errors import InputError
 from attention.training.step import TrainState, make_step
 from icl.experiments import Experiment
 from icl.training import data_key, draw_of, init, loss_of, parts_of
-
-SECONDS = 4.0  # of a block, roughly
 
 
 class Ours:
@@ -33,9 +37,9 @@ class Ours:
 
     def __init__(self, architecture: str, seeds: int, precision: str | None, count: int):
         experiment = Experiment(f"linear-{architecture}", seeds=seeds, precision=precision)
-        self.config, self.count = experiment.config(), count
+        self.experiment, self.config, self.count = experiment, experiment.config(), count
         each = [init(self.config, seed) for seed in range(seeds)]
-        params = each[0] if seeds == 1 else jax.tree.map(lambda *x: jax.numpy.stack(x), *each)
+        params = each[0] if seeds == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
         optimizer = optax.adam(1e-4)
         task, each = experiment.task(), range(seeds)
         self.run = make_step(
@@ -45,7 +49,7 @@ class Ours:
             dispatch=count,
             draw=draw_of(task, experiment.batch, each),
         )
-        self.state = TrainState(jax.numpy.int32(0), params, optimizer.init(params))
+        self.state = TrainState(jnp.int32(0), params, optimizer.init(params))
 
     def steps_per_s(self, dispatches: int = 1) -> float:
         """Rate over some dispatches."""
@@ -55,13 +59,53 @@ class Ours:
         jax.block_until_ready(self.state)
         return dispatches * self.count / (time.perf_counter() - start)
 
+    def products(self) -> float:
+        """Operations of the matrix products of a step: 2 a weight and token, and twice that back.
+
+        Of the last layer, keys and values alone are computed for places that are not read.
+        Attention's own products are left out.
+        """
+        c, points = self.config, self.experiment.points
+        square, wide = c.hidden_size**2, c.hidden_size * c.intermediate_size
+        tokens = 2 * points - 1
+        of_a_prompt = (4 * square + 2 * wide) * (c.num_hidden_layers - 1) * tokens
+        of_a_prompt += 2 * square * tokens + (2 * square + 2 * wide) * points
+        return 6.0 * of_a_prompt * self.experiment.batch * self.experiment.seeds
+
+    def matrix_rate(self) -> float:
+        """Operations a second of the MLP's two products alone, one after the other."""
+        c, e = self.config, self.experiment
+        rows = e.batch // parts_of(e) * (2 * e.points - 1)
+        up = jnp.ones((e.seeds, c.hidden_size, c.intermediate_size)) / c.hidden_size
+        down = jnp.ones((e.seeds, c.intermediate_size, c.hidden_size)) / c.intermediate_size
+        times = 10 if jax.default_backend() == "cpu" else 1000
+
+        @jax.jit
+        def run(x):
+            dot = functools.partial(jnp.matmul, precision=c.precision)
+            return jax.lax.fori_loop(0, times, lambda _, x: dot(dot(x, up), down), x)
+
+        x = jnp.ones((e.seeds, rows, c.hidden_size))
+        jax.block_until_ready(run(x))
+        seconds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            jax.block_until_ready(run(x))
+            seconds.append(time.perf_counter() - start)
+        return times * 4.0 * up.size * rows / statistics.median(seconds)
+
 
 def measure(
-    architecture: str, seeds: int, precision: str | None, rival: bool, blocks: int, seconds: float
+    architecture: str,
+    seeds: int,
+    precision: str | None,
+    rival: bool,
+    blocks: int,
+    steps: int | None,
 ) -> dict[str, float | list[float]]:
     """Rates of both, and their ratio."""
-    rates = {"1l1ah": 60.0, "12l8ah": 0.5} if jax.default_backend() == "cpu" else {}
-    count = max(1, round(rates.get(architecture, 250.0) * seconds))
+    usual = {"1l1ah": 240, "12l8ah": 3} if jax.default_backend() == "cpu" else {}
+    count = max(1, usual.get(architecture, 1000) // seeds if steps is None else steps // blocks)
     ours, theirs = Ours(architecture, seeds, precision, count), None
     ours.steps_per_s()
     if rival:
@@ -75,11 +119,15 @@ def measure(
         mine.append(ours.steps_per_s())
         if theirs is not None:
             other.append(theirs.steps_per_s(max(min(count, 2), count // 5)))
-    found: dict[str, float | list[float]] = {"steps_per_s": round(statistics.median(mine), 3)}
+    rate, products = statistics.median(mine), ours.products()
+    found: dict[str, float | list[float]] = {
+        "steps_per_s": round(rate, 3),
+        "matrix_share": round(rate * products / ours.matrix_rate(), 3),
+    }
     if other:
         ratios = [a / b for a, b in zip(mine, other, strict=True)]
         found["torch_steps_per_s"] = round(statistics.median(other), 3)
-        found["ratio"] = round(statistics.median(mine) / statistics.median(other), 3)
+        found["ratio"] = round(rate / statistics.median(other), 3)
         found["spread"] = [round(min(ratios), 3), round(max(ratios), 3)]
     return found
 
@@ -87,27 +135,35 @@ def measure(
 def main(
     *,
     models: str = "1l1ah,12l8ah",
-    seeds: int = 1,
+    seeds: str = "1",
     precision: str | None = None,
     rival: bool = True,
     blocks: int = 5,
-    seconds: float = SECONDS,
+    steps: int | None = None,
 ) -> None:
     """Times training.
 
     Args:
         models: architectures, between commas
-        seeds: of ours, trained at once
+        seeds: how many are trained at once, between commas; torch trains one
         precision: of ours; None is float32 throughout
-        rival: time torch too
+        rival: time torch too, beside one seed
         blocks: of each, in turns
-        seconds: about how long a block takes
+        steps: of ours in all blocks; None: blocks of some seconds
     """
+    several = [int(count) for count in seeds.split(",") if count.isdigit() and int(count)]
+    if not several or blocks < 1 or (steps is not None and steps < blocks):
+        raise InputError("seeds, blocks and steps of a block must be whole numbers above 0")
     table = {}
     for name in models.split(","):
-        table[name.upper()] = row = measure(name, seeds, precision, rival, blocks, seconds)
-        print(name, row, flush=True)
-    print(f"{jax.devices()[0].device_kind}, precision {precision or 'highest'}, {seeds} seed(s)")
+        for count in several:
+            row = measure(name, count, precision, rival and count == 1, blocks, steps)
+            if count > 1 and name.upper() in table:
+                one = table[name.upper()]["steps_per_s"]
+                row["times_one_seed"] = round(count * row["steps_per_s"] / one, 2)
+            table[name.upper() + (f" x{count}" if count > 1 else "")] = row
+            print(f"{name}, {count} seed(s)", row, flush=True)
+    print(f"{jax.devices()[0].device_kind}, precision {precision or 'highest'}")
     print(json.dumps(table))
 
 

@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+import jax
+
+from attention.errors import InputError
 from attention.normalizers import normalizer
 
 Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
@@ -115,6 +118,7 @@ class TransformerConfig:
                 f"num_attention_heads={self.num_attention_heads}; give head_dim"
             )
         normalizer(self.normalizer)  # raises for what it does not understand
+        _check_precision(self.matmul_precision)
         if self.position_embedding == "rope" and self.head_size % 2:
             raise ValueError(f"rotary positions need an even head_dim, not {self.head_size}")
         if self.layer_types is not None:
@@ -203,3 +207,15 @@ class TransformerConfig:
             return shorter
         names = {pair: name for name, pair in HALVES.items()}
         return dataclasses.replace(shorter, layer_halves=tuple(names[pair] for pair in left))
+
+
+def _check_precision(name: str | None) -> None:
+    if name is None or name in jax.lax.DotAlgorithmPreset.__members__:
+        return
+    try:
+        jax.lax.Precision(name)
+    except ValueError:
+        raise InputError(
+            f"unknown matrix precision {name!r}; there are default, high, highest, "
+            "tensorfloat32, and algorithms such as TF32_TF32_F32"
+        ) from None

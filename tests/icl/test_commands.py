@@ -1,6 +1,7 @@
 """``icl …`` from the command line: what it writes, and errors in one line."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -26,6 +27,14 @@ def test_the_published_set(tmp_path, capsys):
     assert all(float(row["error"]) < 1e-6 for row in rows if row["predictor"] == "least-squares")
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_a_long_table_ends(tmp_path, capsys):
+    names = ["--predictors", "zero,knn-1,knn-2,knn-3", "--count", "3"]
+    main(["evaluate", "--published", *names, "--out", str(tmp_path)])
+    said = capsys.readouterr().out.splitlines()
+    assert len(table(tmp_path / "errors.csv")) == 80
+    assert len(said) == 1 + 60 + 2 and said[-1].endswith("errors.csv, 20 rows more")
 
 
 def test_a_run_is_swept_and_drawn(run, tmp_path, capsys):
@@ -55,10 +64,24 @@ def test_saturation(run, tmp_path, capsys):
     assert "limits from weights" in capsys.readouterr().out
 
 
-def test_roots(run, capsys):
-    main(["roots", "--run", str(run), "--count", "20"])
+def test_roots(run, tmp_path, capsys):
+    main(["roots", "--run", str(run), "--count", "20", "--out", str(tmp_path)])
     out = capsys.readouterr().out
-    assert "scan" in out and "median distance of zero" in out
+    assert "scan" in out and "always 0" in out and "median distance" in out
+    rows = table(tmp_path / "roots.csv")
+    assert [row["predictor"] for row in rows] == ["always 0", run.name]
+    assert all(float(row["median_distance"]) > 0 and row["reading"] == "scan" for row in rows)
+
+
+def test_roots_of_several_seeds(tmp_path, capsys):
+    two = dataclasses.replace(TINY, seeds=2, inverse=True)
+    train(two, tmp_path / "run", steps=2, dispatch=2, save_every=2, log_every=2, quiet=True)
+    main(["roots", "--run", str(tmp_path / "run"), "--count", "20", "--out", str(tmp_path)])
+    rows = table(tmp_path / "roots.csv")
+    names = [f"run#{TINY.seed}", f"run#{TINY.seed + 1}"]
+    assert [row["predictor"] for row in rows] == ["always 0", *names]
+    assert rows[1]["median_distance"] != rows[2]["median_distance"]
+    assert "swap" in capsys.readouterr().out
 
 
 def test_quantifiers_beside_constants(tmp_path, capsys):
@@ -125,6 +148,7 @@ BAD = {
     "saturation --run RUN --count 1 --out OUT": "at least 2 slopes",
     "saturation --run RUN --seed 5 --out OUT": "seeds 11 to 11",
     "train --preset linear-1l1ah --hidden-size -4 --out OUT": "hidden size",
+    "train --preset linear-1l1ah --precision tf32 --out OUT": "unknown matrix precision 'tf32'",
     "train --preset linear-1l1ah --learning-rate nan --out OUT": "must be positive",
     "train --preset every-1l1ah --point-curriculum 1:3:1:9 --out OUT": "no curriculum",
     "train --preset every-1l1ah --functions uniform:0,1 --out OUT": "no functions",

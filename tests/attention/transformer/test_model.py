@@ -339,6 +339,10 @@ def test_config_refuses_what_cannot_be():
             "layer_types": ("full_attention", "chunked_attention"),
         },
     }
+    heads = {"num_attention_heads": 3, "vocab_size": 5}
+    cases["unknown matrix precision 'tf32'"] = {**heads, "matmul_precision": "tf32"}
     for message, fields in cases.items():
         with pytest.raises(ValueError, match=message):
             TransformerConfig(**sizes, **fields)
+    for name in ("tensorfloat32", "TF32_TF32_F32"):
+        assert TransformerConfig(**sizes, **heads, matmul_precision=name).precision == name

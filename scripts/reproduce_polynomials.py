@@ -1,6 +1,7 @@
 """Polynomials learnt in context (arXiv 2502.03503): seen and unseen degrees, and roots.
 
     python scripts/reproduce_polynomials.py            # reduced: some 15 minutes on 2 quiet cores
+    python scripts/reproduce_polynomials.py --seeds 3  # mean and spread; some three times as long
     python scripts/reproduce_polynomials.py --full     # 12L8AH, 500,000 steps: an accelerator, half
                                                        # an hour a model
 
@@ -30,6 +31,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from attention.command_line import run_script
 from icl import evaluation, reproduction, sweeps
 from icl.experiments import Experiment
@@ -42,10 +45,10 @@ Rows = list[dict[str, Any]]
 
 
 def experiments(
-    architecture: str, seen: Sequence[int], full: bool, seed: int
+    architecture: str, seen: Sequence[int], full: bool, seed: int, seeds: int
 ) -> dict[str, Experiment]:
     """Name of a run → what it is trained on; the first is the one with degrees held out."""
-    settings = reproduction.settings(full, seed)
+    settings = reproduction.settings(full, seed, seeds)
     plans = {}
     for degrees in (seen, range(1, max(seen) + 1), (1,)):
         several = f"degree{'s' * (len(degrees) > 1)}"
@@ -66,7 +69,10 @@ def experiments(
 def by_degree(
     by_name: dict[str, evaluation.Predictor], degrees: Sequence[int], count: int, prompts: int
 ) -> Rows:
-    """Rows of errors, a predictor and degree each; ``late`` is the share in the second half."""
+    """Rows of errors, a predictor, seed and degree each; ``late`` is the share in the second half.
+
+    Trained models are named ``NAME#SEED``, and their rows NAME.
+    """
     base = sweeps.Design(inputs=INPUTS)
     settings = sweeps.designs([f"degree={','.join(map(str, degrees))}"], base)
     cases = [
@@ -87,11 +93,18 @@ def by_degree(
         zero = row["error"] / row["error_over_zero"] if row["error_over_zero"] else 1.0
         row |= {"low_over_zero": row["low"] / zero, "high_over_zero": row["high"] / zero}
         row["late"] = late(row["predictor"], row["degree"]) / late("zero", row["degree"])
-    return rows
+    split = [row["predictor"].partition("#") for row in rows]
+    return [
+        {**row, "predictor": name, "seed": seed}
+        for row, (name, _, seed) in zip(rows, split, strict=True)
+    ]
 
 
 def table(rows: Rows, seen: Sequence[int]) -> str:
-    """Errors over that of zero: predictors down, degrees across; held-out ones have a star."""
+    """Errors over that of zero: predictors down, degrees across; held-out ones have a star.
+
+    Of several seeds mean and standard deviation.
+    """
     degrees = list(dict.fromkeys(row["degree"] for row in rows))
     head = [f"{d}{'' if d in seen else '*'}" for d in degrees]
     lines = []
@@ -99,19 +112,28 @@ def table(rows: Rows, seen: Sequence[int]) -> str:
         lines.append(f"error over that of zero, {title}, by degree (* held out)")
         lines.append(f"{'':16}" + "".join(f"{each:>9}" for each in head))
         for predictor in dict.fromkeys(row["predictor"] for row in rows):
-            shares = [row[name] for row in rows if row["predictor"] == predictor]
-            lines.append(f"{predictor:16}" + "".join(f"{share:>9.4f}" for share in shares))
+            mine = [row for row in rows if row["predictor"] == predictor]
+            shares = np.array([[r[name] for r in mine if r["degree"] == d] for d in degrees])
+            lines.append(f"{predictor:16}" + "".join(f"{x:>9.4f}" for x in shares.mean(axis=1)))
+            if shares.shape[1] > 1:
+                spread = shares.std(axis=1, ddof=1)
+                lines.append(f"{'  deviation':16}" + "".join(f"{x:>9.4f}" for x in spread))
         lines.append("")
     return "\n".join(lines)
 
 
-def verdicts(rows: Rows, seen: Sequence[int], model: str, low: str) -> Rows:
-    """Of each held-out degree: the model, and what it must be better than."""
-    at = {(row["predictor"], row["degree"]): row for row in rows}
+def verdicts(rows: Rows, seen: Sequence[int], model: str, low: str, seed: int) -> Rows:
+    """Of each held-out degree: the model of a seed, and what it must be better than."""
+    mine = [row for row in rows if row["seed"] in ("", str(seed))]
+    at = {(row["predictor"], row["degree"]): row for row in mine}
     found = []
     for degree in sorted({row["degree"] for row in rows} - set(seen)):
         below = f"polynomial-{max(d for d in seen if d < degree)}"
-        verdict: dict[str, Any] = {"degree": degree, "between_seen": degree < max(seen)}
+        verdict: dict[str, Any] = {
+            "seed": seed,
+            "degree": degree,
+            "between_seen": degree < max(seen),
+        }
         for name in ("error_over_zero", "late"):
             ours = at[model, degree][name]
             others = {other: at[other, degree][name] for other in (below, low)}
@@ -130,6 +152,7 @@ def main(
     count: int = 100,
     prompts: int = 64,
     seed: int = 0,
+    seeds: int = 1,
 ) -> None:
     """Trains what is missing, evaluates, and writes polynomials.csv and polynomials.txt.
 
@@ -140,35 +163,44 @@ def main(
         steps: of training; None for those of the setting
         count: functions a degree
         prompts: inputs a degree
-        seed: of the training
+        seed: of the training, the first one
+        seeds: models of each kind, trained at once
     """
     updates = steps or (500_000 if full else 4000)
     seen = (1, 3, 5) if full else (1, 3)
-    plans = experiments(architecture or ("12l8ah" if full else "2l2ah"), seen, full, seed)
+    chosen = architecture or ("12l8ah" if full else "2l2ah")
+    plans = experiments(chosen, seen, full, seed, seeds)
     reproduction.check(out, plans.values(), steps, count=count, prompts=prompts)
     models = {
-        name: reproduction.trained(plan, out / name.replace(" ", "-"), updates)[0]
+        name: reproduction.trained(plan, out / name.replace(" ", "-"), updates)
         for name, plan in plans.items()
     }
     of_degrees = [name for name in models if name.startswith("degree")]
     baselines = ["zero", "knn-3", *(f"polynomial-{d}" for d in range(1, max(seen) + 1))]
-    by_name = evaluation.predictors(baselines, [])
-    by_name |= {name: evaluation.model_predictor(models[name]) for name in of_degrees}
+    by_name = evaluation.predictors(baselines, []) | {
+        f"{name}#{seed + i}": evaluation.model_predictor(model)
+        for name in of_degrees
+        for i, model in enumerate(models[name])
+    }
     rows = by_degree(by_name, range(1, max(seen) + 2), count, prompts)
     text = table(rows, seen)
-    held_out = verdicts(rows, seen, of_degrees[0], of_degrees[-1])
+    held_out, roots = [], []
+    for i in range(seeds):
+        held_out += verdicts(rows, seen, of_degrees[0], of_degrees[-1], seed + i)
+        for reading, name in (("scan", "lines"), ("swap", "lines inverse")):
+            roots.append({"reading": reading, "seed": seed + i, **approximate(models[name][i])})
     text += "".join(json.dumps(each) + "\n" for each in held_out)
-    found = {"scan": approximate(models["lines"]), "swap": approximate(models["lines inverse"])}
-    for reading, numbers in found.items():
+    for found in roots:
         text += (
-            f"\nroots of lines, {reading}: median distance {numbers['median_distance']:.3f} "
-            f"(always 0: {numbers['median_distance_of_zero']:.3f}), within 0.1 "
-            f"{numbers['within_0.1']:.2f} (always 0: {numbers['within_0.1_of_zero']:.2f}), "
-            f"unanswered {numbers['unanswered']:.0f} of {numbers['functions']:.0f}"
+            f"\nroots of lines, {found['reading']}: "
+            f"median distance {found['median_distance']:.3f} "
+            f"(always 0: {found['median_distance_of_zero']:.3f}),\n  within 0.1 "
+            f"{found['within_0.1']:.2f} (always 0: {found['within_0.1_of_zero']:.2f}), "
+            f"unanswered {found['unanswered']:.0f} of {found['functions']:.0f}"
         )
-    text += f"\n{updates} steps\n"
+    text += f"\n\n{updates} steps, {seeds} seed{'s' * (seeds > 1)}\n"
     (out / "held_out.json").write_text(json.dumps(held_out, indent=1) + "\n", encoding="utf-8")
-    (out / "roots.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (out / "roots.json").write_text(json.dumps(roots, indent=1) + "\n", encoding="utf-8")
     reproduction.write(out, "polynomials", rows, text)
 
 

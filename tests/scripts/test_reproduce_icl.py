@@ -77,6 +77,34 @@ def test_verdicts_of_a_seed():
     assert not linear.holds(worse, names, 7)["one_layer_worst_from_sigma_3"]
 
 
+def test_polynomials_of_several_seeds():
+    polynomials = script("reproduce_polynomials")
+    predict = {
+        "zero": lambda x, y: np.zeros_like(y),
+        "polynomial-1": lambda x, y: y / 2,
+        "seen#3": lambda x, y: y * 0.9,
+        "seen#4": lambda x, y: y * 0.7,
+        "lines#3": lambda x, y: y * 0.8,
+        "lines#4": lambda x, y: y * 0.6,
+    }
+    rows = polynomials.by_degree(predict, (1, 2, 3), 5, 3)
+    named = {f"{row['predictor']}#{row['seed']}".rstrip("#") for row in rows}
+    assert named == set(predict)
+    lines = polynomials.table(rows, (1, 3)).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("seen"))
+    assert lines[1].split() == ["1", "2*", "3"]
+    assert lines[at].split() == ["seen"] + ["0.0500"] * 3  # of 0.01 and 0.09
+    assert lines[at + 1].split() == ["deviation"] + [f"{0.08 / np.sqrt(2):.4f}"] * 3
+    for seed, ours, low in ((3, 0.01, 0.04), (4, 0.09, 0.16)):
+        (verdict,) = polynomials.verdicts(rows, (1, 3), "seen", "lines", seed)
+        assert (verdict["seed"], verdict["degree"], verdict["between_seen"]) == (seed, 2, True)
+        told = verdict["late"]
+        assert told == pytest.approx({"model": ours, "polynomial-1": 0.25, "lines": low})
+        assert verdict["late_approximated"]
+    (swapped,) = polynomials.verdicts(rows, (1, 3), "lines", "seen", 3)
+    assert not swapped["late_approximated"]
+
+
 @pytest.mark.parametrize(
     ("name", "words", "said"),
     [
@@ -89,6 +117,7 @@ def test_verdicts_of_a_seed():
         ("reproduce_linear", "--step x", "step"),
         ("reproduce_polynomials", "--architecture deep", "unknown architecture"),
         ("reproduce_polynomials", "--count 0", "count"),
+        ("reproduce_polynomials", "--seeds 0", "seeds"),
         ("reproduce_quantifiers", "--prompts 0", "prompts"),
         ("reproduce_quantifiers", "--steps 0", "steps"),
     ],

@@ -25,10 +25,15 @@ def saturation(
     check_folder(out)
     use_compilation_cache()
     found = saturation.survey(training.load(run, seed), out, most, count)
-    ends = {"plateau": ("lowest", "highest"), "observed": ("x=1e6", "x=-1e6")}
-    for name, pair in found.items():
-        words = ends.get(name.partition("_")[0], ("c+", "c-"))
-        told = "".join(f"{word:>10}{value:>10.4g}" for word, value in zip(words, pair, strict=True))
+    ends = {
+        "plateau": ("lowest", "highest"),
+        "observed": ("x=1e6", "x=-1e6"),
+        "limits": ("c+", "c-"),
+        "effective": ("B_eff",),
+    }
+    for name, values in found.items():
+        pairs = zip(ends[name.partition("_")[0]], values, strict=True)
+        told = "".join(f"{word:>10}{value:>10.4g}" for word, value in pairs)
         print(f"{name.replace('_', ' '):24}{told}")
     print(f"\n{out / 'boundary.png'}")
 

@@ -24,8 +24,8 @@ from scipy.optimize import minimize_scalar
 
 from attention.errors import InputError
 from attention.transformer import Transformer
-from icl import plots
-from icl.evaluation import forward, functions_of, write_csv
+from icl import plots, sweeps
+from icl.evaluation import evaluate, forward, functions_of, model_predictor, write_csv
 from icl.prompts import inputs_and_places
 from icl.training import Trained
 
@@ -118,6 +118,19 @@ def effective_bound(
     return float(found.x)
 
 
+def bound_of(trained: Trained, functions: int = 50, prompts: int = 16) -> float:
+    """B_eff of a model's own row: σ = 1 … 10 times its coefficients, on its inputs."""
+    of, law, inputs = functions_of(trained)
+    base = sweeps.Design(inputs=inputs, points=trained.task.points)
+    cases = [
+        sweeps.drawn(each, of, law, count=functions, prompts=prompts)
+        for each in sweeps.designs(["sigma=1:10"], base)
+    ]
+    rows, _ = evaluate(cases, {"model": model_predictor(trained)})
+    counted = [case.y_FBT[:, :, case.skip :] for case in cases]
+    return effective_bound(counted, [row["error"] for row in rows])
+
+
 def _clipping_error(
     sizes: np.ndarray, sums: np.ndarray, squares: np.ndarray, bound: float
 ) -> float:
@@ -164,7 +177,7 @@ MAGNITUDES = (0.1, 1, 3, 10, 30, 100)  # of prompts whose attention is looked at
 
 def survey(
     trained: Trained, out: Path, most: float = 30.0, count: int = 61
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, tuple[float, ...]]:
     """All of it, written: ``saturation.json``, ``entropy.csv``, ``boundary.png``.
 
     Args:
@@ -175,7 +188,7 @@ def survey(
 
     Returns:
         Pairs ``plateau_along_slopes``, ``plateau_along_x``, ``observed_limits`` at x = ±1e6, and
-        ``limits_from_weights`` where there are any.
+        ``limits_from_weights`` where there are any; ``effective_bound`` alone (``bound_of``).
 
     Raises:
         InputError: bad numbers, or a model of another task.
@@ -190,14 +203,19 @@ def survey(
     curve = follow(trained, [float(c) for c in slopes])
     far = along_inputs(trained, [float(x) for x in queries])
     high, low = along_inputs(trained, [1e6, -1e6])
-    found = {"plateau_along_slopes": plateau(curve), "plateau_along_x": plateau(far)}
+    found: dict[str, tuple[float, ...]] = {
+        "plateau_along_slopes": plateau(curve),
+        "plateau_along_x": plateau(far),
+    }
     found["observed_limits"] = (float(high), float(low))
+    expected = None
     with contextlib.suppress(InputError):  # there are none without LayerNorm
-        found["limits_from_weights"] = limits(trained)
+        found["limits_from_weights"] = expected = limits(trained)
+    if trained.task.points > sweeps.SKIP and functions.loss == "squared":
+        found["effective_bound"] = (bound_of(trained),)
     out.mkdir(parents=True, exist_ok=True)
     if trained.config.attention:
         write_csv(out / "entropy.csv", entropies(trained, MAGNITUDES))
     (out / "saturation.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    expected = found.get("limits_from_weights")
     plots.boundary(out / "boundary.png", slopes, curve, queries, far, expected)
     return found

@@ -6,7 +6,7 @@
                                                        # accelerator, about half an hour for 12L8AH
     python scripts/reproduce_linear.py --full --normalizer ssa
 
-Expected of the reduced setting (2,000 steps of 32 prompts at learning rate 1e-3 instead of 500,000
+Expected of the reduced setting (4,000 steps of 32 prompts at learning rate 1e-3 instead of 500,000
 of 64 at 1e-4): the error in distribution (σ = 1) near zero for models with two or more layers;
 1L1AH worst at σ ≥ 3; errors beyond that explained by a bound on the output (B_eff); attention-only
 models learn (of three seeds one is only half-way after so few steps), MLP-only ones do not (error
@@ -93,7 +93,7 @@ def main(
         seeds: models of each kind, trained at once
     """
     chosen = [name for name in models.split(",") if name] or list(FULL if full else REDUCED)
-    updates = steps or (500_000 if full else 2000)
+    updates = steps or (500_000 if full else 4000)
     settings = reproduction.settings(full, seed, seeds)
     plans = {}
     for architecture in chosen:

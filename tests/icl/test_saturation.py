@@ -41,6 +41,13 @@ def test_the_effective_bound_of_a_clipped_row(bound):
     assert saturation.effective_bound(values, errors) == pytest.approx(bound, rel=1e-3)
 
 
+def test_the_effective_bound_of_a_model(trained, monkeypatch):
+    """One that is exact within ±B, instead of the trained one."""
+    clipped = lambda trained: lambda x, y: np.clip(y, -2.5, 2.5)  # noqa: E731
+    monkeypatch.setattr(saturation, "model_predictor", clipped)
+    assert saturation.bound_of(trained, 20, 8) == pytest.approx(2.5, rel=1e-3)
+
+
 def test_bounds_of_the_published_rows_grow_with_size():
     rows = [
         {"predictor": name, "inputs": "normal", "sigma": sigma + 1, "error": TABLE_2[name][sigma]}

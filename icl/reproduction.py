@@ -39,6 +39,7 @@ def check(out: Path, plans: Iterable[Experiment], steps: int | None, **counts: i
 
 def trained(experiment: Experiment, directory: Path, steps: int) -> list[training.Trained]:
     """The models of a run of so many steps, one a seed, trained now as far as they are missing."""
+    print(directory.name, flush=True)
     training.train(experiment, directory, steps=steps, log_every=500, save_every=500)
     seeds = range(experiment.seed, experiment.seed + experiment.seeds)
     return [training.load(directory, seed) for seed in seeds]

@@ -9,9 +9,8 @@
 Expected of the reduced setting (4,000 steps of 32 prompts at learning rate 1e-3 instead of 500,000
 of 64 at 1e-4): the error in distribution (σ = 1) near zero for models with two or more layers;
 1L1AH worst at σ ≥ 3; errors beyond that explained by a bound on the output (B_eff); attention-only
-models learn (of three seeds one is only half-way after so few steps), MLP-only ones do not (error
-of σ = 1 near that of zero, 2.19); causal 3-NN better than all at large σ.  The last lines say of
-each seed whether this holds.
+models learn, MLP-only ones do not (error of σ = 1 near that of zero, 2.19); causal 3-NN better than
+all at large σ.  The last lines say of each seed whether this holds.
 Zero and least squares are exact in either setting.  Interrupted runs go on where they stopped.
 """
 

@@ -1,7 +1,7 @@
 """Polynomials learnt in context (arXiv 2502.03503): seen and unseen degrees, and roots.
 
-    python scripts/reproduce_polynomials.py            # reduced: some 15 minutes on 2 quiet cores
-    python scripts/reproduce_polynomials.py --seeds 3  # mean and spread; some three times as long
+    python scripts/reproduce_polynomials.py            # reduced: some 10 minutes on 2 quiet cores
+    python scripts/reproduce_polynomials.py --seeds 3  # mean and spread; 20 minutes
     python scripts/reproduce_polynomials.py --full     # 12L8AH, 500,000 steps: an accelerator, half
                                                        # an hour a model
 
@@ -135,8 +135,8 @@ def verdicts(rows: Rows, seen: Sequence[int], model: str, low: str, seed: int) -
             "between_seen": degree < max(seen),
         }
         for name in ("error_over_zero", "late"):
-            ours = at[model, degree][name]
-            others = {other: at[other, degree][name] for other in (below, low)}
+            ours = round(at[model, degree][name], 4)
+            others = {other: round(at[other, degree][name], 4) for other in (below, low)}
             verdict[name] = {"model": ours, **others}
             verdict[f"{name}_approximated"] = ours < min(others.values())
         found.append(verdict)
@@ -171,8 +171,11 @@ def main(
     chosen = architecture or ("12l8ah" if full else "2l2ah")
     plans = experiments(chosen, seen, full, seed, seeds)
     reproduction.check(out, plans.values(), steps, count=count, prompts=prompts)
+    longer = 1 if full else 3  # the inverse begins to be learnt where the others have ended
     models = {
-        name: reproduction.trained(plan, out / name.replace(" ", "-"), updates)
+        name: reproduction.trained(
+            plan, out / name.replace(" ", "-"), updates * (longer if plan.inverse else 1)
+        )
         for name, plan in plans.items()
     }
     of_degrees = [name for name in models if name.startswith("degree")]
@@ -198,7 +201,8 @@ def main(
             f"{found['within_0.1']:.2f} (always 0: {found['within_0.1_of_zero']:.2f}), "
             f"unanswered {found['unanswered']:.0f} of {found['functions']:.0f}"
         )
-    text += f"\n\n{updates} steps, {seeds} seed{'s' * (seeds > 1)}\n"
+    text += f"\n\n{updates} steps ({updates * longer} of the inverse), "
+    text += f"{seeds} seed{'s' * (seeds > 1)}\n"
     (out / "held_out.json").write_text(json.dumps(held_out, indent=1) + "\n", encoding="utf-8")
     (out / "roots.json").write_text(json.dumps(roots, indent=1) + "\n", encoding="utf-8")
     reproduction.write(out, "polynomials", rows, text)

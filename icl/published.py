@@ -45,7 +45,7 @@ def table_2(
     """
     values = [case.y_FBT for case in evaluation_set() if case.labels["inputs"] == "normal"]
     counted = [y[:, :, SKIP:] for y in values]
-    out, lines = [], [f"{'':16}" + "".join(f"{s:>7}" for s in range(1, 11)) + f"{'B_eff':>7}"]
+    out, lines = [], [_line("", range(1, 11)) + f"{'B_eff':>6}"]
     normal = [row for row in rows if row["inputs"] == "normal"]
     for name in dict.fromkeys(row["predictor"] for row in normal):
         mine = [row for row in normal if row["predictor"] == name]
@@ -71,9 +71,11 @@ def table_2(
     return out, "\n".join(lines)
 
 
-def _line(label: str, numbers: Sequence[float] | np.ndarray) -> str:
-    cells = [f"{x:>7.2f}" if i < 10 else f"{x:>7.1f}" for i, x in enumerate(numbers)]
-    return f"{label:16}{''.join(cells)}"
+def _line(label: str, numbers: Iterable[float]) -> str:
+    """80 columns: names of 13 letters, four digits a number."""
+    texts = [str(x) if isinstance(x, int) else f"{x:.2f}" for x in numbers]
+    texts = [text if len(text) < 6 else f"{float(text):.1f}" for text in texts]
+    return f"{label:13.13}" + "".join(f"{text:>6}" for text in texts)
 
 
 def evaluation_set(path: Path | None = None, functions: int | None = None) -> Iterable[Case]:

@@ -1,6 +1,7 @@
 """``every`` and ``some`` learnt in context (arXiv 2508.14685, section on in-context learning).
 
     python scripts/reproduce_quantifiers.py            # reduced: minutes on 2 quiet cores
+    python scripts/reproduce_quantifiers.py --seeds 3  # mean and spread; three times as long
     python scripts/reproduce_quantifiers.py --full     # 12L8AH, 500,000 steps: an accelerator, half
                                                        # an hour a model
 
@@ -18,9 +19,12 @@ fourth number on.  Interrupted runs go on where they stopped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from attention.command_line import run_script
 from icl import reproduction
@@ -37,10 +41,10 @@ COLUMNS = {
 }
 
 
-def experiments(full: bool, seed: int) -> dict[str, Experiment]:
+def experiments(full: bool, seed: int, seeds: int) -> dict[str, Experiment]:
     """Name of a run → what it is trained on."""
     settings: dict[str, Any] = {
-        **reproduction.settings(full, seed),
+        **reproduction.settings(full, seed, seeds),
         "points": 41 if full else 21,
         "hidden_size": None if full else 32,
     }
@@ -55,13 +59,27 @@ def experiments(full: bool, seed: int) -> dict[str, Experiment]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """A line a model and test."""
-    lines = [f"{'':36}" + "".join(f"{word:>11}" for word in COLUMNS.values())]
-    for row in rows:
-        label = f"{row['model']}, {row['test']}"
-        cells = [row.get(name, "") for name in COLUMNS]
-        lines.append(f"{label:36}" + "".join(f"{x if x == '' else f'{x:.3f}':>11}" for x in cells))
+    """A line a test below each model; of several seeds the mean, and the deviation below it."""
+    lines = [f"{'':14}" + "".join(f"{word:>11}" for word in COLUMNS.values())]
+    for model, of_model in itertools.groupby(rows, lambda row: row["model"]):
+        lines.append(model)
+        by_test: dict[str, list[dict[str, Any]]] = {}
+        for row in of_model:
+            by_test.setdefault(row["test"], []).append(row)
+        for test, same in by_test.items():
+            there = {name: same[0].get(name, "") for name in COLUMNS}
+            shown = [name for name, x in there.items() if x != "" and not np.isnan(x)]
+            scores = {name: np.array([row[name] for row in same]) for name in shown}
+            lines.append(_line(f"  {test}", {name: x.mean() for name, x in scores.items()}))
+            if len(same) > 1:
+                spread = {name: x.std(ddof=1) for name, x in scores.items()}
+                lines.append(_line("    deviation", spread))
     return "\n".join(lines)
+
+
+def _line(label: str, scores: Mapping[str, float]) -> str:
+    cells = [f"{scores[name]:.3f}" if name in scores else "" for name in COLUMNS]
+    return (f"{label:14}" + "".join(f"{cell:>11}" for cell in cells)).rstrip()
 
 
 def main(
@@ -71,6 +89,7 @@ def main(
     steps: int | None = None,
     prompts: int = 512,
     seed: int = 0,
+    seeds: int = 1,
 ) -> None:
     """Trains what is missing, evaluates, and writes quantifiers.csv and quantifiers.txt.
 
@@ -79,7 +98,8 @@ def main(
         full: the paper's 12 layers, 500,000 steps
         steps: of training; None for those of the setting
         prompts: a test
-        seed: of the training
+        seed: of the training, the first one, and of the tests
+        seeds: models of each kind, trained at once
     """
     updates = steps or (500_000 if full else 1500)
     tests = {
@@ -88,12 +108,13 @@ def main(
         "late": ["design=late"],
         "sigma 30": ["design=balanced", "sigma=30"],
     }
-    rows, plans = [], experiments(full, seed)
+    rows, plans = [], experiments(full, seed, seeds)
     reproduction.check(out, plans.values(), steps, prompts=prompts)
     for name, plan in plans.items():
         run = out / name.replace(", ", "-").replace(" ", "-")
-        (model,) = reproduction.trained(plan, run, updates)
-        task: Any = model.task
+        models = reproduction.trained(plan, run, updates)
+        by_name = {str(seed + i): model_predictor(model) for i, model in enumerate(models)}
+        task: Any = models[0].task
         # A number of this sign decides nothing, so that later labels stay as they are.
         sign, place = -1 if plan.kind == "some" else 1, plan.points // 2
         deviants = {
@@ -101,11 +122,14 @@ def main(
             for size in (10, 1000)
         }
         for test, sweeps in {**tests, **deviants}.items():
-            found = score({name: model_predictor(model)}, task, sweeps, prompts, seed)
-            rows += [{"model": name, "test": test, **row} for row in found]
+            rows += [
+                {"model": name, "test": test, "seed": row.pop("predictor"), **row}
+                for row in score(by_name, task, sweeps, prompts, seed)
+            ]
     columns = dict.fromkeys(key for row in rows for key in row)
     rows = [{key: row.get(key, "") for key in columns} for row in rows]
-    reproduction.write(out, "quantifiers", rows, f"{table(rows)}\n{updates} steps\n")
+    ending = f"{updates} steps, {seeds} seed{'s' * (seeds > 1)}\n"
+    reproduction.write(out, "quantifiers", rows, f"{table(rows)}\n{ending}")
 
 
 if __name__ == "__main__":

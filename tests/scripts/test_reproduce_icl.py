@@ -55,7 +55,7 @@ def test_mean_and_deviation_of_seeds():
 
     found, text = published.table_2([*rows(0, 1.0), *rows(1, 3.0)], {})
     assert [row["difference"] for row in found] == pytest.approx([1.0] * 10 + [3.0] * 10)
-    by_label = {line[:16].strip(): line[16:].split() for line in text.splitlines()}
+    by_label = {line[:13].strip(): line[13:].split() for line in text.splitlines()}
     assert by_label["difference"] == ["2.00"] * 10
     assert by_label["deviation"][:10] == [f"{np.sqrt(2):.2f}"] * 10
 
@@ -105,6 +105,22 @@ def test_polynomials_of_several_seeds():
     assert not swapped["late_approximated"]
 
 
+def test_quantifiers_of_several_seeds():
+    quantifiers = script("reproduce_quantifiers")
+    scores = {"accuracy": 0.9, "constant_accuracy": 0.99, "balanced_accuracy": 0.5}
+    rows = [
+        {"model": model, "test": test, "seed": seed, **scores, "late_flip_balanced_accuracy": late}
+        for model in ("every", "some")
+        for test in ("plain", "late")
+        for seed, late in (("3", 0.4), ("4", 0.8))
+    ]
+    lines = quantifiers.table([*rows, {**rows[0], "model": "mix", "at_deviant": 0.25}]).splitlines()
+    assert lines[1] == "every" and lines[2].split() == ["plain", "0.900", "0.990", "0.500", "0.600"]
+    assert lines[3].split() == ["deviation", "0.000", "0.000", "0.000", "0.283"]
+    assert lines[11:] == ["mix", lines[12]] and lines[12].split()[-1] == "0.250"
+    assert lines[12].index("0.250") > lines[2].index("0.600") and max(map(len, lines)) <= 80
+
+
 @pytest.mark.parametrize(
     ("name", "words", "said"),
     [
@@ -120,6 +136,7 @@ def test_polynomials_of_several_seeds():
         ("reproduce_polynomials", "--seeds 0", "seeds"),
         ("reproduce_quantifiers", "--prompts 0", "prompts"),
         ("reproduce_quantifiers", "--steps 0", "steps"),
+        ("reproduce_quantifiers", "--seeds 0", "seeds"),
     ],
 )
 def test_errors_in_one_line(name, words, said, tmp_path, capsys):

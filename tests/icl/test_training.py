@@ -114,7 +114,7 @@ def test_a_cpu_trains_the_same_model(normalizer, batch):
         params = jax.tree.map(lambda x: x.astype(np.float64), params)
         config = dataclasses.replace(config, dtype="float64")
         expected, found = (
-            jax.value_and_grad(lambda p, c=each: c(p, wide, None)[0])(params)
+            jax.jit(jax.value_and_grad(lambda p, c=each: c(p, wide, None)[0]))(params)
             for each in (
                 plain_loss(config, task),
                 loss_of(config, task, seeds),

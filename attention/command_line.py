@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
-
 from attention.errors import InputError
 
 MOST_LETTERS = 200  # of a line about arguments
@@ -81,6 +79,8 @@ def _parse(
     Raises:
         InputError: what tyro says in a box, as one line.
     """
+    import tyro  # the one thing that needs it: functions of scripts work without
+
     names = {} if callable(commands) else commands
     said = io.StringIO()
     try:

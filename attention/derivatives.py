@@ -68,14 +68,15 @@ def _standardized(centred: bool, eps: float, x: Array) -> tuple[Array, tuple[Arr
     if centred:
         x -= jnp.mean(x, axis=-1, keepdims=True)
     r = jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + eps)
-    return x * r, (x * r, r)
+    h = x * r
+    return h, (h, r)
 
 
 def _standardized_backward(centred: bool, eps: float, residuals: Any, d_h: Array) -> tuple[Array]:
     # dx = r (dh − mean dh − h mean(h dh)), which materialises where it is a rule of its own.
     del eps
     h, r = residuals
-    inner = jnp.einsum("...D,...D->...", h, d_h)[..., None] / h.shape[-1]
+    inner = jnp.einsum("...D,...D->...", h, d_h, precision="highest")[..., None] / h.shape[-1]
     mean = jnp.mean(d_h, axis=-1, keepdims=True) if centred else 0
     return (r * (d_h - mean - h * inner),)
 

@@ -35,9 +35,8 @@ def write(out: Path, rows: Rows, positions: Rows) -> None:
     write_csv(out / "errors.csv", rows)
     write_csv(out / "positions.csv", positions)
     draw(out, rows, positions)
-    show(rows[:ROWS], [name for name in rows[0] if name not in ("low", "high")])
-    more = f", {len(rows) - ROWS} rows more" if len(rows) > ROWS else ""
-    print(f"\n{out / 'errors.csv'}{more}")
+    show(rows, [name for name in rows[0] if name not in ("low", "high")])
+    print(f"\n{out / 'errors.csv'}{_more(rows)}")
 
 
 def write_scores(out: Path, rows: Rows) -> None:
@@ -58,7 +57,11 @@ def write_answers(out: Path, rows: Rows, lines: Sequence[str], quantified: bool)
         show_scores(rows)
     else:
         show(rows, list(rows[0]), ("error", "error_over_zero", "failures"))
-    print(f"\n{out / 'errors.csv'}")
+    print(f"\n{out / 'errors.csv'}{'' if quantified else _more(rows)}")
+
+
+def _more(rows: Rows) -> str:
+    return f", {len(rows) - ROWS} rows more" if len(rows) > ROWS else ""
 
 
 def draw(out: Path, rows: Rows, positions: Rows) -> None:
@@ -86,7 +89,7 @@ def draw(out: Path, rows: Rows, positions: Rows) -> None:
 
 
 def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) -> None:
-    """A table of the columns that vary, and of those that are ``always`` shown."""
+    """A table of the columns that vary, and of those that are ``always`` shown; ``ROWS`` rows."""
     from rich.console import Console
     from rich.table import Table
 
@@ -97,7 +100,7 @@ def show(rows: Rows, columns: Sequence[str], always: Sequence[str] = NUMBERS) ->
         table.add_column(
             column.replace("_", " "), justify="right" if column != shown[0] else "left"
         )
-    for row in rows:
+    for row in rows[:ROWS]:
         table.add_row(
             *(f"{x:.4g}" if isinstance(x, float) else str(x) for x in map(row.get, shown))
         )

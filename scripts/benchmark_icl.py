@@ -151,8 +151,8 @@ def main(
         blocks: of each, in turns
         steps: of ours in all blocks; None: blocks of some seconds
     """
-    several = [int(count) for count in seeds.split(",") if count.isdigit() and int(count)]
-    if not several or blocks < 1 or (steps is not None and steps < blocks):
+    several = sorted(int(count) if count.isdecimal() else 0 for count in seeds.split(","))
+    if several[0] < 1 or blocks < 1 or (steps is not None and steps < blocks):
         raise InputError("seeds, blocks and steps of a block must be whole numbers above 0")
     table = {}
     for name in models.split(","):

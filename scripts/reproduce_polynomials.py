@@ -135,9 +135,10 @@ def verdicts(rows: Rows, seen: Sequence[int], model: str, low: str, seed: int) -
             "between_seen": degree < max(seen),
         }
         for name in ("error_over_zero", "late"):
-            ours = round(at[model, degree][name], 4)
-            others = {other: round(at[other, degree][name], 4) for other in (below, low)}
-            verdict[name] = {"model": ours, **others}
+            ours = at[model, degree][name]
+            others = {other: at[other, degree][name] for other in (below, low)}
+            told = {"model": ours, **others}
+            verdict[name] = {which: round(error, 4) for which, error in told.items()}
             verdict[f"{name}_approximated"] = ours < min(others.values())
         found.append(verdict)
     return found
@@ -160,7 +161,8 @@ def main(
         out: a run directory for each model, and the tables
         full: 12l8ah, 500,000 steps
         architecture: of all models; None for that of the setting
-        steps: of training; None for those of the setting
+        steps: of training; None for those of the setting (reduced, the inverse has three times
+            as many)
         count: functions a degree
         prompts: inputs a degree
         seed: of the training, the first one

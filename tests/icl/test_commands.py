@@ -35,6 +35,10 @@ def test_a_long_table_ends(tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     assert len(table(tmp_path / "errors.csv")) == 80
     assert len(said) == 1 + 60 + 2 and said[-1].endswith("errors.csv, 20 rows more")
+    one = ["--predictors", "zero", "--sweep", "order=drawn,sorted", "--sweep", "sigma=1:60"]
+    small = ["--count", "1", "--prompts", "1", "--points", "5", "--out", str(tmp_path)]
+    main(["evaluate", *one, *small])  # columns are those that vary in the file
+    assert "order" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_run_is_swept_and_drawn(run, tmp_path, capsys):

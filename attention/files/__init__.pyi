@@ -1,0 +1,73 @@
+from .caches import cache_folder as cache_folder
+from .caches import use_compilation_cache as use_compilation_cache
+from .figures import BLUE as BLUE
+from .figures import CYCLE as CYCLE
+from .figures import FAINT as FAINT
+from .figures import GREEN as GREEN
+from .figures import GREY as GREY
+from .figures import INK as INK
+from .figures import ORANGE as ORANGE
+from .figures import PURPLE as PURPLE
+from .figures import SKY as SKY
+from .figures import VERMILION as VERMILION
+from .figures import figure_style as figure_style
+from .figures import figure_to_svg as figure_to_svg
+from .figures import save_figure as save_figure
+from .journal import Journal as Journal
+from .journal import Record as Record
+from .journal import RecordKind as RecordKind
+from .journal import read_journal as read_journal
+from .pages import render_page as render_page
+from .reading import read_bytes as read_bytes
+from .reading import read_json as read_json
+from .reading import read_json_lines as read_json_lines
+from .run_directory import RunDirectory as RunDirectory
+from .run_directory import read_settings as read_settings
+from .tables import read_table as read_table
+from .tables import write_table as write_table
+from .tokenizers import load_tokenizer as load_tokenizer
+from .writing import check_folder as check_folder
+from .writing import new_folder as new_folder
+from .writing import write_bytes as write_bytes
+from .writing import write_json as write_json
+from .writing import write_json_lines as write_json_lines
+from .writing import write_new as write_new
+from .writing import write_text as write_text
+
+__all__ = [
+    "BLUE",
+    "CYCLE",
+    "FAINT",
+    "GREEN",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "PURPLE",
+    "SKY",
+    "VERMILION",
+    "Journal",
+    "Record",
+    "RecordKind",
+    "RunDirectory",
+    "cache_folder",
+    "check_folder",
+    "figure_style",
+    "figure_to_svg",
+    "load_tokenizer",
+    "new_folder",
+    "read_bytes",
+    "read_journal",
+    "read_json",
+    "read_json_lines",
+    "read_settings",
+    "read_table",
+    "render_page",
+    "save_figure",
+    "use_compilation_cache",
+    "write_bytes",
+    "write_json",
+    "write_json_lines",
+    "write_new",
+    "write_table",
+    "write_text",
+]

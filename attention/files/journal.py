@@ -1,0 +1,178 @@
+"""An append-only journal that survives being killed at any moment.
+
+One JSON object a line, flushed to the disk line by line, and no times:
+
+    {"kind": "candidate", "iteration": 0, "dropped": [], "correct": 481}
+    {"kind": "candidate", "iteration": 1, "dropped": [3], "correct": 480}
+
+The one who keeps a journal declares the kinds of its records: their fields, and which of the fields
+are the key. A journal has one record of each kind and key. A run that is started again replays
+itself: a record that is already there is compared and not written again, so that the journal ends
+with the same bytes as that of an uninterrupted run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import operator
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from attention.errors import InputError
+from attention.files.writing import to_line
+
+Record = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+def _anything(record: Record) -> None:
+    """Accept every record."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordKind:
+    """What the records of one kind look like.
+
+    Attributes:
+        key: fields that tell a record from others of its kind.
+        fields: names of all fields, or None: whatever is written.
+        check: raises KeyError, TypeError or ValueError if the values of a record are not what is
+            written; ``kind`` and fields are as declared.
+        same: whether a replayed record agrees with the one in the journal.
+    """
+
+    key: tuple[str, ...] = ()
+    fields: tuple[str, ...] | None = None
+    check: Callable[[Record], None] = _anything
+    same: Callable[[Record, Record], bool] = operator.eq
+
+
+class Journal:
+    """An open journal; a context manager. Locking the folder is up to its `RunDirectory`.
+
+    Attributes:
+        path: of the file; it is made with the first record.
+    """
+
+    def __init__(self, path: str | Path, kinds: Mapping[str, RecordKind]):
+        """Open a journal, and drop a last line that a kill cut off.
+
+        Args:
+            path: of the file.
+            kinds: the kinds of records, by name.
+
+        Raises:
+            InputError: a line is damaged or of another kind of run.
+        """
+        self.path, self._kinds = Path(path), kinds
+        self._records: dict[Key, Record] = {}
+        if self.path.exists():
+            records, end = read_journal(self.path, kinds)
+            self._records = {_key(kinds, record): record for record in records}
+            os.truncate(self.path, end)
+        self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+
+    def append(self, kind: str, **fields: Any) -> Record:
+        """Write a record for good, unless the journal has it already.
+
+        Args:
+            kind: one of the declared kinds.
+            fields: JSON values; tuples become lists.
+
+        Returns:
+            The record in the journal, as JSON values.
+
+        Raises:
+            InputError: the journal has another record under the same key.
+            ValueError: a value is not JSON, or the fields are not the declared ones.
+        """
+        line = to_line({"kind": kind, **fields})
+        record = json.loads(line)
+        _check(self._kinds, record)
+        key = _key(self._kinds, record)
+        known = self._records.get(key)
+        if known is not None:
+            if known != record and not self._kinds[kind].same(known, record):
+                raise InputError(
+                    f"{self.path}: this run finds {line.strip()[:120]} where the journal says "
+                    f"otherwise: start again in a new --out directory"
+                )
+            return known
+        if self._file is None:
+            self._file = self.path.open("ab")
+        self._file.write(line.encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._records[key] = record
+        return record
+
+    def get(self, kind: str, *key: Any) -> Record | None:
+        """The record of a kind with these values of its key fields; None if there is none."""
+        return self._records.get((kind, *map(_hashable, key)))
+
+    def of_kind(self, kind: str) -> Iterator[Record]:
+        """The records of a kind, in the order in which they were written."""
+        return (record for record in self._records.values() if record["kind"] == kind)
+
+    def __len__(self) -> int:
+        """How many records there are."""
+        return len(self._records)
+
+
+def read_journal(path: str | Path, kinds: Mapping[str, RecordKind]) -> tuple[list[Record], int]:
+    """Read a journal without changing it.
+
+    Returns:
+        The records, and the number of bytes before a last line that a kill cut off.
+
+    Raises:
+        InputError: a complete line is not a declared record; the message names file and line.
+    """
+    data = Path(path).read_bytes()
+    end = data.rfind(b"\n") + 1
+    records = []
+    for number, line in enumerate(data[:end].split(b"\n")[:-1], start=1):
+        try:
+            record = json.loads(line)
+            _check(kinds, record)
+            hash(_key(kinds, record))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                f"{path}:{number}: not a line of this journal: remove the directory or choose a "
+                f"new --out"
+            ) from error
+        records.append(record)
+    return records, end
+
+
+def _check(kinds: Mapping[str, RecordKind], record: Record) -> None:
+    """Raise ValueError, KeyError or TypeError unless a record is of a declared kind."""
+    kind = kinds[record["kind"]]
+    fields = set(record) - {"kind"}
+    if not fields.issuperset(kind.key) or (kind.fields is not None and fields != {*kind.fields}):
+        raise ValueError(f"a record of kind {record['kind']} has the fields {sorted(fields)}")
+    kind.check(record)
+
+
+def _key(kinds: Mapping[str, RecordKind], record: Record) -> Key:
+    kind = record["kind"]
+    return kind, *(_hashable(record[name]) for name in kinds[kind].key)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,201 @@
+"""The directory of one run: claimed, locked against other processes, resumed by its settings."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import filelock
+
+from attention.errors import InputError
+from attention.files.journal import Journal, RecordKind
+from attention.files.reading import read_json
+from attention.files.writing import make_folder, remove_empty, write_json
+
+SETTINGS = "settings.json"
+JOURNAL = "journal.jsonl"
+LOCK = ".lock"
+UNSET = "(unset)"
+LONGEST = 60  # characters of a setting in an error message
+
+
+class RunDirectory:
+    """A directory that holds one run; use it as a context manager.
+
+        with RunDirectory(out, "tale search", settings, resume=resume) as run:
+            journal = run.journal(KINDS)
+
+    While the block runs, no other process may enter the directory. If the block ends and no file
+    with any content has been written, the directory is removed again, and so are the folders above
+    it that were made for it.
+
+    Attributes:
+        path: the directory.
+        command: the command whose run it is.
+        settings: what identifies the run, as JSON values; kept in ``settings.json``.
+        resumed: whether the directory held this run before.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        command: str,
+        settings: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        owner: bool = True,
+    ):
+        """Describe a run; entering the block claims the directory.
+
+        Args:
+            path: is made if need be.
+            command: the command, such as ``tale search``.
+            settings: JSON values that decide the result. A run goes on only under the same ones.
+            resume: go on with a run that is there; True also for commands that always go on.
+            owner: False in all processes but the first, where several work on one run: they use
+                the directory and neither claim it nor lock it.
+
+        Raises:
+            ValueError: a setting is not a JSON value.
+        """
+        self.path, self.command, self.resumed = Path(path), command, False
+        self.settings: dict[str, Any] = json.loads(json.dumps(dict(settings), allow_nan=False))
+        self._resume, self._owner = resume, owner
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Claim and lock the directory.
+
+        Raises:
+            InputError: the directory holds another run or something else, another process works in
+                it, or it cannot be written.
+        """
+        if self._owner:
+            with contextlib.ExitStack() as stack:  # undone if the claim fails
+                self._claim(stack)
+                self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def journal(self, kinds: Mapping[str, RecordKind], name: str = JOURNAL) -> Journal:
+        """Open a journal in the directory; it is closed with the directory.
+
+        Raises:
+            InputError: a line of it is damaged.
+        """
+        return self._stack.enter_context(Journal(self.path / name, kinds))
+
+    def _claim(self, stack: contextlib.ExitStack) -> None:
+        self._check()  # before a foreign directory is touched
+        made = make_folder(self.path)
+        stack.callback(remove_empty, made)
+        stack.enter_context(_locked(self.path))
+        self.resumed = self._check()
+        stack.callback(self._tidy)
+        if not self.resumed:
+            write_json(self.path / SETTINGS, {"command": self.command, **self.settings})
+
+    def _check(self) -> bool:
+        """Whether the run is there already; raises InputError if something else is."""
+        try:
+            held = list(_contents(self.path))
+        except OSError as error:
+            raise InputError(
+                f"cannot write a run to {self.path} ({error.strerror}): choose another --out"
+            ) from error
+        if not held:
+            return False
+        if self.path / SETTINGS not in held:
+            raise InputError(f"{self.path} is not empty and holds no run: choose a new --out")
+        found = read_settings(self.path, self.command)
+        if not self._resume:
+            raise InputError(
+                f"{self.path} already holds a run: go on with --resume or choose a new --out"
+            )
+        if changes := _changes(found, self.settings):
+            raise InputError(
+                f"{self.path} holds a run with other settings ({changes}): repeat them to resume, "
+                f"or choose a new --out"
+            )
+        return True
+
+    def _tidy(self) -> None:
+        """Empty the directory if nothing was computed."""
+        files = (file for file in self.path.rglob("*") if file.is_file())
+        own = (self.path / SETTINGS, self.path / LOCK)
+        if any(file.stat().st_size for file in files if file not in own):
+            return
+        for entry in _contents(self.path):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
+def read_settings(path: str | Path, command: str | None = None) -> dict[str, Any]:
+    """The settings of the run in a directory.
+
+    Args:
+        path: the directory.
+        command: the command whose run is wanted; None: of any command.
+
+    Raises:
+        InputError: the directory holds no run, or one of another command.
+    """
+    of = "" if command is None else f" of {command}"
+    if not (Path(path) / SETTINGS).is_file():
+        raise InputError(f"{path} holds no run{of}: give the --out directory of one")
+    settings = read_json(Path(path) / SETTINGS)
+    held = settings.pop("command", None)
+    if command not in (None, held):
+        raise InputError(f"{path} holds a run of {held}, not{of}: choose another directory")
+    return settings
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Keep other processes out of a directory."""
+    lock = filelock.FileLock(directory / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(
+            f"another process is writing to {directory}: wait for it or choose a new --out"
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"cannot write a run to {directory} ({error.strerror}): choose another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # a lock on an unlinked file counts for nobody
+        lock.release()
+
+
+def _contents(directory: Path) -> Iterator[Path]:
+    """What is in a directory, without the lock and what a killed claim left."""
+    if directory.exists():
+        names = (LOCK, f".{SETTINGS}.part")
+        yield from (entry for entry in directory.iterdir() if entry.name not in names)
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Every setting that differs, between commas."""
+    pairs = {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in {**old, **new}}
+    return ", ".join(
+        f"{name} was {_short(was)} and is now {_short(now)}"
+        for name, (was, now) in pairs.items()
+        if was != now
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "…"

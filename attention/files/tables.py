@@ -1,0 +1,51 @@
+"""Tables as CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attention.errors import InputError
+from attention.files.writing import write_text
+
+
+def write_table(
+    path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> None:
+    """Replace a CSV file as a whole.
+
+    Args:
+        path: of the file.
+        rows: cells by column. A list becomes its items between spaces, ``3 5``; a cell that is
+            None or missing stays empty.
+        columns: in order; None: every key of the rows, in the order of their first appearance.
+    """
+    if columns is None:
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
+    write_text(path, text.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def read_table(path: str | Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, every cell as text.
+
+    Raises:
+        InputError: the file cannot be read as a table.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a table: {error}") from error

@@ -1,0 +1,163 @@
+"""Files and folders that appear whole or not at all.
+
+Everything is first written under a hidden name beside its place, ``.NAME.part``, and then renamed.
+A kill leaves at most the hidden one, which the next try overwrites.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from attention.errors import InputError
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Replace a file as a whole, and make the folders above it.
+
+    Raises:
+        InputError: the file cannot be written, for instance because the disk is full.
+    """
+    path = Path(path)
+    try:
+        with _appearing(path) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Replace a file by a text in UTF-8; see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Replace a file by a JSON value, indented; see `write_bytes`.
+
+    Raises:
+        ValueError: the value has a NaN or an infinity, which JSON has not.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: str | Path, values: Iterable[Any]) -> None:
+    """Replace a file by JSON values, one a line; see `write_json`."""
+    write_text(path, "".join(map(to_line, values)))
+
+
+def to_line(value: Any) -> str:
+    """One line of JSON.
+
+    Raises:
+        ValueError: the value has a NaN or an infinity, which JSON has not.
+    """
+    return json.dumps(value, allow_nan=False) + "\n"
+
+
+def write_new(path: str | Path, text: str) -> None:
+    """Write a text to a file that must not exist yet.
+
+    Raises:
+        InputError: something is there already, or the file cannot be written.
+    """
+    if os.path.lexists(path):
+        raise InputError(f"{path} exists; move it away or choose another --out")
+    write_text(path, text)
+
+
+@contextlib.contextmanager
+def new_folder(target: str | Path) -> Iterator[Path]:
+    """Make a folder that appears whole or not at all.
+
+        with new_folder("model") as scratch:
+            (scratch / "config.json").write_text("{}")
+
+    Args:
+        target: must not exist, or be an empty folder.
+
+    Yields:
+        A scratch folder. It becomes ``target`` when the block ends. If the block raises, nothing
+        is left of it.
+
+    Raises:
+        InputError: the target is something else, or its parent cannot be made.
+    """
+    target = Path(target)
+    check_folder(target, empty=True)
+    with _appearing(target) as part:
+        _remove(part)  # what a killed process left
+        part.mkdir()
+        yield part
+        if target.exists():
+            target.rmdir()
+
+
+def check_folder(path: str | Path, *, empty: bool = False) -> None:
+    """Check before long work that a folder can be made at a path, or is there.
+
+    Args:
+        path: of the folder.
+        empty: the folder must be empty if it is there.
+
+    Raises:
+        InputError: the path, or a folder above it, is a file; or the folder is not empty.
+    """
+    path = Path(path)
+    for folder in (path, *path.parents):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file, not a folder: choose another --out")
+    if empty and path.exists() and any(path.iterdir()):
+        raise InputError(f"{path}: exists and is not an empty folder")
+
+
+def make_folder(path: Path) -> list[Path]:
+    """Make a folder and those above it.
+
+    Returns:
+        The folders that were not there before, the deepest first.
+
+    Raises:
+        InputError: a folder cannot be made.
+    """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remove_empty(made)
+        reason = error.strerror or error
+        raise InputError(f"cannot write to {path} ({reason}): choose another --out") from error
+    return made
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove those of the folders that are empty; the deepest must come first."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+@contextlib.contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """Yield a hidden path beside the target, and rename it to the target in the end."""
+    made = make_folder(target.parent)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        yield part
+        part.replace(target)
+    except BaseException:
+        _remove(part)
+        remove_empty(made)
+        raise
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""The journal keeps whole lines, forgets a cut-off one and names every other fault."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attention.errors import InputError
+from attention.files import Journal, RecordKind, read_journal
+
+
+def check_count(record):
+    if type(record["correct"]) is not int:
+        raise TypeError
+
+
+KINDS = {
+    "candidate": RecordKind(("dropped",), ("dropped", "correct", "bound"), check_count,
+                            lambda old, new: old["bound"] and new["bound"]),
+    "note": RecordKind(),
+}  # fmt: skip
+RECORDS = [
+    {"kind": "candidate", "dropped": [], "correct": 5, "bound": False},
+    {"kind": "candidate", "dropped": [2, "3.mlp"], "correct": 6, "bound": True},
+    {"kind": "note", "text": "é", "answers": [["é", True], [None, False]]},
+]
+LINES = [
+    b'{"kind": "candidate", "dropped": [], "correct": 5, "bound": false}\n',
+    b'{"kind": "candidate", "dropped": [2, "3.mlp"], "correct": 6, "bound": true}\n',
+    b'{"kind": "note", "text": "\\u00e9", "answers": [["\\u00e9", true], [null, false]]}\n',
+]
+
+
+def test_reads_what_it_wrote_and_writes_it_once(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, KINDS) as journal:
+        assert not path.exists()
+        for record in RECORDS + RECORDS:
+            assert journal.append(**record) == record
+    assert path.read_bytes() == b"".join(LINES)
+    assert read_journal(path, KINDS) == (RECORDS, len(path.read_bytes()))
+    with Journal(path, KINDS) as journal:
+        assert journal.get("candidate", (2, "3.mlp")) == RECORDS[1]
+        assert journal.get("candidate", [2]) is None
+        assert journal.get("note") == RECORDS[2]
+        assert list(journal.of_kind("candidate")) == RECORDS[:2]
+        assert len(journal) == 3
+
+
+@pytest.mark.parametrize("tail", [b"{", LINES[2][:-1], b"\xff\x00"])
+def test_cuts_off_an_unfinished_line(tmp_path, tail):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b"".join(LINES[:2]) + tail)
+    with Journal(path, KINDS) as journal:
+        journal.append(**RECORDS[2])
+    assert path.read_bytes() == b"".join(LINES)
+
+
+def test_a_replay_that_disagrees_is_refused_but_where_both_are_right(tmp_path):
+    with Journal(tmp_path / "journal.jsonl", KINDS) as journal:
+        for record in RECORDS:
+            journal.append(**record)
+        with pytest.raises(InputError, match="where the journal says otherwise"):
+            journal.append(**RECORDS[0] | {"correct": 7})
+        with pytest.raises(InputError, match="where the journal says otherwise"):
+            journal.append("note", text="another")
+        assert journal.append(**RECORDS[1] | {"correct": 4}) == RECORDS[1]
+    assert (tmp_path / "journal.jsonl").read_bytes() == b"".join(LINES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"kind": "unknown"}, KeyError),
+        ({"kind": "candidate", "dropped": []}, ValueError),
+        ({"kind": "candidate", "dropped": [], "correct": "5", "bound": False}, TypeError),
+        ({"kind": "note", "share": float("nan")}, ValueError),
+    ],
+)
+def test_writes_only_what_is_declared(tmp_path, fields, error):
+    with Journal(tmp_path / "journal.jsonl", KINDS) as journal, pytest.raises(error):
+        journal.append(**fields)
+    assert list(tmp_path.iterdir()) == []
+
+
+GARBAGE = st.one_of(
+    st.binary(max_size=40).map(lambda data: data.replace(b"\n", b"") + b"\n"),
+    st.sampled_from(
+        [
+            b"[" * 5000 + b"\n",
+            b'{"kind": "header"}\n',
+            b'{"kind": "candidate"}\n',
+            b'{"kind": "candidate", "dropped": [], "correct": 1}\n',
+            b'{"kind": "candidate", "dropped": [{}], "correct": 1, "bound": false}\n',
+            b'{"kind": "candidate", "dropped": [1], "correct": "x", "bound": false}\n',
+            b'{"kind": []}\n',
+            b"[]\n",
+            b'"kind"\n',
+        ]
+    ),
+)
+
+
+@settings(deadline=None)
+@given(garbage=GARBAGE, line=st.integers(0, 3))
+def test_garbage_is_named(tmp_path_factory, garbage, line):
+    path = tmp_path_factory.mktemp("garbage") / "journal.jsonl"
+    path.write_bytes(b"".join([*LINES[:line], garbage, *LINES[line:]]))
+    for read in (Journal, read_journal):
+        with pytest.raises(InputError, match=rf"journal\.jsonl:{line + 1}: not a line"):
+            read(path, KINDS)

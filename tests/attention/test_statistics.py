@@ -1,0 +1,110 @@
+"""Intervals and tests against published values, exact sums and scipy."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attention.statistics import (
+    bootstrap_interval,
+    mcnemar_p_value,
+    student_margin,
+    wilson_interval,
+)
+
+VALUES = st.lists(st.floats(-100, 100, allow_subnormal=False), min_size=2, max_size=13)
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (29, 29, 0.8830, 1.0),
+    ],
+)
+def test_wilson_gives_the_intervals_of_newcombe_1998(correct, total, low, high):
+    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=6e-5)
+
+
+@given(total=st.integers(1, 3000), share=st.floats(0, 1))
+def test_wilson_agrees_with_scipy(total, share):
+    correct = round(share * total)
+    expected = scipy.stats.binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    low, high = wilson_interval(correct, total)
+    assert (low, high) == pytest.approx(tuple(expected), rel=1e-12, abs=1e-15)
+    assert (low == 0.0) == (correct == 0)
+    assert (high == 1.0) == (correct == total)
+    mirrored = wilson_interval(total - correct, total)
+    assert (1 - mirrored[1], 1 - mirrored[0]) == pytest.approx((low, high), abs=1e-12)
+
+
+@given(gained=st.integers(0, 60), lost=st.integers(0, 60))
+def test_mcnemar_is_an_exact_sum_over_the_discordant_pairs(gained, lost):
+    first = [True] * lost + [False] * gained + [True, False, True]
+    second = [False] * lost + [True] * gained + [True, False, True]
+    n = gained + lost
+    tail = sum(Fraction(math.comb(n, i), 2**n) for i in range(min(gained, lost) + 1))
+    assert mcnemar_p_value(first, second) == pytest.approx(min(1.0, 2 * float(tail)), rel=1e-9)
+    assert mcnemar_p_value(second, first) == mcnemar_p_value(first, second)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(400, 350), (9, 350), (0, 400)])
+def test_mcnemar_is_the_sign_test_of_scipy(gained, lost):
+    first, second = [True] * lost + [False] * gained, [False] * lost + [True] * gained
+    expected = scipy.stats.binomtest(gained, gained + lost).pvalue
+    assert mcnemar_p_value(first, second) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mcnemar_known_value():
+    """Nine of eleven discordant pairs: 2 · (1 + 11 + 55) / 2¹¹."""
+    p_value = mcnemar_p_value([False] * 9 + [True] * 2, [True] * 9 + [False] * 2)
+    assert p_value == pytest.approx(134 / 2048, rel=1e-12)
+
+
+def test_mcnemar_needs_the_same_examples():
+    with pytest.raises(ValueError, match="zip"):
+        mcnemar_p_value([True], [True, False])
+
+
+@given(values=VALUES, seed=st.integers(0, 5))
+def test_bootstrap_takes_quantiles_of_resampled_means(values, seed):
+    values = np.array(values)
+    drawn = np.random.default_rng(seed).integers(0, len(values), (101, len(values)))
+    expected = np.quantile(values[drawn].mean(1), [0.025, 0.975])
+    found = bootstrap_interval(values, draws=101, seed=seed)
+    assert found == pytest.approx(tuple(expected), rel=1e-12, abs=1e-12)
+    assert values.min() - 1e-9 <= found[0] <= found[1] <= values.max() + 1e-9
+
+
+def test_bootstrap_of_many_values_is_near_the_normal_interval():
+    values = np.random.default_rng(1).normal(3, 2, 1009)
+    half = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+    low, high = bootstrap_interval(values, draws=4001)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
+
+
+def test_bootstrap_of_one_value_and_of_none():
+    assert bootstrap_interval(np.array([2.5])) == (2.5, 2.5)
+    assert all(map(math.isnan, bootstrap_interval(np.array([]))))
+
+
+@given(values=VALUES)
+def test_student_agrees_with_scipy(values):
+    values = np.array(values)
+    if np.ptp(values) < 1e-3:
+        return  # scipy warns that these are nearly identical
+    expected = scipy.stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    margin = student_margin(values)
+    assert values.mean() - margin == pytest.approx(expected.low, rel=1e-9, abs=1e-9)
+    assert values.mean() + margin == pytest.approx(expected.high, rel=1e-9, abs=1e-9)
+
+
+def test_student_needs_two_values():
+    assert student_margin(np.array([1.0])) == math.inf
+    assert student_margin(np.array([2.0, 2.0, 2.0])) == 0.0

@@ -8,8 +8,8 @@ from json import dumps as dump
 from pathlib import Path
 from typing import Any, Literal
 
-from attention.command_line import run
 from attention.errors import InputError
+from attention.old_command_line import run
 
 
 def describe(*, model: str, revision: str | None = None) -> None:

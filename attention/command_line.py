@@ -1,141 +1,235 @@
-"""What every command-line program of the project does alike: version, parsing, one-line errors."""
+"""One function is a command: the same names, types, defaults and checks in Python and in words.
+
+:func:`command` reads a function's signature.  A parameter whose type is a dataclass is a *group*:
+its fields become flags on the command line, and keyword arguments in Python.  :func:`main` runs a
+program of many commands, :func:`run_script` a script of one.  The marks for types stand in
+:mod:`attention.flags`, what a command returns in :mod:`attention.results`, how words become
+arguments in :mod:`attention.words`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import functools
+import importlib
 import importlib.metadata
 import inspect
-import io
 import os
-import re
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+import textwrap
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from attention.errors import InputError
+from attention.choices import Choices
+from attention.errors import InputError, Preempted
+from attention.flags import Commas, OneOf, Repeated, Word
+from attention.results import Result, as_json, as_text
+from attention.signature import Command
+from attention.words import help_text, page_width, parse, shortened
 
-MOST_LETTERS = 200  # of a line about arguments
+__all__ = ["Commas", "OneOf", "Repeated", "Result", "Word", "command", "main", "run_script"]
+Returned = TypeVar("Returned")
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # how JAX's errors about memory begin
+MOST_OF_A_REASON = 120  # letters
 
 
-def run(
+def command(
+    function: Callable[..., Returned] | None = None,
+    *,
+    renamed: Mapping[str, str] | None = None,
+    again: bool = False,
+) -> Any:
+    """Make a function a command, with the fields of its groups as keyword arguments.
+
+    ::
+
+        @command(renamed={"examples": "--limit N"})
+        def lens(model: str, *, question: Question = Question(), display: Display = Display()):
+            '''Measure the accuracy of each layer.'''
+
+        lens("demo", shots=3, quiet=True)  # in Python
+        main("tale", "tale_jax.commands", {"lens": "accuracy of each layer"}, "…")  # in words
+
+    Args:
+        function: its parameters all have types.  A group can also be passed whole, by its name.
+        renamed: flags of before without ``--``, and what to write now.
+        again: the same line goes on with an interrupted run.  A function with a parameter
+            ``resume`` needs no such mark.
+
+    Returns:
+        A function that checks its arguments before it runs.  A value that is not allowed raises
+        InputError, an unknown or a missing name TypeError.
+
+    Raises:
+        TypeError: two flags have one name, or a parameter has no type.
+    """
+    if function is None:
+        return functools.partial(command, renamed=renamed, again=again)
+    described = Command(function, renamed or {}, again)
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Returned:
+        return function(**described.bind(args, kwargs))
+
+    run.__signature__ = described.signature  # type: ignore[attr-defined]
+    run.command = described  # type: ignore[attr-defined]
+    return run
+
+
+def main(
     program: str,
-    commands: Mapping[str, Callable[..., Any]],
+    package: str,
+    commands: Mapping[str, str],
     description: str,
     arguments: Sequence[str] | None = None,
-    *,
-    hint: Callable[[Sequence[str]], str] = lambda words: "",
 ) -> None:
-    """Run one of ``commands``, parsed from its signature and docstring by tyro.
-
-    Errors of the user, of parsing too, end in one line on the standard error and exit code 2;
-    Ctrl-C in one line and exit code 130.
+    """Run the command that the first word names.
 
     Args:
         program: its name.
-        commands: function of each command.
+        package: where the commands are: ``find-it`` is the function ``find_it`` of the module
+            ``PACKAGE.find_it``, imported when it is chosen.
+        commands: what each does, in one line.
         description: of the program, in its help.
-        arguments: None for those of the process.
-        hint: of the arguments, what to tell behind "interrupted".
+        arguments: the words; None for those of the process.
+
+    Raises:
+        SystemExit: with code 1, 2, 75 or 130 after an error, a preemption or Ctrl-C.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    if words == ["--version"]:
-        print(f"tale-jax {importlib.metadata.version('tale-jax')}")
-        return
-    _call(program, lambda: _parse(program, commands, description, words)(), lambda: hint(words))
+    if words[:1] == ["--version"]:
+        print(_version())
+    elif words[:1] in (["--help"], ["-h"]):
+        print(_overview(program, commands, description))
+    else:
+        with _one_line(program, lambda: ""):
+            found = _chosen(program, package, commands, words)
+        _run(program, f"{program} {words[0]}", found, words[1:])
 
 
-def run_script(main: Callable[..., Any], arguments: Sequence[str] | None = None) -> None:
-    """Run a script's one function, parsed from its signature; errors end as in :func:`run`."""
-    program = Path(inspect.getfile(main)).name
+def run_script(function: Callable[..., Any], arguments: Sequence[str] | None = None) -> None:
+    """Run a script's one function; options, errors and results are as in :func:`main`.
+
+    Args:
+        function: a command, or a function that could be made one.
+        arguments: the words; None for those of the process.
+    """
+    program = Path(inspect.getfile(inspect.unwrap(function))).name
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _call(program, lambda: _parse(program, main, None, words)(), lambda: "")
+    _run(program, program, _described(function), words)
 
 
-def _call(program: str, action: Callable[[], Any], hint: Callable[[], str]) -> None:
+def _described(function: Any) -> Command:
+    found = function if hasattr(function, "command") else command(function)
+    return found.command
+
+
+def _chosen(
+    program: str, package: str, commands: Mapping[str, str], words: Sequence[str]
+) -> Command:
+    """The command that the first word names.
+
+    Raises:
+        InputError: there is no such command.
+    """
     try:
-        action()
+        if not words:
+            raise InputError(f"no command is given; there are {', '.join(commands)}")
+        Choices("command", commands).pick(words[0])
     except InputError as error:
-        _fail(program, " ".join(str(error).split()), 2)
+        raise InputError(shortened(str(error), program, program)) from None
+    name = words[0].replace("-", "_")
+    return _described(getattr(importlib.import_module(f"{package}.{name}"), name))
+
+
+def _run(program: str, line: str, found: Command, words: list[str]) -> None:
+    """Run a command of words, and print what it returns, or its JSON."""
+    if "--help" in words or "-h" in words:
+        print(help_text(found, line))
+        return
+    with _one_line(program, lambda: _going_on(found, line, words)):
+        bound, as_values = parse(found, words, program, line)
+        if as_values:
+            with contextlib.redirect_stdout(sys.stderr):  # the values stand there alone
+                result = found.function(**bound)
+            print(as_json(result))
+        elif text := as_text(found.function(**bound)):
+            print(text)
+
+
+@contextlib.contextmanager
+def _one_line(program: str, going_on: Callable[[], str]) -> Iterator[None]:
+    """Every error ends in one line on the standard error, and in its exit code."""
+    try:
+        yield
+    except InputError as error:
+        _fail(program, str(error), 2)
+    except Preempted as error:
+        _fail(program, f"{str(error) or 'preempted; all work is saved'}{going_on()}", 75)
     except KeyboardInterrupt:
-        _fail(program, f"interrupted{hint()}", 130)
+        _fail(program, f"interrupted{going_on()}", 130)
+    except BrokenPipeError:  # such as `tale tasks | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else f"{error}"
+        _fail(program, reason + (going_on() or "; mend that and run it again"), 2)
+    except Exception as error:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY in str(error):
+            _fail(program, f"out of memory; take less at a time{going_on()}", 2)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        line = f"this should not happen: {reason:.{MOST_OF_A_REASON}}; see the log {_log(program)}"
+        _fail(program, line, 1)
 
 
 def _fail(program: str, line: str, code: int) -> None:
-    print(f"{program}: {line}", file=sys.stderr)
+    print(f"{program}: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(code)
 
 
-def _parse(
-    program: str,
-    commands: Mapping[str, Callable[..., Any]] | Callable[..., Any],
-    description: str | None,
-    words: Sequence[str],
-) -> Callable[[], Any]:
-    """The chosen command, or the only one, with its arguments.
+def _going_on(found: Command, line: str, words: Sequence[str]) -> str:
+    """The command that goes on with an interrupted one."""
+    if "resume" in found.flags:
+        words = [*words, *([] if "--resume" in words else ["--resume"])]
+    elif not found.again:
+        return ""
+    return f"; go on with: {line} {shlex.join(words)}"
 
-    Raises:
-        InputError: what tyro says in a box, as one line.
-    """
-    import tyro  # the one thing that needs it: functions of scripts work without
 
-    names = {} if callable(commands) else commands
-    said = io.StringIO()
+def _log(program: str) -> Path:
+    """Write the traceback of the error at hand into the user's cache folder."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tale-jax" / "logs"
+    name = f"{program}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
     try:
-        with contextlib.redirect_stderr(said):
-            if callable(commands):
-                return tyro.cli(_deferred(commands), prog=program, args=words)
-            deferred = {name: _deferred(command) for name, command in commands.items()}
-            return tyro.extras.subcommand_cli_from_dict(
-                deferred,
-                prog=program,
-                description=f"{description} (`{program} --version` tells the version)",
-                args=words,
-            )
-    except SystemExit as stop:
-        if not stop.code:
-            raise
-        raise InputError(_one_line(said.getvalue(), program, names, words)) from None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    except OSError:
+        folder = Path(tempfile.gettempdir())
+    about = f"{_version()}, Python {sys.version}\n{shlex.join(sys.argv)}\n\n"
+    (folder / name).write_text(about + traceback.format_exc())
+    return folder / name
 
 
-def _deferred(command: Callable[..., Any]) -> Callable[..., Callable[[], Any]]:
-    """Tyro calls what it parses; what the command itself prints must not be caught with it."""
-
-    @functools.wraps(command)
-    def bind(*args: Any, **kwargs: Any) -> Callable[[], Any]:
-        return functools.partial(command, *args, **kwargs)
-
-    return bind
+def _version() -> str:
+    try:
+        return f"tale-jax {importlib.metadata.version('tale-jax')}"
+    except importlib.metadata.PackageNotFoundError:  # scripts run without an installation
+        return "tale-jax, not installed"
 
 
-def _one_line(box: str, program: str, commands: Mapping[str, Any], words: Sequence[str]) -> str:
-    """``╭─ Title ─╮ │ text │ ├───┤ │ text │ ╰───╯`` → its texts, but no advice to read help."""
-    told = [""]
-    for row in re.sub(r"\x1b\[[\d;]*m", "", box).splitlines():
-        if re.search(r"^[╭╰]|[─-]{4,}", row):  # hyphens where the terminal knows no UTF-8
-            told.append("")
-        else:
-            told[-1] += f" {row.strip('│| ')}"
-    # The first is the title without a frame, or nothing.
-    told = [" ".join(part.split()).split(" Got errors:")[0].rstrip(".") for part in told[1:]]
-    told = [re.sub(r"( in [\w -]+ --help)+$", "", part) for part in told]
-    advice = ("For full helptext", "Argument helptext", "Similar", "Available")
-    told = [part for part in told if part and not part.startswith(advice)]
-    command = [program, *(word for word in words[:1] if word in commands), "--help"]
-    see = f" (see `{' '.join(command)}`)"
-    room = MOST_LETTERS - len(f"{program}: {see}")
-    if len("; ".join(told)) > room:
-        told = [_names_alone(part) for part in told]
-    line = "; ".join(told)
-    return (line if len(line) <= room else f"{line[: room - 2]} …") + see
-
-
-def _names_alone(part: str) -> str:
-    """Options that are missing, or were perhaps meant, without what the help says of each."""
-    start, _, listed = part.partition(": ")
-    names = re.findall(r"(--[\w-]+) (?=[A-Z{])", listed)
-    if not names or not start.startswith(("Missing", "Perhaps")):
-        return part
-    return f"{start}: {', '.join(names)}"
+def _overview(program: str, commands: Mapping[str, str], description: str) -> str:
+    """The help of a program: its commands, each with what it does."""
+    width, first = page_width(), max(map(len, commands)) + 4
+    lines = [f"usage: {program} COMMAND [options]", "", *textwrap.wrap(description, width), ""]
+    for name, does in commands.items():
+        wrapper = textwrap.TextWrapper(width, f"  {name:{first - 2}}", " " * first)
+        lines += wrapper.wrap(does)
+    lines += ["", f"`{program} COMMAND --help` shows the options of a command, and",
+              f"`{program} --version` the version."]  # fmt: skip
+    return "\n".join(lines)

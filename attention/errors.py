@@ -1,8 +1,15 @@
-"""The error that is the user's to mend."""
+"""Errors that a command turns into one line and an exit code."""
 
 
 class InputError(ValueError):
     """Bad input; the message is one line that says what is wrong and what to do.
 
     Commands print it and exit with code 2; a caller in Python sees an ordinary ValueError.
+    """
+
+
+class Preempted(Exception):  # noqa: N818 - nothing went wrong
+    """The machine asked the work to stop, and all that was done is saved.
+
+    Commands print the message and exit with code 75: the same run can go on later.
     """

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from attention.command_line import run
 from attention.errors import InputError
+from attention.old_command_line import run
 from icl import analysis_cli
 from icl.arguments import Directories, Sweeps, check_folder, parse_words, use_compilation_cache
 from icl.experiments import Experiment

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from attention.command_line import run
+from attention.old_command_line import run
 from tale_jax import analysis_cli, training_cli
 from tale_jax.arguments import USUAL, Layers, Shared, parse_layers, use_compilation_cache
 

@@ -1,0 +1,68 @@
+"""Groups of options that commands of several packages share; no JAX."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Literal
+
+from annotated_types import Interval
+
+from attention.command_line import Word
+from attention.errors import InputError
+
+# what jax.random.key and np.random.default_rng both take
+Seed = Annotated[int, Interval(ge=0, lt=2**32)]
+AXES: tuple[str, ...] = ("data", "model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Display:
+    """What is shown.
+
+    Attributes:
+        quiet: show no progress
+    """
+
+    quiet: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Devices:
+    """Where and how precisely it is computed.
+
+    Attributes:
+        mesh: devices along each axis, such as data=4,model=2; an axis left out is 1, and one may
+            be -1, which takes all devices that are left
+        dtype: type of the parameters and products
+    """
+
+    mesh: Annotated[str, Word(metavar="data=N,model=N")] = ""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        parse_mesh(self.mesh)
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """Devices along ``data`` and ``model``; at most one of them is -1."""
+        return parse_mesh(self.mesh)
+
+
+def parse_mesh(text: str) -> dict[str, int]:
+    """Devices along each axis: ``"data=4"`` → ``{"data": 4, "model": 1}``.
+
+    Raises:
+        InputError: an axis is unknown or given twice, a count is not a whole number above 0, or
+            more than one is -1.
+    """
+    axes: dict[str, int] = dict.fromkeys(AXES, 1)
+    parts = [part.partition("=") for part in text.split(",") if part.strip()]
+    names = [name.strip() for name, _, _ in parts]
+    for name, _, count in parts:
+        number = count.strip()
+        if name.strip() not in axes or not (number == "-1" or (number.isdecimal() and int(number))):
+            raise InputError(f"--mesh is written data=4,model=2 (one may be -1), not {text!r}")
+        axes[name.strip()] = int(number)
+    if len({*names}) < len(names) or list(axes.values()).count(-1) > 1:
+        raise InputError(f"--mesh has each axis once, and at most one -1, not {text!r}")
+    return axes

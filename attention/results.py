@@ -1,0 +1,73 @@
+"""What a command returns: values for programs, and how a person reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Result(dict[str, Any]):
+    """The values of a command by name, which ``--json`` prints, and the text that shows them.
+
+    ::
+
+        return Result({"accuracy": 0.75, "total": 40}, "accuracy 75.0 %, 30 of 40")
+
+    Args:
+        values: what programs read; a JSON object.
+        shown: texts and rich renderables, such as the tables of :mod:`attention.terminal`, one
+            below another.  Without any, a person reads the values as JSON.
+    """
+
+    def __init__(self, values: Mapping[str, Any], *shown: Any):
+        super().__init__(values)
+        self.shown = shown
+
+    def __str__(self) -> str:
+        """What a person reads, as wide as the terminal, or 80 columns where there is none."""
+        if not self.shown:
+            return as_json(self, indent=2)
+        return "\n".join(part if isinstance(part, str) else _drawn(part) for part in self.shown)
+
+
+def as_text(result: Any) -> str:
+    """What a command's return value looks like to a person; nothing for None."""
+    if result is None:
+        return ""
+    own = type(result).__str__ is not object.__str__
+    return str(result) if own else as_json(result, indent=2)
+
+
+def as_json(result: Any, indent: int | None = None) -> str:
+    """A value as JSON: dataclasses become objects, arrays lists, paths texts, NaN null."""
+    return json.dumps(_plain(result), indent=indent, ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if (as_list := getattr(value, "tolist", None)) is not None:  # arrays and their scalars
+        return _plain(as_list())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
+    return str(value) if isinstance(value, Path) else value
+
+
+def _drawn(renderable: Any) -> str:
+    """A rich renderable as text without colours."""
+    from rich.console import Console  # texts alone are shown without it
+
+    width, page = shutil.get_terminal_size((80, 24)).columns, io.StringIO()
+    console = Console(file=page, width=width, color_system=None, markup=False, emoji=False)
+    console.print(renderable, highlight=False)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())

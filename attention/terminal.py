@@ -1,0 +1,85 @@
+"""What a person sees while work runs, and the one style of tables; nothing if quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, ProgressColumn
+from rich.table import Table
+from rich.text import Text
+
+PAUSE = 60.0  # seconds between two lines of progress where there is no terminal
+
+
+class Terminal:
+    """Lines and progress on the standard error, tables on the standard output.
+
+    A bar shows where the standard error is a terminal.  Elsewhere, as in a log, long work writes a
+    line a minute.
+
+    Args:
+        quiet: show nothing at all.
+    """
+
+    def __init__(self, quiet: bool = False):
+        self._quiet = quiet
+        self._out = Console(quiet=quiet, highlight=False, soft_wrap=False)
+        self._err = Console(quiet=quiet, highlight=False, stderr=True)
+
+    def message(self, line: str) -> None:
+        """Tell in one line what happened."""
+        self._err.print(escape(line), soft_wrap=True)
+
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2
+    ) -> None:
+        """Show a table with a line above it; arguments as of :func:`plain_table`."""
+        self._out.print(escape(title))
+        self._out.print(plain_table(columns, rows, words))
+
+    @contextlib.contextmanager
+    def bar(self, *columns: ProgressColumn) -> Iterator[Progress]:
+        """A progress display with columns of its own, hidden where there is no terminal."""
+        hidden = self._quiet or not self._err.is_terminal
+        with Progress(*columns, console=self._err, transient=True, disable=hidden) as bar:
+            yield bar
+
+    @contextlib.contextmanager
+    def steps(self, description: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show the progress of work in so many steps; the function yielded advances it."""
+        done, start = 0, time.monotonic()
+        told = start
+        with self.bar() as bar:
+            task = bar.add_task(escape(description), total=total)
+
+            def advance() -> None:
+                nonlocal done, told
+                done, now = done + 1, time.monotonic()
+                bar.advance(task)
+                if bar.disable and now - told >= PAUSE:
+                    told = now
+                    self.message(f"{description}: {done} of {total} ({now - start:.0f} s)")
+
+            yield advance
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2) -> Table:
+    """A table without lines, for :class:`attention.results.Result` and for progress.
+
+    Args:
+        columns: their headings.
+        rows: the texts of each.
+        words: how many of the first columns hold words; the others hold numbers, which stand on
+            the right.
+    """
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        justify = "left" if number < words else "right"
+        table.add_column(column, overflow="fold", justify=justify)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

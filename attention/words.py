@@ -1,0 +1,165 @@
+"""The words of a command line: how they become arguments, and the help that explains them.
+
+argparse splits the words and lays out the help; types, ranges and names are checked by
+:mod:`attention.flags`, as they are for a call in Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import inspect
+import shutil
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from attention.choices import nearest
+from attention.errors import InputError
+from attention.flags import Flag
+from attention.signature import Command
+
+MOST_LETTERS = 200  # of a line about arguments
+WIDEST = 100  # columns of a page of help
+
+
+def parse(found: Command, words: Sequence[str], program: str, line: str) -> tuple[dict, bool]:
+    """Arguments of the function, and whether its values are wanted as JSON.
+
+    Args:
+        found: the command.
+        words: those behind its name.
+        program: how errors begin.
+        line: how the command line begins, such as ``tale search``.
+
+    Raises:
+        InputError: a word is not understood or a value not allowed.
+    """
+    try:
+        given = _split(found, words)
+        as_values = bool(given.pop("json", False))
+        values = {
+            name: value if isinstance(value, bool) else found.flags[name].read(value)
+            for name, value in given.items()
+        }
+        if missing := found.missing(values):
+            raise InputError(f"missing: {', '.join(flag.words for flag in missing)}")
+        return found.bind((), values), as_values
+    except InputError as error:
+        raise InputError(shortened(str(error), program, line)) from None
+
+
+def shortened(message: str, program: str, line: str) -> str:
+    """A message of at most 200 letters, with the command that prints help."""
+    see = f" (see `{line} --help`)"
+    room = MOST_LETTERS - len(f"{program}: {see}")
+    message = " ".join(message.split())
+    return (message if len(message) <= room else f"{message[: room - 2]} …") + see
+
+
+def _split(found: Command, words: Sequence[str]) -> dict[str, Any]:
+    """For each flag that is given the texts behind it, or its truth.
+
+    Raises:
+        InputError: a word is unknown.
+    """
+    with_value = {flag.words for flag in found.flags.values() if not flag.boolean}
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in with_value and word[:1] == "-" and word[:2] != "--":
+            joined[-1] += f"={word}"  # -1,2 is a value, but looks like an option to argparse
+        else:
+            joined.append(word)
+    parser = _parser(found)
+    try:
+        given, rest = parser.parse_known_args(joined)
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error.argument_name}: {error.message}") from None
+    for word in rest:
+        name = word.partition("=")[0]
+        if name.removeprefix("--") in found.renamed and name.startswith("--"):
+            raise InputError(f"{name} is now {found.renamed[name.removeprefix('--')]}")
+        if name.startswith("-"):
+            options = [flag.words for flag in found.flags.values()]
+            raise InputError(f"unknown option {name}{nearest(name, [*options, '--json'])}")
+        raise InputError(f"{word!r} belongs to no option: each takes one word")
+    return vars(given)
+
+
+def _parser(found: Command, **page: Any) -> argparse.ArgumentParser:
+    """All flags, in a section for each group; nothing is required, and no text is converted."""
+    parser = argparse.ArgumentParser(
+        **page, add_help=False, allow_abbrev=False, exit_on_error=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=functools.partial(
+            argparse.RawDescriptionHelpFormatter, max_help_position=26, width=page_width()
+        ),
+    )  # fmt: skip
+    texts, sections = _descriptions(found) if page else {}, {}
+    own = parser.add_argument_group("options")
+    for flag in found.flags.values():
+        if flag.group and flag.group not in sections:
+            cls, _ = found.groups[flag.group]
+            title = (inspect.getdoc(cls) or flag.group).splitlines()[0].rstrip(".")
+            sections[flag.group] = parser.add_argument_group(title)
+        _add(sections.get(flag.group, own), flag, texts.get(flag.name, ""))
+    general = parser.add_argument_group("every command")
+    general.add_argument("--json", action="store_true", help="print the result's values as JSON")
+    general.add_argument("--help", action="store_true", help="show this page")
+    return parser
+
+
+def _add(section: Any, flag: Flag, text: str) -> None:
+    shown = (text + flag.notes).replace("%", "%%")
+    if not flag.boolean:
+        section.add_argument(
+            flag.words, dest=flag.name, action="append", metavar=flag.metavar, help=shown
+        )
+    elif flag.default is False:
+        section.add_argument(flag.words, dest=flag.name, action="store_true", help=shown)
+        no = f"--no-{flag.words[2:]}"
+        section.add_argument(no, dest=flag.name, action="store_false", help=argparse.SUPPRESS)
+    else:
+        choice = argparse.BooleanOptionalAction
+        section.add_argument(flag.words, dest=flag.name, action=choice, help=shown)
+
+
+def help_text(found: Command, line: str) -> str:
+    """The page of help of a command.
+
+    Args:
+        found: the command.
+        line: how its command line begins, such as ``tale search``.
+    """
+    from docstring_parser import google  # not needed where no help is asked for
+
+    described = google.parse(inspect.getdoc(found.function) or "")
+    parts = (described.short_description, described.long_description)
+    paragraphs = [text for part in parts if part for text in part.split("\n\n")]
+    needed = [f"{flag.words} {flag.metavar}".replace(" ", "\0") for flag in found.missing({})]
+    usage = textwrap.fill(
+        " ".join([line.replace(" ", "\0"), *needed, "[options]"]), page_width() - 7,
+        subsequent_indent=" " * (len(line) + 1), break_long_words=False, break_on_hyphens=False,
+    ).replace("\0", " ").replace("%", "%%")  # fmt: skip
+    description = "\n\n".join(textwrap.fill(text, page_width()) for text in paragraphs)
+    parser = _parser(found, prog=line, usage=usage, description=description)
+    return parser.format_help().rstrip()
+
+
+def _descriptions(found: Command) -> dict[str, str]:
+    """What the docstrings of a function and of its groups say of each flag."""
+    from docstring_parser import google
+
+    documented = [found.function]
+    for cls, _ in found.groups.values():
+        documented += reversed(cls.__mro__[:-1])  # a class says no more of what it inherits
+    texts = {}
+    for each in documented:
+        for entry in google.parse(inspect.getdoc(each) or "").params:
+            texts[entry.arg_name] = " ".join((entry.description or "").split()).rstrip(".")
+    return texts
+
+
+def page_width() -> int:
+    """Columns of a page of help: those of the terminal, but not too many to read."""
+    return min(shutil.get_terminal_size((80, 24)).columns, WIDEST) - 1

@@ -22,10 +22,8 @@ def describe(*, model: str, revision: str | None = None) -> None:
     import jax
     import numpy as np
 
-    from attention.transformer import TransformerConfig, abstract_params
-    from attention.transformer.hf_config import from_hf
-    from attention.transformer.safetensor_files import checkpoint_folder, read_json
-    from attention.transformer.stacking import half_of
+    from attention.transformer import TransformerConfig, abstract_params, half_of
+    from attention.transformer.huggingface import checkpoint_folder, from_hf, read_json
 
     config = from_hf(read_json(checkpoint_folder(model, revision) / "config.json"))
     usual = {field.name: field.default for field in dataclasses.fields(TransformerConfig)}
@@ -78,7 +76,7 @@ def bench(
     """
     import jax
 
-    from attention.benchmark import Shape, measure
+    from attention.dot_product import Shape, measure
 
     try:
         counts = [int(length) for length in lengths.split(",")]
@@ -124,7 +122,7 @@ def convert(
     Args:
         model: local folder, or hub id
         text: a text file that the model is made for
-        out: new folder; `attention.conversion.load` reads it, softmax/ in it is the old model
+        out: new folder; `transformer.conversion.load` reads it, softmax/ in it is the old model
         normalizer: specification with learned parameters
         largest: bound of every parameter: larger is closer to softmax
         tokens: of the text, that are looked at
@@ -133,9 +131,8 @@ def convert(
     import numpy as np
     from tokenizers import Tokenizer
 
-    from attention import conversion
-    from attention.transformer import load_pretrained
-    from attention.transformer.safetensor_files import checkpoint_folder
+    from attention.transformer import conversion, load_pretrained
+    from attention.transformer.huggingface import checkpoint_folder
 
     if min(tokens, length) < 2 or tokens < length:
         raise InputError("tokens and length must be at least 2, and tokens at least length")
@@ -159,7 +156,7 @@ def convert(
 
 
 def _print_conversion(config: Any, params: Any, drift: Any, tokens: int) -> None:
-    from attention.training.learned import learned_values
+    from attention.training import learned_values
 
     values = learned_values(config)(params)
     names = list(dict.fromkeys(key.split("/")[1] for key in values))
@@ -230,7 +227,7 @@ def explain(
         adversary_steps: of the trained adversary; 0 leaves it out
         adversary_weight: of the distance of its attention, against that of its predictions
     """
-    from attention.explanation.explain import explain
+    from attention.commands.explain import explain
 
     explain(
         model, data, out, layers=layers, heads=heads, limit=limit, show=show, split=split,

@@ -20,7 +20,8 @@ def saturation(
         most: slopes from -most to most
         count: slopes, and inputs
     """
-    from icl import saturation, training
+    from icl.analysis import saturation
+    from icl.training import fitting as training
 
     check_folder(out)
     use_compilation_cache()
@@ -60,8 +61,9 @@ def roots(
         low: smallest root that counts
         high: largest
     """
-    from icl import evaluation, reporting
-    from icl.roots import approximate
+    from icl.analysis import approximate
+    from icl.evaluation import errors as evaluation
+    from icl.evaluation import reporting
 
     if count < 1 or not low < high:
         raise InputError("there must be at least one function, and low must be less than high")
@@ -126,11 +128,10 @@ def ask(
         temperature: 0 takes the most probable answer
         seed: of functions and inputs
     """
-    from icl import reporting
-    from icl.experiments import QUANTIFIERS
-    from icl.language import asking
-    from icl.language.answering import checkpoint
-    from icl.language.answering import endpoint as server
+    from icl.evaluation import reporting
+    from icl.language import asking, checkpoint
+    from icl.language import endpoint as server
+    from icl.training import QUANTIFIERS
 
     if count < 1 or points < 1 or min(examples, decimals) < 0 or temperature < 0:
         raise InputError("count and points are positive, examples and temperature not negative")

@@ -12,10 +12,10 @@ from attention.errors import InputError
 from attention.old_command_line import run
 from icl import analysis_cli
 from icl.arguments import Directories, Sweeps, check_folder, parse_words, use_compilation_cache
-from icl.experiments import Experiment
+from icl.training import Experiment
 
 if TYPE_CHECKING:
-    from icl.sweeps import Case
+    from icl.evaluation import Case
     from icl.training import Trained
 
 Chosen = Annotated[Experiment, tyro.conf.arg(name="")]
@@ -44,7 +44,7 @@ def train(
         accumulate: parts of a batch, one after another; None: on a CPU what its cache holds
         quiet: nothing on the terminal
     """
-    from icl import training
+    from icl.training import fitting as training
 
     check_folder(out)
     use_compilation_cache()
@@ -95,7 +95,9 @@ def evaluate(
         points: of a prompt; None for the run's, or 41
         seed: of the functions and inputs drawn
     """
-    from icl import evaluation, reporting, training
+    from icl.evaluation import errors as evaluation
+    from icl.evaluation import reporting
+    from icl.training import fitting as training
 
     check_folder(out)
     use_compilation_cache()
@@ -114,7 +116,7 @@ def evaluate(
         given = (functions, coefficients, inputs, sweep or None)
         if any(option is not None for option in given):
             raise InputError("the published set has functions and inputs of its own: nothing else")
-        from icl.published import evaluation_set
+        from icl.papers import evaluation_set
 
         cases = evaluation_set(eval_set, count if count < 100 else None)
     else:
@@ -132,8 +134,9 @@ def _cases(
     *drawn: int,
 ) -> Iterable[Case]:
     """Cases of a sweep, of what was chosen or of what the model was trained on."""
-    from icl import evaluation, sweeps
-    from icl.functions import function_class
+    from icl.evaluation import errors as evaluation
+    from icl.evaluation import sweeps
+    from icl.tasks.functions import function_class
 
     of, law, place = evaluation.functions_of(trained)
     functions, coefficients, inputs = chosen
@@ -150,7 +153,8 @@ def _scores(
     runs: list[Path], names: list[str], sweep: list[str], prompts: int, seed: int
 ) -> list[dict[str, Any]]:
     """Rows of runs on quantifiers, those of one task beside one another and the baselines."""
-    from icl import quantifier_evaluation, training
+    from icl.evaluation import quantifier_evaluation
+    from icl.training import fitting as training
 
     alike: dict[Any, list[Path]] = {}
     for directory in runs:

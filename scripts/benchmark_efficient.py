@@ -24,9 +24,8 @@ import numpy as np
 import scipy.optimize
 
 from attention.command_line import run_script
-from attention.explanation.efficient import solve
-from attention.explanation.heads import column_space, heads, with_ones
-from attention.explanation.path import GAP, RESIDUAL, RIDGE
+from attention.explanation import column_space, heads, solve, with_ones
+from attention.explanation.solver import GAP, RESIDUAL, RIDGE
 from attention.transformer import Transformer, TransformerConfig
 
 SEMISMOOTH_STEPS, PATH_STEPS = 20, 60
@@ -116,7 +115,7 @@ def follow(c: np.ndarray, size: float, basis: np.ndarray) -> np.ndarray | None:
 
 
 def newton(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """One row by the methods of ``attention.explanation.min_norm``."""
+    """One row by the methods of ``attention.explanation.solver.smallest_norm``."""
     c = basis.T @ a
     found = semismooth(c, basis)
     found = follow(c, float(np.linalg.norm(a)), basis) if found is None else found

@@ -27,9 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from attention.command_line import run_script
 from attention.errors import InputError
-from attention.training.step import TrainState, make_step
-from icl.experiments import Experiment
-from icl.training import data_key, draw_of, init, loss_of, parts_of
+from attention.training import TrainState, make_step
+from icl.training import Experiment, data_key, draw_of, init, loss_of, parts_of
 
 
 class Ours:

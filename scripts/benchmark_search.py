@@ -34,15 +34,11 @@ import numpy as np
 from benchmark_search_8b import accelerator_row
 from rivals.greedy_search import Llama, choose, torch, write
 
-from tale_jax.demo_tasks import NAMES, examples, worked
 from tale_jax.elimination import Dropped, Result, eliminate
-from tale_jax.examples import Example
 from tale_jax.models import DEMO, Model, load_model
-from tale_jax.prompts import encode_prompts
-from tale_jax.protocols import Decode
 from tale_jax.runs import Answer
-from tale_jax.scoring import Scorer
-from tale_jax.tasks import Task
+from tale_jax.scoring import Decode, Scorer
+from tale_jax.tasks import NAMES, Example, Task, demo_examples, encode_prompts, worked
 
 EXAMPLES, NEW_TOKENS, NEAR = 200, 64, 1e-4
 ROWS = ("zero_shot", "zero_shot_160", "few_shot", "generation")
@@ -76,7 +72,7 @@ def _length(model: Model, prompt: str) -> int:
 def workload(row: str, model: Model) -> Task:
     """The examples of a row."""
     if row == "generation":
-        return Task(row, tuple(examples("reverse", "validation", EXAMPLES)))
+        return Task(row, tuple(demo_examples("reverse", "validation", EXAMPLES)))
     lengths = range(156, 165) if row == "zero_shot_160" else range(40, 61)
     asked = questions(model, "validation", lengths, EXAMPLES)
     if row == "few_shot":

@@ -14,13 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from attention.likelihood import Row
 from attention.transformer import RopeScaling, TransformerConfig, abstract_params
-from tale_jax.batching import Row
 from tale_jax.elimination import eliminate
-from tale_jax.examples import Example
-from tale_jax.protocols import Loglikelihood
-from tale_jax.scoring import Scorer
-from tale_jax.tasks import Task
+from tale_jax.scoring import Loglikelihood, Scorer
+from tale_jax.tasks import Example, Task
 
 EXAMPLES, TOKENS, ITERATIONS = 550, 170, 5
 LLAMA = TransformerConfig(

@@ -23,15 +23,12 @@ import optax
 from tokenizers import Tokenizer
 
 import tale_jax
-from attention import conversion
 from attention.command_line import run_script
 from attention.errors import InputError
-from attention.training.fit import fit
-from attention.training.learned import learned_values, plot
-from attention.transformer import Transformer, TransformerConfig, load_pretrained
-from attention.transformer.safetensor_files import checkpoint_folder
-from tale_jax.demo_tasks import DEMO_TASKS, worked
-from tale_jax.prompts import completed
+from attention.training import fit, learned_values, plot
+from attention.transformer import Transformer, TransformerConfig, conversion, load_pretrained
+from attention.transformer.huggingface import checkpoint_folder
+from tale_jax.tasks import DEMO_TASKS, completed, worked
 
 DEMO = Path(tale_jax.__file__).parent / "assets" / "demo"
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from train_classifiers import train
 
 from attention.command_line import run_script
-from attention.explanation.explain import explain
+from attention.commands.explain import explain
 
 SHOWN = ("min_norm", "null shift", "effective shift", "uniform", "permuted", "random", "identity",
          "support - heaviest", "support - lightest", "adversarial",

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from attention.command_line import run_script
-from icl import evaluation, published, reproduction
-from icl.experiments import Experiment
+from icl.evaluation import errors as evaluation
+from icl.papers import published, reproduction
+from icl.training import Experiment
 
 REDUCED = ("1l1ah", "2l2ah", "2al2ah", "2mlp")
 FULL = ("1l1ah", "1l4ah", "2l4ah", "3l4ah", "6l4ah", "12l8ah", "2al8ah", "12mlp")

@@ -34,10 +34,12 @@ from typing import Any
 import numpy as np
 
 from attention.command_line import run_script
-from icl import evaluation, reproduction, sweeps
-from icl.experiments import Experiment
-from icl.functions import Polynomial
-from icl.roots import approximate
+from icl.analysis import approximate
+from icl.evaluation import errors as evaluation
+from icl.evaluation import sweeps
+from icl.papers import reproduction
+from icl.tasks.functions import Polynomial
+from icl.training import Experiment
 
 INPUTS, COEFFICIENTS = "uniform:-2,2", "normal:0,1"
 OF_LINES = "mix:uniform:-2,-0.5|uniform:0.5,2"

@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 from attention.command_line import run_script
-from icl import reproduction
-from icl.experiments import Experiment
-from icl.quantifier_evaluation import model_predictor, score
+from icl.evaluation import model_predictor, score
+from icl.papers import reproduction
+from icl.training import Experiment
 
 COLUMNS = {
     "accuracy": "accuracy",

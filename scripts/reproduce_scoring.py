@@ -26,10 +26,10 @@ import numpy as np
 
 from attention.command_line import run_script
 from attention.normalizers import NORMALIZERS
-from icl import training
-from icl.collapse import collapse_of_model, collapse_of_scores, draw
-from icl.experiments import Experiment
-from icl.scoring_tests import POINTS, table, test, value_of
+from icl.analysis import collapse_of_model, collapse_of_scores, draw
+from icl.papers import POINTS, table, test, value_of
+from icl.training import Experiment
+from icl.training import fitting as training
 
 TASKS = ("every", "some", "linear")
 REDUCED = ("softmax", "ssa", "ssa:learn=n+b,per=head", "temperature", "ssmax", "sparsemax")

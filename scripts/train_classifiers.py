@@ -25,9 +25,8 @@ from transformers import PreTrainedTokenizerFast
 
 from attention.command_line import run_script
 from attention.errors import InputError
-from attention.language.classification import Dataset, demo, load
-from attention.language.reading import read
-from attention.training.fit import fit
+from attention.language import Dataset, demo, load, read
+from attention.training import fit
 from attention.transformer import Transformer, TransformerConfig, save_pretrained, unstack_layers
 
 LENGTH = {"snli": 48, "ner": 80, "pos": 80, "reviews": 192, "demo": 48}

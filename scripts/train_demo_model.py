@@ -31,16 +31,22 @@ from transformers import PreTrainedTokenizerBase
 
 from attention.command_line import run_script
 from attention.errors import InputError
-from attention.training.fit import fit
+from attention.training import fit
 from attention.transformer import (
     Transformer,
     TransformerConfig,
     save_pretrained,
     unstack_layers,
 )
-from tale_jax.demo_tasks import DEMO_TASKS, SIZES, examples, worked
-from tale_jax.examples import Example
-from tale_jax.prompts import completed, encode_choices
+from tale_jax.tasks import (
+    DEMO_TASKS,
+    SIZES,
+    Example,
+    completed,
+    demo_examples,
+    encode_choices,
+    worked,
+)
 
 README = """# Demo model of tale-jax
 
@@ -154,7 +160,8 @@ class Evaluation:
     def __call__(self, params: Any, split: Any) -> dict[str, float]:
         """Accuracy by task."""
         return {
-            name: self._accuracy(params, examples(name, split, SIZES[split])) for name in DEMO_TASKS
+            name: self._accuracy(params, demo_examples(name, split, SIZES[split]))
+            for name in DEMO_TASKS
         }
 
     @functools.cached_property

@@ -7,16 +7,16 @@ import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tale_jax.evaluation import evaluate
+    from tale_jax.commands.evaluate import evaluate
+    from tale_jax.commands.search import search
     from tale_jax.exporting import export
-    from tale_jax.searching import search
 
 __version__ = importlib.metadata.version("tale-jax")
 __all__ = ["__version__", "evaluate", "export", "search"]
 ROOMS = {
-    "evaluate": "tale_jax.evaluation",
-    "export": "tale_jax.exporting",
-    "search": "tale_jax.searching",
+    "evaluate": "tale_jax.commands.evaluate",
+    "export": "tale_jax.exporting.formats",
+    "search": "tale_jax.commands.search",
 }
 
 

@@ -49,7 +49,7 @@ def compare(
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax import comparison
+    from tale_jax.commands import compare as comparison
 
     use_compilation_cache(compilation_cache)
     comparison.compare(
@@ -88,7 +88,7 @@ def transfer(
         resume: go on with the table in --out
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax.transfer import transfer
+    from tale_jax.commands.transfer import transfer
 
     use_compilation_cache(compilation_cache)
     transfer(runs, out, pick=pick, model=model, limit=limit, resume=resume, quiet=False)
@@ -124,8 +124,8 @@ def pick(
         new_tokens: tokens to write
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax import picking
-    from tale_jax.latency import Workload
+    from tale_jax.analysis import Workload
+    from tale_jax.commands import pick as picking
 
     use_compilation_cache(compilation_cache)
     picking.pick(
@@ -168,8 +168,8 @@ def benchmark(
         dtype: of parameters and products; by default that of the run
         out: CSV file to write
     """
-    from tale_jax import benchmarking
-    from tale_jax.latency import Workload
+    from tale_jax.analysis import Workload
+    from tale_jax.commands import benchmark as benchmarking
 
     benchmarking.benchmark(
         model,
@@ -210,7 +210,7 @@ def information(
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax.information import information
+    from tale_jax.commands.information import information
 
     use_compilation_cache(compilation_cache)
     information(
@@ -254,7 +254,7 @@ def lens(
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax.lens import lens
+    from tale_jax.commands.lens import lens
 
     use_compilation_cache(compilation_cache)
     lens(

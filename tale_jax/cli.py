@@ -57,7 +57,7 @@ def search(
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax.searching import search
+    from tale_jax.commands.search import search
 
     use_compilation_cache(compilation_cache)
     search(
@@ -97,7 +97,7 @@ def evaluate(
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax.evaluation import evaluate
+    from tale_jax.commands.evaluate import evaluate
 
     use_compilation_cache(compilation_cache)
     evaluate(model, task, drop=parse_layers(drop), quiet=False, **dataclasses.asdict(options))
@@ -121,7 +121,7 @@ def export(
             mergekit: a YAML recipe; list: the dropped layers
         model: where the searched checkpoint is now, if it moved
     """
-    from tale_jax import exporting
+    from tale_jax.exporting import formats as exporting
 
     print(exporting.described(exporting.export(run, pick, out, model=model, form=format)))
 

@@ -29,14 +29,11 @@ from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
 )
 
 from attention.errors import InputError
-from attention.transformer import Transformer, TransformerConfig
-from attention.transformer.generation import generate
-from attention.transformer.stacking import unstack_layers
-from tale_jax.answers import cut
-from tale_jax.batching import bucket
-from tale_jax.forward import without_layers
+from attention.likelihood import bucket
+from attention.transformer import Transformer, TransformerConfig, generate, unstack_layers
 from tale_jax.models import load_model
-from tale_jax.prompts import encode_texts
+from tale_jax.scoring import without_layers
+from tale_jax.tasks import cut, encode_texts
 from tale_jax.units import Unit, check_layers, parse_unit
 
 Pair = tuple[list[int], list[int]]  # tokens before, and tokens that are scored

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from attention.errors import InputError
-from attention.training.sharding import (
+from attention.training import (
     LogicalRules,
     batch_sharding,
     make_mesh,
@@ -19,8 +19,8 @@ from attention.training.sharding import (
     transformer_axes,
 )
 from attention.transformer import TransformerConfig, load_pretrained
-from attention.transformer.safetensor_files import checkpoint_folder
-from tale_jax.prompts import Tokenizer
+from attention.transformer.huggingface import checkpoint_folder
+from tale_jax.tasks import Tokenizer
 from tale_jax.units import missing_halves
 
 DEMO = Path(__file__).parent / "assets" / "demo"

@@ -13,7 +13,7 @@ from tale_jax.units import GRANULARITIES, Granularity, Unit
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The arguments of ``tale_jax.searching.search`` that say how layers are chosen."""
+    """The arguments of ``tale_jax.commands.search.search`` that say how layers are chosen."""
 
     epsilon: str = "0.08"
     floor: Floor = "baseline"

@@ -83,7 +83,7 @@ def arms(
         options: of the model, the task and the protocol
         compilation_cache: keep compiled programs between runs
     """
-    from tale_jax.arms import arms
+    from tale_jax.commands.arms import arms
 
     use_compilation_cache(compilation_cache)
     arms(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from attention.errors import InputError
-from tale_jax.schedules import make_schedule
+from tale_jax.finetuning import make_schedule
 
 
 @dataclasses.dataclass(frozen=True)

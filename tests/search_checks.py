@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from tale_jax.elimination import eliminate
+from tale_jax.elimination.greedy import eliminate
 
 
 def write_task(file, count, seed):

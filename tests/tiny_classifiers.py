@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from attention.explanation.probe import Inputs
+from attention.explanation.classifier import Inputs
 from attention.transformer import Transformer, TransformerConfig
 
 TOKENS, REAL = 19, 17

@@ -1,5 +1,5 @@
 """What of attention reaches the output, and whether it explains the prediction."""
 
-from attention.explanation.efficient import effective_attention, efficient_attention
+import lazy_loader
 
-__all__ = ["effective_attention", "efficient_attention"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

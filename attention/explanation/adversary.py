@@ -23,8 +23,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float
 
-from attention.explanation.probe import Inputs
-from attention.training.fit import fit
+from attention.explanation.classifier import Inputs
+from attention.training import fit
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 
 BATCH = 16

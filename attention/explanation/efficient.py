@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from attention.errors import InputError
-from attention.explanation.heads import Heads, column_space, heads, with_ones
-from attention.explanation.min_norm import min_norm, together
+from attention.explanation.head_matrices import Heads, column_space, heads, with_ones
+from attention.explanation.solver import min_norm, together
 
 Kind = Literal["min_norm", "min_support"]
 KINDS = ("min_norm", "min_support")
@@ -92,7 +92,7 @@ def _chunk(
         b[keep] = a[keep]
         converged |= fixed
     if kind == "min_support":
-        from attention.explanation.min_support import reduced
+        from attention.explanation.solver import reduced
 
         b = reduced(b, target, basis, where)
         converged &= np.abs(b @ basis - target).max(-1, initial=0) <= CONVERGED

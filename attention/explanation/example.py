@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from attention.explanation import distances
+from attention.explanation.classifier import Inputs, Probe, softmax
 from attention.explanation.efficient import effective_attention, efficient_attention
 from attention.explanation.guarantees import guarantees
 from attention.explanation.interventions import INTERVENTIONS, Layer, replacements
-from attention.explanation.probe import Inputs, Probe, softmax
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)  # of the tokens kept or deleted
 SHIFT_LIMIT = {False: 1e-5, True: 1e-10}  # of max |logit|, by precision

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from attention.explanation.active_set import by_active_set
 from attention.explanation.efficient import efficient_attention
-from attention.explanation.heads import column_space, heads, with_ones
+from attention.explanation.head_matrices import column_space, heads, with_ones
 from attention.explanation.interventions import Layer
+from attention.explanation.solver import by_active_set
 
 
 def guarantees(

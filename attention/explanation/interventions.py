@@ -14,7 +14,7 @@ from attention.explanation.efficient import (
     efficient_attention,
     projected,
 )
-from attention.explanation.heads import heads, with_ones
+from attention.explanation.head_matrices import heads, with_ones
 
 DRAWS = 5  # of each random replacement
 Weights = Float[np.ndarray, "N T S"]

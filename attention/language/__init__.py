@@ -1,1 +1,5 @@
 """Language: data and what is asked of them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

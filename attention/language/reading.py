@@ -11,7 +11,7 @@ import numpy as np
 
 from attention.errors import InputError
 from attention.language.classification import Dataset, Example
-from attention.transformer.safetensor_files import read_json
+from attention.transformer.huggingface import read_json
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -67,7 +67,7 @@ class TransformerConfig:
     attention_bias: bool = False
     attention_out_bias: bool = False
     qk_norm: bool = False
-    normalizer: str = "softmax"  # a specification: see attention.normalizers.normalizer
+    normalizer: str = "softmax"  # a specification: see attention.normalizers.table.normalizer
     attention_implementation: Literal["xla", "blocks", "chunked", "pallas"] = (
         "xla"  # of dot_product_attention
     )
@@ -99,7 +99,7 @@ class TransformerConfig:
     dtype: str = "float32"  # of parameters and of the products; norms, softmax and logits: float32
     matmul_precision: str | None = None  # None: "highest" for float32, the hardware's own otherwise
     remat: bool = False  # training recomputes each layer's activations in the backward pass
-    # cpu: of kernels and norms by the rules of attention.derivatives; no forward mode
+    # cpu: of kernels and norms by the rules of attention.dot_product.derivatives; no forward mode
     derivatives: Literal["jax", "cpu"] = "jax"
 
     def __post_init__(self) -> None:

@@ -10,9 +10,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.dot_product import attention_weights, dot_product_attention, weighted_values
+from attention.dot_product import (
+    attention_behind_prefix,
+    attention_weights,
+    dot_product_attention,
+    splits,
+    weighted_values,
+)
 from attention.normalizers import normalizer
-from attention.prefix import attention_behind_prefix, splits
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import MLP, Norm, Projection
 from attention.transformer.rotary import rotate

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from attention.derivatives import projected, standardized, standardized_by_rule
+from attention.dot_product import projected, standardized, standardized_by_rule
 from attention.transformer.config import TransformerConfig
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {

@@ -71,7 +71,7 @@ def checkpoint(
     from transformers import AutoTokenizer
 
     from attention.transformer import generate, load_pretrained, unstack_layers
-    from attention.transformer.safetensor_files import checkpoint_folder
+    from attention.transformer.huggingface import checkpoint_folder
 
     folder = checkpoint_folder(model, None)
     config, params = load_pretrained(folder)

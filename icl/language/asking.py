@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from icl import evaluation, quantifier_evaluation, sweeps
-from icl.distributions import distribution
-from icl.functions import FunctionClass, function_class
+from icl.evaluation import Design, quantifier_evaluation, sweeps
+from icl.evaluation import errors as evaluation
 from icl.language import functions, quantifiers
 from icl.language.answering import Answerer
-from icl.quantifiers import Quantifiers
-from icl.sweeps import Design
+from icl.tasks import Quantifiers, distribution
+from icl.tasks.functions import FunctionClass, function_class
 
 Rows = list[dict[str, Any]]
 Ready = Callable[[str, Answerer, "Form"], tuple[Rows, list[str]]]

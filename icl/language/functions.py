@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from icl.evaluation import Predictor
+from icl.evaluation import Case
+from icl.evaluation.errors import Predictor
 from icl.language.answering import Answerer
-from icl.sweeps import Case
 
 TASK = (
     "Each list holds inputs and values of one unknown function in turn: x1, f(x1), x2, f(x2), … "

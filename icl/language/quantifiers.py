@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from icl.evaluation import SKIP, Asked, Labels, Predictor, drawn, read_deviant, scored
 from icl.language.answering import Answerer
-from icl.quantifier_evaluation import SKIP, Asked, Labels, Predictor, drawn, scored
-from icl.quantifiers import Quantifiers
-from icl.sweeps import read_deviant
+from icl.tasks import Quantifiers
 
 TASK = (
     "Each list holds numbers, each followed by True or False, by a rule about the numbers so far. "

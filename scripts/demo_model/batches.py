@@ -8,8 +8,7 @@ import numpy as np
 from demo_model.tokenizer import END
 from transformers import PreTrainedTokenizerBase
 
-from tale_jax.demo_tasks import worked
-from tale_jax.prompts import completed
+from tale_jax.tasks import completed, worked
 
 # In the loss: a prompt's tokens are mostly drawn at random and only add noise; all others weigh 1.
 PROMPT_WEIGHT = 0.02

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from attention import benchmark, cli
+from attention import cli
+from attention.dot_product import benchmark
 
 
 def test_the_last_line_is_json(capsys):

@@ -11,12 +11,12 @@ import optax
 import pytest
 from tokenizers import Tokenizer
 
-import attention.conversion as conversion
+import attention.transformer.conversion as conversion
 from attention import cli
 from attention.errors import InputError
-from attention.normalizers import CONSTRAINTS
+from attention.normalizers.table import CONSTRAINTS
 from attention.training import learned
-from attention.training.fit import fit
+from attention.training.loop import fit
 from attention.transformer import Transformer, TransformerConfig, load_pretrained
 
 DEMO = Path(__file__).parents[2] / "tale_jax" / "assets" / "demo"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from attention.derivatives import (
+from attention.dot_product.derivatives import (
     projected,
     standardized,
     standardized_by_rule,

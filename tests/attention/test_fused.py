@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attention import blocks, dot_product, flash_launch
+from attention.dot_product import attention as dot_product
+from attention.dot_product import blocks
+from attention.dot_product.flash import launch as flash_launch
 from attention.errors import InputError
-from attention.normalizers import NORMALIZERS, Normalizer, Parameter
+from attention.normalizers.table import NORMALIZERS, Normalizer, Parameter
 
 B, T, S, H = 2, 23, 29, 5
 SOFTMAXES = [name for name, row in NORMALIZERS.items() if row.logit_transform is not None]

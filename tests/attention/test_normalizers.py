@@ -8,8 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from attention import formulas, normalizers
-from attention.normalizers import CONSTRAINTS, NORMALIZERS, Normalizer, Parameter, normalizer
+from attention.normalizers import formulas
+from attention.normalizers import table as normalizers
+from attention.normalizers.table import CONSTRAINTS, NORMALIZERS, Normalizer, Parameter, normalizer
 
 normalize = jax.jit(normalizers.normalize, static_argnums=0)
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attention import normalizers
 from attention.errors import InputError
-from attention.normalizers import normalizer
+from attention.normalizers import table as normalizers
+from attention.normalizers.table import normalizer
 
 normalize = jax.jit(normalizers.normalize, static_argnums=0)
 

@@ -3,7 +3,7 @@
 import pytest
 from icl_runs import STEPS, TINY
 
-from icl.training import load, train
+from icl.training.fitting import load, train
 
 
 @pytest.fixture(scope="session")

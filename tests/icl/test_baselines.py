@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from attention.errors import InputError
-from icl import evaluation, published
-from icl.baselines import predict
-from icl.published import TABLE_2
+from icl.evaluation import errors as evaluation
+from icl.evaluation.baselines import predict
+from icl.papers import published
+from icl.papers.published import TABLE_2
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(3, 11, 2))

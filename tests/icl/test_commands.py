@@ -9,7 +9,7 @@ import pytest
 from icl_runs import STEPS, TINY
 
 from icl.cli import main
-from icl.training import train
+from icl.training.fitting import train
 
 
 def table(file):
@@ -197,8 +197,8 @@ def test_errors_in_one_line(words, run, tmp_path, capsys):
 def test_a_run_with_several_seeds_says_which(tmp_path):
     import dataclasses
 
-    from icl import evaluation
-    from icl.training import load
+    from icl.evaluation import errors as evaluation
+    from icl.training.fitting import load
 
     two = dataclasses.replace(TINY, preset="linear-1l1ah", seeds=2)
     train(two, tmp_path / "run", steps=3, **{**STEPS, "save_every": 3})

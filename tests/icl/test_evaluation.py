@@ -7,9 +7,11 @@ import pytest
 from icl_runs import TINY
 
 from attention.errors import InputError
-from icl import evaluation, published, sweeps
-from icl.functions import function_class
-from icl.sweeps import Design, drawn
+from icl.evaluation import errors as evaluation
+from icl.evaluation import sweeps
+from icl.evaluation.sweeps import Design, drawn
+from icl.papers import published
+from icl.tasks.functions import function_class
 
 AFFINE = function_class("affine")
 

@@ -8,9 +8,9 @@ from local_server import server
 from tiny_models import write_model
 
 from attention.errors import InputError
+from icl.evaluation.sweeps import Case
 from icl.language import answering
 from icl.language import functions as language
-from icl.sweeps import Case
 
 
 def line(count=2):

@@ -7,7 +7,7 @@ import pytest
 from icl_runs import TINY
 
 from attention.errors import InputError
-from icl.quantifier_evaluation import (
+from icl.evaluation.quantifier_evaluation import (
     BASELINES,
     baseline,
     drawn,
@@ -16,8 +16,8 @@ from icl.quantifier_evaluation import (
     score,
     settings,
 )
-from icl.quantifiers import Quantifiers
-from icl.training import Trained, init
+from icl.tasks.quantifiers import Quantifiers
+from icl.training.fitting import Trained, init
 
 
 def answers(kind, answer):

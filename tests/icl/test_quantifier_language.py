@@ -8,7 +8,7 @@ from local_server import server
 
 from icl.cli import main
 from icl.language import quantifiers
-from icl.quantifiers import Quantifiers, truth
+from icl.tasks.quantifiers import Quantifiers, truth
 
 
 def right(body):

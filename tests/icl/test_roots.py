@@ -7,11 +7,11 @@ import pytest
 from icl_runs import TINY
 
 from attention.errors import InputError
-from icl import roots
-from icl.baselines import predict
-from icl.functions import function_class
-from icl.roots import approximate, real_roots, roots_of
-from icl.training import Trained
+from icl.analysis import roots
+from icl.analysis.roots import approximate, real_roots, roots_of
+from icl.evaluation.baselines import predict
+from icl.tasks.functions import function_class
+from icl.training.fitting import Trained
 
 POLYNOMIAL = np.polynomial.polynomial
 

@@ -7,9 +7,11 @@ import pytest
 from icl_runs import TINY
 
 from attention.errors import InputError
-from icl import evaluation, published, saturation
-from icl.published import TABLE_2, table_2
-from icl.training import Trained, init
+from icl.analysis import saturation
+from icl.evaluation import errors as evaluation
+from icl.papers import published
+from icl.papers.published import TABLE_2, table_2
+from icl.training.fitting import Trained, init
 
 
 def untrained(**changes):

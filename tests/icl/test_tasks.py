@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from attention.errors import InputError
-from icl.distributions import distribution
-from icl.functions import FUNCTIONS, function_class
-from icl.prompts import Prompts, in_order, interleave, with_deviant
-from icl.quantifiers import Quantifiers, measures
-from icl.tasks import FunctionTask, curriculum
+from icl.tasks.distributions import distribution
+from icl.tasks.function_task import FunctionTask, curriculum
+from icl.tasks.functions import FUNCTIONS, function_class
+from icl.tasks.prompts import Prompts, in_order, interleave, with_deviant
+from icl.tasks.quantifiers import Quantifiers, measures
 
 KEY = jax.random.key(3)
 SPECS = ["normal:1,2", "uniform:-5,5", "mix:normal:-1,1|normal:1,1", "mix:uniform:0,1|normal:3,2"]

@@ -17,11 +17,20 @@ from icl_runs import STEPS, TINY
 from attention.errors import InputError
 from attention.transformer import Transformer
 from icl.cli import main
-from icl.experiments import Experiment
-from icl.models import model
-from icl.prompts import inputs_and_places
-from icl.tasks import prediction_loss
-from icl.training import draw_of, for_training, init, load, loss_of, parts_of, predict, train
+from icl.tasks.function_task import prediction_loss
+from icl.tasks.prompts import inputs_and_places
+from icl.training.architectures import model
+from icl.training.experiments import Experiment
+from icl.training.fitting import (
+    draw_of,
+    for_training,
+    init,
+    load,
+    loss_of,
+    parts_of,
+    predict,
+    train,
+)
 
 
 def leaves(state):

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
 from tale_jax.models import load_model  # noqa: E402
-from tale_jax.scoring import Scorer  # noqa: E402
-from tale_jax.tasks import load_task  # noqa: E402
+from tale_jax.scoring.scorer import Scorer  # noqa: E402
+from tale_jax.tasks.loading import load_task  # noqa: E402
 
 
 def test_the_same_sentences_are_preferred(shared, tmp_path):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from attention.command_line import run_script
-from icl import published, reproduction
-from icl.experiments import Experiment
-from icl.training import Trained, init
+from icl.papers import published, reproduction
+from icl.training.experiments import Experiment
+from icl.training.fitting import Trained, init
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 

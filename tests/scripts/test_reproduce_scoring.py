@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from icl import collapse, scoring_tests
+from icl.analysis import collapse
+from icl.papers import scoring_tests
 
 FILE = Path(__file__).parents[2] / "scripts" / "reproduce_scoring.py"
 

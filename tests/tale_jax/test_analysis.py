@@ -11,16 +11,16 @@ from tiny_models import write_model
 
 from attention.errors import InputError
 from tale_jax import evaluate, export, search
-from tale_jax.benchmarking import benchmark
+from tale_jax.analysis.latency import Workload
 from tale_jax.cli import main
-from tale_jax.comparison import compare
-from tale_jax.exporting import mergekit_recipe
-from tale_jax.information import entropy, estimate, information
-from tale_jax.latency import Workload
-from tale_jax.lens import lens
-from tale_jax.picking import _fast_enough, pareto_front, pick
-from tale_jax.runs import load_run
-from tale_jax.transfer import transfer
+from tale_jax.commands.benchmark import benchmark
+from tale_jax.commands.compare import compare
+from tale_jax.commands.information import entropy, estimate, information
+from tale_jax.commands.lens import lens
+from tale_jax.commands.pick import _fast_enough, pareto_front, pick
+from tale_jax.commands.transfer import transfer
+from tale_jax.exporting.formats import mergekit_recipe
+from tale_jax.runs.directory import load_run
 
 
 @pytest.fixture(scope="module")

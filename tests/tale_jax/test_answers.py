@@ -2,8 +2,8 @@
 
 import pytest
 
-from tale_jax.answers import argmax, extract, is_correct
-from tale_jax.examples import Example
+from tale_jax.tasks.answers import argmax, extract, is_correct
+from tale_jax.tasks.examples import Example
 
 LETTERS = (" A", " B", " C", " D")
 

@@ -8,13 +8,13 @@ import pytest
 from tiny_models import letter_tokenizer
 
 from attention.errors import InputError
-from tale_jax import asking
-from tale_jax.answers import judge_number, read_number
-from tale_jax.benchmarks import BENCHMARKS, Hub
-from tale_jax.chat import render
-from tale_jax.examples import Example, Task, place
-from tale_jax.prompts import encode_choices, with_shots
-from tale_jax.tasks import load_task
+from tale_jax.tasks import asking
+from tale_jax.tasks.answers import judge_number, read_number
+from tale_jax.tasks.benchmarks import BENCHMARKS, Hub
+from tale_jax.tasks.chat import render
+from tale_jax.tasks.examples import Example, Task, place
+from tale_jax.tasks.loading import load_task
+from tale_jax.tasks.prompts import encode_choices, with_shots
 
 NINE = [*BENCHMARKS, "bbh_boolean_expressions"]
 TEMPLATE = (

@@ -138,7 +138,7 @@ def test_a_journal_cut_anywhere_ends_with_the_same_files(run, folder, tmp_path):
 KILLED = """
 import os, signal
 from tale_jax import search
-from tale_jax.journal import Journal
+from tale_jax.runs.journal import Journal
 
 append, lines = Journal.append, []
 
@@ -319,7 +319,7 @@ def test_ctrl_c_prints_the_command_that_resumes(folder, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tale_jax.searching.search", interrupted)
+    monkeypatch.setattr("tale_jax.commands.search.search", interrupted)
     words = ["search", "--model", "demo", "--task", "a b.jsonl", "--out", "run"]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--no-compilation-cache"])

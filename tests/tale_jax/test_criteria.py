@@ -10,16 +10,16 @@ from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, keep_layers
-from tale_jax.calibration import calibration_rows
-from tale_jax.control import NullControl, compare_gains, shuffled
-from tale_jax.criteria import Greedy, Ranked, block_influence, make_criterion
-from tale_jax.elimination import eliminate
-from tale_jax.examples import Example
-from tale_jax.forward import RowBatches
+from tale_jax.criteria.calibration import calibration_rows
+from tale_jax.criteria.ranking import Greedy, Ranked, block_influence, make_criterion
+from tale_jax.elimination.control import NullControl, compare_gains, shuffled
+from tale_jax.elimination.greedy import eliminate
 from tale_jax.models import load_model
-from tale_jax.runs import Answer
-from tale_jax.scoring import Scorer
-from tale_jax.tasks import Task
+from tale_jax.runs.directory import Answer
+from tale_jax.scoring.forward import RowBatches
+from tale_jax.scoring.scorer import Scorer
+from tale_jax.tasks.examples import Example
+from tale_jax.tasks.loading import Task
 from tale_jax.units import Units
 
 EXAMPLES = tuple(

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from tale_jax import evaluate
-from tale_jax.demo_tasks import DEMO_TASKS
 from tale_jax.models import DEMO
+from tale_jax.tasks.demo_tasks import DEMO_TASKS
 
 
 def of_the_readme(name):

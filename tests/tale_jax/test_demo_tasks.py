@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 import tale_jax
 from attention.errors import InputError
-from tale_jax.demo_tasks import (
+from tale_jax.tasks.demo_tasks import (
     COLOURS,
     DEMO_TASKS,
     NAMES,
     THINGS,
     DemoTask,
     Worked,
-    examples,
+    demo_examples,
     split_of,
     worked,
 )
-from tale_jax.examples import Example
-from tale_jax.prompts import completed
+from tale_jax.tasks.examples import Example
+from tale_jax.tasks.prompts import completed
 
 ASSETS = Path(tale_jax.__file__).parent / "assets" / "demo"
 COUNTS = {"train": 100, "validation": 200, "test": 400}
@@ -74,7 +74,7 @@ SOLVE = {
 @pytest.fixture(scope="module")
 def splits():
     return {
-        name: {split: examples(name, split, count) for split, count in COUNTS.items()}
+        name: {split: demo_examples(name, split, count) for split, count in COUNTS.items()}
         for name in DEMO_TASKS
     }
 
@@ -99,7 +99,7 @@ def test_splits_are_disjoint_whatever_the_seed(name, splits):
 
 
 def test_the_mirror_image_of_a_sum_is_not_asked():
-    for each in examples("arithmetic", "train", 300):
+    for each in demo_examples("arithmetic", "train", 300):
         large, _, small = each.prompt.removesuffix(" =").split()
         assert int(large) >= int(small)
 
@@ -135,12 +135,12 @@ def test_words_are_distinct():
 
 def test_unknown_task_and_too_many_examples(monkeypatch):
     with pytest.raises(InputError, match="no demo task 'sort'; there are boolean"):
-        examples("sort", "test", 1)
+        demo_examples("sort", "test", 1)
     one = next(f"{i}" for i in range(99) if split_of(f"{i}") == "test")
     monkeypatch.setitem(DEMO_TASKS, "one", DemoTask("", lambda _: Worked(Example(one, None, "x"))))
-    assert [e.prompt for e in examples("one", "test", 1)] == [one]
+    assert [e.prompt for e in demo_examples("one", "test", 1)] == [one]
     with pytest.raises(InputError, match="fewer than 2 test examples"):
-        examples("one", "test", 2)
+        demo_examples("one", "test", 2)
 
 
 @pytest.fixture(scope="module")

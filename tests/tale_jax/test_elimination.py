@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention.errors import InputError
-from tale_jax.elimination import Candidate, Result, eliminate, floor_count
+from tale_jax.elimination.greedy import Candidate, Result, eliminate, floor_count
 
 LLAMA_ARC_E = "19:.8818 18:.8800 20:.8818 28:.9000 31:.9055 21:.8964 24:.8964 26:.8782"
 TUNED_ARC_C = "21 20 29 19 18 24 23 26:.8621 14 25:.8103"

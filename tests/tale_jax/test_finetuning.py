@@ -14,13 +14,13 @@ from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained
-from tale_jax.arms import ARMS, arms
 from tale_jax.cli import main
-from tale_jax.finetuning import Batches, answer_loss, finetune, training_rows
-from tale_jax.lora import init_lora, merge
+from tale_jax.commands.arms import ARMS, arms
+from tale_jax.finetuning.lora import init_lora, merge
+from tale_jax.finetuning.schedules import SCHEDULES, make_schedule
+from tale_jax.finetuning.tuning import Batches, answer_loss, finetune, training_rows
 from tale_jax.models import load_model
-from tale_jax.schedules import SCHEDULES, make_schedule
-from tale_jax.tasks import load_task
+from tale_jax.tasks.loading import load_task
 from tale_jax.training_options import Training
 
 QUICK = Training(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=6, save_every=2)

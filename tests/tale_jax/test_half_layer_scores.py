@@ -9,11 +9,11 @@ from tiny_models import GPT2, LETTERS, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer
-from tale_jax.criteria import make_criterion
+from tale_jax.criteria.ranking import make_criterion
 from tale_jax.models import load_model
-from tale_jax.prompts import encode_choices
-from tale_jax.scoring import Scorer
-from tale_jax.tasks import Example, Task
+from tale_jax.scoring.scorer import Scorer
+from tale_jax.tasks.loading import Example, Task
+from tale_jax.tasks.prompts import encode_choices
 from tale_jax.units import Units, ordered
 
 FRONT = "the same words before all "

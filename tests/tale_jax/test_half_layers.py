@@ -11,19 +11,19 @@ from tiny_models import GPT2, letter_tokenizer, write_model
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained, save_pretrained
 from tale_jax import evaluate, export, search
-from tale_jax.benchmarking import benchmark
+from tale_jax.analysis.latency import Workload
 from tale_jax.cli import main
-from tale_jax.comparison import compare
-from tale_jax.finetuning import finetune
-from tale_jax.information import information
-from tale_jax.latency import Workload
-from tale_jax.lens import lens
+from tale_jax.commands.benchmark import benchmark
+from tale_jax.commands.compare import compare
+from tale_jax.commands.information import information
+from tale_jax.commands.lens import lens
+from tale_jax.commands.pick import pareto_front, pick
+from tale_jax.commands.transfer import transfer
+from tale_jax.finetuning.tuning import finetune
 from tale_jax.models import load_model
-from tale_jax.picking import pareto_front, pick
-from tale_jax.runs import load_run
-from tale_jax.significance import layer_list
+from tale_jax.runs.directory import load_run
+from tale_jax.runs.verdicts import layer_list
 from tale_jax.training_options import Training
-from tale_jax.transfer import transfer
 from tale_jax.units import Units, missing_halves
 
 QUICK = {"epsilon": 0.3, "max_drops": 3}

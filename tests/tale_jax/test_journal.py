@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention.errors import InputError
-from tale_jax.journal import Journal, read_journal, to_line
-from tale_jax.runs import load_run
+from tale_jax.runs.directory import load_run
+from tale_jax.runs.journal import Journal, read_journal, to_line
 
 SETTINGS = {"model": "m", "epsilon": 0.08}
 RECORDS = [

@@ -9,7 +9,7 @@ from tiny_models import write_model
 
 from attention.errors import InputError
 from tale_jax import evaluate
-from tale_jax.tasks import load_task
+from tale_jax.tasks.loading import load_task
 
 pytest.importorskip("lm_eval")
 pytestmark = pytest.mark.filterwarnings("default")  # lm-eval's own

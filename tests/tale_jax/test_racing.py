@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tale_jax.elimination import eliminate
-from tale_jax.racing import AtMost, race
+from tale_jax.elimination.greedy import eliminate
+from tale_jax.elimination.racing import AtMost, race
 
 
 def raced(verdicts, parts, **options):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tale_jax.elimination import eliminate
-from tale_jax.report import accuracy_curve, candidate_map, render_report
-from tale_jax.significance import summarise
+from tale_jax.elimination.greedy import eliminate
+from tale_jax.runs.report import accuracy_curve, candidate_map, render_report
+from tale_jax.runs.verdicts import summarise
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NASTY = "<script>alert('$x_{1}$')</script> & \"$\\frac{$\""

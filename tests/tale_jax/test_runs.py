@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from attention.errors import InputError
-from tale_jax.elimination import eliminate
-from tale_jax.journal import read_journal
-from tale_jax.runs import Answer, Run, load_run
+from tale_jax.elimination.greedy import eliminate
+from tale_jax.runs.directory import Answer, Run, load_run
+from tale_jax.runs.journal import read_journal
 
 SETTINGS = {
     "model": "m",
@@ -148,7 +148,7 @@ def test_resuming_a_finished_run_changes_and_asks_nothing(whole):
 
 
 def test_resumes_from_every_byte_of_the_journal(whole, tmp_path_factory, monkeypatch):
-    monkeypatch.setattr("tale_jax.report.render_report", lambda run: "page")  # drawn elsewhere
+    monkeypatch.setattr("tale_jax.runs.report.render_report", lambda run: "page")  # drawn elsewhere
     journal = (whole / "journal.jsonl").read_bytes()
     expected = contents(whole) | {"report.html": b"page"}
     for end in [*range(0, len(journal), 41), *range(len(journal) - 3, len(journal) + 1)]:

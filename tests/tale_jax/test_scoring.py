@@ -11,14 +11,15 @@ from search_checks import check_race
 from tiny_models import LETTERS, write_model
 
 from attention.errors import InputError
+from attention.likelihood.batching import Row, bucket, plan
 from attention.transformer import Transformer, generate, keep_layers
-from tale_jax import programs, scoring
-from tale_jax.batching import Row, bucket, plan
 from tale_jax.models import load_model
-from tale_jax.prompts import encode_choices, encode_prompts
-from tale_jax.protocols import NotFiniteError
-from tale_jax.scoring import Scorer
-from tale_jax.tasks import Example, Task
+from tale_jax.scoring import programs
+from tale_jax.scoring import scorer as scoring
+from tale_jax.scoring.protocols import NotFiniteError
+from tale_jax.scoring.scorer import Scorer
+from tale_jax.tasks.loading import Example, Task
+from tale_jax.tasks.prompts import encode_choices, encode_prompts
 
 DROPS = [(), (2,), (0, 4)]
 

@@ -3,8 +3,8 @@
 import pytest
 from scipy.stats import binomtest
 
-from tale_jax.elimination import Candidate, Result
-from tale_jax.significance import (
+from tale_jax.elimination.greedy import Candidate, Result
+from tale_jax.runs.verdicts import (
     layer_list,
     mcnemar_p_value,
     p_text,

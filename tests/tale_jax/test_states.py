@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from tale_jax.states import States, path_of
+from tale_jax.scoring.states import States, path_of
 
 NO, YES, MLP = (False, False), (True, True), (False, True)
 WHOLE = (YES,) * 5

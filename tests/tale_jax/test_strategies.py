@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attention.errors import InputError
-from tale_jax.elimination import eliminate
-from tale_jax.racing import AtMost
-from tale_jax.strategies import search_layers
+from tale_jax.elimination.greedy import eliminate
+from tale_jax.elimination.racing import AtMost
+from tale_jax.elimination.strategies import search_layers
 
 LAYERS, TOTAL = 5, 40
 SUBSETS = [s for k in range(LAYERS) for s in itertools.combinations(range(LAYERS), k)]

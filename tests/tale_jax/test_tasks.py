@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention.errors import InputError
-from tale_jax.examples import Example, read_examples
-from tale_jax.tasks import Task, load_task, named_tasks
+from tale_jax.tasks.examples import Example, read_examples
+from tale_jax.tasks.loading import Task, load_task, named_tasks
 
 CHOSEN = {"prompt": "Sky?", "choices": [" red", " blue"], "answer": 1}
 WRITTEN = {"prompt": "2 + 2 =", "answer": " 4"}

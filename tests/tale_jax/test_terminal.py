@@ -5,8 +5,8 @@ import types
 import pytest
 from rich.progress import Progress
 
-from tale_jax import terminal
-from tale_jax.elimination import eliminate
+from tale_jax.elimination.greedy import eliminate
+from tale_jax.runs import terminal
 
 
 @pytest.mark.parametrize(("max_drops", "initial"), [(None, ()), (2, ()), (3, (1,))])

@@ -7,7 +7,7 @@ from tiny_classifiers import ENCODER, inputs, model
 
 from attention.explanation import distances
 from attention.explanation.adversary import Goal, jsd, train_adversary
-from attention.explanation.probe import Probe, softmax
+from attention.explanation.classifier import Probe, softmax
 
 CHOSEN = np.array([[True, True, False, False], [True, True, True, True]])
 STEPS = 60

@@ -9,7 +9,8 @@ import scipy.optimize
 from hypothesis import given, settings
 
 from attention.errors import InputError
-from attention.explanation import effective_attention, efficient_attention, min_norm
+from attention.explanation import effective_attention, efficient_attention
+from attention.explanation.solver import min_norm
 
 SETTINGS = settings(max_examples=30, deadline=None, derandomize=True)
 QUERIES, TOKENS, SIZE = 7, 23, 5

@@ -10,11 +10,11 @@ from tiny_classifiers import ENCODER, REAL, inputs, model
 from tiny_models import letter_tokenizer
 
 from attention.cli import main
+from attention.commands.explain import explain
 from attention.errors import InputError
 from attention.explanation import distances
-from attention.explanation.explain import explain
+from attention.explanation.classifier import Inputs, Probe, softmax
 from attention.explanation.interventions import INTERVENTIONS, Layer, replacements
-from attention.explanation.probe import Inputs, Probe, softmax
 from attention.language.classification import Dataset, Example, demo
 from attention.language.reading import with_labels_of
 from attention.transformer import save_pretrained

@@ -12,7 +12,7 @@ from orbax.checkpoint import v1 as ocp
 
 from attention.errors import InputError
 from attention.training.checkpoints import load_params
-from attention.training.fit import NonFiniteError, fit
+from attention.training.loop import NonFiniteError, fit
 from attention.training.sharding import LogicalRules, make_mesh, shard
 from attention.training.step import TrainState, make_step, state_shardings
 

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from attention.training.checkpoints import load_params
-from attention.training.fit import fit
+from attention.training.loop import fit
 from attention.training.sharding import LogicalRules, make_mesh
 
 STEPS = 40

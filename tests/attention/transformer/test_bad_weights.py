@@ -15,7 +15,7 @@ from attention.transformer import (
     load_pretrained,
     save_pretrained,
 )
-from attention.transformer.hf_config import from_hf, to_hf
+from attention.transformer.huggingface.config import from_hf, to_hf
 
 K_PROJ = "layers.1.self_attn.k_proj.weight"
 SPOILT = {
@@ -196,7 +196,7 @@ def test_what_no_hugging_face_model_is_cannot_be_saved(
 
 def test_a_save_that_fails_leaves_nothing(tiny_models, tmp_path, folder, monkeypatch):
     _, config, params = tiny_models("llama")
-    from attention.transformer import weights
+    from attention.transformer.huggingface import checkpoint as weights
 
     def full(*_):
         raise OSError("No space left on device")

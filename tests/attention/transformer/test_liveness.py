@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from attention.transformer import RopeScaling, Transformer, TransformerConfig, abstract_params
-from attention.transformer.hf_config import to_hf
-from attention.transformer.matching import wanted_tensors
-from attention.transformer.tensors import table
+from attention.transformer.huggingface.config import to_hf
+from attention.transformer.huggingface.matching import wanted_tensors
+from attention.transformer.huggingface.tensors import table
 
 LLAMA = TransformerConfig(
     hidden_size=12,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attention.transformer import TransformerConfig, abstract_params
-from attention.transformer.hf_config import to_hf
+from attention.transformer.huggingface.config import to_hf
 
 CONFIG = TransformerConfig(
     hidden_size=1024,

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from attention.transformer import abstract_params
-from attention.transformer.hf_config import from_hf
+from attention.transformer.huggingface.config import from_hf
 
 LLAMA_31_8B = {
     "architectures": ["LlamaForCausalLM"],

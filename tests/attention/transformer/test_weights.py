@@ -20,7 +20,7 @@ from attention.transformer import (
     save_pretrained,
     unstack_layers,
 )
-from attention.transformer.hf_config import from_hf, to_hf
+from attention.transformer.huggingface.config import from_hf, to_hf
 
 
 def test_every_family_there_and_back(tiny, tmp_path):

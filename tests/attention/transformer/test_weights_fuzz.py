@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention.errors import InputError
-from attention.transformer import abstract_params, load_pretrained, save_pretrained, weights
-from attention.transformer.hf_config import from_hf, to_hf
+from attention.transformer import abstract_params, load_pretrained, save_pretrained
+from attention.transformer.huggingface import checkpoint as weights
+from attention.transformer.huggingface.config import from_hf, to_hf
 
 FUZZ = settings(
     max_examples=250,

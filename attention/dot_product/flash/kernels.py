@@ -1,0 +1,267 @@
+"""Tiles of fused attention: the kernels that ``fused`` launches, one source for all.
+
+Everything is in base 2: with ``u = log2(e) · t(s)`` a weight is ``2^(u − lse2)``, one ``exp2`` a
+score, and SSA's transform is ``n · sgn(s) · log2(1 + b|s|)`` without a change of base.  A kernel
+reads its arrays as a dict of references, each a block that the caller laid out:
+
+    query, d_out     [t, H] or, for a tile of keys, [G·T, H]
+    key, value       [S, H] or [s, H]
+    count, lse, delta, query_segments   a column for the rows; key_segments, a row
+    mask             [t, S] or [T, s], one row for all if it does not depend on the query
+    params           [1, 1] of each, or [G, 1, 1]
+
+Source of the scheme: FlashAttention-2, Dao 2023, arXiv 2307.08691.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import pallas as pl
+from jaxtyping import Array
+
+from attention.dot_product.flash.base2_logits import LN2, LOG2E, base2_logits
+from attention.normalizers import Normalizer
+
+LOWEST = -1e30  # below every logit, and finite
+Refs = Mapping[str, Any]
+Values = dict[str, Array]
+
+
+class Plan(NamedTuple):
+    """What is static in a kernel; lengths are those before padding."""
+
+    row: Normalizer
+    platform: str
+    causal: bool
+    window: int | None
+    scale: float
+    precision: str | None
+    dtype: str  # of everything but the arrays and the products' operands
+    length: int
+    keys: int
+    padded_length: int
+    groups: int
+    query_tile: int
+    key_tile: int
+
+    def dot(self, a: Array, b: Array, *, trans_a: bool = False, trans_b: bool = False) -> Array:
+        """``a b`` with either transposed, accumulated in ``dtype``."""
+        return jax.lax.dot_general(
+            a,
+            b,
+            (((0 if trans_a else 1,), (1 if trans_b else 0,)), ((), ())),
+            precision=None if self.precision in (None, "default") else self.precision,
+            preferred_element_type=jnp.dtype(self.dtype),
+        )
+
+    def logits(self, scores: Array, values: Values, count: Array) -> Array:
+        """``log2(e) · t(scores)``."""
+        return base2_logits(self.row, self.platform, scores, values, count)
+
+    def key_spans(self, i: Array) -> list[tuple[Any, Any, bool]]:
+        """Tiles of keys for tile ``i`` of queries: ``(from, to, some are hidden by place)``."""
+        first, size = i * self.query_tile, self.key_tile
+        start, whole, end = 0, self.keys // size, -(-self.keys // size)
+        if self.causal:
+            whole = jnp.minimum(whole, _div(first + 1, size))
+            end = jnp.minimum(end, _up(first + self.query_tile, size))
+        if self.window is None:
+            return [(0, whole, False), (whole, end, True)]
+        start = _div(jnp.maximum(first - self.window + 1, 0), size)
+        return [(start, jnp.minimum(end, _up(first + self.query_tile + self.window, size)), True)]
+
+    def query_spans(self, j: Array) -> list[tuple[Any, Any, bool]]:
+        """Tiles of queries for tile ``j`` of keys.
+
+        Keys of the padding may count as seen here: what they receive is cut off.
+        """
+        first, size = j * self.key_tile, self.query_tile
+        last = first + self.key_tile - 1
+        start, whole, end = 0, 0, self.padded_length // size
+        if self.causal:
+            start, whole = _div(first, size), jnp.minimum(_up(last, size), end)
+        if self.window is None:
+            return [(start, whole, True), (whole, end, False)]
+        start = jnp.maximum(start, _div(jnp.maximum(first - self.window + 1, 0), size))
+        return [(start, jnp.minimum(end, _up(last + self.window, size)), True)]
+
+    def where(self, arrays: Refs, i: Array, j: Array, by_place: bool) -> Array | None:
+        """``[t, s]``: what queries of tile i see of keys of tile j; None is everything."""
+        shape = (self.query_tile, self.key_tile)
+        parts = []
+        if by_place:
+            rows = i * self.query_tile + jax.lax.broadcasted_iota(jnp.int32, shape, 0)
+            columns = j * self.key_tile + jax.lax.broadcasted_iota(jnp.int32, shape, 1)
+            if self.keys % self.key_tile:
+                parts.append(columns < self.keys)
+            if self.causal:
+                parts.append(rows >= columns)
+            if self.window is not None:
+                parts += [rows - columns < self.window, columns - rows < self.window]
+        if "query_segments" in arrays:
+            parts.append(arrays["query_segments"] == arrays["key_segments"])
+        if "mask" in arrays:
+            parts.append(jnp.broadcast_to(arrays["mask"].astype(jnp.int32), shape) != 0)
+        return functools.reduce(jnp.logical_and, parts) if parts else None
+
+    def weights(
+        self, arrays: Refs, values: Values, where: Array | None
+    ) -> tuple[Array, Callable[[Array], tuple[Array, Values]]]:
+        """Weights ``[t, s]`` of a tile, from ``lse``, and what pulls ``∂/∂logits`` back.
+
+        To the products ``q·k``, and to every element's own copy of the parameters ``values``,
+        those of ``params`` that are learned.
+        """
+        fixed = {name: value for name, value in arrays["params"].items() if name not in values}
+        products = self.dot(arrays["query"], arrays["key"], trans_b=True)
+        copies = {name: jnp.broadcast_to(v, products.shape) for name, v in values.items()}
+        logits, pull = jax.vjp(
+            lambda s, v: self.logits(s * self.scale, {**fixed, **v}, arrays["count"]),
+            products,
+            copies,
+        )
+        weights = jnp.exp2(logits - arrays["lse"])
+        if where is not None:
+            weights = jnp.where(where, weights, 0)
+        return weights, pull
+
+
+def _div(x: Array, size: int) -> Array:
+    """``floor(x / size)`` for x ≥ 0."""
+    return jax.lax.div(x, np.int32(size))
+
+
+def _up(x: Array, size: int) -> Array:
+    """``ceil(x / size)`` for x ≥ 0."""
+    return _div(x + (size - 1), size)
+
+
+def _tile(start: Array, size: int) -> Any:
+    return pl.ds(pl.multiple_of(start * size, size), size)
+
+
+def _keys(plan: Plan, refs: Refs, j: Array) -> dict[str, Array]:
+    """What a kernel for queries reads of tile ``j`` of the keys."""
+    here = _tile(j, plan.key_tile)
+    read = {name: refs[name][here, :] for name in ("key", "value")}
+    for name in ("key_segments", "mask"):
+        if name in refs:
+            read[name] = refs[name][:, here]
+    return read
+
+
+def _rows(refs: Refs, names: tuple[str, ...]) -> dict[str, Any]:
+    """What a kernel for queries reads once."""
+    read: dict[str, Any] = {name: refs[name][...] for name in names if name in refs}
+    read["params"] = {name: ref[...] for name, ref in refs["params"].items()}
+    return {"count": None, **read}
+
+
+def _loop(spans: list[tuple[Any, Any, bool]], step: Callable[..., Any], carry: Any) -> Any:
+    for start, end, by_place in spans:
+        carry = jax.lax.fori_loop(
+            jnp.int32(start), jnp.int32(end), functools.partial(step, by_place), carry
+        )
+    return carry
+
+
+def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
+    """Of a tile of queries: ``out [t, H]`` and ``lse2 = log2 Σ 2^u``, ``[t, 1]``."""
+    i = pl.program_id(2)
+    rows = _rows(refs, ("query", "count", "query_segments"))
+
+    def step(by_place: bool, j: Array, carry: tuple[Array, Array, Array]) -> Any:
+        most, total, out = carry
+        arrays = rows | _keys(plan, refs, j)
+        scores = plan.dot(arrays["query"], arrays["key"], trans_b=True) * plan.scale
+        logits = plan.logits(scores, rows["params"], rows["count"])
+        where = plan.where(arrays, i, j, by_place)
+        seen = logits if where is None else jnp.where(where, logits, LOWEST)
+        new = jnp.maximum(most, jnp.max(seen, axis=1, keepdims=True))
+        bases = jnp.exp2(seen - new)
+        if where is not None:  # a row that has seen nothing yet has new = LOWEST
+            bases = jnp.where(where, bases, 0)
+        shrink = jnp.exp2(most - new)
+        added = plan.dot(bases.astype(arrays["value"].dtype), arrays["value"])
+        return new, total * shrink + jnp.sum(bases, axis=1, keepdims=True), out * shrink + added
+
+    sink = plan.row.sink  # one more key of logit 0 and value 0
+    column, dtype = (plan.query_tile, 1), jnp.dtype(plan.dtype)
+    start = (
+        jnp.full(column, 0 if sink else LOWEST, dtype),
+        jnp.full(column, 1 if sink else 0, dtype),
+        jnp.zeros((plan.query_tile, out_ref.shape[-1]), dtype),
+    )
+    most, total, out = _loop(plan.key_spans(i), step, start)
+    some = total > 0
+    total = jnp.where(some, total, 1)
+    out_ref[...] = (out / total).astype(out_ref.dtype)
+    # Of a row without keys: so high that its weights are 0 in the backward pass.
+    lse_ref[...] = jnp.where(some, most + LOG2E * jnp.log(total), -LOWEST)
+
+
+def backward_queries(
+    plan: Plan, learned: tuple[str, ...], refs: Refs, d_query_ref: Any, d_values_refs: Refs
+) -> None:
+    """Of a tile of queries: ``∂/∂query`` and its part of ``∂/∂params``, ``[1, 1]`` of each."""
+    i = pl.program_id(2)
+    rows = _rows(refs, ("query", "count", "query_segments", "d_out", "lse", "delta"))
+    values = {name: rows["params"][name] for name in learned}
+
+    def step(by_place: bool, j: Array, carry: tuple[Array, Values]) -> tuple[Array, Values]:
+        d_query, d_values = carry
+        arrays = rows | _keys(plan, refs, j)
+        weights, pull = plan.weights(arrays, values, plan.where(arrays, i, j, by_place))
+        d_weights = plan.dot(arrays["d_out"], arrays["value"], trans_b=True)
+        d_scores, d_here = pull(LN2 * weights * (d_weights - arrays["delta"]))
+        d_query += plan.dot(d_scores.astype(arrays["key"].dtype), arrays["key"])
+        sums = {name: jnp.sum(d_here[name], axis=1, keepdims=True) for name in learned}
+        return d_query, jax.tree.map(jnp.add, d_values, sums)
+
+    dtype = jnp.dtype(plan.dtype)
+    columns = {name: jnp.zeros((plan.query_tile, 1), dtype) for name in learned}
+    start = (jnp.zeros(d_query_ref.shape, dtype), columns)
+    d_query, d_values = _loop(plan.key_spans(i), step, start)
+    d_query_ref[...] = d_query.astype(d_query_ref.dtype)
+    for name in learned:
+        d_values_refs[name][...] = jnp.sum(d_values[name], axis=0, keepdims=True)
+
+
+def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> None:
+    """Of a tile of keys, over the queries of all heads of its group: ``∂/∂key``, ``∂/∂value``."""
+    j = pl.program_id(2)
+    columns = {name: refs[name][...] for name in ("key", "value", "key_segments") if name in refs}
+    tiles = plan.padded_length // plan.query_tile
+
+    def group(g: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        params = {name: ref[g] for name, ref in refs["params"].items()}
+
+        def step(by_place: bool, i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            d_key, d_value = carry
+            of_head, here = _tile(g * tiles + i, plan.query_tile), _tile(i, plan.query_tile)
+            arrays: dict[str, Any] = {**columns, "params": params, "count": None}
+            arrays |= {name: refs[name][of_head, :] for name in ("query", "d_out", "lse", "delta")}
+            for name in ("count", "query_segments", "mask"):
+                if name in refs:
+                    whole = name == "mask" and refs[name].shape[0] == 1
+                    arrays[name] = refs[name][...] if whole else refs[name][here, :]
+            weights, pull = plan.weights(arrays, {}, plan.where(arrays, i, j, by_place))
+            d_weights = plan.dot(arrays["d_out"], arrays["value"], trans_b=True)
+            d_scores, _ = pull(LN2 * weights * (d_weights - arrays["delta"]))
+            d_out, query = arrays["d_out"], arrays["query"]
+            d_value += plan.dot(weights.astype(d_out.dtype), d_out, trans_a=True)
+            d_key += plan.dot(d_scores.astype(query.dtype), query, trans_a=True)
+            return d_key, d_value
+
+        return _loop(plan.query_spans(j), step, carry)
+
+    zero = jnp.zeros(d_key_ref.shape, jnp.dtype(plan.dtype))
+    d_key, d_value = jax.lax.fori_loop(0, plan.groups, group, (zero, zero))
+    d_key_ref[...] = d_key.astype(d_key_ref.dtype)
+    d_value_ref[...] = d_value.astype(d_value_ref.dtype)

@@ -1,0 +1,215 @@
+"""How the ``kernels`` are launched: tiles, padding, blocks, the grid."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import tpu, triton
+from jaxtyping import Array
+
+from attention.dot_product.chunked import Form, Stored
+from attention.dot_product.flash.kernels import Plan
+from attention.normalizers import normalizer
+
+Values = dict[str, Array]
+
+
+class Tiles(NamedTuple):
+    """Queries and keys of one step, and Triton's warps and pipeline stages."""
+
+    queries: int
+    keys: int
+    warps: int = 4
+    stages: int = 2
+
+
+# By platform and pass; on CUDA the larger is halved until both fit the shared memory.
+SHARED_BYTES = 192 * 1024  # of the 227 KiB that a block has on Hopper
+TILES: dict[str, dict[str, Tiles]] = {
+    "cuda": {
+        "forward": Tiles(128, 64, warps=8),
+        "queries": Tiles(128, 32, warps=8),
+        "keys": Tiles(32, 128, warps=8),
+    },
+    "tpu": dict.fromkeys(("forward", "queries", "keys"), Tiles(128, 128)),
+    "cpu": dict.fromkeys(("forward", "queries", "keys"), Tiles(64, 64)),
+}
+
+
+def wide_dtype(x: Array) -> Any:
+    """That of sums: float32, or float64 for such arrays."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def _power(x: int) -> int:
+    return max(16, pl.next_power_of_2(x))
+
+
+def tiles_of(platform: str, part: str, query: Array, keys: int) -> Tiles:
+    """Tiles of a kernel (``forward``, ``queries``, ``keys``), no larger than the arrays."""
+    tiles = TILES[platform][part]
+    row = _power(query.shape[-1]) * query.dtype.itemsize
+    while platform == "cuda" and row * _rows_held(part, tiles) > SHARED_BYTES:
+        larger = "queries" if tiles.queries >= tiles.keys else "keys"
+        tiles = tiles._replace(**{larger: getattr(tiles, larger) // 2})
+    if platform == "tpu":  # whole tiles of lanes
+        return tiles
+    return tiles._replace(
+        queries=min(tiles.queries, _power(query.shape[3])), keys=min(tiles.keys, _power(keys))
+    )
+
+
+def _rows_held(part: str, tiles: Tiles) -> int:
+    """Rows of size H in shared memory: the tile that stays, and two that stream by in stages."""
+    if part == "keys":  # key and value stay; query and d_out stream
+        return 2 * tiles.keys + 2 * tiles.stages * tiles.queries
+    return (1 if part == "forward" else 2) * tiles.queries + 2 * tiles.stages * tiles.keys
+
+
+def _pad(x: Array, axis: int, size: int, fill: int = 0) -> Array:
+    edges = [(0, 0)] * x.ndim
+    edges[axis] = (0, size - x.shape[axis])
+    return jnp.pad(x, edges, constant_values=fill)
+
+
+def _up(x: int, size: int) -> int:
+    return -(-x // size) * size
+
+
+class Launch:
+    """Padded arrays, and their blocks in a grid of batch, heads and tiles."""
+
+    def __init__(self, platform: str, part: str, form: Form, query: Array, keys: int):
+        self.platform, self.tiles = platform, tiles_of(platform, part, query, keys)
+        batch, num_kv, groups, length, size = query.shape
+        self.batch, self.num_kv, self.groups = batch, num_kv, groups
+        self.size = _power(size)
+        self.rows, self.columns = _up(length, self.tiles.queries), _up(keys, self.tiles.keys)
+        self.of_keys = part == "keys"
+        self.plan = Plan(
+            row=normalizer(form.normalizer), platform=platform, causal=form.causal,
+            window=form.window, scale=form.scale, precision=form.precision,
+            dtype=wide_dtype(query).name, length=length, keys=keys, padded_length=self.rows,
+            groups=groups, query_tile=self.tiles.queries, key_tile=self.tiles.keys,
+        )  # fmt: skip
+        if self.of_keys:
+            self.grid = (batch, num_kv, self.columns // self.tiles.keys)
+        else:
+            self.grid = (batch, num_kv * groups, self.rows // self.tiles.queries)
+
+    def rows_of_heads(self, x: Array) -> tuple[Array, Any]:
+        """``[B, K, G, T, …]``: a tile of a head, or all of a group for a kernel of keys."""
+        x = _pad(x, 3, self.rows)
+        last = x.shape[-1]
+        if self.of_keys:
+            x = x.reshape(self.batch, self.num_kv, self.groups * self.rows, last)
+            block = pl.BlockSpec((None, None, x.shape[2], last), lambda b, k, j: (b, k, 0, 0))
+            return x, block
+        return x.reshape(self.batch, -1, self.rows, last), self.tile_of_head(last)
+
+    def tile_of_head(self, last: int) -> Any:
+        block = (None, None, self.tiles.queries, last)
+        return pl.BlockSpec(block, lambda b, n, i: (b, n, i, 0))
+
+    def of_columns(self, x: Array) -> tuple[Array, Any]:
+        """``[B, K, S, H]``: a tile for a kernel of keys, all of them for one of queries."""
+        x = _pad(x, 2, self.columns)
+        if self.of_keys:
+            return x, self.tile_of_keys()
+        groups = self.groups
+        block = (None, None, self.columns, self.size)
+        return x, pl.BlockSpec(block, lambda b, n, i: (b, jax.lax.div(n, np.int32(groups)), 0, 0))
+
+    def tile_of_keys(self) -> Any:
+        block = (None, None, self.tiles.keys, self.size)
+        return pl.BlockSpec(block, lambda b, k, j: (b, k, j, 0))
+
+    def column(self, x: Array, fill: int = 0) -> tuple[Array, Any]:
+        """``[B, T]`` as a column for the queries."""
+        x = _pad(x, 1, self.rows, fill)[:, :, None]
+        if self.of_keys:
+            return x, pl.BlockSpec((None, self.rows, 1), lambda b, k, j: (b, 0, 0))
+        return x, pl.BlockSpec((None, self.tiles.queries, 1), lambda b, n, i: (b, i, 0))
+
+    def row(self, x: Array, fill: int) -> tuple[Array, Any]:
+        """``[B, S]`` as a row for the keys."""
+        x = _pad(x, 1, self.columns, fill)[:, None]
+        if self.of_keys:
+            return x, pl.BlockSpec((None, 1, self.tiles.keys), lambda b, k, j: (b, 0, j))
+        return x, pl.BlockSpec((None, 1, self.columns), lambda b, n, i: (b, 0, 0))
+
+    def mask(self, x: Array) -> tuple[Array, Any]:
+        """``[#B, #T, S]``."""
+        x = _pad(x.astype(jnp.int8), 2, self.columns)
+        shared, whole = x.shape[0] == 1, x.shape[1] == 1
+        if not whole:
+            x = _pad(x, 1, self.rows)
+        if self.of_keys:
+            shape = (None, x.shape[1], self.tiles.keys)
+            return x, pl.BlockSpec(shape, lambda b, k, j: (0 if shared else b, 0, j))
+        shape = (None, 1 if whole else self.tiles.queries, self.columns)
+        return x, pl.BlockSpec(shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0))
+
+    def params(self, values: Values) -> tuple[Values, Any]:
+        """``[K, G]`` of each, one or the group's."""
+        values = {name: v.astype(self.plan.dtype)[..., None, None] for name, v in values.items()}
+        if self.of_keys:
+            block = pl.BlockSpec((None, self.groups, 1, 1), lambda b, k, j: (k, 0, 0, 0))
+        else:
+            values = {name: v.reshape(-1, 1, 1) for name, v in values.items()}
+            block = pl.BlockSpec((None, 1, 1), lambda b, n, i: (n, 0, 0))
+        return values, dict.fromkeys(values, block)
+
+    def inputs(
+        self,
+        query: Array,
+        key: Array,
+        value: Array,
+        values: Values,
+        stored: Stored,
+        count: Array | None,
+        **more: Array,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All that a kernel reads, and the block of each."""
+        wide = functools.partial(_pad, axis=-1, size=self.size)
+        arrays: dict[str, tuple[Any, Any]] = {
+            "query": self.rows_of_heads(wide(query)),
+            "key": self.of_columns(wide(key)),
+            "value": self.of_columns(wide(value)),
+            "params": self.params(values),
+        }
+        for name, x in more.items():
+            arrays[name] = self.rows_of_heads(wide(x) if name == "d_out" else x)
+        mask, query_segments, key_segments = stored
+        if mask is not None:
+            arrays["mask"] = self.mask(mask)
+        if query_segments is not None and key_segments is not None:
+            arrays["query_segments"] = self.column(query_segments.astype(jnp.int32))
+            arrays["key_segments"] = self.row(key_segments.astype(jnp.int32), fill=0)
+        if count is not None:
+            arrays["count"] = self.column(count, fill=1)
+        return {k: v[0] for k, v in arrays.items()}, {k: v[1] for k, v in arrays.items()}
+
+    def run(self, kernel: Any, name: str, inputs: Any, blocks: Any, outputs: Any) -> Any:
+        """``outputs`` are pairs of a shape and its block."""
+        leaf = lambda x: isinstance(x, tuple) and isinstance(x[0], jax.ShapeDtypeStruct)  # noqa: E731
+        compiler: Mapping[str, Any] = {
+            "cuda": triton.CompilerParams(num_warps=self.tiles.warps, num_stages=self.tiles.stages),
+            "tpu": tpu.CompilerParams(dimension_semantics=("parallel",) * 3),
+        }
+        return pl.pallas_call(
+            kernel,
+            grid=self.grid,
+            in_specs=[blocks],
+            out_specs=jax.tree.map(lambda x: x[1], outputs, is_leaf=leaf),
+            out_shape=jax.tree.map(lambda x: x[0], outputs, is_leaf=leaf),
+            compiler_params=compiler.get(self.platform),
+            interpret=self.platform == "cpu",
+            name=name,
+        )(inputs)

@@ -1,0 +1,41 @@
+from . import conversion as conversion
+from .config import RopeScaling as RopeScaling
+from .config import TransformerConfig as TransformerConfig
+from .depth import run_layer as run_layer
+from .depth import run_layers as run_layers
+from .generation import Generated as Generated
+from .generation import generate as generate
+from .generation import jitted_generate as jitted_generate
+from .huggingface import abstract_params as abstract_params
+from .huggingface import load_pretrained as load_pretrained
+from .huggingface import save_pretrained as save_pretrained
+from .layers import Context as Context
+from .model import Transformer as Transformer
+from .rotary import rotation as rotation
+from .stacking import half_of as half_of
+from .stacking import keep_halves as keep_halves
+from .stacking import keep_layers as keep_layers
+from .stacking import stack_layers as stack_layers
+from .stacking import unstack_layers as unstack_layers
+
+__all__ = [
+    "Context",
+    "Generated",
+    "RopeScaling",
+    "Transformer",
+    "TransformerConfig",
+    "abstract_params",
+    "conversion",
+    "generate",
+    "half_of",
+    "jitted_generate",
+    "keep_halves",
+    "keep_layers",
+    "load_pretrained",
+    "rotation",
+    "run_layer",
+    "run_layers",
+    "save_pretrained",
+    "stack_layers",
+    "unstack_layers",
+]

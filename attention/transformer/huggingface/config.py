@@ -1,0 +1,214 @@
+"""``config.json`` of Hugging Face ⇄ TransformerConfig, with nothing passed over in silence."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attention.errors import InputError
+from attention.transformer.config import Head, TransformerConfig
+from attention.transformer.huggingface.families import FAMILIES, Family, HfConfig
+from attention.transformer.positionwise import ACTIVATIONS
+
+# What a config may say without changing the model that is computed.
+IGNORABLE = frozenset(
+    """
+    architectures model_type transformers_version dtype torch_dtype use_cache return_dict
+    bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id id2label label2id
+    attention_dropout hidden_dropout_prob attention_probs_dropout_prob classifier_dropout
+    resid_pdrop embd_pdrop attn_pdrop dropout summary_type summary_use_proj summary_activation
+    summary_proj_to_labels summary_first_dropout pretraining_tp _name_or_path problem_type
+    task_specific_params finetuning_task gradient_checkpointing n_ctx reorder_and_upcast_attn
+    output_hidden_states output_attentions max_window_layers max_length do_sample temperature
+    _attn_implementation _attn_implementation_autoset attn_implementation num_labels
+    """.split()
+)
+
+OWN_TYPE = "tale_jax_"
+"""Before the model type of what transformers has not, so that it refuses what it would spoil."""
+
+HEADS: dict[str, Head] = {
+    "ForCausalLM": "causal_lm",
+    "LMHeadModel": "causal_lm",
+    "ForMaskedLM": "masked_lm",
+    "ForPreTraining": "masked_lm",
+    "ForSequenceClassification": "sequence",
+    "ForTokenClassification": "token",
+    "Model": "none",
+}
+
+
+def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
+    """The config of a Hugging Face ``config.json``.
+
+    Layers that lack a half are ours alone: the model type is then ``tale_jax_llama``, say, and
+    ``layer_halves`` lists what each layer has.
+
+    Args:
+        hf: the decoded JSON, in the layout of transformers 4 or 5.
+        dtype: of parameters and products; None takes the checkpoint's own.
+
+    Raises:
+        InputError: an unknown architecture, or an attribute that is neither handled, nor
+            ignorable, nor at its default; the message names it.
+    """
+    model_type = hf.get("model_type")
+    if isinstance(model_type, str) and model_type.startswith(OWN_TYPE):
+        return _with_halves(hf, model_type.removeprefix(OWN_TYPE), dtype)
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise InputError(f"unknown model_type {model_type!r}; there are {', '.join(FAMILIES)}")
+    family = FAMILIES[model_type]
+    _check_magnitudes(family, hf)
+    full, defaults = _complete(model_type, hf)
+    head = _head(family, full)
+    _check_attributes(family, hf, full, defaults)
+    fields: dict[str, Any] = {**family.fixed, "family": model_type, "head": head}
+    fields |= {field: full[name] for name, field in family.fields.items() if name in full}
+    try:
+        fields |= family.read(full)
+        if head in ("sequence", "token"):
+            fields["num_labels"] = len(full["id2label"])
+        fields["dtype"] = dtype or str(hf.get("dtype") or hf.get("torch_dtype") or "float32")
+        config = TransformerConfig(**fields)
+    except InputError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"config.json: {error}") from error
+    _check_sizes(config)
+    return config
+
+
+def _with_halves(hf: HfConfig, model_type: str, dtype: str | None) -> TransformerConfig:
+    """The config of a model that only this project reads."""
+    plain = {name: value for name, value in hf.items() if name != "layer_halves"}
+    config, halves = from_hf({**plain, "model_type": model_type}, dtype), hf.get("layer_halves")
+    try:
+        if not isinstance(halves, list) or not all(isinstance(name, str) for name in halves):
+            raise ValueError(f"layer_halves is {halves!r}, not a list of names")
+        return dataclasses.replace(config, layer_halves=tuple(halves))
+    except ValueError as error:
+        raise InputError(f"config.json: {error}") from error
+
+
+def to_hf(config: TransformerConfig) -> dict[str, Any]:
+    """``config.json`` of a model; the inverse of ``from_hf`` but for the dtype.
+
+    Raises:
+        InputError: no Hugging Face model of the family is this one (another normalizer, an
+            attention-only model, …); the message names the fields.
+    """
+    family = FAMILIES[config.family]
+    suffix = family.bare_lm if config.head in ("causal_lm", "masked_lm") else None
+    if suffix is None:
+        suffix = next((s for s, head in HEADS.items() if head == config.head), None)
+    if suffix is None or config.vocab_size is None:
+        name = "head" if suffix is None else "input_size"
+        raise InputError(f"no Hugging Face {config.family} model has {_named(config, [name])}")
+    hf: dict[str, Any] = {
+        "architectures": [f"{family.class_prefix}{suffix}"],
+        "model_type": config.family,
+        "torch_dtype": config.dtype,
+    }
+    hf |= {name: getattr(config, field) for name, field in family.fields.items()}
+    hf |= family.write(config)
+    if "head_dim" in hf:
+        hf |= {"head_dim": config.head_size, "num_key_value_heads": config.key_value_heads}
+    if config.head in ("sequence", "token"):
+        hf["id2label"] = {str(i): f"LABEL_{i}" for i in range(config.num_labels)}
+    if config.layer_halves is not None:
+        hf |= {"model_type": OWN_TYPE + config.family, "layer_halves": list(config.layer_halves)}
+    _check_round_trip(config, hf)
+    return hf
+
+
+def _complete(model_type: str, hf: HfConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The config with transformers' defaults filled in and its layout modernised; the defaults."""
+    from transformers import CONFIG_MAPPING
+
+    kind = CONFIG_MAPPING[model_type]
+    try:
+        return kind.from_dict(copy.deepcopy(dict(hf))).to_dict(), kind().to_dict()
+    except Exception as error:  # its validators raise a dozen types of their own
+        reason = " ".join(str(error).split())
+        raise InputError(f"config.json is not a {model_type} config: {reason}") from error
+
+
+def _head(family: Family, full: HfConfig) -> Head:
+    architectures = full.get("architectures") or [family.class_prefix + family.bare_lm]
+    name = str(architectures[0] if isinstance(architectures, list) else architectures)
+    suffix = name.removeprefix(family.class_prefix)
+    if suffix == name or suffix not in HEADS:
+        known = ", ".join(family.class_prefix + suffix for suffix in HEADS)
+        raise InputError(f"unknown architecture {name!r}; known for this model_type: {known}")
+    return HEADS[suffix]
+
+
+def _check_magnitudes(family: Family, hf: HfConfig) -> None:
+    """Refuses absurd numbers before anything is built of that many parts."""
+    for name, field in family.fields.items():
+        limit = 10**4 if field == "num_hidden_layers" else 2**31
+        if isinstance(value := hf.get(name), int) and abs(value) >= limit:
+            raise InputError(f"config.json: {name} is {value}")
+
+
+def _check_attributes(
+    family: Family, hf: HfConfig, full: HfConfig, defaults: Mapping[str, Any]
+) -> None:
+    handled = {*family.fields, *family.reads, "rope_theta", "rope_scaling"}
+    wrong = []
+    for name in {**hf, **full}:
+        value = full.get(name, hf.get(name))
+        if name in handled or name in IGNORABLE:
+            continue
+        if name in family.expected and value == family.expected[name]:
+            continue
+        if name not in defaults or value != defaults[name]:
+            wrong.append(f"{name}={value!r}")
+    if wrong:
+        raise InputError(f"config.json: attributes not handled: {', '.join(sorted(wrong))}")
+
+
+def _check_sizes(config: TransformerConfig) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.type in ("int", "int | None") and value is not None:
+            lowest = 0 if field.name in ("type_vocab_size", "position_offset") else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise InputError(f"config.json: {field.name} is {value!r}")
+    if config.hidden_act not in ACTIVATIONS:
+        raise InputError(
+            f"config.json: unknown activation {config.hidden_act!r}; "
+            f"there are {', '.join(ACTIVATIONS)}"
+        )
+    if config.dtype not in ("float32", "bfloat16", "float16"):
+        raise InputError(f"dtype {config.dtype!r} is none of float32, bfloat16, float16")
+
+
+def _check_round_trip(config: TransformerConfig, hf: HfConfig) -> None:
+    again = from_hf(hf, config.dtype)
+    if again.windows == config.windows:  # no layer slides any more, or every one does
+        again = dataclasses.replace(
+            again, sliding_window=config.sliding_window, layer_types=config.layer_types
+        )
+    plain = dataclasses.replace(
+        config,
+        head_dim=again.head_dim,
+        num_key_value_heads=again.num_key_value_heads,
+        matmul_precision=again.matmul_precision,
+        attention_implementation=again.attention_implementation,
+        remat=again.remat,
+        derivatives=again.derivatives,
+    )
+    differing = [
+        field.name
+        for field in dataclasses.fields(config)
+        if getattr(again, field.name) != getattr(plain, field.name)
+    ]
+    if differing:
+        raise InputError(f"no Hugging Face {config.family} model has {_named(config, differing)}")
+
+
+def _named(config: TransformerConfig, fields: Sequence[str]) -> str:
+    return ", ".join(f"{name}={getattr(config, name)!r}" for name in fields)

@@ -1,0 +1,107 @@
+"""The total matching of a checkpoint's tensors with a model's parameters, both ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from attention.errors import InputError
+from attention.transformer.config import TransformerConfig
+from attention.transformer.huggingface.safetensor_files import DTYPES, StoredTensor
+from attention.transformer.huggingface.tensors import TRANSFORMS, Row, Table, table
+from attention.transformer.stacking import half_of
+
+
+def match_tensors(
+    config: TransformerConfig,
+    abstract: Mapping[str, jax.ShapeDtypeStruct],
+    stored: Mapping[str, StoredTensor],
+    folder: Path,
+) -> list[tuple[Row, int, StoredTensor]]:
+    """Pair tensors with parameters, totally; all that does not fit is one error."""
+    names = table(config)
+    wanted = wanted_tensors(config, names, abstract)
+    placed, problems = [], []
+    bare: dict[str, str] = {}
+    for name in stored:
+        first = bare.setdefault(_bare(name, names), name)
+        if first != name:
+            problems.append(f"one tensor is stored twice, as {first} and {name}")
+    _check_tied(names, wanted, bare, stored, folder)
+    for name, (row, i) in wanted.items():
+        if name not in bare:
+            problems.append(f"{name} is missing")
+            continue
+        tensor = stored[bare[name]]
+        shapes = [abstract[path].shape[1 if row.layered else 0 :] for path in row.paths]
+        expected = _stored_shape(row, shapes)
+        if tensor.dtype not in DTYPES:
+            problems.append(f"{name} has dtype {tensor.dtype}, expected {'/'.join(DTYPES)}")
+        elif tensor.shape != expected:
+            problems.append(f"{name} has shape {tensor.shape}, expected {expected}")
+        else:
+            placed.append((row, i, tensor))
+    repeated = {name for name, _ in names.tied}
+    problems += [
+        f"{bare[name]} is not known"
+        for name in sorted(bare.keys() - wanted.keys() - repeated)
+        if not any(re.fullmatch(pattern, name) for pattern in names.ignored)
+    ]
+    if problems:
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        raise InputError(f"{folder}: {'; '.join(problems[:5])}{more}")
+    return placed
+
+
+def wanted_tensors(
+    config: TransformerConfig, names: Table, abstract: Mapping[str, Any]
+) -> dict[str, tuple[Row, int]]:
+    """Tensor name (without prefix) → its row and layer, for the parameters that this model has."""
+    wanted = {}
+    rows = [row for row in names.rows if all(path in abstract for path in row.paths)]
+    for row in rows:
+        layers = [0]
+        if row.layered:  # what a layer is without is in no checkpoint
+            half = half_of(row.paths[0].split("/")[1])
+            layers = [i for i, has in enumerate(config.halves) if has[half]]
+        for i in layers:
+            wanted[row.name.replace("{i}", str(i))] = (row, i)
+    covered = {path for row in rows for path in row.paths}
+    if uncovered := sorted(abstract.keys() - covered):
+        raise InputError(f"{config.family} checkpoints have no place for {', '.join(uncovered)}")
+    return wanted
+
+
+def _bare(name: str, names: Table) -> str:
+    # The oldest BERT checkpoints call a norm's scale and bias gamma and beta.
+    name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
+    name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
+    return name.removeprefix(names.prefix)
+
+
+def _check_tied(
+    names: Table,
+    wanted: dict[str, tuple[Row, int]],
+    bare: dict[str, str],
+    stored: Mapping[str, StoredTensor],
+    folder: Path,
+) -> None:
+    """Of two tied tensors either may be stored; if both are, they must be equal."""
+    for copy, original in names.tied:
+        if copy in wanted or copy not in bare or original not in wanted:
+            continue
+        if original not in bare:
+            bare[original] = bare.pop(copy)
+            continue
+        if not stored[bare[copy]].same(stored[bare[original]]):
+            raise InputError(f"{folder}: {copy} differs from {original}, yet the config ties them")
+
+
+def _stored_shape(row: Row, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    parameters = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    return jax.eval_shape(TRANSFORMS[row.transform].save, parameters).shape

@@ -1,0 +1,75 @@
+"""Series in one number: polynomials, and sums of Chebyshev polynomials."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from attention.errors import InputError
+from icl.tasks.distributions import Distribution
+from icl.tasks.functions.classes import Count, FunctionClass, written
+
+
+@dataclasses.dataclass(frozen=True)
+class Series(FunctionClass):
+    """Sums of ``degree + 1`` basis functions of one number; coefficients ``[largest + 1]``.
+
+    ``degrees`` (say 1, 3 and 5; 2 and 4 are then held out) has every prompt draw its degree.
+    """
+
+    degree: int = 1
+    degrees: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.d != 1:
+            raise InputError(f"{self.name} is a function of one number, not of d={self.d}")
+        if min(self.degrees, default=0) < 0:
+            raise InputError(f"degrees={written(self.degrees)}: a degree is 0 or more")
+
+    @property
+    def largest(self) -> int:
+        """The highest degree there can be."""
+        return max(self.degrees, default=self.degree)
+
+    def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
+        which, key = jax.random.split(key)
+        if degree is None and self.degrees:
+            degree = jax.random.choice(which, jnp.array(self.degrees))
+        coefficients = of.sample(key, (self.largest + 1,))
+        if degree is None:
+            return coefficients
+        return jnp.where(jnp.arange(self.largest + 1) <= degree, coefficients, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Polynomial(Series):
+    """``f(x) = c_0 + c_1 x + … + c_n x^n``, coefficients independent."""
+
+    name: ClassVar[str] = "polynomial"
+
+    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+        x_T, total_T = x_TD[:, 0], jnp.zeros_like(x_TD[:, 0])
+        for power in reversed(range(coefficients.shape[0])):
+            total_T = total_T * x_T + coefficients[power]
+        return total_T
+
+
+@dataclasses.dataclass(frozen=True)
+class Chebyshev(Series):
+    """``f(x) = Σ c_i T_i(x)``, by the recurrence, hence defined outside [-1, 1] too."""
+
+    name: ClassVar[str] = "chebyshev"
+
+    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+        x_T = x_TD[:, 0]
+        before_T, now_T = jnp.ones_like(x_T), x_T
+        total_T = coefficients[0] * before_T
+        for i in range(1, coefficients.shape[0]):
+            total_T += coefficients[i] * now_T
+            before_T, now_T = now_T, 2 * x_T * now_T - before_T
+        return total_T

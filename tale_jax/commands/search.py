@@ -1,0 +1,221 @@
+"""Elimination of layers for a task, from names to files: ``from tale_jax import search``."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tale_jax.analysis import speed_ups
+from tale_jax.commands.evaluate import count_unparsed
+from tale_jax.criteria import Criterion, Greedy, calibration_rows, make_criterion
+from tale_jax.elimination import Floor, NullControl, Result, compare_gains, search_layers
+from tale_jax.models import Model
+from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
+from tale_jax.options import Options
+from tale_jax.plans import Plan, command_lines
+from tale_jax.runs import PICKS, Run, Terminal
+from tale_jax.scoring import Scorer
+from tale_jax.units import Granularity, Unit, Units, ordered
+
+
+def search(
+    model: str,
+    task: str,
+    out: str | Path,
+    *,
+    epsilon: float | str | Decimal = 0.08,
+    floor: Floor = "baseline",
+    max_drops: int | None = None,
+    initial: Sequence[Unit] = (),
+    criterion: str = "accuracy",
+    calibration: str | None = None,
+    null_control: int = 0,
+    strategy: str = "greedy",
+    exhaustive: bool = False,
+    granularity: Granularity = "layer",
+    resume: bool = False,
+    quiet: bool = True,
+    **options: Any,
+) -> dict[str, Any]:
+    """Eliminate layers of a model for a task, greedily by accuracy, without retraining.
+
+    Writes ``out``: see ``runs.directory`` for the files.  BEST is the most accurate model met,
+    BSBA the shortest with at least the baseline's accuracy; both are scored again on the test
+    split if the task has one.  Source: TELL-TALE, arXiv 2510.22767.
+
+    Args:
+        model: a local folder, a hub id, or ``demo``.
+        task: a JSONL file or a name (``tale tasks``).
+        out: directory of the run.
+        epsilon: accuracy, in absolute terms, that may be lost before the search stops.
+        floor: ``baseline``: the loss counts from the full model (the authors' program);
+            ``current``: from the last accepted one (Algorithm 1 as printed).
+        max_drops: stop after so many drops, of layers or of halves.
+        initial: layers dropped from the start, or halves of them.
+        criterion: what picks the layer to drop (``criteria.ranking``); whether it may go is
+            decided by accuracy whatever the criterion.
+        calibration: text file for perplexity and cosine; None: the prompts of the search split.
+        null_control: repeat the search so many times on shuffled answers, no deeper than the
+            real one went (``tale_jax.elimination.control``).
+        strategy: ``greedy``, ``beam:K`` (the K best models of every depth go on) or ``floating``
+            (layers are put back when that helps).
+        exhaustive: score every candidate on every example; the choice is the same.
+        granularity: what is dropped at a time: ``layer``, or the ``attention`` half of one, its
+            ``mlp`` half, or either (``sublayer``).
+        resume: go on with the run in ``out``, if there is one.
+        quiet: show no progress.
+        options: fields of :class:`tale_jax.options.Options`.
+
+    Returns:
+        The contents of ``summary.json``.
+
+    Raises:
+        InputError: for everything that the user can mend.
+    """
+    plan = Plan(
+        epsilon=str(epsilon),
+        floor=floor,
+        max_drops=max_drops,
+        initial=ordered(initial),
+        criterion=criterion,
+        calibration=calibration,
+        null_control=null_control,
+        strategy=strategy,
+        exhaustive=exhaustive,
+        granularity=granularity,
+    )
+    plan.check()
+    chosen, terminal, start = Options(**options), Terminal(quiet), time.monotonic()
+    loaded = read_task(task, chosen)
+    opened = open_model(model, chosen)
+    scorer = open_scorer(opened, loaded, chosen, terminal)
+    units = Units(opened.config.num_hidden_layers, granularity, opened.missing)
+    units.start(plan.initial)
+    chooser = _chooser(plan, opened, scorer, chosen.seed)
+    with Run(out, _settings(opened, task, scorer, plan, chosen), resume) as run:
+        look = _look(plan, units, chooser, run)
+        if not run.known:  # a model whose logits are NaN is refused before anything is written
+            scorer.answers("search", ())
+        result, unparsed, controls = _searched(plan, look, chooser, run, scorer, terminal)
+        summary = run.finish(
+            result,
+            command_lines(
+                model, task, chosen, dataclasses.replace(plan, null_control=len(controls))
+            ),
+            criterion=criterion,
+            options=dataclasses.asdict(chosen),
+            null_control=_compared(result, controls),
+            too_long=scorer.too_long,
+            unparsed=unparsed,
+            notes=list(loaded.notes),
+            **({} if granularity == "layer" else {"granularity": granularity}),
+            compilations=scorer.compilations,
+            seconds=round(time.monotonic() - start, 3),
+        )
+    if not quiet:
+        picks = [tuple(summary[pick]["dropped"]) for pick in PICKS]
+        terminal.summary(summary, speed_ups(scorer, picks), Path(out))
+    return summary
+
+
+def _chooser(plan: Plan, model: Model, scorer: Scorer, seed: int) -> Criterion | None:
+    """What proposes the next layer; None: every layer is tried, which is accuracy's way."""
+    if plan.criterion == "accuracy":
+        return None
+    text = calibration_rows(
+        model.tokenizer,
+        scorer.examples["search"],
+        model.config.max_position_embeddings,
+        plan.calibration,
+    )
+    granularity = plan.granularity
+    return make_criterion(plan.criterion, model, scorer, text, seed=seed, granularity=granularity)
+
+
+def _settings(
+    model: Model, task: str, scorer: Scorer, plan: Plan, options: Options
+) -> dict[str, Any]:
+    """What must be the same in a run that is resumed."""
+    planned = dataclasses.asdict(plan) | {"epsilon": float(plan.epsilon)}
+    del planned["null_control"]  # more of them may be asked for later
+    if plan.granularity == "layer":  # as in runs of before there were others
+        del planned["granularity"]
+    return (
+        identify(model, options)
+        | {
+            "task": task,
+            "task_fingerprint": task_fingerprint(scorer),
+            "protocol": scorer.protocol.name,
+            "new_tokens": scorer.protocol.new_tokens,
+            "examples": len(scorer.examples["search"]),
+        }
+        | planned
+        | {name: getattr(options, name) for name in ("limit", "template", "shots", "seed")}
+    )
+
+
+def _look(plan: Plan, units: Units, chooser: Criterion | None, run: Run) -> Callable[..., Result]:
+    """The search over a scoring callback, without its depth."""
+    steps: dict[str, Any] = {}
+    if isinstance(chooser, Greedy):
+        chooser.known = run.losses(plan.criterion)
+        chooser.on_loss = functools.partial(run.loss, plan.criterion)
+    if chooser is not None:
+        steps["next_layers"] = lambda dropped: [chooser.next_layer(dropped)]
+    return functools.partial(
+        search_layers,
+        plan.strategy,
+        units=units,
+        total=run.settings["examples"],
+        epsilon=plan.epsilon,
+        floor=plan.floor,
+        initial=plan.initial,
+        **steps,
+    )
+
+
+def _searched(
+    plan: Plan,
+    look: Callable[..., Result],
+    chooser: Criterion | None,
+    run: Run,
+    scorer: Scorer,
+    terminal: Terminal,
+) -> tuple[Result, dict[str, int], list[dict[str, Any]]]:
+    """The result, each pick's unparsed answers, and the outcomes of the null control."""
+    with terminal.progress(run, run.settings) as progress:
+        result = look(
+            scorer.count,
+            max_drops=plan.max_drops,
+            known=run.known,
+            race=None if plan.exhaustive or chooser is not None else scorer.race,
+            on_candidate=progress.candidate,
+            on_accepted=progress.accepted,
+        )
+        unparsed = {}
+        for pick in PICKS:
+            dropped = getattr(result, pick).dropped
+            for split in scorer.examples:
+                answers = run.evaluate(
+                    split, dropped, lambda s=split, d=dropped: scorer.answers(s, d)
+                )
+                if split == "search":
+                    unparsed[pick] = count_unparsed(answers)
+        control = NullControl(
+            functools.partial(scorer.answers, "search"),
+            scorer.examples["search"],
+            functools.partial(look, max_drops=max(1, len(result.steps))),
+        )
+        controls = run.controls(plan.null_control, control.run, progress.shuffles)
+    return result, unparsed, controls
+
+
+def _compared(result: Result, controls: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    if not controls:
+        return None
+    return compare_gains(result.best.correct - result.baseline.correct, result.total, controls)

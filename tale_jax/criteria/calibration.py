@@ -1,0 +1,48 @@
+"""What perplexity and block influence are measured on: the task's own prompts, or a text file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attention.errors import InputError
+from attention.likelihood import Row
+from tale_jax.tasks import Example, Tokenizer, encode_prompts
+
+WINDOW, MOST_WINDOWS = 512, 128
+"""A text is cut into windows of so many tokens, the first so many of which are read."""
+
+
+def calibration_rows(
+    tokenizer: Tokenizer, examples: Sequence[Example], positions: int, file: str | Path | None
+) -> list[Row]:
+    """Rows whose every token but the first is a target.
+
+    Args:
+        tokenizer: of the model.
+        examples: whose prompts, without their answers, are read if there is no file.
+        positions: of the model; longer prompts are cut at the end.
+        file: UTF-8 text.
+
+    Raises:
+        InputError: the file cannot be read, or there are not two tokens to read.
+    """
+    if file is None:
+        texts = [tokens[:positions] for tokens in encode_prompts(tokenizer, examples)]
+    else:
+        tokens = tokenizer(_read(Path(file)), verbose=False)["input_ids"]
+        size = min(WINDOW, positions)
+        texts = [tokens[i : i + size] for i in range(0, len(tokens), size)][:MOST_WINDOWS]
+    rows = [Row.text(t[:-1], t[1:], i) for i, t in enumerate(texts) if len(t) > 1]
+    if not rows:
+        raise InputError(f"{file or 'the prompts'}: fewer than two tokens to calibrate on")
+    return rows
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file} is not UTF-8 text") from None

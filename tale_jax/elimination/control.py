@@ -1,0 +1,95 @@
+"""What a search finds where there is nothing to find: the same search on shuffled answers.
+
+Each search picks the best of many candidates, and the best of many is high by luck alone.  With the
+answers dealt anew among the examples no layer can matter for the task, so that what the search
+then gains is what selection alone produces.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tale_jax.elimination.greedy import Result, Score
+from tale_jax.runs import Answer
+from tale_jax.tasks import Example, extract
+from tale_jax.units import Dropped
+
+
+def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The same examples with their answers dealt anew, among those with as many choices."""
+    draw = random.Random(f"control {seed}").random  # the one draw no Python version changes
+    kinds: dict[int, list[int]] = {}
+    for i, example in enumerate(examples):
+        kinds.setdefault(len(example.choices or ()), []).append(i)
+    found = list(examples)
+    for places in kinds.values():
+        dealt = sorted(places, key=lambda _: draw())
+        for place, source in zip(places, dealt, strict=True):
+            found[place] = dataclasses.replace(examples[place], answer=examples[source].answer)
+    return found
+
+
+class NullControl:
+    """Searches on shuffled answers; a model's predictions, which do not change, are made once."""
+
+    def __init__(
+        self,
+        answers: Callable[[Dropped], Sequence[Answer]],
+        examples: Sequence[Example],
+        search: Callable[[Score], Result],
+    ):
+        """Prepare the control of a search.
+
+        Args:
+            answers: a model's answers to ``examples``.
+            examples: of the search split.
+            search: the search, as deep as the real one went, over a scoring callback.
+        """
+        self._answers, self._examples, self._search = answers, examples, search
+        self._predictions: dict[Dropped, list[Any]] = {}
+
+    def run(self, seed: int) -> dict[str, Any]:
+        """One search: correct answers of its baseline and its BEST, and the layers BEST lacks."""
+        wanted = [_prediction(example) for example in shuffled(self._examples, seed)]
+
+        def count(models: Sequence[Dropped]) -> Iterator[int]:
+            for dropped in models:
+                if dropped not in self._predictions:
+                    given = self._answers(dropped)
+                    self._predictions[dropped] = [answer.prediction for answer in given]
+                pairs = zip(self._predictions[dropped], wanted, strict=True)
+                yield sum(prediction == right for prediction, right in pairs)
+
+        result = self._search(count)
+        return {
+            "baseline": result.baseline.correct,
+            "best": result.best.correct,
+            "dropped": list(result.best.dropped),
+        }
+
+
+def _prediction(example: Example) -> Any:
+    """The prediction that answers the example."""
+    if isinstance(example.answer, str):
+        return extract(example.answer, example.choices)
+    return example.answer
+
+
+def compare_gains(gain: int, total: int, controls: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The real gain, in correct answers, beside those of the controls.
+
+    ``p_value`` is the share of searches, the real one included, that gain at least as much:
+    (1 + #{control ≥ real}) / (1 + #controls).
+    """
+    gains = [control["best"] - control["baseline"] for control in controls]
+    at_least = sum(other >= gain for other in gains)
+    return {
+        "shuffles": len(gains),
+        "gain": gain / total,
+        "gains": [other / total for other in gains],
+        "mean_gain": sum(gains) / len(gains) / total,
+        "p_value": (1 + at_least) / (1 + len(gains)),
+    }

@@ -1,0 +1,173 @@
+"""What runs on the device, a few programs a batch shape, for every candidate of a search.
+
+A candidate that is read (log-likelihood) goes through *begin*, *advance* once a layer, and
+*finish*; it may take up the states of another model that is the same so far.  *finish* is the last
+layer at the places that are read alone.  The text that all rows begin with has its beginning from
+*begin* too, and goes through *share*, which also gives the layer's keys and values.  A candidate
+that writes has one program, *write*.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attention.likelihood import Arrays
+from attention.transformer import Context, Transformer, TransformerConfig, rotation, run_layer
+
+# On a CPU: LLVM's first level compiles in three quarters of the time, and programs are as fast, the
+# products of which are a library's.  Where there is little to compute, simple loops will do, which
+# take half of that time again, but one exponential at a time.
+CPU_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
+SMALL_OPTIONS = CPU_OPTIONS | {"xla_cpu_use_fusion_emitters": False}
+SMALL = ("begin", "finish")
+
+
+class Beginning(NamedTuple):
+    """What every candidate begins with: states before the first layer, and who sees whom."""
+
+    hidden: jax.Array
+    context: Context
+
+
+class Programs:
+    """Compiled once, side by side, and counted.
+
+    Attributes:
+        compilations: programs compiled so far.
+        shared: the text before every row, as a batch of one row; None: there is none.
+    """
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        params: Mapping[str, Any],
+        protocol: Any,
+        shared: Arrays | None,
+    ):
+        """Prepare the programs of a model.
+
+        Args:
+            config: of the model.
+            params: stacked.
+            protocol: that has ``read`` or ``write``.
+            shared: the text before every row, as a batch of one row; None: there is none.
+        """
+        self.compilations = 0
+        self._config, self._params, self._protocol = config, params, protocol
+        self.shared = shared
+        self._compiled: dict[Any, concurrent.futures.Future[Any]] = {}
+        self._functions = {
+            name: jax.jit(getattr(self, f"_{name}"))
+            for name in ("begin", "advance", "finish", "share", "write")
+        }
+        self._begun: set[Any] = set()
+        self._lock = threading.Lock()
+        self._compiler = concurrent.futures.ThreadPoolExecutor(2, "compiler")
+
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        """Run ``begin``, ``advance``, ``finish``, ``share`` or ``write``; does not wait."""
+        return self._program(name, arguments).result()(self._params, *arguments)
+
+    def begin(self, arrays: Arrays) -> tuple[Beginning, Beginning | None]:
+        """The beginning of a batch, and that of the text before every row."""
+        return self("begin", arrays, self.shared)
+
+    def compile_reading(self, arrays: Arrays) -> None:
+        """Begin to compile all that a batch to be read needs; needs no state of it."""
+        shape = _shape(arrays)
+        with self._lock:
+            if shape in self._begun:
+                return
+            self._begun.add(shape)
+        keep, layer, before = np.ones(2, bool), np.int32(0), None
+        own, text = self._begin_compiling("begin", arrays, self.shared)
+        if text is not None:
+            _, before = self._begin_compiling("share", self.shared, text, keep, layer)
+        self._program("advance", (arrays, own, keep, layer, before))
+        self._program("finish", (arrays, own, keep, layer, before))
+
+    def _begin_compiling(self, name: str, *arguments: Any) -> Any:
+        """The shapes of what comes out."""
+        shapes = self._functions[name].eval_shape(self._params, *arguments)
+        self._program(name, arguments)  # after it, so that it is traced once
+        return shapes
+
+    def _program(self, name: str, arguments: Any) -> concurrent.futures.Future[Any]:
+        key = name, _shape(arguments[0])
+        with self._lock:
+            if key not in self._compiled:
+                self._compiled[key] = self._compiler.submit(self._compile, name, arguments)
+                self.compilations += 1
+            return self._compiled[key]
+
+    def _compile(self, name: str, arguments: Any) -> jax.stages.Compiled:
+        lowered = self._functions[name].lower(self._params, *arguments)
+        if jax.default_backend() == "cpu":
+            with contextlib.suppress(jax.errors.JaxRuntimeError):  # an option of another jaxlib
+                return lowered.compile(SMALL_OPTIONS if name in SMALL else CPU_OPTIONS)
+        return lowered.compile()
+
+    def _context(self, arrays: Arrays, shared: int) -> Context:
+        """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""
+        rows, length = arrays.tokens.shape
+        branches, places = arrays.branches, jnp.arange(length)
+        positions = jnp.asarray(arrays.positions)
+        same = branches[:, None, :] == branches[:, :, None]
+        mask = (same | (branches[:, None, :] == 0)) & (places[None, :] <= places[:, None])[None]
+        front = jnp.ones((rows, length, shared), bool)
+        before = jnp.broadcast_to(jnp.arange(shared)[None], (rows, shared))
+        turns = None
+        if self._config.position_embedding == "rope":
+            turns = rotation(self._config, positions)
+        return Context(
+            jnp.concatenate([front, mask], 2),
+            positions,
+            jnp.concatenate([before, positions], 1),
+            turns,
+        )
+
+    def _begin(self, params, arrays, shared):
+        model, variables = Transformer(self._config), {"params": params}
+
+        def beginning(arrays: Arrays, before: int) -> Beginning:
+            context = self._context(arrays, before)
+            how: Any = {"context": context, "method": "embed_inputs"}
+            found: Any = model.apply(variables, arrays.tokens, **how)
+            return Beginning(found[0], context)
+
+        if shared is None:
+            return beginning(arrays, 0), None
+        return beginning(arrays, shared.tokens.size), beginning(shared, 0)
+
+    def _layer(self, params, begun, keep, layer, **how):
+        context = begun.context._replace(normalizer=params.get("normalizer"))
+        return run_layer(self._config, params["layers"], begun.hidden, context, keep, layer, **how)
+
+    def _advance(self, params, arrays, begun, keep, layer, before):
+        del arrays  # programs are told apart by their shapes
+        return self._layer(params, begun, keep, layer, prefix=before)[0]
+
+    def _finish(self, params, arrays, begun, keep, layer, before):
+        how = {"prefix": before, "read_at": arrays.places}
+        return self._protocol.read(
+            params, self._layer(params, begun, keep, layer, **how)[0], arrays
+        )
+
+    def _share(self, params, arrays, begun, keep, layer):
+        del arrays
+        return self._layer(params, begun, keep, layer)
+
+    def _write(self, params, arrays, keep):
+        return self._protocol.write(params, keep, arrays)
+
+
+def _shape(arrays: Arrays) -> Any:
+    return arrays.tokens.shape, arrays.targets.shape, arrays.places.shape

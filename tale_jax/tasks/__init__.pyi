@@ -1,0 +1,43 @@
+from .answers import argmax as argmax
+from .answers import cut as cut
+from .answers import extract as extract
+from .answers import judge_first as judge_first
+from .chat import render as render
+from .demo_tasks import DEMO_TASKS as DEMO_TASKS
+from .demo_tasks import NAMES as NAMES
+from .demo_tasks import SIZES as SIZES
+from .demo_tasks import demo_examples as demo_examples
+from .demo_tasks import worked as worked
+from .examples import Example as Example
+from .examples import Task as Task
+from .loading import load_task as load_task
+from .loading import named_tasks as named_tasks
+from .prompts import Tokenizer as Tokenizer
+from .prompts import completed as completed
+from .prompts import encode_choices as encode_choices
+from .prompts import encode_prompts as encode_prompts
+from .prompts import encode_texts as encode_texts
+from .prompts import fitting as fitting
+
+__all__ = [
+    "DEMO_TASKS",
+    "NAMES",
+    "SIZES",
+    "Example",
+    "Task",
+    "Tokenizer",
+    "argmax",
+    "completed",
+    "cut",
+    "demo_examples",
+    "encode_choices",
+    "encode_prompts",
+    "encode_texts",
+    "extract",
+    "fitting",
+    "judge_first",
+    "load_task",
+    "named_tasks",
+    "render",
+    "worked",
+]

@@ -1,0 +1,119 @@
+"""From what a model wrote, or how it scored the choices, to a verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from tale_jax.tasks.examples import Example
+
+NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\d))?|[-+]?\.\d+"
+_BRACED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+
+
+def extract(text: str, choices: Sequence[str] | None) -> int | str | None:
+    """The answer in generated text: the index of a choice, or the first line if there are none.
+
+    Of the choices (without surrounding space) the one that stands first in the text as whole words
+    counts, the longest if several begin there.  Letters and digits must be as they are; longer
+    choices may be in capitals or not, unless that is all that tells two of them apart.  None: the
+    text holds no choice, or the choice differs from another only in surrounding space, or the
+    first line is empty.
+    """
+    if choices is None:
+        return text.partition("\n")[0].strip() or None
+    bare = [choice.strip() for choice in choices]
+    longest_first = sorted({choice for choice in bare if choice}, key=len, reverse=True)
+    if not longest_first:
+        return None
+    folded = {choice.casefold() for choice in longest_first}
+    any_case = len(folded) == len(longest_first)
+    one_of = "|".join(
+        f"(?i:{re.escape(choice)})" if any_case and len(choice) > 1 else re.escape(choice)
+        for choice in longest_first
+    )
+    found = re.search(rf"(?<!\w)(?:{one_of})(?!\w)", text)
+    if found is None:
+        return None
+    same = [i for i, choice in enumerate(bare) if choice == found.group()]
+    if not same:
+        same = [i for i, c in enumerate(bare) if c.casefold() == found.group().casefold()]
+    return same[0] if len(same) == 1 else None
+
+
+def is_correct(text: str, example: Example) -> bool:
+    """Whether generated text answers the example."""
+    return judge_first(text, example)[1]
+
+
+def judge_first(text: str, example: Example) -> tuple[Any, bool]:
+    """The choice or the line that stands first: ``extract``, and whether it is right."""
+    answer = extract(text, example.choices)
+    right = example.answer.strip() if isinstance(example.answer, str) else example.answer
+    return answer, answer == right
+
+
+def judge_number(text: str, example: Example) -> tuple[Any, bool]:
+    """The number that text ends in, as a string, and whether it is the reference's.
+
+    Whole numbers must be equal; others may differ by 1e-3, as in the evaluation of PAL (Gao et al.,
+    2023).
+    """
+    found, right = read_number(text), read_number(str(example.answer))
+    if found is None or right is None:
+        return None, False
+    margin = Decimal(0) if right == right.to_integral_value() else Decimal("1e-3")
+    return _plain(found), abs(found - right) <= margin
+
+
+def read_number(text: str) -> Decimal | None:
+    r"""The number behind the first ``####``, else in the last ``\boxed{}``, else the last one.
+
+    Commas between groups of three digits, a dollar sign and LaTeX's spaces do not count.  None: no
+    number there.
+    """
+    text = re.sub(r"\\[,!; ]|\\text\s*\{\s*\}", "", text).replace("{,}", ",").replace("\u2212", "-")
+    text = re.sub(r"([-+])\s*(?:\\?\$)\s*(?=[\d.])|\\?\$", r"\1", text)
+    if marked := re.search(rf"####\s*({NUMBER})", text):
+        return _decimal(marked.group(1))
+    if boxed := re.findall(_BRACED, text):
+        numbers = re.findall(rf"(?<![\w.]){_signed()}", boxed[-1])
+        return _decimal(numbers[0]) if len(numbers) == 1 else None
+    numbers = re.findall(rf"(?<![\w.]){_signed()}", text)
+    return _decimal(numbers[-1]) if numbers else None
+
+
+def cut(text: str, stops: Sequence[str]) -> str:
+    """The text before the first stop string in it."""
+    ends = [place for stop in stops if (place := text.find(stop)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def argmax(scores: Sequence[float]) -> int | None:
+    """Index of the largest score; None, which is no answer, on an exact tie or a NaN."""
+    best = max(scores)
+    if sum(not score < best for score in scores) > 1:  # NaN is not below anything
+        return None
+    return list(scores).index(best)
+
+
+def _signed() -> str:
+    """A number whose sign is one: the hyphen of ``12-15`` is none."""
+    return rf"((?:(?<!\d)[-+])?(?:{NUMBER.replace('[-+]?', '')}))"
+
+
+def _decimal(digits: str) -> Decimal | None:
+    try:
+        return Decimal(digits.replace(",", ""))
+    except InvalidOperation:
+        return None
+
+
+def _plain(number: Decimal) -> str:
+    """Without exponent or trailing zeros, unless that would be long."""
+    if number.adjusted() > 30 or number.adjusted() < -30:
+        return str(number)
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

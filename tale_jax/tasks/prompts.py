@@ -1,0 +1,226 @@
+"""From examples to tokens: what stands before a question, and the tokens of each choice after."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from attention.errors import InputError
+from tale_jax.tasks.examples import Example, Task
+
+Tokenizer = Any  # a tokenizer of transformers, whose import takes a second
+
+
+class EncodedChoice(NamedTuple):
+    """Tokens of prompt and choice; the last ``num_choice_tokens`` (at least 1) are the choice's."""
+
+    tokens: list[int]
+    num_choice_tokens: int
+
+
+def completed(example: Example, cue: str = "") -> str:
+    """The prompt with its right answer behind it, and the cue in between."""
+    return f"{example.prompt}{cue}{_shown_answer(example)}"
+
+
+def with_shots(task: Task, shots: int, seed: int = 0) -> Task:
+    """The task with the same ``shots`` answered examples before every prompt.
+
+    They are of the train split, or else of the test split, which they then leave; those of an
+    example's own group, where there are groups.  The seed picks them and their order.  A prompt
+    becomes the instruction, the shown examples and the question with its cue, blank lines between
+    them, and in ``messages`` the same as a chat.
+
+    Raises:
+        InputError: there are fewer examples to show.
+    """
+    if shots < 0:
+        raise InputError(f"shots {shots} is negative")
+    if shots == 0 and not task.instruction and not task.cue:
+        return task
+    if shots and task.train is None and task.test is not None:
+        task = _train_of_test(task, shots, seed)
+    chosen: dict[str, list[Example]] = {}
+    if shots:
+        for example in _drawn(task.train or (), seed):
+            chosen.setdefault(example.group, []).append(example)
+    examples = (*task.search, *(task.test or ()))
+    fronts = {
+        group: _front_of(task, group, chosen.get(group, []), shots)
+        for group in dict.fromkeys(example.group for example in examples)
+    }
+
+    def preceded(example: Example) -> Example:
+        text, messages = fronts[example.group]
+        return dataclasses.replace(
+            example,
+            prompt=f"{text}{example.prompt}{task.cue}",
+            messages=(*messages, ("user", example.prompt)),
+        )
+
+    seen = {(e.prompt, e.choices) for group in chosen.values() for e in group[:shots]}
+    asked = [
+        tuple(preceded(e) for e in split if (e.prompt, e.choices) not in seen)
+        for split in (task.search, task.test or ())
+    ]
+    notes = task.notes
+    if lost := len(examples) - sum(map(len, asked)):
+        notes += (f"{task.name}: {lost} questions that are shown are not asked",)
+    if not asked[0]:
+        raise InputError(f"{task.name}: every question is shown; give other train examples")
+    return dataclasses.replace(
+        task, search=asked[0], test=None if task.test is None else asked[1], notes=notes
+    )
+
+
+def _front_of(
+    task: Task, group: str, examples: Sequence[Example], shots: int
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What stands before the questions of a group, as text and as messages."""
+    if shots > len(examples):
+        raise InputError(
+            f"{task.name}: {shots} shots asked of {len(examples)} train examples"
+            f"{f' of {group}' if group else ''}; give a train file with enough of them"
+        )
+    text = f"{task.instruction}\n\n" if task.instruction else ""
+    text += "".join(f"{completed(example, task.cue)}\n\n" for example in examples[:shots])
+    messages = [("system", task.instruction)] if task.instruction else []
+    for example in examples[:shots]:
+        messages += [("user", example.prompt), ("assistant", _shown_answer(example).strip())]
+    return text, tuple(messages)
+
+
+def _train_of_test(task: Task, shots: int, seed: int) -> Task:
+    """The task with ``shots`` test examples of each group as its train split."""
+    taken: set[int] = set()
+    counts: dict[str, int] = {}
+    places = {id(example): i for i, example in enumerate(task.test or ())}
+    for example in _drawn(task.test or (), seed):
+        counts[example.group] = counts.get(example.group, 0) + 1
+        if counts[example.group] <= shots:
+            taken.add(places[id(example)])
+    test = tuple(e for i, e in enumerate(task.test or ()) if i not in taken)
+    if not test:
+        raise InputError(
+            f"{task.name}: {shots} shots asked, and no train split to take them from; "
+            "the test split has too few examples to lose any"
+        )
+    train = tuple(e for i, e in enumerate(task.test or ()) if i in taken)
+    note = f"{task.name}: no split to draw shots from, so {len(train)} rows leave the test split"
+    return dataclasses.replace(task, test=test, train=train, notes=(*task.notes, note))
+
+
+def _drawn(examples: Sequence[Example], seed: int) -> list[Example]:
+    """The examples in the order that the seed draws."""
+    number = random.Random(f"shots {seed}").random  # the one draw that no Python version changes
+    return [example for _, example in sorted(((number(), e) for e in examples), key=lambda x: x[0])]
+
+
+def _shown_answer(example: Example) -> str:
+    if example.solution is not None:
+        return example.solution
+    if example.choices is not None:
+        return example.choices[int(example.answer)]
+    return str(example.answer)
+
+
+def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[list[EncodedChoice]]:
+    """Tokens of every choice of every example, by lm-eval's convention.
+
+    Prompt and choice are tokenised as one text, trailing space of the prompt belonging to the
+    choice, and the choice's tokens are those beyond as many as the prompt alone has.  Special
+    tokens stand in front once.  A prompt that is empty is the beginning-of-text token alone, or
+    the end-of-text token if the tokenizer has no other.
+
+    Raises:
+        InputError: a choice adds no token to its prompt, or the tokenizer has neither token.
+    """
+    texts, prompts, owners = [], [], []
+    for i, example in enumerate(examples):
+        for j, choice in enumerate(example.choices or ()):
+            prompt = example.contexts[j] if example.contexts else example.prompt
+            texts.append(prompt + choice)
+            prompts.append(prompt.rstrip())
+            owners.append(i)
+    distinct = list(dict.fromkeys(prompts))
+    prompt_tokens = dict(zip(distinct, encode_texts(tokenizer, distinct), strict=True))
+    encoded: list[list[EncodedChoice]] = [[] for _ in examples]
+    all_tokens = encode_texts(tokenizer, texts)
+    for i, prompt, text, tokens in zip(owners, prompts, texts, all_tokens, strict=True):
+        start = prompt_tokens[prompt]
+        if not prompt:
+            tokens = tokens if tokens[: len(start)] == start else start + tokens
+        count = len(tokens) - len(start)
+        if count < 1:
+            raise InputError(
+                f"a choice that ends …{text[-30:]!r} adds no token to its prompt; "
+                "begin choices with a space"
+            )
+        encoded[i].append(EncodedChoice(tokens, count))
+    return encoded
+
+
+def encode_prompts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[list[int]]:
+    """Tokens after which the answer is written: those of the whole prompt, as it stands.
+
+    Raises:
+        InputError: a prompt is empty and the tokenizer has no token to begin with.
+    """
+    return encode_texts(tokenizer, [example.prompt for example in examples])
+
+
+def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
+    """Indices of the examples with at most ``positions`` tokens; the others are too long.
+
+    Raises:
+        InputError: none fits.
+    """
+    kept = [i for i, length in enumerate(lengths) if length <= positions]
+    if not kept:
+        raise InputError(
+            f"{name}: every example is longer than the model's {positions} positions "
+            f"(the shortest has {min(lengths)} tokens); take a shorter task or fewer shots"
+        )
+    return kept
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Tokens with the specials that the tokenizer puts in front, once, and none behind.
+
+    An empty text is the beginning-of-text token, or else the end-of-text token.
+    """
+    front = _front(tokenizer)
+    # The text may begin with the special token already, as chat templates do.
+    encoded = [
+        tokens if front and tokens[: len(front)] == front else front + tokens
+        for tokens in _plain(tokenizer, texts)
+    ]
+    if not all(texts):
+        start = front or [_start(tokenizer)]
+        encoded = [tokens if text else start for tokens, text in zip(encoded, texts, strict=True)]
+    return encoded
+
+
+def _plain(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    return tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+
+
+def _front(tokenizer: Tokenizer) -> list[int]:
+    """The special tokens that the tokenizer puts before a text."""
+    ((plain,), (whole,)) = _plain(tokenizer, ["a"]), tokenizer(["a"])["input_ids"]
+    starts = (i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
+    return whole[: next(starts, 0)]
+
+
+def _start(tokenizer: Tokenizer) -> int:
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return token
+    raise InputError(
+        "a prompt is empty and the tokenizer has neither a beginning-of-text nor an end-of-text "
+        "token; begin prompts with text"
+    )

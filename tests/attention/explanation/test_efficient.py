@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from attention.errors import InputError
 from attention.explanation import effective_attention, efficient_attention
-from attention.explanation.solver import min_norm
+from attention.explanation.solver import smallest_norm
 
 SETTINGS = settings(max_examples=30, deadline=None, derandomize=True)
 QUERIES, TOKENS, SIZE = 7, 23, 5
@@ -96,12 +96,12 @@ def test_the_smallest_norm_is_that_of_scipy(seed, sharp):
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("early", [min_norm.EARLY_ROUNDS, ()])
+@pytest.mark.parametrize("early", [smallest_norm.EARLY_ROUNDS, ()])
 def test_the_path_alone_ends_at_the_smallest_norm(monkeypatch, early):
     """It is the way of few rows: here all take it, without the float32 part too."""
-    monkeypatch.setattr(min_norm, "_by_newton", lambda chunk: None)
-    monkeypatch.setattr(min_norm, "by_active_set", lambda target, *_: np.zeros(TOKENS))
-    monkeypatch.setattr(min_norm, "EARLY_ROUNDS", early)
+    monkeypatch.setattr(smallest_norm, "_by_newton", lambda chunk: None)
+    monkeypatch.setattr(smallest_norm, "by_active_set", lambda target, *_: np.zeros(TOKENS))
+    monkeypatch.setattr(smallest_norm, "EARLY_ROUNDS", early)
     a, values = head(11, sharp=3.0)
     found = efficient_attention(a, values)
     check(a, values, found)

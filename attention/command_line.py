@@ -21,6 +21,7 @@ import sys
 import tempfile
 import textwrap
 import traceback
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,8 +39,18 @@ OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # how JAX's errors about memory begin
 MOST_OF_A_REASON = 120  # letters
 
 
+@typing.overload
+def command(function: Callable[..., Returned]) -> Callable[..., Returned]: ...
+
+
+@typing.overload
 def command(
-    function: Callable[..., Returned] | None = None,
+    *, renamed: Mapping[str, str] | None = None, again: bool = False
+) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]: ...
+
+
+def command(
+    function: Callable[..., Any] | None = None,
     *,
     renamed: Mapping[str, str] | None = None,
     again: bool = False,
@@ -73,7 +84,7 @@ def command(
     described = Command(function, renamed or {}, again)
 
     @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Returned:
+    def run(*args: Any, **kwargs: Any) -> Any:
         return function(**described.bind(args, kwargs))
 
     run.__signature__ = described.signature  # type: ignore[attr-defined]
@@ -106,7 +117,7 @@ def main(
     if words[:1] == ["--version"]:
         print(_version())
     elif words[:1] in (["--help"], ["-h"]):
-        print(_overview(program, commands, description))
+        _print(_overview(program, commands, description))
     else:
         with _one_line(program, lambda: ""):
             found = _chosen(program, package, commands, words)
@@ -126,7 +137,7 @@ def run_script(function: Callable[..., Any], arguments: Sequence[str] | None = N
 
 
 def _described(function: Any) -> Command:
-    found = function if hasattr(function, "command") else command(function)
+    found: Any = function if hasattr(function, "command") else command(function)
     return found.command
 
 
@@ -151,16 +162,25 @@ def _chosen(
 def _run(program: str, line: str, found: Command, words: list[str]) -> None:
     """Run a command of words, and print what it returns, or its JSON."""
     if "--help" in words or "-h" in words:
-        print(help_text(found, line))
+        _print(help_text(found, line))
         return
     with _one_line(program, lambda: _going_on(found, line, words)):
         bound, as_values = parse(found, words, program, line)
         if as_values:
             with contextlib.redirect_stdout(sys.stderr):  # the values stand there alone
                 result = found.function(**bound)
-            print(as_json(result))
+            _print(as_json(result))
         elif text := as_text(found.function(**bound)):
-            print(text)
+            _print(text)
+
+
+def _print(text: str) -> None:
+    """Print on the standard output; letters that its encoding lacks become question marks."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:  # `tale tasks | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
@@ -174,11 +194,8 @@ def _one_line(program: str, going_on: Callable[[], str]) -> Iterator[None]:
         _fail(program, f"{str(error) or 'preempted; all work is saved'}{going_on()}", 75)
     except KeyboardInterrupt:
         _fail(program, f"interrupted{going_on()}", 130)
-    except BrokenPipeError:  # such as `tale tasks | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except OSError as error:
-        reason = f"{error.filename}: {error.strerror}" if error.filename else f"{error}"
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _fail(program, reason + (going_on() or "; mend that and run it again"), 2)
     except Exception as error:
         if isinstance(error, MemoryError) or OUT_OF_MEMORY in str(error):

@@ -89,7 +89,7 @@ class Flag:
         """Read a type such as ``Annotated[tuple[int, ...], Commas(), Ge(1)]``.
 
         Raises:
-            TypeError: a mark for tuples is at something else.
+            TypeError: a mark for tuples is at something else, or no text can be read as the type.
         """
         kinds, marks = _unfolded(hint)
         items = [kind for kind in kinds if typing.get_origin(kind) in (tuple, list)]
@@ -98,6 +98,9 @@ class Flag:
             kinds, marks = [*inner, *(k for k in kinds if k is types.NoneType)], [*more, *marks]
         elif any(isinstance(mark, Commas | Repeated) for mark in marks):
             raise TypeError(f"{name}: Commas and Repeated are for tuples, not {hint}")
+        parsed = any(isinstance(mark, Word) and mark.parse for mark in marks)
+        if not (parsed or any(kind in TYPES or _names(kind) for kind in kinds)):
+            raise TypeError(f"{name}: no word gives {hint}; mark it with Word(parse)")
         return cls(name, hint, default, group, tuple(kinds), tuple(marks), bool(items))
 
     @property
@@ -193,12 +196,14 @@ class Flag:
         return value
 
     def _check_range(self, value: Any) -> None:
-        bounds = [(word, getattr(mark, word)) for mark in self.marks for word in BOUNDS
-                  if getattr(mark, word, None) is not None]  # fmt: skip
-        if not all(TESTS[word](value, bound) for word, bound in bounds):
-            allowed = " and ".join(f"{BOUNDS[word]} {bound}" for word, bound in bounds)
-            raise InputError(f"{self.words} must be {allowed}, not {value}")
-        if not math.isfinite(value) and value not in [bound for _, bound in bounds]:
+        bounds = [(word, bound) for mark in self.marks for word in BOUNDS
+                  if (bound := getattr(mark, word, None)) is not None]  # fmt: skip
+        if math.isnan(value) or not all(TESTS[word](value, bound) for word, bound in bounds):
+            said = [f"{BOUNDS[word]} {bound}" for word, bound in bounds if math.isfinite(bound)]
+            raise InputError(
+                f"{self.words} must be {' and '.join(said) or 'a number'}, not {value}"
+            )
+        if math.isinf(value) and value not in [bound for _, bound in bounds]:
             raise InputError(f"{self.words} must be finite, not {value}")
 
     def _refused(self, value: Any) -> InputError:

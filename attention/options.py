@@ -27,6 +27,17 @@ class Display:
 
 
 @dataclasses.dataclass(frozen=True)
+class Hub:
+    """What is taken from the hub.
+
+    Attributes:
+        revision: branch, tag or commit of a model on the hub
+    """
+
+    revision: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Devices:
     """Where and how precisely it is computed.
 

@@ -46,7 +46,7 @@ def as_text(result: Any) -> str:
 
 def as_json(result: Any, indent: int | None = None) -> str:
     """A value as JSON: dataclasses become objects, arrays lists, paths texts, NaN null."""
-    return json.dumps(_plain(result), indent=indent, ensure_ascii=False)
+    return json.dumps(_plain(result), indent=indent)
 
 
 def _plain(value: Any) -> Any:

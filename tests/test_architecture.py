@@ -1,104 +1,260 @@
-"""The house rules that can be checked by reading the code."""
+"""The house rules of CONTRIBUTING.md that can be checked by reading the code."""
+
+from __future__ import annotations
 
 import ast
+import itertools
 import subprocess
 import sys
-import warnings
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("attention", "icl", "tale_jax")
-# Who may import whom: data walks downstairs only.
-FORBIDDEN = {
-    "attention": {"icl", "tale_jax", "scripts"},
-    "icl": {"tale_jax", "scripts"},
-    "tale_jax": {"icl", "scripts"},
+
+# Rooms and modules of each package in their order.  A line may import the lines before it.  What
+# stands in one line does not import the rest of that line, except that the ground is one room.
+GROUND = "errors choices signature flags results words options terminal statistics command_line"
+ORDER = {
+    "attention": [
+        f"{GROUND} files",
+        "normalizers",
+        "dot_product",
+        "transformer",
+        "likelihood",
+        "training",
+        "language",
+        "explanation",
+        "commands",
+        "cli",
+    ],
+    "tale_jax": [
+        "units",
+        "tasks",
+        "elimination",
+        "runs options",
+        "models",
+        "scoring",
+        "criteria exporting",
+        "opening",
+        "analysis finetuning harness",
+        "commands",
+        "cli",
+    ],
+    "icl": ["tasks", "training", "evaluation", "analysis language papers", "commands", "cli"],
 }
-JUNK_DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "core", "base"}
-# Rooms that a computation has no business in.
-NO_JAX = {
-    *("elimination", "significance", "journal", "runs", "report"),
-    *("tasks", "examples", "prompts", "chat", "answers"),
-    *("benchmarks", "asking", "sources", "minimal_pairs", "lm_eval_tasks"),
+# Packages that a package may import besides itself.
+BELOW = {"attention": set(), "tale_jax": {"attention"}, "icl": {"attention"}}
+NO_JAX = ("tale_jax.tasks", "tale_jax.elimination", "tale_jax.runs", "attention.files")
+NEVER = {"torch", "pickle", "tyro"}
+# Libraries that are an extra, or take long to import and are needed by few: imported where used.
+LATE = {
+    *"datasets lm_eval httpx matplotlib rich transformers tokenizers huggingface_hub".split(),
+    *"docstring_parser scipy sklearn jinja2 torch optax jax filelock importlib".split(),
 }
-MOST_LINES, LONGEST_FUNCTION = 300, 60
+ENDINGS = ("s", "ing", "er", "ning", "_options")
+JUNK = set("utils util common helpers helper misc core base".split())
+MOST_LINES, LONGEST_FUNCTION, MOST_MODULES = 300, 60, 15
 
 
-def sources() -> list[Path]:
-    return [file for package in PACKAGES for file in sorted((ROOT / package).rglob("*.py"))]
+class Import(NamedTuple):
+    """One name that a file imports."""
+
+    module: str
+    name: str | None  # of ``from module import name``
+    inner: bool  # inside a function
 
 
-def imported(tree: ast.AST) -> set[str]:
-    """Every module named by an import, wherever it stands."""
-    names = set()
-    for node in ast.walk(tree):
+def sources(*folders: str) -> list[Path]:
+    return [file for folder in folders or ORDER for file in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def module_of(file: Path) -> str:
+    dotted = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    return dotted.removesuffix(".__init__")
+
+
+MODULES = {module_of(file): file for file in sources()}
+
+
+@cache
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(file: Path) -> tuple[Import, ...]:
+    functions = [n for n in ast.walk(tree(file)) if isinstance(n, ast.FunctionDef)]
+    inner = {id(child) for function in functions for child in ast.walk(function)}
+    found = []
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found += [Import(alias.name, None, id(node) in inner) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative import"
-            names.add(node.module or "")
-    return names
+            assert node.level == 0, f"{file}: relative import"
+            names = [alias.name for alias in node.names]
+            found += [Import(node.module or "", name, id(node) in inner) for name in names]
+    return tuple(found)
 
 
-@pytest.mark.parametrize("file", sources(), ids=lambda file: str(file.relative_to(ROOT)))
+def targets(file: Path) -> Iterator[str]:
+    """Modules and rooms of the project that a file imports."""
+    for module, name, _ in imports(file):
+        if module.split(".")[0] in ORDER:
+            whole = f"{module}.{name}"
+            yield whole if whole in MODULES else module
+
+
+def rank(module: str) -> int:
+    package, *rest = module.split(".")
+    if not rest or rest == ["__main__"]:
+        return len(ORDER[package]) if rest else -1
+    lines = [i for i, line in enumerate(ORDER[package]) if rest[0] in line.split()]
+    assert lines, f"{module} has no place in ORDER"
+    return lines[0]
+
+
+def room(module: str) -> str:
+    """The folder that a module lies in."""
+    return module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+@cache
+def listed(folder: str) -> dict[str, str | None]:
+    """The public names of a room and the modules they come from; None for a module itself."""
+    stub = MODULES[folder].with_suffix(".pyi")
+    body = tree(stub).body if stub.is_file() else []
+    return {
+        alias.asname or alias.name: node.module
+        for node in body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def named(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", sources(), ids=named)
 def test_imports_walk_downstairs_only(file):
-    package = file.relative_to(ROOT).parts[0]
-    found = imported(ast.parse(file.read_text()))
-    assert not {name for name in found if name.split(".")[0] in FORBIDDEN[package]}
-    if package == "tale_jax" and file.stem in NO_JAX:
-        assert not {name for name in found if name.split(".")[0] in ("jax", "flax")}
-    assert not {name for name in found if name.split(".")[0] in ("torch", "pickle")}
+    own = module_of(file)
+    package, *rest = own.split(".")
+    for target in targets(file):
+        other, *there = target.split(".")
+        assert other in {package} | BELOW[package], f"{own} imports {target}"
+        if other != package or not rest or rest[:1] == there[:1]:
+            continue
+        ground = package == "attention" and rank(own) == rank(target) == 0
+        assert ground or rank(target) < rank(own), f"{own} imports {target}, which is above it"
 
 
-def test_no_junk_drawers():
-    rooms = [*sources(), *(ROOT / "scripts").rglob("*.py")]
-    assert not [file for file in rooms if file.stem in JUNK_DRAWERS]
+@pytest.mark.parametrize("file", sources(*ORDER, "scripts"), ids=named)
+def test_only_public_names_leave_a_room(file):
+    own = module_of(file)
+    for module, name, _ in imports(file):
+        if module.split(".")[0] not in ORDER or module.count(".") == 0:
+            continue
+        folder = room(module)
+        if folder.count(".") == 0 or f"{own}.".startswith(f"{folder}."):
+            continue  # a module beside the rooms, or of the room itself
+        if folder.endswith(".commands"):
+            assert own.startswith(("scripts", *(f"{p}.commands" for p in ORDER)))
+            continue
+        assert module == folder, f"{own} reaches into {module}: import from {folder}"
+        assert name in listed(folder), f"{folder} does not list {name}, which {own} imports"
 
 
-def test_names_in_all_exist():
-    import importlib
+@pytest.mark.parametrize("file", sources(), ids=named)
+def test_libraries_stand_at_the_top(file):
+    """An import inside a function hides a cycle, or a library that few need."""
+    for module, _, inner in imports(file):
+        first = module.split(".")[0]
+        assert first not in NEVER, f"{named(file)} imports {module}"
+        assert not inner or first in LATE, f"{named(file)}: {module} is imported in a function"
+        if module_of(file).startswith(NO_JAX):
+            assert first not in ("jax", "flax")
 
-    for package in ("attention.transformer", "tale_jax"):
-        module = importlib.import_module(package)
-        assert all(hasattr(module, name) for name in module.__all__)
+
+def rooms() -> list[str]:
+    return sorted(m for m, file in MODULES.items() if file.name == "__init__.py")
 
 
-def test_nothing_heavy_is_imported_for_help():
-    heavy = {"jax", "transformers", "numpy"}
-    code = f"import sys, tale_jax.cli; sys.exit(bool({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize("folder", rooms())
+def test_a_room_lists_names_that_exist_and_shadow_nothing(folder):
+    __import__(folder)
+    modules = {m.rpartition(".")[2] for m in MODULES if m.rpartition(".")[0] == folder}
+    for name, module in listed(folder).items():
+        assert getattr(sys.modules[folder], name) is not None
+        assert module is None or name not in modules, f"{name} is that of a module"
+    doc = ast.get_docstring(tree(MODULES[folder])) or ""
+    assert len(doc) > 20, f"{folder} says nothing of itself"
+
+
+@pytest.mark.parametrize("folder", rooms())
+def test_rooms_stay_small(folder):
+    modules = list(MODULES[folder].parent.glob("*.py"))
+    assert len(modules) - 1 <= MOST_MODULES, f"{folder} has {len(modules) - 1} modules"
+
+
+@pytest.mark.parametrize("file", sources(), ids=named)
+def test_files_and_functions_stay_short(file):
+    lines = file.read_text(encoding="utf-8").count("\n")
+    assert lines <= MOST_LINES, f"{lines} lines: a room is missing"
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            size = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            assert size <= LONGEST_FUNCTION, f"{node.name} has {size} lines"
+
+
+def test_names_say_one_thing():
+    """No drawer for what has no place, and no two modules that differ by an ending."""
+    files = [*sources(), *(ROOT / "scripts").rglob("*.py")]
+    assert not [named(file) for file in files if file.stem in JUNK]
+    for package in ORDER:
+        stems = {file.stem for file in sources(package)} | {
+            file.parent.name for file in sources(package)
+        }
+        for one, other in itertools.permutations(stems - {"__init__", "__main__", package}, 2):
+            longer = other.startswith(one) and other[len(one) :] in (
+                "s",
+                "ing",
+                "er",
+                "ning",
+                "_options",
+            )
+            assert not longer, f"{package}: {one} and {other}"
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_help_imports_nothing_heavy(package):
+    code = (
+        "import contextlib, importlib, sys\n"
+        f"cli = importlib.import_module('{package}.cli')\n"
+        "for name in ['', *cli.COMMANDS]:\n"
+        "    with contextlib.suppress(SystemExit):\n"
+        "        cli.main([*filter(None, [name]), '--help'])\n"
+        "heavy = {'jax', 'transformers', 'numpy', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--json" in done.stdout
 
 
 def test_float64_is_never_switched_on_globally():
     code = (
-        "import importlib.util, pkgutil, jax\n"
+        "import importlib, importlib.util, jax\n"
         "absent = () if importlib.util.find_spec('lm_eval') else ('tale_jax.harness',)\n"
-        f"for name in {PACKAGES}:\n"
-        "    package = importlib.import_module(name)\n"
-        "    for module in pkgutil.walk_packages(package.__path__, name + '.'):\n"
-        "        if not module.name.endswith('__main__') and module.name not in absent:\n"
-        "            importlib.import_module(module.name)\n"
+        f"for name in {sorted(MODULES)}:\n"
+        "    if not name.endswith('__main__') and name not in absent:\n"
+        "        importlib.import_module(name)\n"
         "assert not jax.config.jax_enable_x64\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_long_files_and_functions_are_reported():
-    """A report, not a failure: where a room may be missing."""
-    long = []
-    for file in sources():
-        text = file.read_text()
-        if (lines := text.count("\n")) > MOST_LINES:
-            long.append(f"{file.relative_to(ROOT)}: {lines} lines")
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                body = node.body[1:] if ast.get_docstring(node) else node.body
-                if not body:
-                    continue
-                size = (body[-1].end_lineno or 0) - body[0].lineno + 1
-                if size > LONGEST_FUNCTION:
-                    long.append(f"{file.relative_to(ROOT)}: {node.name} has {size} lines")
-    if long:
-        warnings.warn(f"is a room missing? {'; '.join(long)}", stacklevel=1)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

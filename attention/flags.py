@@ -95,7 +95,7 @@ class Flag:
         items = [kind for kind in kinds if typing.get_origin(kind) in (tuple, list)]
         if items:
             inner, more = _unfolded(typing.get_args(items[0])[0])
-            kinds, marks = [*inner, *(k for k in kinds if k is types.NoneType)], [*more, *marks]
+            kinds, marks = [*inner, *(k for k in kinds if k not in items)], [*more, *marks]
         elif any(isinstance(mark, Commas | Repeated) for mark in marks):
             raise TypeError(f"{name}: Commas and Repeated are for tuples, not {hint}")
         parsed = any(isinstance(mark, Word) and mark.parse for mark in marks)
@@ -135,8 +135,9 @@ class Flag:
         if len(given) > 1:
             raise InputError(f"{self.words} is given {len(given)} times")
         if self.many:
-            items = (text.strip() for text in given[0].split(","))
-            return tuple(self._read(text) for text in items if text)
+            texts = (text.strip() for text in given[0].split(","))
+            items = tuple(self._read(text) for text in texts if text)
+            return None if items == (None,) else items  # the word none
         return self._read(given[0])
 
     def _read(self, text: str) -> Any:
@@ -147,8 +148,8 @@ class Flag:
             except InputError as error:
                 raise InputError(f"{self.words}: {error}") from None
             except ValueError:
-                like = f", such as {self.metavar}" if self.metavar else ""
-                raise InputError(f"{self.words}: {text!r} cannot be read{like}") from None
+                line = f"{self.words} is written {self.metavar}, not {text!r}"
+                raise InputError(line) from None
         for kind in sorted(self.kinds, key=lambda kind: kind in (str, Path)):  # text takes all
             if typing.get_origin(kind) is Literal:
                 for value in typing.get_args(kind):
@@ -164,7 +165,7 @@ class Flag:
         raise self._refused(text)
 
     def check(self, value: Any) -> Any:
-        """The value, with lists as tuples and texts as paths where that is the type.
+        """The value as the type has it: a list as a tuple, a text as a path or a path as a text.
 
         A single item stands for a tuple of one.
 
@@ -235,18 +236,12 @@ class Flag:
         said = [f"one of {table.listed}" for table in tables if not isinstance(table, str)]
         if self.repeated:
             said.append("may be given again")
-        if self.default is REQUIRED:
+        usual = self.default
+        if usual is REQUIRED:
             said.append("required")
-        elif (
-            self.default is not None and self.default is not False and self.default not in ("", ())
-        ):
-            said.append(f"default: {self._shown(self.default)}")
+        elif usual is not None and usual is not False and usual not in ("", ()):
+            said.append(f"default: {_shown(usual)}")
         return f" ({'; '.join(said)})" if said else ""
-
-    def _shown(self, value: Any) -> str:
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _unfolded(hint: Any) -> tuple[list[Any], list[Any]]:
@@ -261,6 +256,13 @@ def _unfolded(hint: Any) -> tuple[list[Any], list[Any]]:
     return [hint], []
 
 
+def _shown(value: Any) -> str:
+    """A default as it is written on a command line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def _names(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
 
@@ -271,6 +273,8 @@ def _fitted(kind: Any, value: Any) -> tuple[bool, Any]:
         return value in typing.get_args(kind), value
     if kind is Path and isinstance(value, str) and value:
         return True, Path(value)
+    if kind is str and isinstance(value, Path):
+        return True, str(value)
     if kind is int:
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
         return whole, int(value) if whole else value

@@ -147,8 +147,30 @@ def test_a_single_item_is_a_tuple_of_one_and_groups_may_be_passed_whole():
     found = ask("m", "a,b", batch=3, question=Question(1), protocol="decode")
     assert found["tasks"] == ("a,b",) and found["batch"] == (3,)
     assert found["question"] == Question(1, "decode")
+    assert ask(Path("m"), "a")["model"] == "m"
     assert ask("m", "a")["question"] == Question(2)  # the default of the command, not the class
     assert ask("m", tasks="a", shots=3)["question"] == Question(3)
+
+
+def choose(*, layers: tuple[Annotated[int, Ge(0)], ...] | Literal["all"] | None = None) -> None:
+    """Choose layers."""
+
+
+def test_a_tuple_may_have_an_alternative(capsys):
+    chosen = command(choose)
+    for words, python in (("3,all", (3, "all")), ("none", None), ("", ()), ("all", "all")):
+        found = told(chosen, f"--layers={words}")["layers"]
+        assert found == ((python,) if python == "all" else python)
+        assert chosen.command.bind((), {"layers": python})["layers"] == found
+    with pytest.raises(SystemExit):
+        run_script(chosen, ["--layers", "3,some"])
+    assert "--layers must be all or a whole number, not 'some'" in capsys.readouterr().err
+
+
+def test_a_word_that_cannot_be_parsed_is_told_how_it_is_written(capsys):
+    with pytest.raises(SystemExit):
+        run_script(ask, ["--model", "m", "--tasks", "a", "--lost", "much"])
+    assert ": --lost is written 8%, not 'much' (see" in capsys.readouterr().err
 
 
 def test_a_group_without_a_default_has_flags_that_are_required(capsys):

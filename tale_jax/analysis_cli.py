@@ -32,7 +32,6 @@ def compare(
     granularity: Literal["layer", "attention", "mlp", "sublayer"] = "layer",
     resume: bool = False,
     options: Shared = USUAL,
-    compilation_cache: bool = True,
 ) -> None:
     """Drop as many layers by each criterion, and compare them on the test split.
 
@@ -47,11 +46,9 @@ def compare(
         granularity: what goes at a time: a layer, one of its halves, or either half (sublayer)
         resume: go on with the comparison in --out
         options: of the model, the task and the protocol
-        compilation_cache: keep compiled programs between runs
     """
     from tale_jax.commands import compare as comparison
 
-    use_compilation_cache(compilation_cache)
     comparison.compare(
         model,
         task,
@@ -194,7 +191,6 @@ def information(
     examples: int = 100,
     out: Path | None = None,
     options: Shared = USUAL,
-    compilation_cache: bool = True,
 ) -> None:
     """Measure what the state after each layer tells about the answer, in bits.
 
@@ -208,11 +204,9 @@ def information(
         examples: how many of the split, the first
         out: directory for table and figure; by default that of the run
         options: of the model, the task and the protocol
-        compilation_cache: keep compiled programs between runs
     """
     from tale_jax.commands.information import information
 
-    use_compilation_cache(compilation_cache)
     information(
         model,
         task,
@@ -238,7 +232,6 @@ def lens(
     final_norm: bool = True,
     out: Path | None = None,
     options: Shared = USUAL,
-    compilation_cache: bool = True,
 ) -> None:
     """Measure the accuracy of each layer, read through the final norm and the head.
 
@@ -252,11 +245,9 @@ def lens(
         final_norm: put states through the final norm before the head
         out: directory for table and figure; by default that of the run, if there is one
         options: of the model, the task and the protocol
-        compilation_cache: keep compiled programs between runs
     """
     from tale_jax.commands.lens import lens
 
-    use_compilation_cache(compilation_cache)
     lens(
         model,
         task,

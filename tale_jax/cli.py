@@ -13,7 +13,7 @@ from typing import Literal
 
 from attention.old_command_line import run
 from tale_jax import analysis_cli, training_cli
-from tale_jax.arguments import USUAL, Layers, Shared, parse_layers, use_compilation_cache
+from tale_jax.arguments import USUAL, Layers, Shared, parse_layers
 
 
 def search(
@@ -35,7 +35,6 @@ def search(
     granularity: Literal["layer", "attention", "mlp", "sublayer"] = "layer",
     resume: bool = False,
     options: Shared = USUAL,
-    compilation_cache: bool = True,
 ) -> None:
     """Eliminate layers of a model for a task, greedily by accuracy, without retraining.
 
@@ -55,11 +54,9 @@ def search(
         granularity: what goes at a time: a layer, one of its halves, or either half (sublayer)
         resume: go on with the run in --out
         options: of the model, the task and the protocol
-        compilation_cache: keep compiled programs between runs
     """
     from tale_jax.commands.search import search
 
-    use_compilation_cache(compilation_cache)
     search(
         model,
         task,
@@ -86,7 +83,6 @@ def evaluate(
     task: str,
     drop: Layers = "",
     options: Shared = USUAL,
-    compilation_cache: bool = True,
 ) -> None:
     """Accuracy of a model on a task, whole or without some layers.
 
@@ -95,11 +91,9 @@ def evaluate(
         task: JSONL file, or a name that "tale tasks" lists
         drop: layers to leave out, 0-based, or halves such as 3.mlp
         options: of the model, the task and the protocol
-        compilation_cache: keep compiled programs between runs
     """
     from tale_jax.commands.evaluate import evaluate
 
-    use_compilation_cache(compilation_cache)
     evaluate(model, task, drop=parse_layers(drop), quiet=False, **dataclasses.asdict(options))
 
 

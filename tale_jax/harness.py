@@ -32,6 +32,7 @@ from attention.errors import InputError
 from attention.likelihood import bucket
 from attention.transformer import Transformer, TransformerConfig, generate, unstack_layers
 from tale_jax.models import load_model
+from tale_jax.options import ModelOptions
 from tale_jax.scoring import without_layers
 from tale_jax.tasks import cut, encode_texts
 from tale_jax.units import Unit, check_layers, parse_unit
@@ -69,7 +70,7 @@ class TaleModel(TemplateLM):
         super().__init__()
         if unknown := ignored.keys() - {"batch_size", "max_batch_size", "device"}:
             raise InputError(f"the model tale_jax has no argument {min(unknown)}")
-        loaded = load_model(pretrained, dtype=dtype, revision=revision)
+        loaded = load_model(pretrained, ModelOptions(dtype=dtype, revision=revision))
         depth = loaded.config.num_hidden_layers
         dropped = check_layers(_layers(drop), depth, loaded.missing)
         self.tokenizer: Any = loaded.tokenizer

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from attention.errors import InputError
+from attention.files import use_compilation_cache
 from attention.training import (
     LogicalRules,
     batch_sharding,
@@ -20,6 +21,7 @@ from attention.training import (
 )
 from attention.transformer import TransformerConfig, load_pretrained
 from attention.transformer.huggingface import checkpoint_folder
+from tale_jax.options import ModelOptions
 from tale_jax.tasks import Tokenizer
 from tale_jax.units import missing_halves
 
@@ -49,26 +51,29 @@ def model_folder(name: str, revision: str | None = None) -> Path:
     return DEMO if name == "demo" else checkpoint_folder(name, revision)
 
 
-def load_model(
-    name: str, *, dtype: str = "float32", revision: str | None = None, model_parallel: int = 1
-) -> Model:
+def load_model(name: str, options: ModelOptions = ModelOptions()) -> Model:
     """Load a causal language model and its tokenizer.
 
-    With several devices, examples are divided over them, ``model_parallel`` of which share one
-    copy of the parameters.
+    Args:
+        name: local folder, hub id or ``demo``.
+        options: type of the parameters, revision, and the devices that hold them.
 
     Raises:
-        InputError: no such model, no language model, or no tokenizer that can be read.
+        InputError: no such model, no language model, no tokenizer that can be read, or too few
+            devices.
     """
-    folder = model_folder(name, revision)
-    mesh = make_mesh(model=model_parallel) if jax.device_count() > 1 else None
+    if options.compilation_cache:
+        use_compilation_cache()
+    folder = model_folder(name, options.revision)
+    mesh = make_mesh(**options.axes)
+    mesh = mesh if mesh.size > 1 else None
     rules = LogicalRules()
 
     def shardings(abstract: Any) -> Any:
         assert mesh is not None  # asked for only then
         return param_shardings(abstract, transformer_axes(abstract), mesh, rules)
 
-    config, params = load_pretrained(folder, dtype, shardings=shardings if mesh else None)
+    config, params = load_pretrained(folder, options.dtype, shardings=shardings if mesh else None)
     if config.head != "causal_lm":
         raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
     sharding = batch_sharding(mesh, rules) if mesh else None

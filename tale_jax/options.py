@@ -1,47 +1,154 @@
-"""What ``search`` and ``evaluate`` share: how a model is loaded, a task read, a question asked."""
+"""Options that several commands share, each written once; nothing here imports JAX.
+
+A command takes :class:`Options`, which has the fields of the groups for the model, the task and the
+questions; a room's function takes the group that it needs.  The docstrings are the help.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Interval
+
+from attention.command_line import Commas, Word
+from attention.options import Devices, Seed
+from tale_jax.units import Unit, parse_unit
+
+Layers = Annotated[tuple[Unit, ...], Commas(parse_unit, "3,5.mlp")]
+"""Layers, 0-based, and halves of layers."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
-    """Options of the commands and keyword arguments of the functions.
+class ModelOptions(Devices):
+    """How the model is loaded.
 
     Attributes:
-        protocol: how the model is asked; auto compares log-probabilities where there are choices
-        test: JSONL file of examples to report on
-        train: JSONL file of examples to draw shots from
-        holdout: share of the task's file that becomes the test split
+        mesh: devices along each axis, such as data=4,model=2: examples are divided over data, the
+            parameters over model; an axis left out is 1, and one may be -1, which takes all
+            devices that are left
+        dtype: type of the parameters and products
+        revision: branch, tag or commit of a model on the hub
+        compilation_cache: keep compiled programs between runs, in the user's cache folder
+    """
+
+    mesh: Annotated[str, Word(metavar="data=N,model=N")] = "data=-1"
+    revision: str | None = None
+    compilation_cache: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskOptions:
+    """What the task consists of.
+
+    Attributes:
         data: folder DIR in which the task is DIR/TASK/{validation,test,train}.jsonl[.gz], in the
             official fields if it is a benchmark, which is otherwise taken from the hub
+        test: JSONL file of examples to report on
+        train: JSONL file of examples to draw shots from, and to train on
+        holdout: share of the task's file that becomes the test split
         limit: use the first so many examples of each split
         shots: answered examples before every prompt, from the train split if there is one
+        seed: draws the shots and everything else that is random
+    """
+
+    data: Path | None = None
+    test: Path | None = None
+    train: Path | None = None
+    holdout: float | None = None
+    limit: Annotated[int, Ge(1)] | None = None
+    shots: Annotated[int, Ge(0)] = 0
+    seed: Seed = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class AskingOptions:
+    """How the model is asked.
+
+    Attributes:
+        protocol: auto compares the log-probabilities of the choices where there are choices, and
+            lets the model write where there are none
         template: jinja2 file in place of the tokenizer's chat template; none for plain text
         max_new_tokens: tokens to write in the protocol decode; by default the task's number, or
             two more than the longest answer has
-        dtype: of parameters and products
-        batch_tokens: tokens in a batch; lowered if memory runs out
+        batch_tokens: tokens in a batch; halved if memory runs out
         cache_gib: GiB of states between layers that are kept; the rest is computed again
-        model_parallel: devices that share one copy of the parameters
-        seed: draws the shots
-        revision: branch, tag or commit of a model on the hub
     """
 
     protocol: Literal["auto", "loglikelihood", "loglikelihood-norm", "decode"] = "auto"
-    test: str | None = None
-    train: str | None = None
-    holdout: float | None = None
-    data: str | None = None
-    limit: int | None = None
-    shots: int = 0
     template: str | None = None
-    max_new_tokens: int | None = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    batch_tokens: int = 4096
-    cache_gib: float = 4.0
-    model_parallel: int = 1
-    seed: int = 0
-    revision: str | None = None
+    max_new_tokens: Annotated[int, Ge(1)] | None = None
+    batch_tokens: Annotated[int, Ge(1)] = 4096
+    cache_gib: Annotated[float, Ge(0)] = 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(AskingOptions, TaskOptions, ModelOptions):
+    """How a model is loaded, what a task consists of, and how the model is asked."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields as JSON values, for the files of a run."""
+        values = dataclasses.asdict(self)
+        return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Options:
+        """The options that :meth:`as_json` made values of."""
+        given = {name: values[name] for name in ("data", "test", "train")}
+        paths = {name: Path(value) for name, value in given.items() if value is not None}
+        return cls(**{**values, **paths})
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What is looked at: a finished search, or a model and a task.
+
+    Attributes:
+        model: local folder, hub id, or "demo"; by default that of the run
+        task: JSONL file, or a name that "tale tasks" lists; by default that of the run
+        run: directory of a finished search
+        pick: which model of the run; best: the most accurate; bsba: the shortest with at least
+            baseline accuracy
+        drop: layers to leave out, 0-based, or halves such as 3.mlp, in place of a run
+    """
+
+    model: str | None = None
+    task: str | None = None
+    run: Path | None = None
+    pick: Literal["best", "bsba"] = "best"
+    drop: Layers = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """How the model is trained.
+
+    Attributes:
+        lora_rank: rank of the matrices that are learnt
+        lora_alpha: their product counts alpha / rank times
+        lora_dropout: share of the input features of each that a step leaves out
+        full: train all parameters instead
+        learning_rate: at its peak
+        schedule: of optax, by name and parameters, such as cosine_decay_schedule:alpha=0.1
+        epochs: passes over the train split
+        steps: updates, in place of epochs
+        batch_size: examples an update
+        weight_decay: of AdamW, on matrices alone
+        clip: largest norm of a gradient
+        save_every: updates between checkpoints
+    """
+
+    lora_rank: Annotated[int, Ge(1)] = 64
+    lora_alpha: float = 16.0
+    lora_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    full: bool = False
+    learning_rate: Annotated[float, Gt(0)] = 2e-4
+    schedule: str = "warmup_cosine_decay_schedule"
+    epochs: Annotated[float, Gt(0)] = 3.0
+    steps: Annotated[int, Ge(1)] | None = None
+    batch_size: Annotated[int, Ge(1)] = 4
+    weight_decay: float = 0.001
+    clip: Annotated[float, Gt(0)] = 1.0
+    save_every: Annotated[int, Ge(1)] = 200

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from tale_jax.arguments import USUAL, Layers, Shared, parse_layers, use_compilation_cache
-from tale_jax.training_options import USUAL_TRAINING, Training
+from tale_jax.arguments import USUAL, Layers, Shared, parse_layers
+from tale_jax.options import TrainingOptions
 
-Trained = Annotated[Training, tyro.conf.arg(name="")]
+USUAL_TRAINING = TrainingOptions()
+Trained = Annotated[TrainingOptions, tyro.conf.arg(name="")]
 
 
 def finetune(
@@ -25,7 +26,6 @@ def finetune(
     resume: bool = False,
     training: Trained = USUAL_TRAINING,
     options: Shared = USUAL,
-    compilation_cache: bool = True,
 ) -> None:
     """Train a model, whole or without some layers, on the train split of a task.
 
@@ -39,11 +39,9 @@ def finetune(
         resume: go on with the training in --out
         training: how it is trained
         options: of the model, the task and the protocol
-        compilation_cache: keep compiled programs between runs
     """
     from tale_jax.finetuning import finetune
 
-    use_compilation_cache(compilation_cache)
     finetune(
         model,
         task,
@@ -68,7 +66,6 @@ def arms(
     resume: bool = False,
     training: Trained = USUAL_TRAINING,
     options: Shared = USUAL,
-    compilation_cache: bool = True,
 ) -> None:
     """Combine elimination and fine-tuning in the paper's six ways, and compare them.
 
@@ -81,11 +78,9 @@ def arms(
         resume: go on with the arms in --out
         training: how each is trained
         options: of the model, the task and the protocol
-        compilation_cache: keep compiled programs between runs
     """
     from tale_jax.commands.arms import arms
 
-    use_compilation_cache(compilation_cache)
     arms(
         model,
         task,

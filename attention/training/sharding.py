@@ -80,16 +80,23 @@ TRANSFORMER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
 def make_mesh(
     data: int | None = None, model: int = 1, devices: Sequence[Any] | None = None
 ) -> Mesh:
-    """Mesh ``(data, model)`` over the first ``data * model`` devices; ``data=None`` takes all.
+    """Mesh ``(data, model)`` over the first ``data * model`` devices.
+
+    Args:
+        data: devices that examples are divided over; None or -1: all that are left.
+        model: devices that parameters are divided over; -1: all that are left.
+        devices: to choose from; None: all.
 
     Raises:
-        InputError: there are too few devices, or ``model`` does not divide their number.
+        InputError: there are too few devices, or one number does not divide how many there are.
     """
     devices = jax.devices() if devices is None else devices
-    if data is None:
-        if len(devices) % model:
-            raise InputError(f"model={model} does not divide the {len(devices)} devices")
-        data = len(devices) // model
+    data = -1 if data is None else data
+    if -1 in (data, model):
+        name, given = ("model", model) if data == -1 else ("data", data)
+        if len(devices) % given:
+            raise InputError(f"{name}={given} does not divide the {len(devices)} devices")
+        data, model = (len(devices) // given if n == -1 else n for n in (data, model))
     if data * model > len(devices):
         raise InputError(f"a mesh of {data} x {model} needs more than {len(devices)} device(s)")
     return jax.make_mesh(

@@ -27,11 +27,10 @@ from attention.errors import InputError
 from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.search import search
 from tale_jax.elimination import exact_epsilon
-from tale_jax.finetuning import finetune
+from tale_jax.finetuning import finetune, make_schedule
 from tale_jax.opening import identify, open_model, read_task
-from tale_jax.options import Options
+from tale_jax.options import Options, TrainingOptions
 from tale_jax.runs import Journal, Terminal, layer_list, write_csv
-from tale_jax.training_options import USUAL_TRAINING, Training
 
 COLUMNS = (
     "arm dropped layers split correct total accuracy low high search_accuracy seconds "
@@ -65,7 +64,7 @@ def arms(
     *,
     epsilon: float | str = "0.08",
     max_drops: int | None = None,
-    training: Training = USUAL_TRAINING,
+    training: TrainingOptionsOptions = TrainingOptions(),
     resume: bool = False,
     quiet: bool = True,
     **options: Any,
@@ -93,7 +92,7 @@ def arms(
         InputError: no train split, or whatever else can be mended.
     """
     chosen, terminal, out = Options(**options), Terminal(quiet), Path(out)
-    training.check()
+    make_schedule(training.schedule, training.learning_rate, training.steps or 10**9)
     exact_epsilon(epsilon)
     loaded = read_task(task, chosen)
     if not loaded.train:
@@ -104,7 +103,7 @@ def arms(
         "epsilon": str(epsilon),
         "max_drops": max_drops,
         "training": dataclasses.asdict(training),
-        "options": dataclasses.asdict(chosen),
+        "options": chosen.as_json(),
     }
     work = Work(model, task, out, epsilon, max_drops, training, chosen, quiet)
     start = State(None, list(range(opened.config.num_hidden_layers)), [])
@@ -148,7 +147,7 @@ class Work:
     out: Path
     epsilon: float | str
     max_drops: int | None
-    training: Training
+    training: TrainingOptions
     options: Options
     quiet: bool
 

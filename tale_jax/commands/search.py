@@ -108,7 +108,7 @@ def search(
                 model, task, chosen, dataclasses.replace(plan, null_control=len(controls))
             ),
             criterion=criterion,
-            options=dataclasses.asdict(chosen),
+            options=chosen.as_json(),
             null_control=_compared(result, controls),
             too_long=scorer.too_long,
             unparsed=unparsed,

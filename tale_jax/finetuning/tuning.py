@@ -23,11 +23,10 @@ from tale_jax.finetuning.lora import init_lora, lora_axes, merge
 from tale_jax.finetuning.schedules import make_schedule
 from tale_jax.models import Model, fingerprint
 from tale_jax.opening import model_and_layers
-from tale_jax.options import Options
+from tale_jax.options import Options, TrainingOptions
 from tale_jax.runs import Terminal, layer_list
 from tale_jax.scoring import without_layers
 from tale_jax.tasks import Task
-from tale_jax.training_options import USUAL_TRAINING, Training
 from tale_jax.units import Dropped, Unit
 
 
@@ -39,7 +38,7 @@ def finetune(
     run: str | Path | None = None,
     pick: str = "best",
     drop: Sequence[Unit] = (),
-    training: Training = USUAL_TRAINING,
+    training: TrainingOptionsOptions = TrainingOptions(),
     resume: bool = False,
     quiet: bool = True,
     **options: Any,
@@ -69,7 +68,6 @@ def finetune(
     Raises:
         InputError: no train split, or whatever else can be mended.
     """
-    training.check()
     asked = (model, task, run, pick, drop, Options(**options))
     opened, loaded, dropped, chosen = model_and_layers(*asked)
     if not loaded.train:
@@ -163,7 +161,7 @@ def _train(
     config: TransformerConfig,
     params: Any,
     rows: Sequence[Row],
-    training: Training,
+    training: TrainingOptions,
     steps: int,
     options: Options,
     directory: Path,
@@ -195,7 +193,7 @@ def _train(
             layers = merge(base["layers"], params["lora"], scale, training.lora_dropout, key)
             return answer_loss(config, {**base, "layers": layers}, batch)
 
-    mesh = make_mesh(model=options.model_parallel) if jax.device_count() > 1 else None
+    mesh = make_mesh(**options.axes)
     state = fit(
         loss,
         params,
@@ -247,7 +245,7 @@ def _digest(rows: Sequence[Row]) -> str:
 
 
 def _readme(
-    model: Model, task: Task, dropped: Dropped, training: Training, found: dict[str, Any]
+    model: Model, task: Task, dropped: Dropped, training: TrainingOptions, found: dict[str, Any]
 ) -> str:
     how = "all parameters" if training.full else f"LoRA of rank {training.lora_rank}, merged"
     return (

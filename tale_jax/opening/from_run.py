@@ -16,12 +16,12 @@ from tale_jax.scoring import Scorer
 from tale_jax.tasks import Task
 from tale_jax.units import Dropped, Unit, check_layers
 
-MEMORY = ("batch_tokens", "cache_gib")  # options that change no answer
+MEMORY = ("batch_tokens", "cache_gib", "mesh", "compilation_cache")  # options that change no answer
 
 
 def run_options(run: FinishedRun) -> Options:
     """The options that the search was given."""
-    return Options(**run.summary["options"])
+    return Options.from_json(run.summary["options"])
 
 
 def reopen_model(run: FinishedRun, model: str | None = None) -> Model:

@@ -23,12 +23,7 @@ def read_task(name: str, options: Options) -> Task:
 
 def open_model(name: str, options: Options) -> Model:
     """The model, as the options say."""
-    return load_model(
-        name,
-        dtype=options.dtype,
-        revision=options.revision,
-        model_parallel=options.model_parallel,
-    )
+    return load_model(name, options)
 
 
 def open_scorer(loaded: Model, task: Task, options: Options, terminal: Terminal) -> Scorer:

@@ -20,10 +20,10 @@ from tale_jax.finetuning.lora import init_lora, merge
 from tale_jax.finetuning.schedules import SCHEDULES, make_schedule
 from tale_jax.finetuning.tuning import Batches, answer_loss, finetune, training_rows
 from tale_jax.models import load_model
+from tale_jax.options import TrainingOptions
 from tale_jax.tasks.loading import load_task
-from tale_jax.training_options import Training
 
-QUICK = Training(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=6, save_every=2)
+QUICK = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=6, save_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):
 
 
 def test_full_training_changes_what_lora_leaves(root):
-    training = Training(full=True, batch_size=7, steps=1, learning_rate=1e-2)
+    training = TrainingOptions(full=True, batch_size=7, steps=1, learning_rate=1e-2)
     model, task = str(root / "tiny"), str(root / "task.jsonl")
     finetune(model, task, root / "full", training=training, **splits(root))
     _, params = load_pretrained(root / "full" / "model")
@@ -177,7 +177,7 @@ def test_eight_devices_train_as_one_does(root, tmp_path):
     code = "import jax, sys; assert jax.device_count() == 8; from tale_jax.cli import main; main()"
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     subprocess.run(
-        [sys.executable, "-c", code, *words, str(tmp_path / "8"), "--model-parallel", "2"],
+        [sys.executable, "-c", code, *words, str(tmp_path / "8"), "--mesh", "data=-1,model=2"],
         env={**os.environ, "XLA_FLAGS": flags},
         check=True,
     )

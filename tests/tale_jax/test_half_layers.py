@@ -21,9 +21,9 @@ from tale_jax.commands.pick import pareto_front, pick
 from tale_jax.commands.transfer import transfer
 from tale_jax.finetuning.tuning import finetune
 from tale_jax.models import load_model
+from tale_jax.options import TrainingOptions
 from tale_jax.runs.directory import load_run
 from tale_jax.runs.verdicts import layer_list
-from tale_jax.training_options import Training
 from tale_jax.units import Units, missing_halves
 
 QUICK = {"epsilon": 0.3, "max_drops": 3}
@@ -249,7 +249,7 @@ def test_criteria_side_by_side(root, tmp_path):
 
 
 def test_what_is_left_is_trained(root, tmp_path):
-    training = Training(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
+    training = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
     out, train = tmp_path / "tuned", str(root / "train.jsonl")
     model, task = str(root / "tiny"), str(root / "a.jsonl")
     drop = ["1.attention", "3.mlp", 4]

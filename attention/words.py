@@ -7,6 +7,7 @@ argparse splits the words and lays out the help; types, ranges and names are che
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import inspect
 import shutil
@@ -98,15 +99,26 @@ def _parser(found: Command, **page: Any) -> argparse.ArgumentParser:
     texts, sections = _descriptions(found) if page else {}, {}
     own = parser.add_argument_group("options")
     for flag in found.flags.values():
-        if flag.group and flag.group not in sections:
-            cls, _ = found.groups[flag.group]
-            title = (inspect.getdoc(cls) or flag.group).splitlines()[0].rstrip(".")
-            sections[flag.group] = parser.add_argument_group(title)
-        _add(sections.get(flag.group, own), flag, texts.get(flag.name, ""))
+        section = own
+        if flag.group:
+            title = _title(found.groups[flag.group][0], flag)
+            if title not in sections:
+                sections[title] = parser.add_argument_group(title)
+            section = sections[title]
+        _add(section, flag, texts.get(flag.name, ""))
     general = parser.add_argument_group("every command")
     general.add_argument("--json", action="store_true", help="print the result's values as JSON")
     general.add_argument("--help", action="store_true", help="show this page")
     return parser
+
+
+def _title(cls: type[Any], flag: Flag) -> str:
+    """The section of a flag: what its group is; a group made of several has one for each."""
+    parts = [base for base in cls.__bases__ if dataclasses.is_dataclass(base)]
+    if len(parts) > 1:
+        having = (part for part in parts if hasattr(part, flag.name))
+        cls = next(having, cls)
+    return (inspect.getdoc(cls) or flag.group).splitlines()[0].rstrip(".")
 
 
 def _add(section: Any, flag: Flag, text: str) -> None:

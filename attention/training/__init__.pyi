@@ -3,6 +3,11 @@ from .checkpoints import load_params as load_params
 from .learned import learned_values as learned_values
 from .learned import plot as plot
 from .loop import fit as fit
+from .lora import init_lora as init_lora
+from .lora import lora_axes as lora_axes
+from .lora import merge_lora as merge_lora
+from .schedules import SCHEDULES as SCHEDULES
+from .schedules import make_schedule as make_schedule
 from .sharding import LogicalRules as LogicalRules
 from .sharding import batch_sharding as batch_sharding
 from .sharding import make_mesh as make_mesh
@@ -13,16 +18,21 @@ from .step import make_step as make_step
 from .weight_decay import decayed as decayed
 
 __all__ = [
+    "SCHEDULES",
     "LogicalRules",
     "TrainState",
     "batch_sharding",
     "decayed",
     "fit",
+    "init_lora",
     "learned",
     "learned_values",
     "load_params",
+    "lora_axes",
     "make_mesh",
+    "make_schedule",
     "make_step",
+    "merge_lora",
     "param_shardings",
     "plot",
     "transformer_axes",

@@ -15,8 +15,10 @@ from .rotary import rotation as rotation
 from .stacking import half_of as half_of
 from .stacking import keep_halves as keep_halves
 from .stacking import keep_layers as keep_layers
+from .stacking import normalizer_params as normalizer_params
 from .stacking import stack_layers as stack_layers
 from .stacking import unstack_layers as unstack_layers
+from .stacking import with_normalizer_params as with_normalizer_params
 
 __all__ = [
     "Context",
@@ -32,10 +34,12 @@ __all__ = [
     "keep_halves",
     "keep_layers",
     "load_pretrained",
+    "normalizer_params",
     "rotation",
     "run_layer",
     "run_layers",
     "save_pretrained",
     "stack_layers",
     "unstack_layers",
+    "with_normalizer_params",
 ]

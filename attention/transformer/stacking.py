@@ -68,3 +68,29 @@ def keep_halves(params: Mapping[str, Any], kept: Sequence[tuple[bool, bool]]) ->
 def half_of(part: str) -> int:
     """The half that a part of a layer belongs to: 0 is attention, 1 the MLP."""
     return ("attention", "mlp").index(part.removesuffix("_norm"))
+
+
+def normalizer_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Stored values of the normalizer's learned parameters by name; none if it learns nothing.
+
+    Args:
+        params: stacked.
+
+    Returns:
+        Each ``[layer]``, or ``[layer, head]`` with ``per=head``, or ``[]`` with ``per=model``.
+    """
+    if "normalizer" in params:
+        return params["normalizer"]
+    return params["layers"].get("attention", {}).get("normalizer", {})
+
+
+def with_normalizer_params(params: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The same (stacked) parameters with other ones of the normalizer; see ``normalizer_params``.
+
+    Those of ``per=model`` are numbers without axes, and stand beside the layers.
+    """
+    if all(jnp.ndim(value) == 0 for value in raw.values()):
+        return {**params, "normalizer": raw}
+    layers = params["layers"]
+    attention = {**layers["attention"], "normalizer": raw}
+    return {**params, "layers": {**layers, "attention": attention}}

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attention.errors import InputError
+from attention.training import make_schedule
 from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.search import search
 from tale_jax.elimination import exact_epsilon
-from tale_jax.finetuning import finetune, make_schedule
+from tale_jax.finetuning import finetune
 from tale_jax.opening import identify, open_model, read_task
 from tale_jax.options import Options, TrainingOptions
 from tale_jax.runs import Journal, Terminal, layer_list, write_csv

@@ -16,11 +16,18 @@ import optax
 
 from attention.errors import InputError
 from attention.likelihood import Row, bucket
-from attention.training import decayed, fit, make_mesh, transformer_axes
+from attention.training import (
+    decayed,
+    fit,
+    init_lora,
+    lora_axes,
+    make_mesh,
+    make_schedule,
+    merge_lora,
+    transformer_axes,
+)
 from attention.transformer import Transformer, TransformerConfig, save_pretrained
 from tale_jax.criteria import answer_rows
-from tale_jax.finetuning.lora import init_lora, lora_axes, merge
-from tale_jax.finetuning.schedules import make_schedule
 from tale_jax.models import Model, fingerprint
 from tale_jax.opening import model_and_layers
 from tale_jax.options import Options, TrainingOptions
@@ -170,28 +177,28 @@ def _train(
     """The trained parameters, merged."""
     key = jax.random.key(options.seed)
     schedule = make_schedule(training.schedule, training.learning_rate, steps)
-    adam = functools.partial(optax.adamw, schedule, weight_decay=training.weight_decay)
+    adamw = optax.adamw(schedule, weight_decay=training.weight_decay, mask=decayed)
     axes = transformer_axes(params)
     scale = training.lora_alpha / training.lora_rank
     if training.full:
-        optimizer = adam(mask=decayed)
+        optimizer = adamw
 
         def loss(params: Any, batch: Any, key: Any) -> Any:
             del key
             return answer_loss(config, params, batch)
     else:
-        lora = init_lora(params["layers"], training.lora_rank, jax.random.fold_in(key, 0))
-        axes = {"base": axes, "lora": lora_axes(lora, axes["layers"])}
+        lora = init_lora(params, training.lora_rank, jax.random.fold_in(key, 0))
+        axes = {"base": axes, "lora": lora_axes(axes)}
         params = {"base": params, "lora": lora}
         # what is frozen has no moments, and its gradients are constants that compile to nothing
         optimizer = optax.multi_transform(
-            {"learnt": adam(), "frozen": optax.set_to_zero()}, {"base": "frozen", "lora": "learnt"}
+            {"learnt": adamw, "frozen": optax.set_to_zero()}, {"base": "frozen", "lora": "learnt"}
         )
 
         def loss(params: Any, batch: Any, key: Any) -> Any:
             base = jax.lax.stop_gradient(params["base"])
-            layers = merge(base["layers"], params["lora"], scale, training.lora_dropout, key)
-            return answer_loss(config, {**base, "layers": layers}, batch)
+            merged = merge_lora(base, params["lora"], scale, training.lora_dropout, key)
+            return answer_loss(config, merged, batch)
 
     mesh = make_mesh(**options.axes)
     state = fit(
@@ -210,8 +217,7 @@ def _train(
     )
     if training.full:
         return state.params
-    base = state.params["base"]
-    return {**base, "layers": merge(base["layers"], state.params["lora"], scale)}
+    return merge_lora(state.params["base"], state.params["lora"], scale)
 
 
 def _claim(out: Path, settings: dict[str, Any], resume: bool) -> None:

@@ -1,4 +1,4 @@
-"""Schedules, low-rank matrices, training on answers alone, resuming, and the six arms."""
+"""Training on answers alone, resuming, and the six arms."""
 
 import json
 import os
@@ -8,7 +8,6 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from tiny_models import write_model
 
@@ -16,8 +15,6 @@ from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained
 from tale_jax.cli import main
 from tale_jax.commands.arms import ARMS, arms
-from tale_jax.finetuning.lora import init_lora, merge
-from tale_jax.finetuning.schedules import SCHEDULES, make_schedule
 from tale_jax.finetuning.tuning import Batches, answer_loss, finetune, training_rows
 from tale_jax.models import load_model
 from tale_jax.options import TrainingOptions
@@ -43,43 +40,6 @@ def root(tmp_path_factory):
 
 def splits(root):
     return {name: str(root / f"{name}.jsonl") for name in ("test", "train")}
-
-
-def test_every_schedule_follows_from_rate_and_steps():
-    for name in SCHEDULES:
-        schedule = make_schedule(name, 0.5, 100)
-        assert max(float(schedule(t)) for t in range(101)) == pytest.approx(0.5, rel=1e-3), name
-        assert np.isfinite(float(make_schedule(name, 0.5, 1)(0))), name
-    given = make_schedule("cosine_decay_schedule:alpha=0.1,decay_steps=50", 2.0, 100)
-    expected = optax.cosine_decay_schedule(2.0, 50, 0.1)
-    assert [float(given(t)) for t in range(60)] == [float(expected(t)) for t in range(60)]
-    for text, message in (("up", "unknown"), ("constant_schedule:x=1", "no parameter"),
-                          ("constant_schedule:value=x", "not a number"),
-                          ("warmup_constant_schedule:warmup_steps=-1", "at least 0"),
-                          ("cosine_decay_schedule:decay_steps=0", "10 steps")):  # fmt: skip
-        with pytest.raises(InputError, match=message):
-            make_schedule(text, 1.0, 10)
-
-
-def test_low_rank_updates_are_added_to_every_matrix(root):
-    model = load_model(str(root / "tiny"))
-    layers = model.params["layers"]
-    lora = init_lora(layers, 3, jax.random.key(1))
-    assert len(lora) == 7
-    for path in lora:
-        half, name = path.split("/")
-        merged = merge(layers, lora, 2.0)[half][name]["kernel"]
-        np.testing.assert_array_equal(merged, layers[half][name]["kernel"])  # B is zero
-    lora["attention/out"]["b"] = jnp.ones_like(lora["attention/out"]["b"])
-    merged = merge(layers, lora, 2.0)["attention"]["out"]["kernel"]
-    a = np.asarray(lora["attention/out"]["a"])  # [L, N, H, r]
-    expected = layers["attention"]["out"]["kernel"] + 2.0 * a.sum(-1)[..., None]
-    np.testing.assert_allclose(merged, expected, rtol=1e-5, atol=1e-5)
-    merges = [
-        merge(layers, lora, 2.0, 0.5, jax.random.key(i))["attention"]["out"]["kernel"]
-        for i in range(200)
-    ]
-    np.testing.assert_allclose(np.mean(merges, axis=0), merged, atol=0.35)
 
 
 def test_the_loss_is_that_of_the_answers_alone(root):

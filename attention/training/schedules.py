@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+
+import optax
 
 from attention.errors import InputError
 
@@ -19,27 +21,34 @@ SCHEDULES = (
     "warmup_cosine_decay_schedule",
     "warmup_exponential_decay_schedule",
 )
-WARMUP = 0.03  # share of the steps, unless told otherwise
+WARMUP = 0.03  # share of the steps, unless the text gives their number
 
 
-def make_schedule(text: str, learning_rate: float, steps: int) -> Any:
+def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule:
     """The optax schedule that a text names, with its parameters.
 
-    Parameters not given are: the largest rate ``learning_rate``, lengths ``steps``, warm-up from 0
-    over 3 % of the steps; otherwise optax's own defaults, with 0 for an end that has none.
+    A parameter that is not given is: ``learning_rate`` for the largest rate, ``steps`` for a
+    length, 3 % of the steps for a warm-up, which starts from 0; otherwise optax's own default, and
+    0 for an end that has none.
+
+    Args:
+        text: ``name`` or ``name:parameter=value,parameter=value``; names are in ``SCHEDULES``.
+        learning_rate: the largest rate.
+        steps: updates of the whole training.
+
+    Returns:
+        The rate as a function of the step.
 
     Raises:
-        InputError: a name or a parameter that there is not, or that does not go with the steps.
+        InputError: the name or a parameter is unknown, or does not go with the number of steps.
     """
-    import optax
-
     name, _, given = text.partition(":")
     if name not in SCHEDULES:
         raise InputError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
     make = getattr(optax, name)
     accepted = inspect.signature(make).parameters
     peak = "peak_value" if "peak_value" in accepted else "init_value"
-    usual: dict[str, Any] = {
+    usual: dict[str, float] = {
         "value": learning_rate,
         peak: learning_rate,
         "decay_steps": steps,
@@ -63,8 +72,10 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> Any:
         raise InputError(f"{text} does not go with {steps} steps: {error}") from None
 
 
-def _parameters(name: str, given: str, accepted: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _parameters(
+    name: str, given: str, accepted: Mapping[str, inspect.Parameter]
+) -> dict[str, float]:
+    found: dict[str, float] = {}
     for item in filter(None, given.split(",")):
         key, _, value = item.partition("=")
         key, counts = key.strip(), key.strip().endswith("_steps")

@@ -36,9 +36,8 @@ from rivals.greedy_search import Llama, choose, torch, write
 
 from tale_jax.elimination import Dropped, Result, eliminate
 from tale_jax.models import DEMO, Model, load_model
-from tale_jax.runs import Answer
 from tale_jax.scoring import Decode, Scorer
-from tale_jax.tasks import NAMES, Example, Task, demo_examples, encode_prompts, worked
+from tale_jax.tasks import NAMES, Answer, Example, Task, demo_examples, encode_prompts, worked
 
 EXAMPLES, NEW_TOKENS, NEAR = 200, 64, 1e-4
 ROWS = ("zero_shot", "zero_shot_160", "few_shot", "generation")

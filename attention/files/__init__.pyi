@@ -1,5 +1,7 @@
 from .caches import cache_folder as cache_folder
 from .caches import use_compilation_cache as use_compilation_cache
+from .csv_files import read_table as read_table
+from .csv_files import write_table as write_table
 from .figures import BLUE as BLUE
 from .figures import CYCLE as CYCLE
 from .figures import FAINT as FAINT
@@ -23,8 +25,6 @@ from .reading import read_json as read_json
 from .reading import read_json_lines as read_json_lines
 from .run_directory import RunDirectory as RunDirectory
 from .run_directory import read_settings as read_settings
-from .tables import read_table as read_table
-from .tables import write_table as write_table
 from .tokenizers import load_tokenizer as load_tokenizer
 from .writing import check_folder as check_folder
 from .writing import new_folder as new_folder

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 
 from attention.errors import InputError
+from attention.files import write_table
 from attention.transformer import TransformerConfig, jitted_generate, unstack_layers
-from tale_jax.runs import write_csv
 from tale_jax.scoring import Scorer, without_layers
 from tale_jax.units import Dropped
 
@@ -174,4 +174,4 @@ def _measured(
 
 def write_measurements(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """``benchmark.csv``: a row a model and batch."""
-    write_csv(path, COLUMNS, rows)
+    write_table(path, rows, COLUMNS)

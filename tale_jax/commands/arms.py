@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attention.errors import InputError
+from attention.files import RecordKind, RunDirectory, write_table
 from attention.training import make_schedule
 from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.search import search
@@ -31,12 +32,13 @@ from tale_jax.elimination import exact_epsilon
 from tale_jax.finetuning import finetune
 from tale_jax.opening import identify, open_model, read_task
 from tale_jax.options import Options, TrainingOptions
-from tale_jax.runs import Journal, Terminal, layer_list, write_csv
+from tale_jax.runs import Terminal, layer_list
 
 COLUMNS = (
     "arm dropped layers split correct total accuracy low high search_accuracy seconds "
     "total_seconds whole_time"
 ).split()
+KINDS = {"arm": RecordKind(("arm",), ("arm", "outcome"))}  # of the journal
 
 
 class Arm(NamedTuple):
@@ -108,20 +110,18 @@ def arms(
     }
     work = Work(model, task, out, epsilon, max_drops, training, chosen, quiet)
     start = State(None, list(range(opened.config.num_hidden_layers)), [])
-    journal = Journal(out, settings, resume)
     outcomes: dict[str, dict[str, Any]] = {}
-    try:
+    with RunDirectory(out, "tale arms", settings, resume=resume) as run:
+        journal = run.journal(KINDS)
         for arm in ARMS:
-            if ("arm", arm.name) not in journal.records:
+            record = journal.get("arm", arm.name)
+            if record is None:
                 terminal.message(f"{arm.name} …")
                 before = start if arm.after is None else State(*outcomes[arm.after]["state"])
-                outcome = work.do(arm, before)
-                journal.append({"kind": "arm", "arm": arm.name, "outcome": outcome})
-            outcomes[arm.name] = journal.records["arm", arm.name]["outcome"]
-    finally:
-        journal.close()
+                record = journal.append("arm", arm=arm.name, outcome=work.do(arm, before))
+            outcomes[arm.name] = record["outcome"]
     rows = [_row(arm, outcomes, start.kept) for arm in ARMS]
-    write_csv(out / "arms.csv", COLUMNS, rows)
+    write_table(out / "arms.csv", rows, COLUMNS)
     terminal.table(
         f"{model} on {task}: accuracy on the {rows[0]['split']} split",
         ["arm", "layers dropped", "accuracy", "step", "whole arm"],

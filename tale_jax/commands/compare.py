@@ -14,22 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attention.errors import InputError
+from attention.files import CYCLE, GREY, save_figure, write_table
+from attention.statistics import mcnemar_p_value
 from tale_jax.criteria import CRITERIA, Criterion, Greedy, calibration_rows, make_criterion
 from tale_jax.models import Model
 from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
 from tale_jax.options import Options
-from tale_jax.runs import (
-    CYCLE,
-    GREY,
-    Answer,
-    Run,
-    Terminal,
-    mcnemar_p_value,
-    measure,
-    save_figure,
-    write_csv,
-)
+from tale_jax.runs import Run, Terminal, measure
 from tale_jax.scoring import Scorer
+from tale_jax.tasks import Answer
 from tale_jax.units import Dropped, Granularity, Units, add
 
 COLUMNS = "criterion draw depth layer dropped split correct total accuracy low high p_value".split()
@@ -101,7 +94,7 @@ def compare(
     }
     if granularity != "layer":
         settings["granularity"] = granularity
-    with Run(out, settings, resume) as run:
+    with Run(out, "tale compare", settings, resume=resume) as run:
         rows = []
         for criterion, draw in _criteria(
             criteria, opened, scorer, calibration, draws, chosen.seed, granularity
@@ -115,16 +108,15 @@ def compare(
     for row in rows:
         reference = references[row["depth"]]["dropped"]
         row["p_value"] = mcnemar_p_value(answers[reference], answers[row["dropped"]])
-    directory = Path(out)
-    write_csv(directory / "comparison.csv", COLUMNS, rows)
-    title = f"{task}: {split} split"
-    files = save_figure(lambda: comparison_figure(rows, title), directory / "comparison")
+    files = [Path(out) / f"comparison.{kind}" for kind in ("csv", "svg", "png")]
+    write_table(files[0], rows, COLUMNS)
+    save_figure(lambda: comparison_figure(rows, f"{task}: {split} split"), *files[1:])
     terminal.table(
         f"accuracy on the {split} split without {depth} of {every} {what}",
         ["criterion", f"{what} dropped", "accuracy", f"p against {criteria[0]}"],
         _at_equal_depth(rows, depth),
     )
-    terminal.message(f"written: {directory / 'comparison.csv'}, {files[0]}, {files[1]}")
+    terminal.message(f"written: {', '.join(map(str, files))}")
     return rows
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from attention.statistics import mcnemar_p_value
 from tale_jax.opening import open_model, open_scorer, read_task
 from tale_jax.options import Options
-from tale_jax.runs import Answer, Terminal, mcnemar_p_value, measure
+from tale_jax.runs import Terminal, measure
+from tale_jax.tasks import Answer
 from tale_jax.units import Unit, check_layers
 
 

@@ -25,18 +25,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from attention.errors import InputError
+from attention.files import save_figure, write_table
 from attention.likelihood import Row
+from attention.statistics import bootstrap_interval
 from tale_jax.models import Model
 from tale_jax.opening import model_and_layers
 from tale_jax.options import Options
-from tale_jax.runs import (
-    Terminal,
-    information_figure,
-    layer_list,
-    rewrite_report,
-    save_figure,
-    write_csv,
-)
+from tale_jax.runs import Terminal, information_figure, layer_list, rewrite_report
 from tale_jax.scoring import RowBatches, last_states
 from tale_jax.tasks import Example, encode_prompts, fitting
 from tale_jax.units import Dropped, Unit, kept_layers
@@ -171,9 +166,8 @@ def estimate(states_ED: Float[np.ndarray, "E D"], labels_E: Int[np.ndarray, " E"
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=42)
     for fitted, scored in folds.split(states_ED, labels_E):
         points_E[scored] += _log2_probability(states_ED, labels_E, fitted, scored)
-    drawn = np.random.default_rng(0).integers(0, len(every), (BOOTSTRAPS, len(every)))
-    low, high = np.quantile(points_E[drawn].mean(axis=1), [0.025, 0.975])
-    return Estimate(max(0.0, float(same)), float(np.mean(points_E)), float(low), float(high))
+    low, high = bootstrap_interval(points_E, BOOTSTRAPS)
+    return Estimate(max(0.0, float(same)), float(np.mean(points_E)), low, high)
 
 
 def _log2_probability(states_ED: Any, labels_E: Any, fitted: Any, scored: Any) -> Any:
@@ -217,9 +211,9 @@ def _quiet_probes() -> Iterator[None]:
 def _write(
     directory: Path, rows: list[dict[str, Any]], terminal: Terminal, task: str, is_run: bool
 ) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    write_csv(directory / "information.csv", COLUMNS, rows)
-    files = save_figure(lambda: information_figure(rows), directory / "information")
+    files = [directory / f"information.{kind}" for kind in ("csv", "svg", "png")]
+    write_table(files[0], rows, COLUMNS)
+    save_figure(lambda: information_figure(rows), *files[1:])
     names = list(dict.fromkeys(row["model"] for row in rows))
     cells: dict[int, dict[str, Mapping[str, Any]]] = {}
     for row in rows:
@@ -237,7 +231,7 @@ def _write(
     )
     if is_run:
         rewrite_report(directory)
-    terminal.message(f"written: {directory / 'information.csv'}, {files[0]}, {files[1]}")
+    terminal.message(f"written: {', '.join(map(str, files))}")
 
 
 def _bits(row: Mapping[str, Any]) -> str:

@@ -23,15 +23,16 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from attention.errors import InputError
+from attention.files import BLUE, VERMILION, save_figure, write_table
 from attention.likelihood import Row
 from attention.transformer import Transformer
 from tale_jax.commands.information import EMBEDDING, variants
 from tale_jax.models import Model
 from tale_jax.opening import model_and_layers, open_scorer
 from tale_jax.options import Options
-from tale_jax.runs import BLUE, VERMILION, Answer, Terminal, measure, save_figure, write_csv
+from tale_jax.runs import Terminal, measure
 from tale_jax.scoring import Loglikelihood, RowBatches, Scorer, layer_states, without_layers
-from tale_jax.tasks import Example, encode_choices
+from tale_jax.tasks import Answer, Example, encode_choices
 from tale_jax.units import Dropped, Unit, kept_layers, ordered
 
 COLUMNS = "model layer split correct total accuracy low high".split()
@@ -105,10 +106,10 @@ def lens(
         words=1,
     )
     if (directory := out or run) is not None:
-        Path(directory).mkdir(parents=True, exist_ok=True)
-        write_csv(Path(directory) / "lens.csv", COLUMNS, rows)
-        files = save_figure(lambda: lens_figure(rows), Path(directory) / "lens")
-        terminal.message(f"written: {Path(directory) / 'lens.csv'}, {files[0]}, {files[1]}")
+        files = [Path(directory) / f"lens.{kind}" for kind in ("csv", "svg", "png")]
+        write_table(files[0], rows, COLUMNS)
+        save_figure(lambda: lens_figure(rows), *files[1:])
+        terminal.message(f"written: {', '.join(map(str, files))}")
     return rows
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
+from attention.statistics import mcnemar_p_value
 from tale_jax.analysis import USUAL_WORK, Workload, measure_models
 from tale_jax.exporting import described, export_layers, what_is_kept
 from tale_jax.opening import reopen_model, reopen_scorer
@@ -15,7 +16,6 @@ from tale_jax.runs import (
     Terminal,
     layer_list,
     load_run,
-    mcnemar_p_value,
     measure,
     p_text,
     percent,

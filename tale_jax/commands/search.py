@@ -18,7 +18,7 @@ from tale_jax.models import Model
 from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
 from tale_jax.options import Options
 from tale_jax.plans import Plan, command_lines
-from tale_jax.runs import PICKS, Run, Terminal
+from tale_jax.runs import PICKS, SEARCH, Run, Terminal, finish
 from tale_jax.scoring import Scorer
 from tale_jax.units import Granularity, Unit, Units, ordered
 
@@ -44,7 +44,7 @@ def search(
 ) -> dict[str, Any]:
     """Eliminate layers of a model for a task, greedily by accuracy, without retraining.
 
-    Writes ``out``: see ``runs.directory`` for the files.  BEST is the most accurate model met,
+    Writes ``out``: see ``runs.finished`` for the files.  BEST is the most accurate model met,
     BSBA the shortest with at least the baseline's accuracy; both are scored again on the test
     split if the task has one.  Source: TELL-TALE, arXiv 2510.22767.
 
@@ -97,12 +97,14 @@ def search(
     units = Units(opened.config.num_hidden_layers, granularity, opened.missing)
     units.start(plan.initial)
     chooser = _chooser(plan, opened, scorer, chosen.seed)
-    with Run(out, _settings(opened, task, scorer, plan, chosen), resume) as run:
+    settings = _settings(opened, task, scorer, plan, chosen)
+    with Run(out, SEARCH, settings, resume=resume) as run:
         look = _look(plan, units, chooser, run)
         if not run.known:  # a model whose logits are NaN is refused before anything is written
             scorer.answers("search", ())
         result, unparsed, controls = _searched(plan, look, chooser, run, scorer, terminal)
-        summary = run.finish(
+        summary = finish(
+            run,
             result,
             command_lines(
                 model, task, chosen, dataclasses.replace(plan, null_control=len(controls))

@@ -14,16 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from attention.errors import InputError
+from attention.files import save_figure, write_table
+from attention.statistics import mcnemar_p_value
 from tale_jax.opening import chosen_layers, reopen_model, reopen_scorer
-from tale_jax.runs import (
-    FinishedRun,
-    Run,
-    Terminal,
-    mcnemar_p_value,
-    measure,
-    save_figure,
-    write_csv,
-)
+from tale_jax.runs import FinishedRun, Run, Terminal, measure
 from tale_jax.units import Dropped
 
 FULL = "full model"
@@ -74,7 +68,7 @@ def transfer(
     if limit is not None:
         settings["limit"] = limit
     rows = []
-    with Run(out, settings, resume) as table:
+    with Run(out, "tale transfer", settings, resume=resume) as table:
         for run in searches:
             scorer = reopen_scorer(run, opened, terminal, limit)
             split = "test" if "test" in scorer.examples else "search"
@@ -94,16 +88,16 @@ def transfer(
                     | {"change": measured["accuracy"] - sum(full) / len(full)}
                 )
             terminal.message(f"{_task(run)}: done")
-    directory = Path(out)
-    write_csv(directory / "transfer.csv", COLUMNS, rows)
-    files = save_figure(lambda: transfer_figure(rows), directory / "transfer")
+    files = [Path(out) / f"transfer.{kind}" for kind in ("csv", "svg", "png")]
+    write_table(files[0], rows, COLUMNS)
+    save_figure(lambda: transfer_figure(rows), *files[1:])
     terminal.table(
         f"accuracy (%) on the {'test' if _tested(rows) else 'test or search'} split, {pick.upper()}"
         "; * p < 0.05 against the full model",
         ["layers found on", *dict.fromkeys(row["scored_on"] for row in rows)],
         [[source, *(_cell(row) for row in rows if row["found_on"] == source)] for source in drops],
     )
-    terminal.message(f"written: {directory / 'transfer.csv'}, {files[0]}, {files[1]}")
+    terminal.message(f"written: {', '.join(map(str, files))}")
     return rows
 
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tale_jax.elimination.greedy import Result, Score
-from tale_jax.runs import Answer
-from tale_jax.tasks import Example, extract
+from tale_jax.tasks import Answer, Example, extract
 from tale_jax.units import Dropped
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import optax
 
 from attention.errors import InputError
+from attention.files import RunDirectory, read_json, read_json_lines, write_json
 from attention.likelihood import Row, bucket
 from attention.training import (
     decayed,
@@ -93,20 +95,21 @@ def finetune(
         "steps": steps,
         **dataclasses.asdict(training),
     }
-    _claim(out, settings, resume)
     result = {"out": str(out / "model"), "dropped": list(dropped), "examples": len(rows)}
-    if (out / "model").exists():
-        terminal.message(f"{out / 'model'} is there already")
-        return {**result, **json.loads((out / "result.json").read_text())}
-    config, params = without_layers(opened.config, opened.params, dropped)
-    trained = _train(config, params, rows, training, steps, chosen, out / "training", quiet)
-    last = (out / "training" / "metrics.jsonl").read_text().splitlines()[-1]
-    found = {"steps": steps, "loss": json.loads(last)["loss"]}
-    (out / "result.json").write_text(json.dumps(found) + "\n")
-    readme = _readme(opened, loaded, dropped, training, found)
-    save_pretrained(out / "model", config, trained, source=opened.folder, readme=readme)
-    terminal.message(f"{out / 'model'}: {steps} steps, loss {found['loss']:.4g}")
-    return {**result, **found}
+    main = jax.process_index() == 0
+    with RunDirectory(out, "tale finetune", settings, resume=resume, owner=main):
+        if (out / "model").exists():
+            terminal.message(f"{out / 'model'} is there already")
+            return {**result, **read_json(out / "result.json")}
+        config, params = without_layers(opened.config, opened.params, dropped)
+        trained = _train(config, params, rows, training, steps, chosen, out / "training", quiet)
+        last = read_json_lines(out / "training" / "metrics.jsonl")[-1]
+        found = {"steps": steps, "loss": last["loss"]}
+        write_json(out / "result.json", found)
+        readme = _readme(opened, loaded, dropped, training, found)
+        save_pretrained(out / "model", config, trained, source=opened.folder, readme=readme)
+        terminal.message(f"{out / 'model'}: {steps} steps, loss {found['loss']:.4g}")
+        return {**result, **found}
 
 
 def training_rows(model: Model, task: Task) -> list[Row]:
@@ -220,32 +223,7 @@ def _train(
     return merge_lora(state.params["base"], state.params["lora"], scale)
 
 
-def _claim(out: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Make the directory, or check that it holds this very training.
-
-    Raises:
-        InputError: it holds something else.
-    """
-    file = out / "settings.json"
-    if out.exists() and any(out.iterdir()):
-        if not file.is_file():
-            raise InputError(f"{out} is not empty and holds no training: choose a new --out")
-        if not resume:
-            raise InputError(f"{out} already holds a training: go on with --resume")
-        known = json.loads(file.read_text())
-        if changed := [k for k in settings if known.get(k) != settings[k]]:
-            raise InputError(
-                f"{out} holds a training with other settings ({', '.join(changed)}): repeat them "
-                "to resume, or choose a new --out"
-            )
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(settings, indent=2) + "\n")
-
-
 def _digest(rows: Sequence[Row]) -> str:
-    import hashlib
-
     content = json.dumps([[row.tokens, row.targets] for row in rows]).encode()
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 

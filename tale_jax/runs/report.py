@@ -1,277 +1,61 @@
-"""The report of a run: one self-contained page, the same bytes for the same run."""
+"""The report of a search: one self-contained page, the same bytes for the same run."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import matplotlib
-import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
-from tale_jax.runs.curves import information_figure
-from tale_jax.runs.figures import BLUE, GREEN, ORANGE, PURPLE, VERMILION, style
-from tale_jax.runs.verdicts import PICKS, layer_list, p_text, percent, verdict
-from tale_jax.units import Unit, Units, halves_of
-
-INK, FAINT = "#010203", "#040506"  # stand-ins that the page's own colours replace
-LABELS = {"baseline": "baseline", "best": "BEST", "bsba": "BSBA"}
+from attention.files import figure_to_svg, render_page
+from tale_jax.runs import figures
+from tale_jax.runs.verdicts import LABELS, PICKS, layer_list, p_text, percent, verdict
 
 
-def render_report(run: Mapping[str, Any]) -> str:
-    """The page as HTML, without scripts, addresses or times.
+def render_report(
+    summary: Mapping[str, Any],
+    trajectory: Sequence[Mapping[str, Any]],
+    candidates: Sequence[Mapping[str, Any]],
+    information: Sequence[Mapping[str, Any]] | None = None,
+) -> str:
+    """Render the page as HTML, without scripts, addresses or times.
 
     Args:
-        run: `summary` (the contents of `summary.json`), `trajectory` and `candidates` (the lines of
-            those files as dictionaries), and, if there are any, `information` (the lines of
-            `information.csv`).
+        summary: contents of ``summary.json``.
+        trajectory: lines of ``trajectory.jsonl``.
+        candidates: rows of ``candidates.csv``, and whether ``correct`` is a ``bound``.
+        information: rows of ``information.csv``, if there is one.
     """
-    environment = Environment(
-        loader=PackageLoader("tale_jax.runs"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.globals.update(percent=percent, p_text=p_text, layer_list=layer_list)
-    summary = run["summary"]
-    information = control = None
-    with style(INK):
-        curve = _to_svg(accuracy_curve(run), "Accuracy against the number of dropped layers")
-        heat_map = None
-        if run["candidates"]:
-            heat_map = _to_svg(candidate_map(run), "Accuracy of every candidate of every iteration")
-        if summary.get("null_control"):
-            control = _to_svg(control_figure(summary["null_control"]), "Gains by selection alone")
-        if run.get("information"):
-            drawn = information_figure(run["information"])
-            information = _to_svg(drawn, "Bits about the answer after each layer")
-    return environment.get_template("report.html").render(
+    found = (summary, trajectory, candidates)
+    pictures = {
+        "curve": (
+            partial(figures.accuracy_curve, *found),
+            "Accuracy against the number of dropped layers",
+        )
+    }
+    if candidates:
+        pictures["heat_map"] = (
+            partial(figures.candidate_map, *found),
+            "Accuracy of every candidate of every iteration",
+        )
+    if control := summary.get("null_control"):
+        pictures["control"] = partial(figures.control_figure, control), "Gains by selection alone"
+    if information:
+        pictures["information"] = (
+            partial(figures.information_figure, information),
+            "Bits about the answer after each layer",
+        )
+    names = ("curve", "heat_map", "control", "information")
+    drawn = dict.fromkeys(names) | {name: figure_to_svg(*given) for name, given in pictures.items()}
+    return render_page(
+        "tale_jax.runs",
+        "report.html",
         summary=summary,
         verdict=verdict(summary),
         picks=[(LABELS[name], summary[name]) for name in PICKS],
-        steps=run["trajectory"],
+        steps=trajectory,
         commands=summary.get("commands", ()),
-        control=control,
-        information=information,
-        curve=curve,
-        heat_map=heat_map,
+        percent=percent,
+        p_text=p_text,
+        layer_list=layer_list,
+        **drawn,
     )
-
-
-def accuracy_curve(run: Mapping[str, Any]) -> Figure:
-    """Accuracy in per cent against the number of dropped layers, with floor, picks and tests."""
-    summary, steps = run["summary"], run["trajectory"]
-    baseline = summary["baseline"]
-    start, epsilon = len(baseline["dropped"]), 100 * float(summary["epsilon"])
-    depths = [start, *(len(step["dropped"]) for step in steps)]
-    accuracies = [100 * step["correct"] / step["total"] for step in (baseline, *steps)]
-
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = figure.subplots()
-    axes.axhline(accuracies[0], color=INK, linewidth=1, linestyle="--", label="baseline level")
-    # the floor that each further drop was held against
-    references = accuracies if summary["floor"] == "current" else [accuracies[0]] * len(depths)
-    floors = [max(0.0, reference - epsilon) for reference in references]
-    edges = [depths[0] - 0.5, *(depth + 0.5 for depth in depths), depths[-1] + 1.5]
-    axes.stairs(
-        [floors[0], *floors],
-        edges,
-        baseline=None,
-        color=PURPLE,
-        linestyle=":",
-        linewidth=1.6,
-        label="floor",
-    )
-    axes.plot(depths, accuracies, color=BLUE, marker="o", markersize=4, label="accepted")
-    refused = _refused(run)
-    if refused is not None:
-        axes.plot(
-            [depths[-1], depths[-1] + 1],
-            [accuracies[-1], refused],
-            color=BLUE,
-            linewidth=0.8,
-            linestyle="--",
-            marker="o",
-            markevery=[1],
-            markerfacecolor="none",
-            label="best refused",
-            scaley=refused > min(floors) - 2 * epsilon,  # a broken model would flatten the rest
-        )
-    _mark_picks(axes, summary)
-    if len(steps) <= 24:
-        for depth, accuracy, step in zip(depths[1:], accuracies[1:], steps, strict=True):
-            axes.annotate(
-                _mark(step["layer"]),
-                (depth, accuracy),
-                (0, 9),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-            )
-    axes.set_xlabel("layers dropped" if _whole(summary) else "half-layers dropped")
-    axes.set_ylabel("accuracy (%)")
-    axes.set_xlim(edges[0], edges[-1])
-    axes.margins(y=0.12)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(axis="y", color=FAINT, linewidth=0.8)
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside upper center", ncols=4)
-    return figure
-
-
-def _whole(summary: Mapping[str, Any]) -> bool:
-    """Whether the search dropped whole layers."""
-    return summary.get("granularity", "layer") == "layer"
-
-
-def _mark(unit: Unit) -> str:
-    """A short name, for a figure: 7, 7a (attention) or 7m (MLP)."""
-    layer, _, half = str(unit).partition(".")
-    return layer + half[:1]
-
-
-def _refused(run: Mapping[str, Any]) -> float | None:
-    """Accuracy in per cent of the best candidate of the round that ended below the floor."""
-    last = len(run["trajectory"]) + 1
-    counts = [c["correct"] / c["total"] for c in run["candidates"] if c["iteration"] == last]
-    return 100 * max(counts) if counts else None
-
-
-def _mark_picks(axes: Axes, summary: Mapping[str, Any]) -> None:
-    """Mark BEST and BSBA on the search examples, and all picks with intervals on the test ones."""
-    for name, marker, size, color in (("best", "*", 16, ORANGE), ("bsba", "D", 11, GREEN)):
-        pick = summary[name]
-        axes.plot(
-            [len(pick["dropped"])],
-            [100 * pick["accuracy"]],
-            linestyle="none",
-            marker=marker,
-            markersize=size,
-            markerfacecolor=color if name == "best" else "none",
-            markeredgecolor=color,
-            markeredgewidth=1.5,
-            label=LABELS[name],
-        )
-    held_out = {
-        len(summary[name]["dropped"]): summary[name]["test"]
-        for name in PICKS
-        if summary[name]["test"] is not None
-    }
-    if held_out:
-        tests = list(held_out.values())
-        middle = np.array([test["accuracy"] for test in tests])
-        low, high = (np.array([test[end] for test in tests]) for end in ("low", "high"))
-        axes.errorbar(
-            np.array(list(held_out)) + 0.15,
-            100 * middle,
-            yerr=100 * np.clip([middle - low, high - middle], 0, None),
-            color=VERMILION,
-            linestyle="none",
-            marker="s",
-            markersize=5,
-            capsize=3,
-            linewidth=1,
-            label="test, 95 % interval",
-        )
-
-
-def candidate_map(run: Mapping[str, Any]) -> Figure:
-    """Accuracy of every candidate, layer by iteration, in points above or below the baseline."""
-    summary, steps = run["summary"], run["trajectory"]
-    iterations = max(candidate["iteration"] for candidate in run["candidates"])
-    layers, granularity = summary["num_layers"], summary.get("granularity", "layer")
-    every = Units(layers, granularity).every
-    points = np.full((iterations, len(every)), np.nan)
-    for candidate in run["candidates"]:
-        accuracy = candidate["correct"] / candidate["total"]
-        difference = 100 * (accuracy - summary["baseline"]["accuracy"])
-        place = candidate["iteration"] - 1, every.index(candidate["layer"])
-        points[place] = np.fmax(points[place], difference)  # of a beam the best with that layer
-
-    rows, columns = points.shape
-    figure = Figure(figsize=(8, 1.9 + min(0.22 * rows, 6)), layout="constrained")
-    axes = figure.subplots()
-    # colours resolve the neighbourhood of the floor; a broken model is as dark as a bad one
-    reach = max(1.0, 200 * float(summary["epsilon"]), float(np.nanmax(points)))
-    colors = matplotlib.colormaps["RdBu"].resampled(65).with_extremes(bad=(0.5, 0.5, 0.5, 0.35))
-    image = axes.imshow(
-        points,
-        cmap=colors,
-        norm=Normalize(-reach, reach),
-        aspect="auto",
-        interpolation="none",
-        extent=(-0.5, layers - 0.5, rows + 0.5, 0.5),
-    )
-    axes.scatter(
-        [_position(step["layer"], granularity) for step in steps],
-        [step["iteration"] for step in steps],
-        s=min(60, 4000 / columns),
-        marker="o",
-        color="white",
-        edgecolor="black",
-        linewidth=1,
-    )
-    rejected = [c for c in run["candidates"] if c.get("bound")]
-    axes.scatter(
-        [_position(candidate["layer"], granularity) for candidate in rejected],
-        [candidate["iteration"] for candidate in rejected],
-        s=min(9, 600 / columns),
-        marker=7,  # a caret that points down: at most this
-        color=INK,
-        linewidth=0,
-    )
-    of_what = {"layer": "", "sublayer": " (left half: attention, right half: MLP)"}
-    axes.set_xlabel("layer" + of_what.get(granularity, f" ({granularity} half)"))
-    axes.set_ylabel("iteration")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, location="top", shrink=0.6, aspect=40, pad=0.02, extend="min")
-    bar.set_label("points above (blue) or below (red) the baseline")
-    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
-    return figure
-
-
-def _position(unit: Unit, granularity: str) -> float:
-    """Where a unit stands on the axis of layers: attention on the left of its layer, if both do."""
-    layer, half = halves_of(unit)[0]
-    return layer + (half - 0.5) / 2 if granularity == "sublayer" else layer
-
-
-def control_figure(control: Mapping[str, Any]) -> Figure:
-    """The real gain of BEST on the search examples, in points, among those on shuffled answers."""
-    gains = [100 * gain for gain in control["gains"]]
-    figure = Figure(figsize=(8, 1.5), layout="constrained")
-    axes = figure.subplots()
-    heights: dict[float, int] = {}
-    for gain in sorted(gains):  # equal gains are piled up
-        heights[gain] = heights.get(gain, 0) + 1
-        label = "shuffled answers" if gain == min(gains) and heights[gain] == 1 else None
-        axes.plot(gain, heights[gain], "o", color=VERMILION, alpha=0.7, label=label)
-    axes.axvline(100 * control["gain"], color=BLUE, linewidth=2, label="the search itself")
-    axes.set_ylim(0, max(heights.values()) + 1)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.set_xlim(left=min(0.0, *gains) - 0.3)
-    axes.set_xlabel("gain of BEST over the baseline on the search examples (points)")
-    figure.legend(loc="outside right center")
-    return figure
-
-
-def _to_svg(figure: Figure, description: str) -> Markup:
-    """The figure as an SVG element that takes its text colour from the page around it."""
-    text = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)  # HTML knows these names without addresses
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # two figures on a page may not share them
-    svg = (
-        svg.replace("xlink:href", "href").replace(INK, "currentColor").replace(FAINT, "var(--line)")
-    )
-    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{description}"', 1))

@@ -1,47 +1,18 @@
-"""What a search may claim: intervals, a paired test, the summary of a run and its verdict."""
+"""What a search may claim: the summary of a run, and its verdict in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Any
 
-from scipy.special import bdtr  # scipy.stats would take a second to import
-
+from attention.statistics import mcnemar_p_value, wilson_interval
 from tale_jax.elimination import Candidate, Result
 from tale_jax.units import HALVES, Dropped, Unit, count_layers, has_halves
 
-PICKS = ("baseline", "best", "bsba")
+LABELS = {"baseline": "baseline", "best": "BEST", "bsba": "BSBA"}
+PICKS = tuple(LABELS)
 NOISE = 0.05
 """p-values from here on are called noise."""
-
-
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """95 % confidence interval of an accuracy, as shares from 0 to 1.
-
-    (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with p = correct/total, n = total and
-    z = 1.96. Wilson (1927).
-    """
-    p, z = correct / total, 1.959963984540054
-    middle = p + z * z / (2 * total)
-    half = z * sqrt(p * (1 - p) / total + (z / (2 * total)) ** 2)
-    low, high = ((middle + sign * half) / (1 + z * z / total) for sign in (-1, 1))
-    return low if correct else 0.0, high if correct < total else 1.0  # exact at the ends
-
-
-def mcnemar_p_value(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """Exact two-sided McNemar test of two models that answered the same examples.
-
-    Under the null hypothesis each example that exactly one of them answers correctly is a fair
-    coin toss; without such examples p = 1. McNemar (1947).
-
-    Raises:
-        ValueError: if the two do not have the same number of examples.
-    """
-    pairs = list(zip(first, second, strict=True))
-    gained = sum(1 for a, b in pairs if b and not a)
-    lost = sum(1 for a, b in pairs if a and not b)
-    return min(1.0, 2 * float(bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def measure(correct: int, total: int) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import numpy as np
 from attention.errors import InputError
 from attention.likelihood import Arrays, Row
 from attention.transformer import Transformer, TransformerConfig, jitted_generate
-from tale_jax.runs import Answer
 from tale_jax.tasks import (
+    Answer,
     Example,
     Task,
     Tokenizer,

@@ -13,11 +13,10 @@ import numpy as np
 from attention.likelihood import Arrays, Batch, Row, batches, one_row, plan, shared_beginning
 from attention.transformer import TransformerConfig
 from tale_jax.elimination import race
-from tale_jax.runs import Answer
 from tale_jax.scoring.programs import Programs
 from tale_jax.scoring.protocols import Decode, Scoring, make_protocol
 from tale_jax.scoring.runner import Runner
-from tale_jax.tasks import Example, Task, Tokenizer, fitting
+from tale_jax.tasks import Answer, Example, Task, Tokenizer, fitting
 from tale_jax.units import Dropped, Keep, kept_halves
 
 SPLITS = ("search", "test")

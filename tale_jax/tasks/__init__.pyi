@@ -1,3 +1,4 @@
+from .answers import Answer as Answer
 from .answers import argmax as argmax
 from .answers import cut as cut
 from .answers import extract as extract
@@ -23,6 +24,7 @@ __all__ = [
     "DEMO_TASKS",
     "NAMES",
     "SIZES",
+    "Answer",
     "Example",
     "Task",
     "Tokenizer",

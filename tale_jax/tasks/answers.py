@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from tale_jax.tasks.examples import Example
 
 NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\d))?|[-+]?\.\d+"
 _BRACED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
+
+
+class Answer(NamedTuple):
+    """What a model answered to one example, as a JSON value, and whether that is right."""
+
+    prediction: Any
+    correct: bool
 
 
 def extract(text: str, choices: Sequence[str] | None) -> int | str | None:

@@ -20,7 +20,7 @@ from tale_jax.commands.lens import lens
 from tale_jax.commands.pick import _fast_enough, pareto_front, pick
 from tale_jax.commands.transfer import transfer
 from tale_jax.exporting.formats import mergekit_recipe
-from tale_jax.runs.directory import load_run
+from tale_jax.runs import load_run
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from tale_jax.criteria.ranking import Greedy, Ranked, block_influence, make_crit
 from tale_jax.elimination.control import NullControl, compare_gains, shuffled
 from tale_jax.elimination.greedy import eliminate
 from tale_jax.models import load_model
-from tale_jax.runs.directory import Answer
 from tale_jax.scoring.forward import RowBatches
 from tale_jax.scoring.scorer import Scorer
+from tale_jax.tasks import Answer
 from tale_jax.tasks.examples import Example
 from tale_jax.tasks.loading import Task
 from tale_jax.units import Units

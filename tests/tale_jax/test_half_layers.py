@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from tale_jax.commands.transfer import transfer
 from tale_jax.finetuning.tuning import finetune
 from tale_jax.models import load_model
 from tale_jax.options import TrainingOptions
-from tale_jax.runs.directory import load_run
+from tale_jax.runs import load_run
 from tale_jax.runs.verdicts import layer_list
 from tale_jax.units import Units, missing_halves
 
@@ -74,6 +75,7 @@ def test_a_resumed_run_is_the_same(root, tmp_path):
     for place in (len(journal) // 3, len(journal)):
         out = tmp_path / str(place)
         out.mkdir()
+        shutil.copy(root / "run" / "settings.json", out)
         (out / "journal.jsonl").write_bytes(journal[:place])
         search_a(root, out, resume=True)
         for name in ("journal.jsonl", "candidates.csv", "trajectory.jsonl", "report.html"):

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from tale_jax.elimination.greedy import eliminate
-from tale_jax.runs.report import accuracy_curve, candidate_map, render_report
+from tale_jax.runs.figures import accuracy_curve, candidate_map
+from tale_jax.runs.report import render_report
 from tale_jax.runs.verdicts import summarise
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -81,7 +82,7 @@ def tags(page):
 
 
 def test_page_is_self_contained_and_tells_the_story():
-    page = render_report(run_data(name="arc_easy"))
+    page = render_report(**run_data(name="arc_easy"))
     seen = tags(page)
     assert seen.count("svg") == 2
     assert not {"script", "link", "iframe"} & set(seen)
@@ -96,13 +97,13 @@ def test_page_is_self_contained_and_tells_the_story():
 
 def test_page_is_the_same_every_time():
     data = run_data()
-    first = render_report(data)
+    first = render_report(**data)
     with matplotlib.rc_context({"lines.linewidth": 9, "svg.fonttype": "path"}):
-        assert render_report(data) == first
+        assert render_report(**data) == first
 
 
 def test_names_are_escaped():
-    page = render_report(run_data(name=NASTY))
+    page = render_report(**run_data(name=NASTY))
     assert "<script" not in page
     assert "&lt;script&gt;alert(&#39;$x_{1}$&#39;)" in page
     tags(page)
@@ -125,7 +126,7 @@ def test_names_are_escaped():
 )
 def test_runs_of_every_shape(options):
     data = run_data(**options)
-    page = render_report(data)
+    page = render_report(**data)
     assert tags(page).count("svg") == (2 if data["candidates"] else 1)
     assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().split("<svg", 1)[1]
     assert ("optimistic" in page) == (data["summary"]["best"]["test"] is None)
@@ -133,7 +134,7 @@ def test_runs_of_every_shape(options):
 
 def test_curve_draws_the_run():
     data = run_data()
-    [axes] = accuracy_curve(data).axes
+    [axes] = accuracy_curve(*data.values()).axes
     lines = {line.get_label(): line for line in axes.lines}
     accuracies = [
         100 * step["correct"] / 50 for step in (data["summary"]["baseline"], *data["trajectory"])
@@ -149,7 +150,7 @@ def test_curve_draws_the_run():
 
 def test_curve_shows_the_refused_candidate_and_a_moving_floor():
     data = run_data(count=lambda dropped: 40 - 3 * len(dropped) ** 2, floor="current")
-    [axes] = accuracy_curve(data).axes
+    [axes] = accuracy_curve(*data.values()).axes
     lines = {line.get_label(): line for line in axes.lines}
     assert list(lines["best refused"].get_ydata()) == pytest.approx([74, 56])
     [floor] = [patch for patch in axes.patches if patch.get_label() == "floor"]
@@ -158,7 +159,7 @@ def test_curve_shows_the_refused_candidate_and_a_moving_floor():
 
 def test_map_shows_every_candidate_and_greys_dropped_layers():
     data = run_data()
-    axes = candidate_map(data).axes[0]
+    axes = candidate_map(*data.values()).axes[0]
     points = axes.images[0].get_array()
     for candidate in data["candidates"]:
         cell = points[candidate["iteration"] - 1, candidate["layer"]]
@@ -193,7 +194,7 @@ def whole_run(**options):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
 def test_all_figures_are_drawn_and_nothing_sticks_out(tmp_path):
-    (tmp_path / "report.html").write_text(render_report(whole_run()))
+    (tmp_path / "report.html").write_text(render_report(**whole_run()))
     tree = browse(tmp_path, "--dump-dom")
     assert tree.count("<svg") == 4
     for text in ("BEST", "Null control", "What each layer knows", "tale search --task arc_easy"):

@@ -1,17 +1,15 @@
-"""Intervals and the paired test against known values; the verdict in words."""
+"""The summary of a run, and its verdict in words."""
 
 import pytest
-from scipy.stats import binomtest
 
+from attention.statistics import wilson_interval
 from tale_jax.elimination.greedy import Candidate, Result
 from tale_jax.runs.verdicts import (
     layer_list,
-    mcnemar_p_value,
     p_text,
     percent,
     summarise,
     verdict,
-    wilson_interval,
 )
 
 SETTINGS = {
@@ -22,49 +20,6 @@ SETTINGS = {
     "epsilon": 0.08,
     "floor": "baseline",
 }
-
-
-@pytest.mark.parametrize(
-    ("correct", "total", "low", "high"),
-    [
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (29, 29, 0.8830, 1.0),
-    ],
-)
-def test_wilson_gives_the_intervals_of_newcombe_1998(correct, total, low, high):
-    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=6e-5)
-
-
-@pytest.mark.parametrize("total", [1, 7, 290, 1267])
-def test_wilson_agrees_with_scipy(total):
-    for correct in {0, 1, total // 3, total - 1, total}:
-        expected = binomtest(correct, total).proportion_ci(0.95, method="wilson")
-        assert wilson_interval(correct, total) == pytest.approx(tuple(expected), rel=1e-12)
-    assert wilson_interval(0, total)[0] == 0.0
-    assert wilson_interval(total, total)[1] == 1.0
-
-
-@pytest.mark.parametrize("gained", [0, 1, 6, 9, 400])
-@pytest.mark.parametrize("lost", [0, 1, 2, 9, 350])
-def test_mcnemar_is_a_sign_test_of_the_discordant_pairs(gained, lost):
-    first = [True] * lost + [False] * gained + [True, False, True]
-    second = [False] * lost + [True] * gained + [True, False, True]
-    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
-    assert mcnemar_p_value(first, second) == pytest.approx(expected, rel=1e-9)
-    assert mcnemar_p_value(second, first) == mcnemar_p_value(first, second)
-
-
-def test_mcnemar_known_value():
-    """Nine of eleven discordant pairs: 2 · (1 + 11 + 55) / 2¹¹."""
-    p_value = mcnemar_p_value([False] * 9 + [True] * 2, [True] * 9 + [False] * 2)
-    assert p_value == pytest.approx(134 / 2048, rel=1e-12)
-
-
-def test_mcnemar_needs_the_same_examples():
-    with pytest.raises(ValueError, match="zip"):
-        mcnemar_p_value([True], [True, False])
 
 
 def result(best=(3, 5), bsba=(3, 5), start=(), correct=(40, 44, 41)):

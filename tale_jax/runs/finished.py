@@ -1,0 +1,173 @@
+"""The files of a finished search: written from its journal, and read back.
+
+summary.json       settings, baseline, best and bsba; written last: a run that has it is finished
+trajectory.jsonl   an accepted step a line
+candidates.csv     every candidate; ``<=123`` for one that was rejected early
+predictions.jsonl  the picks' answers to every example
+report.html        for the eye
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attention.errors import InputError
+from attention.files import (
+    read_json,
+    read_json_lines,
+    read_settings,
+    read_table,
+    write_json,
+    write_json_lines,
+    write_table,
+    write_text,
+)
+from tale_jax.elimination import Candidate, Result
+from tale_jax.runs.directory import Run
+from tale_jax.runs.report import render_report
+from tale_jax.runs.verdicts import PICKS, summarise
+from tale_jax.tasks import Answer
+from tale_jax.units import Dropped, parse_unit
+
+SEARCH = "tale search"
+COLUMNS = ("iteration", "layer", "correct", "total", "dropped")
+INFORMATION = "information.csv"  # of `tale information`, shown in the report if it is there
+VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
+
+
+def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
+    """Write the final files of a search.
+
+    Test figures and predictions are those that `Run.evaluate` was given for the three picks. A run
+    that had finished before keeps its ``seconds`` and ``compilations``.
+
+    Args:
+        run: the open run.
+        result: of the search.
+        commands: command lines that reproduce the run, for the report.
+        facts: further keys of the summary, such as ``compilations``, ``seconds``, ``too_long``.
+
+    Returns:
+        The contents of ``summary.json``.
+    """
+    before = _summary(run.path) or {}
+    facts |= {name: before.get(name, facts[name]) for name in VOLATILE if name in facts}
+    picks: dict[str, Dropped] = {name: getattr(result, name).dropped for name in PICKS}
+    answers = {
+        (split, name): given
+        for split in ("search", "test")
+        for name, dropped in picks.items()
+        if (given := run.answers(split, dropped)) is not None
+    }
+    test = {
+        picks[name]: [answer.correct for answer in given]
+        for (split, name), given in answers.items()
+        if split == "test"
+    }
+    summary = summarise(run.settings, result, test or None, **facts)
+    summary["commands"] = list(commands)
+    trajectory = [_row(step, result.total) for step in result.steps]
+    candidates = [_row(each, result.total) | {"bound": each.bound} for each in result.candidates]
+    page = render_report(summary, trajectory, candidates, _information(run.path))
+    write_json_lines(run.path / "trajectory.jsonl", trajectory)
+    write_table(run.path / "candidates.csv", list(map(_shown, candidates)), COLUMNS)
+    write_json_lines(run.path / "predictions.jsonl", _predictions(answers))
+    write_text(run.path / "report.html", page)
+    write_json(run.path / "summary.json", summary)
+    return summary
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """A finished search: the settings of the run, and the contents of its final files."""
+
+    directory: Path
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    trajectory: list[dict[str, Any]]
+    candidates: list[dict[str, Any]]
+
+    def dropped(self, pick: str) -> Dropped:
+        """What the pick ``baseline``, ``best`` or ``bsba`` goes without."""
+        return tuple(self.summary[pick]["dropped"])
+
+
+def load_run(directory: str | Path) -> FinishedRun:
+    """Read a finished search.
+
+    Raises:
+        InputError: the directory holds no search, an unfinished one, or damaged files.
+    """
+    directory = Path(directory)
+    settings = read_settings(directory, SEARCH)
+    if (summary := _summary(directory)) is None:
+        raise InputError(f"the run in {directory} has not finished: go on with {SEARCH} --resume")
+    try:
+        trajectory = read_json_lines(directory / "trajectory.jsonl")
+        candidates = [_read(row) for row in read_table(directory / "candidates.csv")]
+        run = FinishedRun(directory, settings, summary, trajectory, candidates)
+        for pick in PICKS:
+            run.dropped(pick)
+    except (InputError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{directory} has damaged files: rewrite them with {SEARCH} --resume"
+        ) from error
+    return run
+
+
+def rewrite_report(directory: str | Path) -> None:
+    """Draw the report of a finished search again, with what has been found out since."""
+    run = load_run(directory)
+    found = run.summary, run.trajectory, run.candidates, _information(run.directory)
+    write_text(run.directory / "report.html", render_report(*found))
+
+
+def _summary(directory: Path) -> dict[str, Any] | None:
+    """The contents of ``summary.json``; None if it is not there, whole and valid."""
+    try:
+        return read_json(directory / "summary.json")
+    except InputError:
+        return None
+
+
+def _information(directory: Path) -> list[dict[str, str]] | None:
+    file = directory / INFORMATION
+    return read_table(file) if file.is_file() else None
+
+
+def _row(candidate: Candidate, total: int) -> dict[str, Any]:
+    """A line of ``trajectory.jsonl``."""
+    return {
+        "iteration": candidate.iteration,
+        "layer": candidate.layer,
+        "correct": candidate.correct,
+        "total": total,
+        "dropped": list(candidate.dropped),
+    }
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of ``candidates.csv``."""
+    return {**row, "correct": f"<={row['correct']}" if row["bound"] else row["correct"]}
+
+
+def _read(row: Mapping[str, str]) -> dict[str, Any]:
+    """What `_shown` wrote."""
+    return {
+        "iteration": int(row["iteration"]),
+        "layer": parse_unit(row["layer"]),
+        "correct": int(row["correct"].removeprefix("<=")),
+        "total": int(row["total"]),
+        "dropped": [parse_unit(layer) for layer in row["dropped"].split()],
+        "bound": row["correct"].startswith("<="),
+    }
+
+
+def _predictions(answers: Mapping[tuple[str, str], Sequence[Answer]]) -> Iterator[dict[str, Any]]:
+    """Lines of ``predictions.jsonl``: one for each split, pick and example, counted from 0."""
+    for (split, pick), given in answers.items():
+        for number, answer in enumerate(given):
+            yield {"split": split, "pick": pick, "example": number, **answer._asdict()}

@@ -11,6 +11,8 @@ from .demo_tasks import demo_examples as demo_examples
 from .demo_tasks import worked as worked
 from .examples import Example as Example
 from .examples import Task as Task
+from .loading import SOURCES as SOURCES
+from .loading import limited as limited
 from .loading import load_task as load_task
 from .loading import named_tasks as named_tasks
 from .prompts import Tokenizer as Tokenizer
@@ -19,13 +21,20 @@ from .prompts import encode_choices as encode_choices
 from .prompts import encode_prompts as encode_prompts
 from .prompts import encode_texts as encode_texts
 from .prompts import fitting as fitting
+from .request import Request as Request
+from .request import Source as Source
+from .request import Split as Split
 
 __all__ = [
     "DEMO_TASKS",
     "NAMES",
     "SIZES",
+    "SOURCES",
     "Answer",
     "Example",
+    "Request",
+    "Source",
+    "Split",
     "Task",
     "Tokenizer",
     "argmax",
@@ -38,6 +47,7 @@ __all__ = [
     "extract",
     "fitting",
     "judge_first",
+    "limited",
     "load_task",
     "named_tasks",
     "render",

@@ -1,7 +1,7 @@
-"""How a row of each benchmark is asked, in words of our own: one function a kind of row.
+"""How a row of each benchmark is asked, in words of our own: one function for each kind of row.
 
-Each takes the fields of the official data set, raises ValueError for what they cannot hold, and
-returns the question as it stands in plain text and in a user's turn of a chat.
+Each function takes the fields of the official data set and returns the question as it stands in a
+plain text and in a user's turn of a chat. It raises ValueError for a value that cannot be.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def blank(row: Row) -> Example:
     return Example(prompt, (" 1", " 2"), int(row["answer"]) - 1)
 
 
-def worked(row: Row) -> Example:
+def with_solution(row: Row) -> Example:
     """``question, answer``, the number behind ``####``: GSM8K.
 
     A shown solution is without the calculator's marks ``<<…>>``.

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import Example, Task, read_bytes
+from attention.files import read_bytes
+from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.prompts import Tokenizer
 
 PLAIN = "none"
@@ -78,12 +79,13 @@ def _speaker(
             raise InputError(f"{template}: not UTF-8; save it as UTF-8") from None
 
     def speak(messages: Messages) -> str:
-        return tokenizer.apply_chat_template(
+        text = tokenizer.apply_chat_template(
             [{"role": role, "content": text} for role, text in messages],
             chat_template=source,
             tokenize=False,
             add_generation_prompt=True,
         )
+        return str(text)
 
     failure = None
     for form in (tuple, _without_system):

@@ -1,4 +1,4 @@
-"""Five benchmarks in miniature, generated: the demo model learns them, the demo prunes it for them.
+"""Five small generated tasks, which the demo model was trained on.
 
 ==============  ================================================  =============  ======
 task            example                                           answer         chance
@@ -24,9 +24,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, TypeVar
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import Example
+from tale_jax.tasks.examples import Example, Task
+from tale_jax.tasks.request import Request
 
-Split = Literal["train", "validation", "test"]
+DemoSplit = Literal["train", "validation", "test"]
 SIZES = {"train": 100, "validation": 500, "test": 1000}  # of a loaded task; training draws on
 
 NAMES = "Anna Ben Carl Dora Eve Finn Hugo Ida Jack Kate Leo Mia Nick Olga Paul Rosa".split()
@@ -177,14 +178,14 @@ DEMO_TASKS = {
 }
 
 
-def split_of(prompt: str) -> Split:
-    """The one split that a prompt belongs to: a tenth validation, a tenth test, the rest train."""
+def split_of(prompt: str) -> DemoSplit:
+    """The one split of a prompt: a tenth is validation, a tenth test, the rest train."""
     tenth = int.from_bytes(hashlib.blake2b(prompt.encode(), digest_size=8).digest(), "big") % 10
     return "validation" if tenth == 0 else "test" if tenth == 1 else "train"
 
 
-def worked(name: str, split: Split, index: int, seed: int = 0) -> Worked:
-    """Example ``index`` of a split with its notes: draws are repeated until one is in the split.
+def worked(name: str, split: DemoSplit, index: int, seed: int = 0) -> Worked:
+    """Draw example ``index`` of a split with its notes, again and again until it is in the split.
 
     Raises:
         InputError: no demo task has that name.
@@ -199,7 +200,7 @@ def worked(name: str, split: Split, index: int, seed: int = 0) -> Worked:
         attempt += 1
 
 
-def demo_examples(name: str, split: Split, count: int, seed: int = 0) -> list[Example]:
+def demo_examples(name: str, split: DemoSplit, count: int, seed: int = 0) -> list[Example]:
     """The first ``count`` examples of a split whose prompts differ, in the order of their index.
 
     Raises:
@@ -214,3 +215,18 @@ def demo_examples(name: str, split: Split, count: int, seed: int = 0) -> list[Ex
     if len(found) < count:
         raise InputError(f"demo task {name!r} has fewer than {count} {split} examples")
     return list(found.values())
+
+
+def read_demo(request: Request) -> Task:
+    """The task ``demo:<name>``, generated.
+
+    Raises:
+        InputError: there is no such task.
+    """
+    if request.data is not None:
+        raise InputError(f"{request.name} is generated; leave out --data")
+    name = request.name.removeprefix("demo:")
+    search, test, train = (
+        tuple(demo_examples(name, split, SIZES[split])) for split in ("validation", "test", "train")
+    )
+    return Task(request.name, search, test, train)

@@ -1,39 +1,37 @@
-"""Examples, tasks made of them, and the JSON Lines files that users write them in."""
+"""Examples, the tasks they make up, and the JSON Lines files that users write them in."""
 
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import hashlib
 import json
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from attention.errors import InputError
+from attention.files import read_json_lines
 
-Row = TypeVar("Row")
 KEYS = {"prompt", "choices", "answer"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One question: ``answer`` is an index into ``choices``, or the text to generate without them.
+    """One question, and its right answer.
 
-    Choices follow the prompt as they stand: nothing is inserted, so they bring their own space.
+    A choice follows the prompt as it stands. Nothing is inserted, so a choice brings its own space.
 
     Attributes:
         prompt: what the model reads.
-        choices: what it chooses from, or None.
-        answer: the right one.
-        solution: what stands behind the prompt where the example is shown answered; None: the
-            right answer.
-        group: is shown only examples of the same group.
-        contexts: a prompt for each choice, instead of ``prompt``, where the choices stand within
-            the text and what follows is the same.
-        messages: the prompt as a chat, roles and texts in turn, if it has that form too.
-        row: names the row that the example was made of, where its judge asks for that.
+        choices: what it chooses from; None if it writes.
+        answer: index of the right choice, or the text to write.
+        solution: stands behind the prompt where the example is shown with its answer; None: the
+            right answer stands there.
+        group: only examples of the same group are shown before this one.
+        contexts: a prompt for each choice, in place of ``prompt``: the choices stand within the
+            text, and what follows is the same.
+        messages: the prompt as a chat, pairs of role and text, if it has that form too.
+        row: identifies the row that the example was made from, for judges that ask for it.
     """
 
     prompt: str
@@ -47,8 +45,8 @@ class Example:
 
 
 Judge = Callable[[str, Example], tuple[Any, bool]]
-"""Written text → what it answers as a JSON value (None: nothing that can be read), and whether that
-is right."""
+"""Written text → the answer in it as a JSON value (None: none can be read), and whether it is
+right."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +57,13 @@ class Task:
 
     Attributes:
         name: what the user calls it.
-        search, test, train: the splits.
+        search: examples that a search looks at.
+        test: examples that results are reported on.
+        train: examples to show, and to train on.
+        validation: the official validation split as it stands; None: it is ``search``.
         instruction: the system message of a chat, or the first paragraph of a plain text.
         cue: ends the plain text of a question, before the answer.
-        chat: whether a tokenizer's chat template is used if it has one.
+        chat: whether the chat template of the tokenizer is used if it has one.
         written: answers are written even where there are choices, unless a protocol is named.
         judge: reads a written answer; None: the choice or the line that stands first.
         stop: texts that end a written answer; None: a line break if there is nothing to choose.
@@ -75,6 +76,7 @@ class Task:
     search: tuple[Example, ...]
     test: tuple[Example, ...] | None = None
     train: tuple[Example, ...] | None = None
+    validation: tuple[Example, ...] | None = None
     instruction: str = ""
     cue: str = ""
     chat: bool = False
@@ -101,15 +103,34 @@ def place(example: Example) -> float:
 
 
 def divide(examples: Sequence[Example], share: float = 0.5) -> tuple[list[Example], list[Example]]:
-    """Those to search on, and those to test on, whose ``place`` is below ``share``."""
+    """Divide examples into those to search on and those to test on.
+
+    Args:
+        examples: of one labelled split.
+        share: examples whose ``place`` is below it are for the test.
+    """
     return (
         [example for example in examples if place(example) >= share],
         [example for example in examples if place(example) < share],
     )
 
 
+def divided_note(name: str, what: str, search: Sized, test: Sized) -> str:
+    """A line for the user: how a split was divided."""
+    return (
+        f"{name}: {what} divided by the BLAKE2b hash of the question, {len(search)} to search and "
+        f"{len(test)} to test"
+    )
+
+
+def unlike(examples: Iterable[Example], known: Iterable[Example]) -> list[Example]:
+    """The examples whose question is not among the known ones."""
+    questions = {(example.prompt, example.choices) for example in known}
+    return [example for example in examples if (example.prompt, example.choices) not in questions]
+
+
 def read_examples(path: str | Path) -> tuple[Example, ...]:
-    """Examples of a JSONL file, one object a line; blank lines are skipped.
+    """Read the examples of a JSONL file (``.gz`` too), one object a line.
 
     ``{"prompt": "…", "choices": ["…", "…"], "answer": 0}`` or ``{"prompt": "…", "answer": "…"}``.
 
@@ -125,60 +146,10 @@ def read_examples(path: str | Path) -> tuple[Example, ...]:
         return found[-1]
 
     found: list[Example] = []
-    return read_rows(path, parse)
-
-
-def read_rows(path: str | Path, parse: Callable[[dict[str, Any]], Row]) -> tuple[Row, ...]:
-    """What ``parse`` makes of each line of a JSONL file (``.gz`` too); blank lines are skipped.
-
-    Raises:
-        InputError: the file cannot be read or holds no line, or a line is no JSON object or
-            ``parse`` raises ValueError; the message begins with ``file:line``.
-    """
-    found = []
-    for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            found.append(parse(_object(line)))
-        except ValueError as error:
-            raise InputError(f"{path}:{number}: {error}") from None
+    read_json_lines(path, parse)
     if not found:
         raise InputError(f"{path}: no example in the file; give one JSON object a line")
     return tuple(found)
-
-
-def read_bytes(path: str | Path) -> bytes:
-    """A file's bytes, unpacked, without a byte-order mark."""
-    try:
-        content = Path(path).read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # a zero byte in the name
-        raise InputError(f"{str(path)!r} is not a file name: {error}") from None
-    return content.removeprefix(b"\xef\xbb\xbf")
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(
-            line.decode(), object_pairs_hook=_once, parse_constant=_refuse, parse_int=_integer
-        )
-    except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise ValueError("JSON nested too deeply; an example has no nested objects") from None
-    if not isinstance(fields, dict):
-        raise ValueError('not a JSON object; give {"prompt": …, "answer": …}')
-    return fields
 
 
 def _parse(fields: dict[str, Any]) -> Example:
@@ -194,23 +165,6 @@ def _parse(fields: dict[str, Any]) -> Example:
         return Example(fields["prompt"], None, _reference(fields["answer"]))
     choices = _choices(fields["choices"])
     return Example(fields["prompt"], choices, _index(fields["answer"], len(choices)))
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValueError("a key is given twice; keep one")
-    return fields
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > 18:  # an index has few digits, and Python refuses thousands of them
-        raise ValueError(f"the number {digits[:12]}… is too large")
-    return int(digits)
 
 
 def check_text(name: str, text: Any) -> None:
@@ -257,6 +211,6 @@ def _reference(answer: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as an error message names it: one line, at most 40 characters."""
+    """A value for an error message: one line of at most 40 characters."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import Example, Judge, Task, divide, shown
+from tale_jax.tasks.examples import Example, Judge, Task, divide, divided_note, shown, unlike
+from tale_jax.tasks.request import Request
 
 Doc = dict[str, Any]
 PREFIX = "lm_eval:"
@@ -19,30 +20,29 @@ PREFIX = "lm_eval:"
 METRICS = ("exact_match", "acc", "acc_norm", "em", "pass@1")
 
 
-def read_lm_eval(name: str, data: Path | None, shots: int = 0, seed: int = 0) -> Task:
-    """The task that lm-eval calls by ``name`` without ``lm_eval:``.
+def read_lm_eval(request: Request) -> Task:
+    """The task ``lm_eval:<name>``, where lm-eval knows ``<name>``.
 
     Prompts, choices, shots, stop strings, filters and the metric of written answers are lm-eval's.
-    A search uses its validation split and reports on its test split; if only one of them has
+    A search uses its validation split and reports on its test split. If only one of them has
     answers, that one is divided into halves.
 
     Args:
-        name: ``lm_eval:<name>``.
-        data: folder of further YAML files, which come before lm-eval's own; file names in them
-            are relative to where the command is run.
-        shots: overrides the number of the task if it is not 0.
-        seed: draws the shots.
+        request: ``data`` is a folder of further YAML files, which come before lm-eval's own; file
+            names in them are relative to where the command is run. ``shots`` overrides the number
+            of the task if it is not 0.
 
     Raises:
         InputError: lm-eval is not there, knows no such task or cannot load it, or the task is not
             of the types ``multiple_choice`` and ``generate_until``.
     """
-    lm_eval_task = _loaded(name, data)
+    name, shots = request.name, request.shots
+    lm_eval_task = _loaded(name, request.data)
     kind = lm_eval_task.OUTPUT_TYPE
     if kind not in ("multiple_choice", "generate_until"):
         raise InputError(f"{name} is of type {kind}; only multiple_choice and generate_until work")
     count = shots or int(lm_eval_task.config.num_fewshot or 0)
-    lm_eval_task.set_fewshot_seed(seed)
+    lm_eval_task.set_fewshot_seed(request.seed)
     asker = _Asker(name, lm_eval_task, count)
     splits = asker.splits()
     notes, halves = [f"{name}: {count} shots, from lm-eval"] if count else [], False
@@ -51,14 +51,10 @@ def read_lm_eval(name: str, data: Path | None, shots: int = 0, seed: int = 0) ->
         (only,) = splits
         search, test = divide(splits[only])
         halves = True
-        notes.append(
-            f"{name}: split {only} is divided by the BLAKE2b hash of the question, "
-            f"{len(search)} rows to search and {len(test)} to test"
-        )
+        notes.append(divided_note(name, f"the rows of split {only} are", search, test))
         if not search or not test:
             raise InputError(f"{name}: {len(splits[only])} rows are too few to divide")
-    known = {(e.prompt, e.choices) for e in search}
-    different = [e for e in test if (e.prompt, e.choices) not in known]
+    different = unlike(test, search)
     if lost := len(test) - len(different):
         notes.append(f"{name}: {lost} test rows repeat questions of the search and are left out")
     settings = lm_eval_task.config.generation_kwargs or {}
@@ -69,6 +65,7 @@ def read_lm_eval(name: str, data: Path | None, shots: int = 0, seed: int = 0) ->
         name,
         tuple(search),
         tuple(different) or None,
+        validation=tuple(splits.get("validation", ())),
         judge=asker.judge() if written else None,
         stop=tuple(stop for stop in _texts(settings.get("until")) if stop) if written else None,
         new_tokens=int(settings.get("max_gen_toks", 256)) if written else None,

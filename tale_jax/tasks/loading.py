@@ -1,34 +1,71 @@
-"""What is asked of a model: tasks with a name, tasks in a file, and their splits."""
+"""Loads a task by its name, from whichever source has it."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+from attention.choices import Choices, nearest, resolve
 from attention.errors import InputError
-from tale_jax.tasks import demo_tasks
-from tale_jax.tasks.benchmarks import BENCHMARKS, find_benchmark, read_benchmark
-from tale_jax.tasks.examples import Example, Task, divide, read_examples, shown
-from tale_jax.tasks.minimal_pairs import SETS, read_pairs
+from tale_jax.tasks.demo_tasks import DEMO_TASKS, read_demo
+from tale_jax.tasks.examples import Example, Task
+from tale_jax.tasks.file_tasks import is_file_name, read_files, read_folder
+from tale_jax.tasks.minimal_pairs import read_pairs
+from tale_jax.tasks.official import BENCHMARKS, PAPER, read_benchmark
 from tale_jax.tasks.prompts import with_shots
-from tale_jax.tasks.sources import local_file
+from tale_jax.tasks.request import Request, Source, Split
 
-PATTERNS = {
-    "bbh_<name>": "a task of BIG-Bench Hard, written, such as bbh_boolean_expressions",
-    "blimp:<paradigm>": "minimal pairs, from --data DIR/blimp",
-    "zorro:<paradigm>": "minimal pairs, from --data DIR/zorro",
-    "lm_eval:<name>": "a task of lm-eval, or of YAML files in --data (extra eval)",
-}
+BIG_BENCH = "a task of BIG-Bench Hard, written, such as bbh_boolean_expressions"
+LM_EVAL = "a task of lm-eval, or of YAML files in --data (extra eval)"
+
+
+def _own(function: Callable[[], Task]) -> Source:
+    """The source that ``--task module:function`` names; the function returns a task."""
+    return Source(lambda request: dataclasses.replace(function(), name=request.name))
+
+
+def _papers() -> dict[str, str]:
+    described = {name: benchmark.description for name, benchmark in PAPER.items()}
+    return {**described, "bbh_<name>": BIG_BENCH}
+
+
+def _demos() -> dict[str, str]:
+    return {f"demo:{name}": task.description for name, task in DEMO_TASKS.items()}
+
+
+def _pairs(kind: str) -> Source:
+    names = {f"{kind}:<paradigm>": f"minimal pairs, from --data DIR/{kind}"}
+    return Source(read_pairs, lambda: names)
+
+
+SOURCES: Choices[Source] = Choices(
+    "task",
+    {
+        "file": Source(read_files, claims=lambda name, _: is_file_name(name), own_splits=False),
+        "folder": Source(read_folder, claims=lambda _, data: data is not None),
+        "benchmark": Source(
+            read_benchmark,
+            _papers,
+            claims=lambda name, _: name in BENCHMARKS or name.startswith("bbh_"),
+        ),
+        "demo": Source(read_demo, _demos),
+        "blimp": _pairs("blimp"),
+        "zorro": _pairs("zorro"),
+        "lm_eval": Source(
+            "tale_jax.tasks.lm_eval_tasks:read_lm_eval",
+            lambda: {"lm_eval:<name>": LM_EVAL},
+            own_shots=True,
+        ),
+    },
+    own=_own,
+)
+"""A row that is added later is asked first, so that it may take any name."""
 
 
 def named_tasks() -> dict[str, str]:
-    """A line about every task that has a name, and about every kind of name."""
-    return {
-        **{f"demo:{name}": task.description for name, task in demo_tasks.DEMO_TASKS.items()},
-        **{name: benchmark.description for name, benchmark in BENCHMARKS.items()},
-        **PATTERNS,
-    }
+    """One line about every task that has a name, and about every pattern of names."""
+    return {name: line for row in SOURCES.values() for name, line in row.names().items()}
 
 
 def load_task(
@@ -38,54 +75,56 @@ def load_task(
     train: str | Path | None = None,
     holdout: float | None = None,
     data: str | Path | None = None,
+    split: Split | None = None,
     limit: int | None = None,
     shots: int = 0,
     seed: int = 0,
 ) -> Task:
-    """The task of that name, or the one in a JSONL file (``.gz`` too).
+    """Load the task of that name, or the one in a JSONL file (``.gz`` too).
 
     Args:
-        name: one of ``named_tasks()``, or a file, which is searched whole.
+        name: one of ``named_tasks()``, a file, which is searched whole, or ``module:function``,
+            a function of your own that returns a task.
         test: file of examples to report on.
         train: file of examples to draw shots from.
         holdout: share of the file, between 0 and 1, that becomes the test split: the examples
             whose ``examples.place`` is below it.
-        data: folder of local files.  A benchmark is the folder ``name`` in it, with the official
+        data: folder of local files. A benchmark is the folder ``name`` in it, with the official
             rows as ``split.jsonl[.gz]``; any other name is one with the files ``validation``
             (searched), ``test`` and ``train``, the last two if they are there, of examples.
+        split: load this split alone, as the search split; ``validation`` is the official split
+            as it stands.
         limit: keep the first so many examples of the search and of the test split.
         shots: answered examples before every prompt (``prompts.with_shots``).
         seed: draws the shots.
 
     Raises:
-        InputError: no such task or file, a bad line, splits that are empty, differ in kind or
-            share an example, or options that contradict each other.
+        InputError: there is no such task, file or split, a line is bad, splits are empty, differ
+            in kind or share an example, or options contradict each other.
     """
-    given = not (test is train is holdout is None)
     if data is not None and not Path(data).is_dir():
         raise InputError(f"{data}: no such folder; --data is the parent of the task's folder")
-    name, folder = str(name), None if data is None else Path(data)
-    if name.startswith("lm_eval:"):
-        from tale_jax.tasks.lm_eval_tasks import read_lm_eval
-
-        _check_not(given, name)
-        return limited(read_lm_eval(name, folder, shots, seed), limit)  # shots are its own
-    if (task := _known(name, folder, given)) is not None:
-        pass
-    elif data is not None:
-        if given:
-            raise InputError("data names all splits; leave out test, train and holdout")
-        task = _folder_task(name, Path(data))
-    else:
-        task = _file_task(name, test, train, holdout)
-    return limited(with_shots(task, shots, seed), limit)
+    folder = None if data is None else Path(data)
+    request = Request(str(name), folder, test, train, holdout, split, shots, seed)
+    source = _source(request)
+    if source.own_splits and not (test is train is holdout is None):
+        raise InputError(f"task {name} has its own splits; leave out test, train and holdout")
+    task = resolve(source.read)(request)
+    if split in ("train", "validation"):
+        task = dataclasses.replace(task, search=_rows(task, split))
+    if not source.own_shots:
+        task = with_shots(task, shots, seed)
+    if split is not None:
+        rows = _rows(task, split) if split == "test" else task.search
+        task = dataclasses.replace(task, search=rows, test=None, halves=False)
+    return limited(task, limit)
 
 
 def limited(task: Task, limit: int | None) -> Task:
     """The task with the first ``limit`` examples of the search and of the test split.
 
     Raises:
-        InputError: none would be left.
+        InputError: no example would be left.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit {limit} leaves no example; give 1 or more")
@@ -94,97 +133,34 @@ def limited(task: Task, limit: int | None) -> Task:
     )
 
 
-def _known(name: str, data: Path | None, given: bool) -> Task | None:
-    """The task, if its name is one of ``named_tasks()``."""
-    demo = name.removeprefix("demo:")
-    kind = name.partition(":")[0]
-    is_demo = data is None and name.startswith("demo:") and demo in demo_tasks.DEMO_TASKS
-    benchmark = find_benchmark(name)
-    if not is_demo and benchmark is None and not (":" in name and kind in SETS):
-        return None
-    _check_not(given, name)
-    if benchmark is not None:
-        return read_benchmark(name, benchmark, data)
-    if kind in SETS:
-        return read_pairs(name, data)
+def _source(request: Request) -> Source:
+    """The row that a name belongs to.
 
-    def split(which: demo_tasks.Split) -> tuple[Example, ...]:
-        return tuple(demo_tasks.demo_examples(demo, which, demo_tasks.SIZES[which]))
-
-    return Task(name, split("validation"), split("test"), split("train"))
-
-
-def _check_not(given: bool, name: str) -> None:
-    if given:
-        raise InputError(f"task {name} has its own splits; leave out test, train and holdout")
-
-
-def _folder_task(name: str, data: Path) -> Task:
-    files = {
-        split: local_file(data / name, split, ".jsonl") for split in ("validation", "test", "train")
-    }
-    if files["validation"] is None:
-        raise InputError(f"{data / name}: no validation.jsonl or validation.jsonl.gz to search on")
-    task = _file_task(str(files["validation"]), files["test"], files["train"], None)
-    return dataclasses.replace(task, name=name)
-
-
-def _file_task(
-    name: str, test: str | Path | None, train: str | Path | None, holdout: float | None
-) -> Task:
-    if (
-        not name.endswith((".jsonl", ".gz", ".json"))
-        and "/" not in name
-        and not Path(name).exists()
-    ):
-        raise InputError(
-            f"no task {name!r}; give a JSONL file or one of {', '.join(sorted(named_tasks()))}"
-        )
-    task = Task(
-        name,
-        read_examples(name),
-        None if test is None else read_examples(test),
-        None if train is None else read_examples(train),
+    Raises:
+        InputError: no row has it.
+    """
+    name = request.name
+    for key, row in reversed(SOURCES.items()):
+        if row.claims is None:
+            mine = name == key or name.startswith(f"{key}:")
+        else:
+            mine = row.claims(name, request.data)
+        if mine:
+            return row
+    if ":" in name:
+        return SOURCES.pick(name)
+    names = named_tasks()
+    raise InputError(
+        f"no task {name!r}{nearest(name, names)}; give a JSONL file, MODULE:FUNCTION of your own "
+        f"or one of {', '.join(sorted(names))}"
     )
-    if holdout is not None:
-        if test is not None:
-            raise InputError("holdout makes a test split and test names one; give only one of them")
-        task = _with_holdout(task, holdout)
-    for source, split in ((test, task.test), (train, task.train)):
-        if split is not None and source is not None:
-            _check_kind(str(source), split, task)
-            _check_disjoint(str(source), split, task.search, name)
-    if train is not None and task.train is not None:
-        _check_disjoint(str(train), task.train, task.test or (), "the test split")
-    return task
 
 
-def _with_holdout(task: Task, holdout: float) -> Task:
-    if not 0 < holdout < 1:
-        raise InputError(f"holdout {holdout} is not between 0 and 1")
-    search, test = divide(task.search, holdout)
-    if not search or not test:
-        raise InputError(
-            f"{task.name}: holdout {holdout} of {len(task.search)} examples leaves a split empty; "
-            "give another share or more examples"
-        )
-    return dataclasses.replace(task, search=tuple(search), test=tuple(test))
-
-
-def _check_kind(source: str, split: Sequence[Example], task: Task) -> None:
-    if (split[0].choices is None) != task.generated:
-        raise InputError(
-            f"{source}: one of this file and {task.name} has choices, the other has none; "
-            "give files of one kind"
-        )
-
-
-def _check_disjoint(
-    source: str, split: Sequence[Example], others: Sequence[Example], where: str
-) -> None:
-    known = set(others)
-    if shared := [e for e in split if e in known]:
-        raise InputError(
-            f"{source}: {len(shared)} of {len(split)} examples are in {where} as well, "
-            f"such as {shown(shared[0].prompt)}; remove them"
-        )
+def _rows(task: Task, split: Split) -> tuple[Example, ...]:
+    """The examples of a split; raises InputError if there are none."""
+    rows = getattr(task, split)
+    if rows is None and split == "validation":
+        rows = task.search
+    if not rows:
+        raise InputError(f"{task.name} has no split {split!r}")
+    return rows

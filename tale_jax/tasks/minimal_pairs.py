@@ -1,54 +1,68 @@
-"""Minimal pairs: which of two sentences is the more probable (BLiMP, Zorro), from local files."""
+"""Minimal pairs from local files: which of two sentences is the more probable (BLiMP, Zorro)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import Example, Task, check_text, divide, place, read_bytes, read_rows
-from tale_jax.tasks.sources import local_file
+from attention.files import read_bytes, read_json_lines
+from tale_jax.tasks.data_sets import local_file
+from tale_jax.tasks.examples import Example, Task, check_text, divide, divided_note, place
+from tale_jax.tasks.request import Request
 
-SETS = {"blimp": ".jsonl", "zorro": ".txt"}
+
+class Format(NamedTuple):
+    """How the pairs of a set are kept: the ending of its files, and what reads one."""
+
+    ending: str
+    read: Callable[[Path], list[tuple[str, str]]]
 
 
-def read_pairs(name: str, data: str | Path | None) -> Task:
+def read_pairs(request: Request) -> Task:
     """The task ``blimp:<paradigm>`` or ``zorro:<paradigm>``, divided into halves.
 
-    BLiMP is a JSONL file with ``sentence_good`` and ``sentence_bad``; Zorro is a text file whose
-    odd lines, counted from 1, are bad and whose even lines are the good ones.  Files are
+    BLiMP is a JSONL file with ``sentence_good`` and ``sentence_bad``. Zorro is a text file: its odd
+    lines, counted from 1, are bad, and its even lines are good. Files are
     ``DATA/blimp/<paradigm>.jsonl[.gz]`` and ``DATA/zorro/<paradigm>.txt[.gz]``, or lie in ``DATA``
-    itself.  Pairs of two identical sentences are left out.
+    itself. Pairs of two identical sentences are left out.
 
     Raises:
-        InputError: no file, or a bad line.
+        InputError: there is no such file, or it has a bad line.
     """
+    name = request.name
     kind, _, paradigm = name.partition(":")
-    if data is None:
+    if request.data is None:
         raise InputError(f"{name} is read from local files: give --data DIR with DIR/{kind}/")
-    folders = [Path(data) / kind, Path(data)]
-    found = (local_file(folder, paradigm, SETS[kind]) for folder in folders if paradigm)
+    ending, read = FORMATS[kind]
+    folders = [request.data / kind, request.data]
+    found = (local_file(folder, paradigm, ending) for folder in folders if paradigm)
     file = next((file for file in found if file is not None), None)
     if file is None:
-        raise InputError(f"{name}: {_known(kind, folders)}")
-    pairs = (_blimp if kind == "blimp" else _zorro)(file)
+        raise InputError(f"{name}: {_known(ending, folders)}")
+    pairs = read(file)
     kept = [_example(good, bad) for good, bad in pairs if good != bad]
     if not kept:
         raise InputError(f"{file}: no pair of two different sentences")
     search, test = divide(kept)
     if not search or not test:
         raise InputError(f"{file}: too few pairs to divide")
-    notes = [
-        f"{name}: {len(kept)} pairs are divided by the BLAKE2b hash of their sentences, "
-        f"{len(search)} to search and {len(test)} to test"
-    ]
+    notes = [divided_note(name, f"{len(kept)} pairs are", search, test)]
     if same := len(pairs) - len(kept):
         notes.append(f"{name}: {same} pairs of identical sentences are left out")
-    return Task(name, tuple(search), tuple(test), halves=True, notes=tuple(notes))
+    return Task(
+        name,
+        tuple(search),
+        tuple(test),
+        validation=tuple(kept),
+        halves=True,
+        notes=tuple(notes),
+    )
 
 
-def _known(kind: str, folders: Sequence[Path]) -> str:
-    ending = SETS[kind]
+def _known(ending: str, folders: Sequence[Path]) -> str:
+    """What an error says of the paradigms that are there."""
     names = sorted(
         {
             file.name.removesuffix(".gz").removesuffix(ending)
@@ -71,7 +85,7 @@ def _blimp(file: Path) -> list[tuple[str, str]]:
             sentences.append(row[field])
         return sentences[0], sentences[1]
 
-    return list(read_rows(file, pair))
+    return read_json_lines(file, pair)
 
 
 def _zorro(file: Path) -> list[tuple[str, str]]:
@@ -95,3 +109,6 @@ def _example(good: str, bad: str) -> Example:
     if int(place(example) * 2**20) % 2:
         example = Example("", (bad, good), 1)
     return example
+
+
+FORMATS = {"blimp": Format(".jsonl", _blimp), "zorro": Format(".txt", _zorro)}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attention.errors import InputError
 from tale_jax.tasks.examples import Example, Task
 
-Tokenizer = Any  # a tokenizer of transformers, whose import takes a second
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+else:
+    Tokenizer = Any  # importing transformers takes a second
 
 
 class EncodedChoice(NamedTuple):
@@ -218,7 +221,7 @@ def _front(tokenizer: Tokenizer) -> list[int]:
 
 def _start(tokenizer: Tokenizer) -> int:
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
-        if token is not None:
+        if isinstance(token, int):
             return token
     raise InputError(
         "a prompt is empty and the tokenizer has neither a beginning-of-text nor an end-of-text "

@@ -18,8 +18,7 @@ from tale_jax.models import load_model
 from tale_jax.scoring.forward import RowBatches
 from tale_jax.scoring.scorer import Scorer
 from tale_jax.tasks import Answer
-from tale_jax.tasks.examples import Example
-from tale_jax.tasks.loading import Task
+from tale_jax.tasks.examples import Example, Task
 from tale_jax.units import Units
 
 EXAMPLES = tuple(

@@ -12,7 +12,7 @@ from attention.transformer import Transformer
 from tale_jax.criteria.ranking import make_criterion
 from tale_jax.models import load_model
 from tale_jax.scoring.scorer import Scorer
-from tale_jax.tasks.loading import Example, Task
+from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.prompts import encode_choices
 from tale_jax.units import Units, ordered
 

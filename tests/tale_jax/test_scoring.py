@@ -18,7 +18,7 @@ from tale_jax.scoring import programs
 from tale_jax.scoring import scorer as scoring
 from tale_jax.scoring.protocols import NotFiniteError
 from tale_jax.scoring.scorer import Scorer
-from tale_jax.tasks.loading import Example, Task
+from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.prompts import encode_choices, encode_prompts
 
 DROPS = [(), (2,), (0, 4)]

@@ -1,4 +1,4 @@
-"""Rows of the official data sets: from local files in their fields, or from the hub."""
+"""Reads rows of the official data sets, from local files in the official fields or from the hub."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import read_rows
+from attention.files import read_json_lines
 
 Item = TypeVar("Item")
 Parse = Callable[[dict[str, Any]], Item]
 
 
 class Hub(NamedTuple):
-    """A data set of the hub; ``renamed`` are splits that it calls otherwise."""
+    """A data set on the hub.
+
+    Attributes:
+        path: its id.
+        config: its configuration.
+        renamed: our names of splits, and what the data set calls them.
+    """
 
     path: str
     config: str | None = None
@@ -24,14 +30,17 @@ class Hub(NamedTuple):
 def read_split(
     name: str, split: str, hub: Hub, data: Path | None, parse: Parse[Item]
 ) -> tuple[Item, ...] | None:
-    """What ``parse`` makes of every row of a split; None: there is no such split.
+    """Read all rows of a split.
 
     Args:
         name: of the task, and of its folder in ``data``.
         split: ``train``, ``validation``, ``test`` or ``dev``.
         hub: where the data set is if ``data`` is None.
         data: folder with files ``name/split.jsonl[.gz]``.
-        parse: raises ValueError or KeyError for a row that is none.
+        parse: makes an item of a row; raises ValueError or KeyError for a bad row.
+
+    Returns:
+        The items, or None if there is no such split.
 
     Raises:
         InputError: the hub cannot be reached, or a row is not what it should be.
@@ -48,11 +57,11 @@ def read_split(
     if data is None:
         return _from_hub(name, split, hub, checked)
     file = local_file(data / name, split, ".jsonl")
-    return None if file is None else read_rows(file, checked)
+    return None if file is None else tuple(read_json_lines(file, checked))
 
 
 def local_file(folder: Path, stem: str, ending: str) -> Path | None:
-    """The file ``stem`` + ``ending``, packed or not, if it is there."""
+    """The file ``stem`` + ``ending`` in a folder, packed or not; None if it is not there."""
     found = (folder / f"{stem}{ending}{packed}" for packed in ("", ".gz"))
     return next((file for file in found if file.is_file()), None)
 

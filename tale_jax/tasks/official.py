@@ -1,7 +1,7 @@
-"""The benchmarks of the paper: where their rows are, and which split is for what.
+"""The benchmarks of the paper: where their rows are, and which split is used for what.
 
 A search uses the rows that the authors' program used, and reports on labelled rows that it did not
-use.  Where there are none, one labelled split is divided into halves by ``examples.place``.
+use. Where there are none, one labelled split is divided into halves by ``examples.place``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from attention.choices import Choices
 from attention.errors import InputError
 from tale_jax.tasks import asking
 from tale_jax.tasks.answers import judge_number
-from tale_jax.tasks.examples import Example, Judge, Task, divide
-from tale_jax.tasks.sources import Hub, Parse, read_split
+from tale_jax.tasks.data_sets import Hub, Parse, read_split
+from tale_jax.tasks.examples import Example, Judge, Task, divide, divided_note, unlike
+from tale_jax.tasks.request import Request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,15 +24,19 @@ class Benchmark:
     """A data set and how its rows become a task.
 
     Attributes:
-        description: a line for the list of tasks.
+        description: one line for the list of tasks.
         hub: where it is on the hub.
-        search: the split searched on.
-        ask: the example of a row; None leaves the row out.
-        first: search on the first so many rows.
+        search: the split that is searched on.
+        ask: makes an example of a row, or None to leave the row out.
+        first: only the first so many rows are searched on.
         test: the test split; None: the rest of the search split, or half of it.
-        shots: the split that shown examples come from; None, or absent: the test split.
+        shots: the split of the examples that are shown; None, or absent: the test split.
         left_out: says which rows ``ask`` leaves out.
-        instruction, written, judge, stop, new_tokens: of the task.
+        instruction: see :class:`~tale_jax.tasks.examples.Task`, as for all that follow.
+        written: see there.
+        judge: see there.
+        stop: see there.
+        new_tokens: see there.
     """
 
     description: str
@@ -60,7 +66,7 @@ def _arc(name: str, first: int) -> Benchmark:
     )
 
 
-BENCHMARKS: dict[str, Benchmark] = {
+PAPER: dict[str, Benchmark] = {
     "arc_easy": _arc("ARC-Easy", 550),
     "arc_challenge": _arc("ARC-Challenge", 290),
     "boolq": Benchmark(
@@ -99,7 +105,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         "grade-school mathematics, written, a number",
         Hub("openai/gsm8k", "main"),
         "test",
-        asking.worked,
+        asking.with_solution,
         100,
         shots="train",
         instruction=asking.SOLVE,
@@ -132,17 +138,7 @@ BENCHMARKS: dict[str, Benchmark] = {
 }
 
 
-def find_benchmark(name: str) -> Benchmark | None:
-    """The benchmark of that name, ``bbh_<name>`` too.
-
-    Raises:
-        InputError: BBH has no such task.
-    """
-    if not name.startswith("bbh_"):
-        return BENCHMARKS.get(name)
-    subtask = name.removeprefix("bbh_")
-    if subtask not in asking.BBH:
-        raise InputError(f"no task {name!r}; BBH has {', '.join(sorted(asking.BBH))}")
+def _big_bench(subtask: str) -> Benchmark:
     kind = asking.BBH[subtask]
     return Benchmark(
         f"BIG-Bench Hard, {subtask.replace('_', ' ')}",
@@ -157,22 +153,26 @@ def find_benchmark(name: str) -> Benchmark | None:
     )
 
 
-def read_benchmark(name: str, benchmark: Benchmark, data: Path | None) -> Task:
-    """The task of a benchmark, from the hub or from ``data``.
+BENCHMARKS = Choices(
+    "benchmark", PAPER | {f"bbh_{subtask}": _big_bench(subtask) for subtask in asking.BBH}
+)
+
+
+def read_benchmark(request: Request) -> Task:
+    """The task of a benchmark, from the hub or from local files.
 
     Raises:
-        InputError: no data, or a bad row.
+        InputError: there is no such benchmark, no data, or a bad row.
     """
+    name, data, benchmark = request.name, request.data, BENCHMARKS.pick(request.name)
 
-    def rows(split: str | None) -> list[Example] | None:
-        if split is None:
-            return None
+    def rows(split: str) -> list[Example] | None:
         read = read_split(name, split, benchmark.hub, data, benchmark.ask)
         return None if read is None else [example for example in read if example is not None]
 
     notes = [f"{name}: {benchmark.left_out}"] if benchmark.left_out else []
     source, halves = benchmark.search, False
-    search, test = rows(source), rows(benchmark.test)
+    search, test = rows(source), None if benchmark.test is None else rows(benchmark.test)
     if search is None:
         source, search = _other_split(name, benchmark, data, rows)
         test, halves = None, True
@@ -184,24 +184,20 @@ def read_benchmark(name: str, benchmark: Benchmark, data: Path | None) -> Task:
     if test is None:
         halves = True
         search, test = divide(search)
-        notes.append(
-            f"{name}: split {source} is divided by the BLAKE2b hash of the question, "
-            f"{len(search)} rows to search and {len(test)} to test"
-        )
-    train = None if benchmark.shots == source else rows(benchmark.shots)
-    asked = len(test)
-    test = _unlike(search, test)
-    if len(test) < asked:
-        notes.append(
-            f"{name}: {asked - len(test)} test rows repeat questions of the search and are left out"
-        )
+        notes.append(divided_note(name, f"the rows of split {source} are", search, test))
+    different = unlike(test, search)
+    if lost := len(test) - len(different):
+        notes.append(f"{name}: {lost} test rows repeat questions of the search and are left out")
+    train = rows(benchmark.shots) if benchmark.shots not in (None, source) else None
     if train is not None and benchmark.shots != "dev":  # its few rows stay: see with_shots
-        train = _unlike([*search, *test], train)
+        train = unlike(train, [*search, *different])
+    validation = rows("validation") or () if request.split == "validation" else None
     return Task(
         name,
         tuple(search),
-        tuple(test) or None,
+        tuple(different) or None,
         None if train is None else tuple(train),
+        None if validation is None else tuple(validation),
         instruction=benchmark.instruction,
         cue="\nAnswer:",
         chat=True,
@@ -220,15 +216,9 @@ def _other_split(
     data: Path | None,
     rows: Callable[[str], list[Example] | None],
 ) -> tuple[str, list[Example]]:
-    """The labelled split that stands in for the search split."""
+    """Another labelled split, in place of the search split that is not there."""
     for split in ("test", "validation", "train"):
         if split != benchmark.search and (found := rows(split)) is not None:
             return split, found
     where = data / name if data is not None else benchmark.hub.path
     raise InputError(f"{where}: no {benchmark.search}.jsonl or {benchmark.search}.jsonl.gz")
-
-
-def _unlike(known: list[Example], split: list[Example]) -> list[Example]:
-    """The examples of a split whose question is not among the known ones."""
-    questions = {(e.prompt, e.choices) for e in known}
-    return [e for e in split if (e.prompt, e.choices) not in questions]

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import Example, read_examples
-from tale_jax.tasks.loading import Task, load_task, named_tasks
+from tale_jax.tasks.examples import Example, Task, read_examples
+from tale_jax.tasks.loading import SOURCES, load_task, named_tasks
+from tale_jax.tasks.request import Source
 
 CHOSEN = {"prompt": "Sky?", "choices": [" red", " blue"], "answer": 1}
 WRITTEN = {"prompt": "2 + 2 =", "answer": " 4"}
@@ -116,8 +117,10 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_an_unknown_name_lists_what_there_is():
-    with pytest.raises(InputError, match=r"no task 'demo:bolean'.*demo:boolean"):
+    with pytest.raises(InputError, match=r"no demo task 'bolean'.*boolean"):
         load_task("demo:bolean")
+    with pytest.raises(InputError, match=r"no task 'gsm8' .*gsm8k"):
+        load_task("gsm8")
 
 
 def test_the_named_tasks_have_a_line_each():
@@ -187,6 +190,57 @@ def test_options_that_make_no_sense(tmp_path):
             load_task(str(search), **arguments)
     with pytest.raises(InputError, match="its own splits"):
         load_task("demo:boolean", test=other)
+
+
+def capitals(request=None):
+    """A task from outside the package."""
+    examples = tuple(Example(f"The capital of {name} is", None, name[::-1]) for name in "abc")
+    return Task("capitals", examples[:2], train=examples[2:])
+
+
+def test_a_source_of_your_own_is_one_row(monkeypatch, tmp_path):
+    monkeypatch.setitem(
+        SOURCES, "capitals", Source(capitals, lambda: {"capitals": "capitals of countries"})
+    )
+    assert named_tasks()["capitals"] == "capitals of countries"
+    assert len(load_task("capitals", limit=1).search) == 1
+    shown = load_task("capitals:europe", data=tmp_path, shots=1)
+    assert shown.search[0].prompt == "The capital of c isc\n\nThe capital of a is"
+    with pytest.raises(InputError, match="its own splits"):
+        load_task("capitals", holdout=0.5)
+
+
+def test_a_function_of_your_own_is_a_task(tmp_path, monkeypatch):
+    (tmp_path / "my_tasks.py").write_text(
+        "from tale_jax.tasks import Example, Task\n\n\n"
+        "def letters():\n"
+        "    examples = [Example(f'after {a}', None, b) for a, b in ('ab', 'bc', 'cd')]\n"
+        "    return Task('letters', tuple(examples[:2]), train=tuple(examples[2:]))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    task = load_task("my_tasks:letters", split="train")
+    assert task.name == "my_tasks:letters"
+    assert [example.answer for example in task.search] == ["d"]
+    for name, why in [("my_tasks:nothing", "cannot be imported"), ("no.thing:x", "No module")]:
+        with pytest.raises(InputError, match=why):
+            load_task(name)
+
+
+def test_one_split_alone(tmp_path):
+    path = write(tmp_path / "t.jsonl", *numbered(40))
+    train = write(tmp_path / "u.jsonl", *numbered(7, 50))
+    given = {"train": train, "holdout": 0.5}
+    whole = load_task(str(path), **given)
+    for split in ("search", "test", "train"):
+        alone = load_task(str(path), split=split, **given)
+        assert alone.search == getattr(whole, split) and alone.test is None and not alone.halves
+    official = load_task(str(path), split="validation", limit=37, **given)
+    assert [e.prompt for e in official.search] == [f"question {i}" for i in range(37)]
+    shown = load_task(str(path), split="train", shots=2, **given)
+    assert len(shown.search) == 5  # nobody is asked what is shown
+    assert all(e.prompt.count("question") == 3 for e in shown.search)
+    with pytest.raises(InputError, match="no split 'test'"):
+        load_task(str(path), split="test")
 
 
 TEXTS = st.text(max_size=8) | st.sampled_from(["prompt", "choices", "answer", "\ud800", "\0"])

@@ -7,8 +7,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import Example
-from tale_jax.tasks.loading import Task
+from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.prompts import completed, encode_choices, encode_prompts, fitting, with_shots
 
 PROMPTS = ("", " ", "The big dog", "The big dog ", "The end.\n\n", "naïve 😀", "<s>Once")

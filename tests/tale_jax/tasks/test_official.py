@@ -10,13 +10,13 @@ from tiny_models import letter_tokenizer
 from attention.errors import InputError
 from tale_jax.tasks import asking
 from tale_jax.tasks.answers import judge_number, read_number
-from tale_jax.tasks.benchmarks import BENCHMARKS, Hub
 from tale_jax.tasks.chat import render
+from tale_jax.tasks.data_sets import Hub
 from tale_jax.tasks.examples import Example, Task, place
 from tale_jax.tasks.loading import load_task
+from tale_jax.tasks.official import BENCHMARKS
 from tale_jax.tasks.prompts import encode_choices, with_shots
 
-NINE = [*BENCHMARKS, "bbh_boolean_expressions"]
 TEMPLATE = (
     "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}"
     "{% if add_generation_prompt %}[assistant]{% endif %}"
@@ -165,7 +165,7 @@ def test_what_is_wrong_is_one_line(tmp_path):
         ("winogrande", "validation.jsonl:1: answer is None|no field 'answer'"),
         ("arc_easy", "train.jsonl:1: a field is of another kind"),
         ("gsm8k", "no test.jsonl"),
-        ("bbh_nothing", "BBH has boolean_expressions"),
+        ("bbh_nothing", "unknown benchmark 'bbh_nothing'.*bbh_boolean_expressions"),
         ("blimp:nothing", r"no \*.jsonl"),
     ]:
         with pytest.raises(InputError, match=why) as error:

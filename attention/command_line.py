@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 
 from attention.choices import Choices
 from attention.errors import InputError, Preempted
+from attention.files import cache_folder
 from attention.flags import Commas, OneOf, Repeated, Word
 from attention.results import Result, as_json, as_text
 from attention.signature import Command
@@ -221,7 +222,7 @@ def _going_on(found: Command, line: str, words: Sequence[str]) -> str:
 
 def _log(program: str) -> Path:
     """Write the traceback of the error at hand into the user's cache folder."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tale-jax" / "logs"
+    folder = cache_folder() / "logs"
     name = f"{program}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import warnings
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from attention.errors import InputError
-from attention.files import use_compilation_cache
+from attention.files import load_tokenizer, use_compilation_cache
 from attention.training import (
     LogicalRules,
     batch_sharding,
@@ -78,21 +77,6 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> Model:
         raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
     sharding = batch_sharding(mesh, rules) if mesh else None
     return Model(name, folder, config, params, load_tokenizer(folder), sharding)
-
-
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder; code that comes with it is never run."""
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            # of the config, which it reads as a general one where the model type is our own
-            warnings.simplefilter("ignore", FutureWarning)
-            return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # the library raises whatever its parts raise
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{folder}: no tokenizer that can be read: {reason}") from error
 
 
 def fingerprint(folder: Path) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from attention import files
 from attention.errors import InputError
 from attention.normalizers import normalizer
 from attention.transformer import TransformerConfig
+
+if TYPE_CHECKING:  # it takes a while, and training draws nothing
+    from matplotlib.figure import Figure
 
 PREFIX = "normalizer"
 
@@ -64,9 +67,9 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
     file = Path(path)
     file = file / "metrics.jsonl" if file.is_dir() else file
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = files.read_json_lines(file)
         steps = [int(line["step"]) for line in lines]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: no metrics of a training run ({error})") from None
     found: dict[str, dict[str, list[list[float]]]] = {}
     for line in lines:
@@ -91,16 +94,15 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
 
 def plot(path: str | Path, out: str | Path) -> None:
     """A curve of each layer over the steps, a panel of each parameter; SVG, PNG or PDF by name."""
+    files.save_figure(lambda: learned_figure(*history(path)), out)
+
+
+def learned_figure(steps: list[int], parameters: dict[str, dict[str, list[float]]]) -> Figure:
+    """Draw what `history` returns: a panel for each parameter, and in it a curve for each layer."""
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    kinds = FigureCanvasAgg.get_supported_filetypes()
-    if Path(out).suffix[1:] not in kinds:
-        raise InputError(f"{out}: a picture's name ends in {', '.join(sorted(kinds))}")
-    steps, parameters = history(path)
     figure = Figure(figsize=(5.5 * len(parameters) + 1, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(parameters), squeeze=False)[0]
     for panel, (name, layers) in zip(axes, parameters.items(), strict=True):
         colours = colormaps["viridis"]
@@ -111,14 +113,12 @@ def plot(path: str | Path, out: str | Path) -> None:
             panel.plot(steps, values, color=colour, label=label, linewidth=1.6)
         panel.set_xlabel("step")
         panel.set_ylabel(name)
-        panel.spines[["top", "right"]].set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
         handles,
         labels,
         loc="outside right center",
-        frameon=False,
         fontsize=8,
         ncols=1 + (len(labels) - 1) // 16,
     )
-    figure.savefig(out, dpi=150)
+    return figure

@@ -13,6 +13,8 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from attention.files import write_text
+
 
 class MetricsLog:
     """Writes ``{"step": t, "loss": …, …, "steps_per_s": …}``; use it as a context manager.
@@ -102,9 +104,7 @@ def truncate(path: Path, start: int) -> None:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last one
     kept = [line for line in whole if json.loads(line)["step"] < start]
-    part = path.with_suffix(".part")
-    part.write_text("".join(kept), encoding="utf-8")
-    part.replace(path)
+    write_text(path, "".join(kept))
 
 
 def _plain(value: float | int | None) -> float | int | str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from attention.errors import InputError
+from attention.files import write_new
 from attention.transformer import load_pretrained, save_pretrained
 from attention.transformer.huggingface import from_hf, read_json
 from tale_jax import __version__
@@ -72,9 +73,9 @@ def export_layers(
         save_pretrained(out, config, params, source=folder, readme=readme)
     elif form == "mergekit":
         source = str(folder) if name == "demo" else name
-        _write_new(out, mergekit_recipe(source, kept, run.settings["dtype"]))
+        write_new(out, mergekit_recipe(source, kept, run.settings["dtype"]))
     else:
-        _write_new(out, ",".join(map(str, dropped)) + "\n")
+        write_new(out, ",".join(map(str, dropped)) + "\n")
     return {"out": str(out), "dropped": list(dropped), "kept": list(kept)}
 
 
@@ -131,16 +132,6 @@ def mergekit_recipe(model: str, kept: Sequence[Any], dtype: str) -> str:
         lines += ["  - sources:", f"      - model: {json.dumps(model)}"]
         lines.append(f"        layer_range: [{low}, {high}]")
     return "\n".join([*lines, "merge_method: passthrough", f"dtype: {dtype}", ""])
-
-
-def _write_new(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise InputError(f"{path} exists; move it away or choose another --out") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _provenance(run: FinishedRun, pick: str, chosen: Mapping[str, Any], kept: Dropped) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ SETTINGS = "settings.json"
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
 UNSET = "(unset)"
+PATIENCE, PAUSE = 300.0, 0.1  # seconds that other processes wait for the first, and between looks
 LONGEST = 60  # characters of a setting in an error message
 
 
@@ -56,8 +58,8 @@ class RunDirectory:
             command: the command, such as ``tale search``.
             settings: JSON values that decide the result. A run goes on only under the same ones.
             resume: go on with a run that is there; True also for commands that always go on.
-            owner: False in all processes but the first, where several work on one run: they use
-                the directory and neither claim it nor lock it.
+            owner: False in all processes but the first, where several work on one run. They wait
+                until the first one has claimed the directory, and neither write to it nor lock it.
 
         Raises:
             ValueError: a setting is not a JSON value.
@@ -74,10 +76,12 @@ class RunDirectory:
             InputError: the directory holds another run or something else, another process works in
                 it, or it cannot be written.
         """
-        if self._owner:
-            with contextlib.ExitStack() as stack:  # undone if the claim fails
+        with contextlib.ExitStack() as stack:  # undone if the claim fails
+            if self._owner:
                 self._claim(stack)
-                self._stack = stack.pop_all()
+            else:
+                self._wait()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -100,6 +104,17 @@ class RunDirectory:
         stack.callback(self._tidy)
         if not self.resumed:
             write_json(self.path / SETTINGS, {"command": self.command, **self.settings})
+
+    def _wait(self) -> None:
+        """Wait until the first process has claimed the directory."""
+        end = time.monotonic() + PATIENCE
+        while not (self.path / SETTINGS).is_file():
+            if time.monotonic() > end:
+                raise InputError(
+                    f"{self.path}: the first process has not made it in {PATIENCE:.0f} s: give "
+                    f"all processes the same --out, on a disk that they share"
+                )
+            time.sleep(PAUSE)
 
     def _check(self) -> bool:
         """Whether the run is there already; raises InputError if something else is."""

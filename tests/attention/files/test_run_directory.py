@@ -1,5 +1,6 @@
 """A run directory: what it refuses, what it leaves behind, and being killed at any moment."""
 
+import concurrent.futures
 import json
 import signal
 import subprocess
@@ -163,13 +164,26 @@ def test_refuses_a_second_process(tmp_path):
         assert run.journal(KINDS).get("count", 0) is not None
 
 
-def test_other_processes_of_one_run_neither_claim_nor_lock(tmp_path):
+def test_other_processes_of_one_run_wait_and_write_nothing(tmp_path, monkeypatch):
+    first = RunDirectory(tmp_path / "run", "test count", SETTINGS)
     other = RunDirectory(tmp_path / "run", "test count", SETTINGS, owner=False)
-    with other:
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(other.__enter__)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.3)
         assert list(tmp_path.iterdir()) == []
-    with RunDirectory(tmp_path / "run", "test count", SETTINGS) as run, other:
-        (run.path / "result").write_text("done")
+        with first:
+            assert waiting.result(timeout=60) is other
+            before = contents(first.path)
+            other.__exit__()
+            assert contents(first.path) == before
+            (first.path / "result").write_text("done")
     assert set(contents(tmp_path / "run")) == {"settings.json", "result"}
+    monkeypatch.setattr("attention.files.run_directory.PATIENCE", 0.0)
+    alone = RunDirectory(tmp_path / "alone", "test count", SETTINGS, owner=False)
+    with pytest.raises(InputError, match="the first process has not made it"), alone:
+        pass
+    assert not (tmp_path / "alone").exists()
 
 
 def test_settings_must_be_json(tmp_path):

@@ -124,3 +124,18 @@ def _fields(group: str, cls: type[Any], default: Any) -> Iterator[Flag]:
         else:
             usual = REQUIRED
         yield Flag.of(field.name, hints[field.name], usual, group)
+
+
+def check_fields(group: Any) -> None:
+    """Check the fields of a group as if they were flags: for its ``__post_init__``.
+
+    Lists become tuples and texts paths, where that is the type.
+
+    Args:
+        group: an instance of a frozen dataclass.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
+    for flag in _fields("", type(group), group):
+        object.__setattr__(group, flag.name, flag.check(getattr(group, flag.name)))

@@ -34,7 +34,7 @@ import numpy as np
 from benchmark_search_8b import accelerator_row
 from rivals.greedy_search import Llama, choose, torch, write
 
-from tale_jax.elimination import Dropped, Result, eliminate
+from tale_jax.elimination import Result, eliminate
 from tale_jax.models import DEMO, Model, load_model
 from tale_jax.scoring import Decode, Scorer
 from tale_jax.tasks import NAMES, Answer, Example, Task, demo_examples, encode_prompts, worked

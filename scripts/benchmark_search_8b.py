@@ -16,7 +16,7 @@ import numpy as np
 
 from attention.likelihood import Row
 from attention.transformer import RopeScaling, TransformerConfig, abstract_params
-from tale_jax.elimination import eliminate
+from tale_jax.elimination import SearchOptions, eliminate
 from tale_jax.scoring import Loglikelihood, Scorer
 from tale_jax.tasks import Example, Task
 
@@ -96,8 +96,7 @@ def accelerator_row(matrix_rate: Callable[..., float], tiny: bool) -> dict[str, 
         scorer.count,
         config.num_hidden_layers,
         count,
-        epsilon=1,
-        max_drops=ITERATIONS,
+        SearchOptions(epsilon=1, max_drops=ITERATIONS),
         race=scorer.race,
     )
     seconds = time.perf_counter() - start

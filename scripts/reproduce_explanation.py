@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from train_classifiers import train
 
 from attention.command_line import run_script
 from attention.commands.explain import explain
-from attention.files import save_figure, write_text
 
 SHOWN = ("min_norm", "null shift", "effective shift", "uniform", "permuted", "random", "identity",
          "support - heaviest", "support - lightest", "adversarial",
@@ -51,20 +51,21 @@ def row(name: str, kind: str, place: Path, found: dict) -> str:
 
 def figure(found: dict[str, dict]) -> Figure:
     """Flip rates by intervention and data set."""
-    drawn = Figure(figsize=(9, 3.6), layout="constrained")
-    axes = drawn.subplots()
-    places, width = np.arange(len(SHOWN)), 0.8 / len(found)
-    for i, (name, summary) in enumerate(found.items()):
-        middle, low, high = (
-            100 * np.array([summary["interventions"][key]["flip"][j] for key in SHOWN])
-            for j in range(3)
-        )
-        spread = np.maximum(np.stack([middle - low, high - middle]), 0)
-        axes.bar(places + i * width, middle, width, yerr=spread, label=name,
-                 error_kw={"elinewidth": 0.7})  # fmt: skip
-    axes.set_xticks(places + 0.4 - width / 2, SHOWN, rotation=25, ha="right")
-    axes.set_ylabel("decisions flipped (%)")
-    axes.legend(fontsize=7, ncols=2)
+    with matplotlib.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
+        drawn = Figure(figsize=(9, 3.6), layout="constrained")
+        axes = drawn.subplots()
+        places, width = np.arange(len(SHOWN)), 0.8 / len(found)
+        for i, (name, summary) in enumerate(found.items()):
+            middle, low, high = (
+                100 * np.array([summary["interventions"][key]["flip"][j] for key in SHOWN])
+                for j in range(3)
+            )
+            spread = np.maximum(np.stack([middle - low, high - middle]), 0)
+            axes.bar(places + i * width, middle, width, yerr=spread, label=name,
+                     error_kw={"elinewidth": 0.7})  # fmt: skip
+        axes.set_xticks(places + 0.4 - width / 2, SHOWN, rotation=25, ha="right")
+        axes.set_ylabel("decisions flipped (%)")
+        axes.legend(frameon=False, fontsize=7, ncols=2)
     return drawn
 
 
@@ -87,6 +88,7 @@ def main(
         limit: decisions of each
     """
     lines, found = [HEAD, "|" + "-|" * (HEAD.count("|") - 1)], {}
+    out.mkdir(parents=True, exist_ok=True)
     for name in data:
         for kind in kinds:
             built = "decoder" if kind == "decoder" else "encoder"
@@ -100,9 +102,9 @@ def main(
             )  # fmt: skip
             lines.append(row(name, kind, place, summary))
             found |= {} if kind == "untrained" else {f"{name}, {kind}": summary}
-            write_text(out / "table.md", "\n".join(lines) + "\n")
+            (out / "table.md").write_text("\n".join(lines) + "\n")
     if found:
-        save_figure(lambda: figure(found), out / "flips.png")
+        figure(found).savefig(out / "flips.png", dpi=110)
     print("\n".join(lines))
 
 

@@ -10,6 +10,7 @@ kept in the folder's README.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import PreTrainedTokenizerFast
 
 from attention.command_line import run_script
-from attention.files import check_folder, new_folder, read_json, write_json
+from attention.errors import InputError
 from attention.language import Dataset, demo, load, read
 from attention.training import fit
 from attention.transformer import Transformer, TransformerConfig, save_pretrained, unstack_layers
@@ -120,7 +121,8 @@ def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
     """Train one model; returns a line of the table."""
     kind = "decoder" if decoder else "encoder"
     target = out / f"{name}-{kind}"
-    check_folder(target, empty=True)  # said before the training, not after
+    if target.exists():  # said before the training, not after
+        raise InputError(f"{target}: exists; choose another --out, or remove it")
     train_set, test = load(name, "train", folder), load(name, "test", folder)
     if name == "demo":
         train_set = Dataset(name, "sequence", train_set.labels, demo(4, 30_000))
@@ -163,14 +165,13 @@ def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
     ask = jax.jit(lambda part: jnp.argmax(logits(state.params, part), -1))
     line = f"| {name} | {kind} | {tested(ask, held, config.head, name == 'ner')} |"
     head = "| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|"
-    with new_folder(target) as folder:
-        save_pretrained(folder, config, state.params, dtype="float16" if name == "demo" else None,
-                        readme=f"{head}\n{line}\n")  # fmt: skip
-        tokenizer.save_pretrained(folder)
-        hf = read_json(folder / "config.json")
-        hf["id2label"] = {str(i): label for i, label in enumerate(train_set.labels)}
-        hf["label2id"] = {label: i for i, label in enumerate(train_set.labels)}
-        write_json(folder / "config.json", hf)
+    save_pretrained(target, config, state.params, dtype="float16" if name == "demo" else None,
+                    readme=f"{head}\n{line}\n")  # fmt: skip
+    tokenizer.save_pretrained(target)
+    hf = json.loads((target / "config.json").read_text())
+    hf["id2label"] = {str(i): label for i, label in enumerate(train_set.labels)}
+    hf["label2id"] = {label: i for i, label in enumerate(train_set.labels)}
+    (target / "config.json").write_text(json.dumps(hf, indent=2) + "\n")
     return line
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from attention.results import as_json
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -40,13 +39,14 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Replace a file by a JSON value, indented; see `write_bytes`.
 
-    Arrays become lists and paths texts; NaN and infinity, which JSON has not, become null.
+    Raises:
+        ValueError: the value has a NaN or an infinity, which JSON has not.
     """
-    write_text(path, as_json(value, indent=2) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_json_lines(path: str | Path, values: Iterable[Any]) -> None:
-    """Replace a file by JSON values, one a line; see `write_bytes` and `to_line`."""
+    """Replace a file by JSON values, one a line; see `write_json`."""
     write_text(path, "".join(map(to_line, values)))
 
 

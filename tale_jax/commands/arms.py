@@ -28,7 +28,7 @@ from attention.files import RecordKind, RunDirectory, write_table
 from attention.training import make_schedule
 from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.search import search
-from tale_jax.elimination import exact_epsilon
+from tale_jax.elimination import SearchOptions
 from tale_jax.finetuning import finetune
 from tale_jax.opening import identify, open_model, read_task
 from tale_jax.options import Options, TrainingOptions
@@ -96,7 +96,7 @@ def arms(
     """
     chosen, terminal, out = Options(**options), Terminal(quiet), Path(out)
     make_schedule(training.schedule, training.learning_rate, training.steps or 10**9)
-    exact_epsilon(epsilon)
+    SearchOptions(epsilon=float(epsilon), max_drops=max_drops)
     loaded = read_task(task, chosen)
     if not loaded.train:
         raise InputError(f"{loaded.name} has no train split; give one by --train")

@@ -6,21 +6,20 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tale_jax.analysis import speed_ups
 from tale_jax.commands.evaluate import count_unparsed
 from tale_jax.criteria import Criterion, Greedy, calibration_rows, make_criterion
-from tale_jax.elimination import Floor, NullControl, Result, compare_gains, search_layers
+from tale_jax.elimination import NullControl, Result, compare_gains, eliminate
 from tale_jax.models import Model
 from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
 from tale_jax.options import Options
 from tale_jax.plans import Plan, command_lines
 from tale_jax.runs import PICKS, SEARCH, Run, Terminal, finish
 from tale_jax.scoring import Scorer
-from tale_jax.units import Granularity, Unit, Units, ordered
+from tale_jax.units import Granularity, Unit, ordered
 
 
 def search(
@@ -28,8 +27,8 @@ def search(
     task: str,
     out: str | Path,
     *,
-    epsilon: float | str | Decimal = 0.08,
-    floor: Floor = "baseline",
+    epsilon: float | str = 0.08,
+    floor: Literal["baseline", "current"] = "baseline",
     max_drops: int | None = None,
     initial: Sequence[Unit] = (),
     criterion: str = "accuracy",
@@ -78,7 +77,7 @@ def search(
         InputError: for everything that the user can mend.
     """
     plan = Plan(
-        epsilon=str(epsilon),
+        epsilon=float(epsilon),
         floor=floor,
         max_drops=max_drops,
         initial=ordered(initial),
@@ -94,12 +93,11 @@ def search(
     loaded = read_task(task, chosen)
     opened = open_model(model, chosen)
     scorer = open_scorer(opened, loaded, chosen, terminal)
-    units = Units(opened.config.num_hidden_layers, granularity, opened.missing)
-    units.start(plan.initial)
+    plan.units(opened.config.num_hidden_layers, opened.missing)
     chooser = _chooser(plan, opened, scorer, chosen.seed)
     settings = _settings(opened, task, scorer, plan, chosen)
     with Run(out, SEARCH, settings, resume=resume) as run:
-        look = _look(plan, units, chooser, run)
+        look = _look(plan, opened, chooser, run)
         if not run.known:  # a model whose logits are NaN is refused before anything is written
             scorer.answers("search", ())
         result, unparsed, controls = _searched(plan, look, chooser, run, scorer, terminal)
@@ -143,7 +141,7 @@ def _settings(
     model: Model, task: str, scorer: Scorer, plan: Plan, options: Options
 ) -> dict[str, Any]:
     """What must be the same in a run that is resumed."""
-    planned = dataclasses.asdict(plan) | {"epsilon": float(plan.epsilon)}
+    planned = dataclasses.asdict(plan)
     del planned["null_control"]  # more of them may be asked for later
     if plan.granularity == "layer":  # as in runs of before there were others
         del planned["granularity"]
@@ -161,22 +159,19 @@ def _settings(
     )
 
 
-def _look(plan: Plan, units: Units, chooser: Criterion | None, run: Run) -> Callable[..., Result]:
-    """The search over a scoring callback, without its depth."""
+def _look(plan: Plan, model: Model, chooser: Criterion | None, run: Run) -> Callable[..., Result]:
+    """The search over a scoring callback, with other options if need be."""
     steps: dict[str, Any] = {}
     if isinstance(chooser, Greedy):
         chooser.known = run.losses(plan.criterion)
         chooser.on_loss = functools.partial(run.loss, plan.criterion)
     if chooser is not None:
-        steps["next_layers"] = lambda dropped: [chooser.next_layer(dropped)]
+        steps["propose"] = lambda dropped: [chooser.next_layer(dropped)]
     return functools.partial(
-        search_layers,
-        plan.strategy,
-        units=units,
+        eliminate,
+        num_layers=model.config.num_hidden_layers,
         total=run.settings["examples"],
-        epsilon=plan.epsilon,
-        floor=plan.floor,
-        initial=plan.initial,
+        missing=model.missing,
         **steps,
     )
 
@@ -193,9 +188,9 @@ def _searched(
     with terminal.progress(run, run.settings) as progress:
         result = look(
             scorer.count,
-            max_drops=plan.max_drops,
+            options=plan,
             known=run.known,
-            race=None if plan.exhaustive or chooser is not None else scorer.race,
+            race=None if chooser is not None else scorer.race,
             on_candidate=progress.candidate,
             on_accepted=progress.accepted,
         )
@@ -211,7 +206,9 @@ def _searched(
         control = NullControl(
             functools.partial(scorer.answers, "search"),
             scorer.examples["search"],
-            functools.partial(look, max_drops=max(1, len(result.steps))),
+            functools.partial(
+                look, options=dataclasses.replace(plan, max_drops=max(1, len(result.steps)))
+            ),
         )
         controls = run.controls(plan.null_control, control.run, progress.shuffles)
     return result, unparsed, controls

@@ -1,6 +1,6 @@
 """What a search finds where there is nothing to find: the same search on shuffled answers.
 
-Each search picks the best of many candidates, and the best of many is high by luck alone.  With the
+A search picks the best of many candidates, and the best of many is high by luck alone.  With the
 answers dealt anew among the examples no layer can matter for the task, so that what the search
 then gains is what selection alone produces.
 """
@@ -12,7 +12,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tale_jax.elimination.greedy import Result, Score
+from tale_jax.elimination.loop import Score
+from tale_jax.elimination.results import Result
 from tale_jax.tasks import Answer, Example, extract
 from tale_jax.units import Dropped
 
@@ -43,15 +44,23 @@ class NullControl:
         """Prepare the control of a search.
 
         Args:
-            answers: a model's answers to ``examples``.
+            answers: gives a model's answers to ``examples``.
             examples: of the search split.
-            search: the search, as deep as the real one went, over a scoring callback.
+            search: searches as the real one did, and as deep, over a function that counts.
         """
         self._answers, self._examples, self._search = answers, examples, search
         self._predictions: dict[Dropped, list[Any]] = {}
 
     def run(self, seed: int) -> dict[str, Any]:
-        """One search: correct answers of its baseline and its BEST, and the layers BEST lacks."""
+        """Search once.
+
+        Args:
+            seed: of the shuffle.
+
+        Returns:
+            Correct answers of the search's ``baseline`` and ``best``, and the layers that best has
+            ``dropped``.
+        """
         wanted = [_prediction(example) for example in shuffled(self._examples, seed)]
 
         def count(models: Sequence[Dropped]) -> Iterator[int]:
@@ -78,10 +87,17 @@ def _prediction(example: Example) -> Any:
 
 
 def compare_gains(gain: int, total: int, controls: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The real gain, in correct answers, beside those of the controls.
+    """Put the gain of a search beside those of its controls.
 
-    ``p_value`` is the share of searches, the real one included, that gain at least as much:
-    (1 + #{control ≥ real}) / (1 + #controls).
+    Args:
+        gain: correct answers that BEST has more than the baseline.
+        total: number of examples.
+        controls: what `NullControl.run` returned, at least one.
+
+    Returns:
+        ``shuffles``, and as shares of the examples ``gain``, ``gains`` and ``mean_gain``.
+        ``p_value`` is the share of searches, the real one included, that gain at least as much:
+        (1 + #{control ≥ real}) / (1 + #controls).
     """
     gains = [control["best"] - control["baseline"] for control in controls]
     at_least = sum(other >= gain for other in gains)

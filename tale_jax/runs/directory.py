@@ -53,7 +53,7 @@ class Run(RunDirectory):
     on shuffled answers. Half-layers stand in it by name, such as ``"19.mlp"``.
 
     Attributes:
-        known: correct answers of every dropped set in the journal, for a search that resumes.
+        known: correct answers in the journal, by iteration and dropped set.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Run(RunDirectory):
     ):
         """Describe a run; arguments as of `attention.files.RunDirectory`."""
         super().__init__(path, command, settings, resume=resume)
-        self.known: dict[Dropped, int] = {}
+        self.known: dict[tuple[int, Dropped], int] = {}
 
     def __enter__(self) -> Self:
         """Claim the directory, and read its journal.
@@ -76,8 +76,8 @@ class Run(RunDirectory):
             self.__exit__()
             raise
         self.known = {
-            tuple(record["dropped"]): (AtMost if record["bound"] else int)(record["correct"])
-            for record in self._journal.of_kind("candidate")
+            (c["iteration"], tuple(c["dropped"])): (AtMost if c["bound"] else int)(c["correct"])
+            for c in self._journal.of_kind("candidate")
         }
         return self
 

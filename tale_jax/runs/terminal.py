@@ -142,7 +142,8 @@ class SearchProgress:
             self._iteration, self._asked = candidate.iteration, 0
             self._bar.reset(self._task, total=kept + 1)
         self._asked += 1
-        if candidate.dropped not in self._run.known:  # those of a journal took no time
+        place = candidate.iteration, candidate.dropped
+        if place not in self._run.known:  # those of a journal took no time
             self._work += kept + self._rest
         self._bar.update(
             self._task,

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import yaml
-from search_checks import write_task
 from tiny_models import write_model
 
 from attention.errors import InputError
@@ -24,12 +23,12 @@ from tale_jax.runs import load_run
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, write_letters):
     root = tmp_path_factory.mktemp("analysis")
     write_model(root / "tiny")
     for name, seed in (("a", 1), ("b", 5)):
         task, test = (
-            write_task(root / f"{name}{end}.jsonl", count, seed + i)
+            write_letters(root / f"{name}{end}.jsonl", count, seed + i)
             for i, (end, count) in enumerate((("", 47), ("-test", 31)))
         )
         search(str(root / "tiny"), task, root / name, epsilon=0.3, test=test, null_control=2)

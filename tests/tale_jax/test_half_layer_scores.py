@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from search_checks import check_race
 from tiny_models import GPT2, LETTERS, write_model
 
 from attention.errors import InputError
@@ -74,7 +73,7 @@ def test_counts_are_those_of_silent_halves(model, dropped):
     ("granularity", "front"),
     [("attention", ""), ("mlp", FRONT), ("sublayer", FRONT)],
 )
-def test_races_choose_what_counting_chooses(model, granularity, front):
+def test_races_choose_what_counting_chooses(model, granularity, front, check_race):
     scorer = Scorer(
         model.config,
         model.params,
@@ -83,7 +82,7 @@ def test_races_choose_what_counting_chooses(model, granularity, front):
         batch_tokens=101,
         cache_gib=23 * 8 * 22 * 4 * 9 / 2**30,
     )
-    check_race(scorer, Units(3, granularity), 47)
+    check_race(scorer, 3, 47, granularity)
 
 
 def test_criteria_rank_halves(model):

@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from search_checks import write_task
 from tiny_models import GPT2, letter_tokenizer, write_model
 
 from attention.errors import InputError
@@ -31,13 +30,13 @@ QUICK = {"epsilon": 0.3, "max_drops": 3}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, write_letters):
     """The model `tiny`, the tasks `a` and `b`, and the run `run` on `a`."""
     root = tmp_path_factory.mktemp("halves")
     write_model(root / "tiny")
     for name, seed in (("a", 1), ("b", 5), ("train", 9)):
-        write_task(root / f"{name}.jsonl", 47, seed)
-    write_task(root / "test.jsonl", 31, 2)
+        write_letters(root / f"{name}.jsonl", 47, seed)
+    write_letters(root / "test.jsonl", 31, 2)
     search_a(root, root / "run")
     return root
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tale_jax.elimination.greedy import eliminate
+from tale_jax.elimination import SearchOptions, eliminate
 from tale_jax.runs.figures import accuracy_curve, candidate_map
 from tale_jax.runs.report import render_report
 from tale_jax.runs.verdicts import summarise
@@ -33,8 +33,7 @@ def run_data(layers=6, total=50, test=True, count=None, name="model", floor="bas
         lambda candidates: (count(dropped) for dropped in candidates),
         layers,
         total,
-        floor=floor,
-        **options,
+        SearchOptions(floor=floor, **options),
     )
     picks = (result.baseline, result.best, result.bsba)
     answers = {p.dropped: [i < 20 + len(p.dropped) for i in range(31)] for p in picks}

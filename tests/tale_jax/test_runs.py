@@ -12,7 +12,7 @@ import pytest
 
 from attention.errors import InputError
 from attention.files import read_journal
-from tale_jax.elimination.greedy import eliminate
+from tale_jax.elimination import eliminate
 from tale_jax.runs import Run, finish, load_run
 from tale_jax.runs.directory import KINDS
 from tale_jax.tasks import Answer

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from search_checks import check_race
 from tiny_models import LETTERS, write_model
 
 from attention.errors import InputError
@@ -234,7 +233,7 @@ def test_an_option_that_the_compiler_does_not_know_is_left_out(model, monkeypatc
 
 @pytest.mark.parametrize("cache_gib", [1, 0, 23 * 8 * 22 * 4 * 9 / 2**30])
 @pytest.mark.parametrize("front", ["", "the same words before all "])
-def test_races_choose_what_counting_chooses(model, cache_gib, front):
+def test_races_choose_what_counting_chooses(model, cache_gib, front, check_race):
     task = random_task(47)
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
     scorer = Scorer(

@@ -5,7 +5,7 @@ import types
 import pytest
 from rich.progress import Progress
 
-from tale_jax.elimination.greedy import eliminate
+from tale_jax.elimination import SearchOptions, eliminate
 from tale_jax.runs import terminal
 
 
@@ -35,8 +35,7 @@ def test_the_time_left_is_that_of_a_search_nothing_stops(monkeypatch, max_drops,
         score,
         num_layers,
         5,
-        max_drops=max_drops,
-        initial=initial,
+        SearchOptions(max_drops=max_drops, initial=initial),
         on_candidate=show,
         on_accepted=shown.accepted,
     )

@@ -1,18 +1,10 @@
 """Layers and halves of layers as units of a search, on names and on tables of counts."""
 
-import itertools
-
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from attention.errors import InputError
-from tale_jax.elimination.greedy import eliminate
-from tale_jax.elimination.racing import AtMost
-from tale_jax.elimination.strategies import search_layers
+from tale_jax.elimination import SearchOptions, eliminate
 from tale_jax.units import (
-    GRANULARITIES,
     Units,
     check_layers,
     count_layers,
@@ -24,8 +16,6 @@ from tale_jax.units import (
     parse_unit,
     units_of,
 )
-
-LAYERS, TOTAL = 3, 40
 
 
 def test_names():
@@ -94,47 +84,17 @@ def test_what_a_search_starts_from():
         Units(3).start(["0.mlp"])
 
 
-def table_of(seed, units):
-    """A count for each set of units."""
-    number = np.random.default_rng(seed)
-    every = units.every
-    sets = (ordered(s) for k in range(units.most + 1) for s in itertools.combinations(every, k))
-    return {dropped: int(number.integers(10, TOTAL + 1)) for dropped in sets}
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    st.integers(0, 10**6),
-    st.sampled_from(GRANULARITIES),
-    st.sampled_from(["greedy", "beam:2", "floating"]),
-    st.sampled_from(["baseline", "current"]),
-)
-def test_racing_halves_chooses_what_counting_chooses(seed, granularity, strategy, floor):
-    units = Units(LAYERS, granularity)
-    table = table_of(seed, units)
-
-    def score(candidates):
-        return (table[dropped] for dropped in candidates)
-
-    def race(candidates, references, lowest, winners):
-        ranked = sorted(range(len(candidates)), key=lambda i: -table[candidates[i]])
-        best = [i for i in ranked if table[candidates[i]] >= lowest][:winners]
-        return [table[d] if i in best else AtMost(table[d]) for i, d in enumerate(candidates)]
-
-    options = {"epsilon": 0.3, "floor": floor}
-    whole = search_layers(strategy, score, units, TOTAL, **options)
-    raced = search_layers(strategy, score, units, TOTAL, race=race, **options)
-    for name in ("baseline", "steps", "best", "bsba", "stop_reason"):
-        assert getattr(whole, name) == getattr(raced, name)
-    for candidate in whole.candidates:
-        assert candidate.layer in units.every
-        assert candidate.correct == table[candidate.dropped]
-
-
 def test_every_half_may_go_but_the_last():
     for granularity, most in (("attention", 3), ("sublayer", 5)):
-        units = Units(LAYERS, granularity)
-        result = eliminate(lambda models: (7 for _ in models), units, TOTAL, epsilon=1)
+        units = Units(3, granularity)
+        options = SearchOptions(epsilon=1, granularity=granularity)
+        result = eliminate(lambda models: (7 for _ in models), 3, 40, options)
         assert len(result.steps) == most
         assert result.stop_reason == "no half-layer left to drop"
         assert result.bsba.dropped == units.every[:most]
+
+
+def test_a_search_knows_what_the_model_is_without():
+    options = SearchOptions(epsilon=1, granularity="mlp")
+    result = eliminate(lambda models: (7 for _ in models), 3, 40, options, missing=("1.mlp",))
+    assert [step.layer for step in result.steps] == ["0.mlp", "2.mlp"]

@@ -3,7 +3,7 @@
 import pytest
 
 from attention.statistics import wilson_interval
-from tale_jax.elimination.greedy import Candidate, Result
+from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.verdicts import (
     layer_list,
     p_text,

@@ -1,4 +1,4 @@
-"""Criteria against plain loops; the control of a search."""
+"""Criteria against plain loops."""
 
 import math
 
@@ -12,12 +12,10 @@ from attention.errors import InputError
 from attention.transformer import Transformer, keep_layers
 from tale_jax.criteria.calibration import calibration_rows
 from tale_jax.criteria.ranking import Greedy, Ranked, block_influence, make_criterion
-from tale_jax.elimination.control import NullControl, compare_gains, shuffled
-from tale_jax.elimination.greedy import eliminate
+from tale_jax.elimination import SearchOptions, eliminate
 from tale_jax.models import load_model
 from tale_jax.scoring.forward import RowBatches
 from tale_jax.scoring.scorer import Scorer
-from tale_jax.tasks import Answer
 from tale_jax.tasks.examples import Example, Task
 from tale_jax.units import Units
 
@@ -119,7 +117,7 @@ def test_batches_are_halved_where_memory_runs_out(text):
 
 def test_accuracy_takes_the_layer_that_eliminate_takes(model, scorer, text):
     criterion = make_criterion("accuracy", model, scorer, text)
-    result = eliminate(scorer.count, 5, len(EXAMPLES), epsilon=1)
+    result = eliminate(scorer.count, 5, len(EXAMPLES), SearchOptions(epsilon=1))
     dropped = ()
     for step in result.steps:
         layer = criterion.next_layer(dropped)
@@ -161,40 +159,3 @@ def test_calibration_text_is_cut_into_windows(model, tmp_path):
     (tmp_path / "empty.txt").write_text("")
     with pytest.raises(InputError, match="fewer than two tokens"):
         calibration_rows(model.tokenizer, (), 61, tmp_path / "empty.txt")
-
-
-def test_shuffling_deals_answers_among_examples_of_one_kind():
-    mixed = [*EXAMPLES, *(Example(str(i), ("a", "b"), i % 2) for i in range(7))]
-    dealt = shuffled(mixed, 3)
-    assert dealt == shuffled(mixed, 3) != shuffled(mixed, 4)
-    assert [e.prompt for e in dealt] == [e.prompt for e in mixed]
-    for kind in (mixed[:13], mixed[13:]):
-        places = [mixed.index(e) for e in kind]
-        assert sorted(dealt[i].answer for i in places) == sorted(e.answer for e in kind)
-
-
-def test_the_control_is_the_search_on_shuffled_answers():
-    asked = []
-
-    def answers(dropped):
-        asked.append(dropped)
-        draw = np.random.default_rng(len(dropped) * 31 + sum(dropped))
-        return [Answer(int(draw.integers(3)), False) for _ in EXAMPLES]
-
-    control = NullControl(
-        answers, EXAMPLES, lambda score: eliminate(score, 4, len(EXAMPLES), max_drops=2)
-    )
-    found = [control.run(seed) for seed in range(3)]
-    assert len(asked) == len(set(asked))  # predictions are made once
-    wanted = [example.answer for example in shuffled(EXAMPLES, 2)]
-
-    def correct(dropped):
-        given = answers(tuple(dropped))
-        return sum(a.prediction == w for a, w in zip(given, wanted, strict=True))
-
-    assert found[2]["baseline"] == correct(())
-    assert found[2]["best"] == correct(found[2]["dropped"])
-    gains = compare_gains(2, 50, [{"baseline": 20, "best": b} for b in (20, 22, 25)])
-    assert gains["p_value"] == 3 / 4
-    assert gains["gains"] == [0, 0.04, 0.1]
-    assert gains["mean_gain"] == pytest.approx(7 / 150)

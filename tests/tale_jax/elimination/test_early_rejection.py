@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tale_jax.elimination.greedy import eliminate
-from tale_jax.elimination.racing import AtMost, race
+from tale_jax.elimination.early_rejection import AtMost, race
 
 
 def raced(verdicts, parts, **options):
@@ -62,34 +61,3 @@ def test_hopeless_candidates_are_asked_little():
     counts, asked = raced(verdicts[:3], [4] * 10, floor=38, ahead=1)
     assert counts == [36, 36, 36]
     assert len(asked) == 3
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    st.integers(0, 2**20), st.sampled_from(["baseline", "current"]), st.sampled_from([0, 0.08, 1])
-)
-def test_a_raced_search_is_the_exhaustive_one(seed, floor, epsilon):
-    number, examples = np.random.default_rng(seed), 23
-    skill = number.random(6)
-    table = {}
-
-    def verdict(dropped):
-        if dropped not in table:
-            share = np.prod(skill[list(dropped)]) ** 0.2
-            table[dropped] = number.random(examples) < share
-        return table[dropped]
-
-    def score(candidates):
-        return (int(verdict(d).sum()) for d in candidates)
-
-    def raced_round(candidates, references, lowest, winners):
-        verdicts = np.array([verdict(d) for d in candidates])
-        return raced(verdicts, [5, 5, 5, 5, 3], floor=lowest, winners=winners)[0]
-
-    options = {"epsilon": epsilon, "floor": floor}
-    whole = eliminate(score, 6, examples, **options)
-    quick = eliminate(score, 6, examples, race=raced_round, **options)
-    for name in ("baseline", "steps", "best", "bsba", "stop_reason"):
-        assert getattr(whole, name) == getattr(quick, name)
-    for exact, found in zip(whole.candidates, quick.candidates, strict=True):
-        assert found.correct >= exact.correct if found.bound else found == exact

@@ -1,0 +1,207 @@
+"""The one loop of every search; pure Python, whole numbers only.
+
+From the models that go on, every remaining layer is dropped in turn; the candidate with the most
+correct answers (of equals the lowest layer) is accepted if it reaches the floor, and the search
+goes on from there.  Source: "TELL-TALE: Task-aware layer elimination" (arXiv 2510.22767),
+Algorithm 1, with the fixed floor of the authors' program as the default.
+
+The score is any function.  Here layer 3 of 8 does harm, and every other one is worth two answers:
+
+>>> def score(candidates):
+...     return [80 - 2 * len(dropped) + 9 * (3 in dropped) for dropped in candidates]
+>>> found = eliminate(score, 8, total=100, options=SearchOptions(epsilon=0.0))
+>>> found.best.dropped, found.best.correct
+((3,), 87)
+>>> found.bsba.dropped, found.stop_reason
+((0, 1, 2, 3), 'below floor')
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from tale_jax.elimination.early_rejection import AtMost
+from tale_jax.elimination.options import SearchOptions
+from tale_jax.elimination.results import Candidate, Result, StopReason
+from tale_jax.elimination.strategies import STRATEGIES
+from tale_jax.units import Dropped, Unit, Units, add, place
+
+Score = Callable[[Sequence[Dropped]], Iterable[int]]
+"""Counts the correct answers of each candidate, in order; it may be a generator."""
+
+Race = Callable[[Sequence[Dropped], Sequence[Dropped], int, int], Sequence[int]]
+"""``race(candidates, parents, floor, winners)``: a count for each candidate, `AtMost` for those
+that were rejected early.  The ``winners`` best that reach the floor have exact counts.  Each
+candidate is one change away from one of the parents."""
+
+Move = tuple[Unit | None, Dropped]
+"""The unit that is dropped or put back, and all that is then dropped."""
+
+Known = Mapping[tuple[int, Dropped], int]
+"""Counts from a journal, by iteration and dropped set; `AtMost` where it holds a bound."""
+
+
+def eliminate(
+    score: Score,
+    num_layers: int,
+    total: int,
+    options: SearchOptions | None = None,
+    *,
+    missing: tuple[str, ...] = (),
+    known: Known | None = None,
+    propose: Callable[[Dropped], Sequence[Unit]] | None = None,
+    race: Race | None = None,
+    on_candidate: Callable[[Candidate], None] = lambda candidate: None,
+    on_accepted: Callable[[Candidate], None] = lambda candidate: None,
+) -> Result:
+    """Drop layers, or halves of them, while the best candidate stays on or above the floor.
+
+    Args:
+        score: counts correct answers; called once a round, and for the baseline.
+        num_layers: of the model.
+        total: number of examples.
+        options: what goes, how and until when; None: the defaults of `SearchOptions`.
+        missing: halves of layers that the model is without from the start.
+        known: counts from a journal; ``score`` is not asked for these again.
+        propose: what to try next once some units are dropped; None: every one that is left.
+        race: scores a round only as far as its choice needs; None: ``score`` counts all.
+        on_candidate: called with the baseline and then each candidate, known or new, in order.
+        on_accepted: called with each accepted candidate.
+
+    Raises:
+        InputError: the initial layers cannot be dropped.
+        ValueError: there are no examples, or a count is not from 0 to ``total``.
+    """
+    if total < 1:
+        raise ValueError("nothing to score: the task has no examples")
+    options = SearchOptions() if options is None else options
+    strategy = STRATEGIES.pick(options.strategy)
+    units = options.units(num_layers, missing)
+    search = Search(
+        units, total, options, score, None if options.exhaustive else race, known or {},
+        on_candidate, on_accepted,
+    )  # fmt: skip
+    models = [search.baseline]
+    while (reason := search.finished(models[0])) is None:
+        moves: dict[Dropped, Unit] = {}  # two models may lead to one candidate
+        for model in models:
+            for unit in (propose or units.left)(model.dropped):
+                moves.setdefault(add(model.dropped, unit), unit)
+        ordered = sorted(moves, key=lambda dropped: list(map(place, dropped)))
+        floor = search.floor(models[0])
+        found = search.round([(moves[d], d) for d in ordered], models, floor, strategy.width or 1)
+        if not found:
+            reason = "below floor"
+            break
+        search.accept(found[0])
+        models = [strategy.after_drop(search, found[0])] if strategy.after_drop else found
+    return search.result(reason)
+
+
+@dataclasses.dataclass
+class Search:
+    """A search under way, for the loop and for what a strategy does after a drop.
+
+    Attributes:
+        units: what may be dropped.
+        total: number of examples.
+        options: of the search.
+        baseline: the model that it started from.
+        steps: the accepted candidates, in order.
+        candidates: all candidates without the baseline, in order.
+    """
+
+    units: Units
+    total: int
+    options: SearchOptions
+    _score: Score
+    _race: Race | None
+    _known: Known
+    _on_candidate: Callable[[Candidate], None]
+    _on_accepted: Callable[[Candidate], None]
+
+    def __post_init__(self) -> None:
+        self._rounds = 0
+        self.steps: list[Candidate] = []
+        self.candidates: list[Candidate] = []
+        start = self.units.start(self.options.initial)
+        [self.baseline] = self._scored([(None, start)], self._score)
+
+    def round(
+        self, moves: Sequence[Move], parents: Sequence[Candidate], floor: int, winners: int = 1
+    ) -> list[Candidate]:
+        """Score some moves, and return the best of them, the first among equals first.
+
+        Args:
+            moves: each is one change of one of the parents.
+            parents: models that have been scored.
+            floor: fewest correct answers that are wanted.
+            winners: how many of the best are wanted.
+        """
+        self._rounds += 1
+        everyone = [dropped for _, dropped in moves]
+
+        def raced(unknown: Sequence[Dropped]) -> Iterator[int]:
+            # All take part, even if some are known: bounds depend on who does, and a search that
+            # goes on from a journal must find the same ones.
+            assert self._race is not None
+            counts = self._race(everyone, [p.dropped for p in parents], floor, winners)
+            return (n for d, n in zip(everyone, counts, strict=True) if d in unknown)
+
+        scored = self._scored(moves, self._score if self._race is None else raced)
+        self.candidates += scored
+        reach = [c for c in scored if c.correct >= floor and not c.bound]
+        return sorted(reach, key=lambda c: -c.correct)[:winners]
+
+    def _scored(self, moves: Sequence[Move], score: Score) -> list[Candidate]:
+        """The moves as candidates; only those that are not known are computed."""
+        iteration, known = self._rounds, self._known
+        unknown = [dropped for _, dropped in moves if (iteration, dropped) not in known]
+        counts = iter(score(unknown) if unknown else ())
+        scored = []
+        for unit, dropped in moves:
+            place = iteration, dropped
+            correct = known[place] if place in known else next(counts, None)
+            if correct is None or not 0 <= correct <= self.total:
+                raise ValueError(
+                    f"dropping {dropped} scored {correct}, not a count of 0 to {self.total}"
+                )
+            bound = isinstance(correct, AtMost)
+            scored.append(Candidate(iteration, unit, dropped, int(correct), bound))
+            self._on_candidate(scored[-1])
+        return scored
+
+    def accept(self, candidate: Candidate) -> Candidate:
+        """Take a candidate as a step of the search, and return it."""
+        self.steps.append(candidate)
+        self._on_accepted(candidate)
+        return candidate
+
+    def floor(self, current: Candidate) -> int:
+        """Fewest correct answers that the next drop must leave."""
+        reference = self.baseline if self.options.floor == "baseline" else current
+        return self.options.lowest(reference.correct, self.total)
+
+    def finished(self, current: Candidate) -> StopReason | None:
+        """Why no more may be dropped; None if the search goes on."""
+        if not self.units.left(current.dropped):
+            whole = self.units.granularity == "layer"
+            return "no layer left to drop" if whole else "no half-layer left to drop"
+        drops = len(current.dropped) - len(self.baseline.dropped)
+        full = self.options.max_drops is not None and drops >= self.options.max_drops
+        return "max drops" if full else None
+
+    def result(self, reason: StopReason) -> Result:
+        """What the search found."""
+        met = [self.baseline, *self.steps]
+        good = [c for c in met if c.correct >= self.baseline.correct]
+        return Result(
+            self.total,
+            self.baseline,
+            tuple(self.steps),
+            best=max(met, key=lambda c: (c.correct, -len(c.dropped))),
+            bsba=max(good, key=lambda c: (len(c.dropped), c.correct)),
+            stop_reason=reason,
+            candidates=tuple(self.candidates),
+        )

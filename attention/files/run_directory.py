@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import filelock
-
 from attention.errors import InputError
 from attention.files.journal import Journal, RecordKind
 from attention.files.reading import read_json
@@ -176,6 +174,8 @@ def read_settings(path: str | Path, command: str | None = None) -> dict[str, Any
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Keep other processes out of a directory."""
+    import filelock  # benchmarks, which keep no runs, do without it
+
     lock = filelock.FileLock(directory / LOCK, timeout=0)
     try:
         lock.acquire()

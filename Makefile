@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 
-.PHONY: demo test check parity clean
+.PHONY: demo test check parity docs clean
 
 # Installed once, and again when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -32,5 +32,13 @@ check: $(VENV)/installed
 parity: $(VENV)/installed
 	$(BIN)/python -m pytest tests/parity --numprocesses auto --dist worksteal
 
+# The documentation as a site in site/; a warning is an error.  Nothing is fetched.
+docs: $(VENV)/docs-installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/docs-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site

@@ -4,6 +4,7 @@ from .answers import cut as cut
 from .answers import extract as extract
 from .answers import judge_first as judge_first
 from .chat import render as render
+from .data_sets import Hub as Hub
 from .demo_tasks import DEMO_TASKS as DEMO_TASKS
 from .demo_tasks import NAMES as NAMES
 from .demo_tasks import SIZES as SIZES
@@ -15,6 +16,8 @@ from .loading import SOURCES as SOURCES
 from .loading import limited as limited
 from .loading import load_task as load_task
 from .loading import named_tasks as named_tasks
+from .official import BENCHMARKS as BENCHMARKS
+from .official import Benchmark as Benchmark
 from .prompts import Tokenizer as Tokenizer
 from .prompts import completed as completed
 from .prompts import encode_choices as encode_choices
@@ -26,12 +29,15 @@ from .request import Source as Source
 from .request import Split as Split
 
 __all__ = [
+    "BENCHMARKS",
     "DEMO_TASKS",
     "NAMES",
     "SIZES",
     "SOURCES",
     "Answer",
+    "Benchmark",
     "Example",
+    "Hub",
     "Request",
     "Source",
     "Split",

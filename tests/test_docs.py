@@ -99,6 +99,10 @@ def function_of(program: str, name: str) -> Any:
     return module.main
 
 
+def takes_options(function: Any) -> bool:
+    return function is not None and bool(inspect.signature(function).parameters)
+
+
 def check(words: list[str]) -> None:
     """Fail unless a command line is understood."""
     program, *rest = words
@@ -116,10 +120,8 @@ def check(words: list[str]) -> None:
             function: Any = function_of(program, name)
         except (ImportError, AttributeError):
             function = None
-        new = hasattr(function, "command") or (
-            program == "python" and inspect.signature(function).parameters
-        )
-        if function is None or not new:
+        new = hasattr(function, "command") or (program == "python" and takes_options(function))
+        if not new:
             pytest.skip("not a command of the new kind yet")
         found = function if hasattr(function, "command") else command(function)
         parse(found.command, options, program, f"{program} {name}")

@@ -1,4 +1,4 @@
-"""Derivatives in the forms that a CPU is fast at, in reverse mode alone (docs/results/performance.md).
+"""Derivatives in the forms that a CPU is fast at, in reverse mode alone (docs/results).
 
 XLA folds a transposition into the product behind it, and that product is then of a slow kind.  It
 also fuses the sums that a derivative is into each of their users, which compute them again.

@@ -97,7 +97,7 @@ def loss_of(
 
 
 def for_training(config: TransformerConfig) -> TransformerConfig:
-    """The same model by the means that a CPU trains it faster with (docs/results/performance.md)."""
+    """The same model by the means that a CPU trains it faster with (docs/results)."""
     if jax.default_backend() != "cpu":
         return config
     fits = normalizer(config.normalizer).logit_transform is not None

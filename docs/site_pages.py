@@ -1,11 +1,13 @@
-"""Pages of the site that follow from the code: the reference, a page for each room.
+"""Pages of the site that follow from the code: a page for each program and for each room.
 
-MkDocs calls the functions of this file while it builds (``hooks`` in mkdocs.yml).  A room is a
+MkDocs calls the functions of this file while it builds (``hooks`` in mkdocs.yml). A room is a
 folder with a public list, ``__init__.pyi``.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ PACKAGES = {
     "tale_jax": "task-aware elimination of layers",
     "icl": "learning functions in context",
 }
+PROGRAMS = {"tale": "tale_jax", "attn": "attention", "icl": "icl"}
 APART = {"__init__", "__main__", "cli"}  # not part of the ground of a package
 
 
@@ -29,36 +32,64 @@ def rooms(package: str) -> dict[str, list[str]]:
     """
     root = ROOT / package
     files = [file.stem for file in sorted(root.glob("*.py")) if file.stem not in APART]
-    pages = {"ground": [f"{package}.{name}" for name in files]}
+    found = {"ground": [f"{package}.{name}" for name in files]}
     for stub in sorted(root.rglob("__init__.pyi"), key=lambda path: path.parts[:-1]):
         parts = stub.parent.relative_to(root).parts
         if parts:
-            pages.setdefault(parts[0], []).append(".".join([package, *parts]))
-    return {name: modules for name, modules in pages.items() if modules}
+            found.setdefault(parts[0], []).append(".".join([package, *parts]))
+    return {name: modules for name, modules in found.items() if modules}
 
 
-def on_files(files: Files, config: Any) -> Files:
-    """Add the pages of the reference."""
-    index = ["# Reference", "", "The public names of each room, from their docstrings.", ""]
-    for package, about in PACKAGES.items():
-        index += [f"## {package}", "", f"{about.capitalize()}.", ""]
+def help_page(program: str) -> str:
+    """The text of a page: what each command prints for ``--help``."""
+    from attention.words import help_text
+
+    os.environ["COLUMNS"] = "96"  # as wide as the page
+    package = PROGRAMS[program]
+    text = [f"# {program}"]
+    for name, about in getattr(importlib.import_module(f"{package}.cli"), "COMMANDS", {}).items():
+        place = name.replace("-", "_")
+        function = getattr(importlib.import_module(f"{package}.commands.{place}"), place)
+        shown = help_text(function.command, f"{program} {name}")
+        text += [f"## {program} {name}", about, f"```text\n{shown}\n```"]
+    return "\n\n".join(text) + "\n"
+
+
+def pages() -> dict[str, dict[str, tuple[str, str]]]:
+    """The pages of the reference.
+
+    Returns:
+        For each heading the place and the text of its pages, by name.
+    """
+    found = {"Commands": {p: (f"reference/commands/{p}.md", help_page(p)) for p in PROGRAMS}}
+    for package in PACKAGES:
+        found[package] = {}
         for name, modules in rooms(package).items():
-            text = [f"# {package}.{name}" if name != "ground" else f"# {package}: the ground"]
-            text += [f"::: {module}" for module in modules]
-            place = f"reference/{package}/{name}.md"
-            files.append(File.generated(config, place, content="\n\n".join(text) + "\n"))
-            index.append(f"- [{name}]({package}/{name}.md)")
-        index.append("")
-    content = "\n".join(index)
-    files.append(File.generated(config, "reference/index.md", content=content))
-    return files
+            title = f"# {package}.{name}" if name != "ground" else f"# {package}: the ground"
+            text = "\n\n".join([title, *(f"::: {module}" for module in modules)]) + "\n"
+            found[package][name] = f"reference/{package}/{name}.md", text
+    return found
 
 
 def on_config(config: Any) -> Any:
     """Add the pages of the reference to the navigation."""
-    pages: list[Any] = ["reference/index.md"]
-    for package in PACKAGES:
-        names = rooms(package)
-        pages.append({package: [{n: f"reference/{package}/{n}.md"} for n in names]})
-    config.nav.append({"Reference": pages})
+    chapters: list[Any] = ["reference/index.md"]
+    for heading, chapter in pages().items():
+        chapters.append({heading: [{name: place} for name, (place, _) in chapter.items()]})
+    config.nav.append({"Reference": chapters})
     return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages of the reference."""
+    index = ["# Reference", "", "The options of every command, and the public names of each room."]
+    for heading, chapter in pages().items():
+        index += ["", f"## {heading}", ""]
+        if heading in PACKAGES:
+            index += [f"{PACKAGES[heading].capitalize()}.", ""]
+        for name, (place, text) in chapter.items():
+            files.append(File.generated(config, place, content=text))
+            index.append(f"- [{name}]({place.removeprefix('reference/')})")
+    content = "\n".join(index) + "\n"
+    files.append(File.generated(config, "reference/index.md", content=content))
+    return files

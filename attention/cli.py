@@ -23,9 +23,9 @@ def describe(*, model: str, revision: str | None = None) -> None:
     import numpy as np
 
     from attention.transformer import TransformerConfig, abstract_params, half_of
-    from attention.transformer.huggingface import checkpoint_folder, from_hf, read_json
+    from attention.transformer.huggingface import load_config
 
-    config = from_hf(read_json(checkpoint_folder(model, revision) / "config.json"))
+    config = load_config(model, revision=revision)
     usual = {field.name: field.default for field in dataclasses.fields(TransformerConfig)}
     for name, value in dataclasses.asdict(config).items():
         if value != usual[name]:
@@ -122,7 +122,7 @@ def convert(
     Args:
         model: local folder, or hub id
         text: a text file that the model is made for
-        out: new folder; `transformer.conversion.load` reads it, softmax/ in it is the old model
+        out: new folder, a checkpoint that every command opens
         normalizer: specification with learned parameters
         largest: bound of every parameter: larger is closer to softmax
         tokens: of the text, that are looked at
@@ -131,7 +131,8 @@ def convert(
     import numpy as np
     from tokenizers import Tokenizer
 
-    from attention.transformer import conversion, load_pretrained
+    from attention.transformer import convert as converted
+    from attention.transformer import load_pretrained, save_pretrained
     from attention.transformer.huggingface import checkpoint_folder
 
     if min(tokens, length) < 2 or tokens < length:
@@ -149,8 +150,8 @@ def convert(
         raise InputError(f"{text}: {len(ids)} tokens are fewer than one piece of {length}")
     ids = np.reshape(ids[: len(ids) // length * length], (-1, length))
     config, params = load_pretrained(folder)
-    config, params, drift = conversion.convert(config, params, normalizer, ids, largest=largest)
-    conversion.save(out, config, params, folder)
+    config, params, drift = converted(config, params, normalizer, ids, largest=largest)
+    save_pretrained(out, config, params, source=folder)
     _print_conversion(config, params, drift, ids.size)
     print(f"\nwritten to {out}")
 

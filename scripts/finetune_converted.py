@@ -26,7 +26,7 @@ import tale_jax
 from attention.command_line import run_script
 from attention.errors import InputError
 from attention.training import fit, learned_values, plot
-from attention.transformer import Transformer, TransformerConfig, conversion, load_pretrained
+from attention.transformer import Transformer, TransformerConfig, convert, load_pretrained
 from attention.transformer.huggingface import checkpoint_folder
 from tale_jax.tasks import DEMO_TASKS, completed, worked
 
@@ -105,9 +105,7 @@ def main(
     tokens = pieces(folder, words, length)
     test, rest = tokens[: max(2, len(tokens) // 20)], tokens[max(2, len(tokens) // 20) :]
     config, params = load_pretrained(folder, "float32")
-    new_config, new, drift = conversion.convert(
-        config, params, normalizer, rest[:8], largest=largest
-    )
+    new_config, new, drift = convert(config, params, normalizer, rest[:8], largest=largest)
     print(
         f"logits change by {drift.logit_mean:.2g} of a standard deviation of {drift.logit_std:.2g}"
     )

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from attention.errors import InputError
+from attention.files import read_json
 from attention.language.classification import Dataset, Example
-from attention.transformer.huggingface import read_json
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -1,16 +1,17 @@
-from . import conversion as conversion
 from .config import RopeScaling as RopeScaling
 from .config import TransformerConfig as TransformerConfig
+from .conversion import Drift as Drift
+from .conversion import convert as convert
 from .depth import run_layer as run_layer
 from .depth import run_layers as run_layers
 from .generation import Generated as Generated
 from .generation import generate as generate
 from .generation import jitted_generate as jitted_generate
-from .huggingface import abstract_params as abstract_params
 from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .layers import Context as Context
 from .model import Transformer as Transformer
+from .model import abstract_params as abstract_params
 from .rotary import rotation as rotation
 from .stacking import half_of as half_of
 from .stacking import keep_halves as keep_halves
@@ -22,12 +23,13 @@ from .stacking import with_normalizer_params as with_normalizer_params
 
 __all__ = [
     "Context",
+    "Drift",
     "Generated",
     "RopeScaling",
     "Transformer",
     "TransformerConfig",
     "abstract_params",
-    "conversion",
+    "convert",
     "generate",
     "half_of",
     "jitted_generate",

@@ -21,11 +21,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
-from attention.transformer.layers import Context, KeyValues, Layer, Places, Tap, at
+from attention.transformer.layers import Captured, Context, KeyValues, Layer, Places, Tap, at
 from attention.transformer.stacking import take_layer
 
 Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
-CAPTURES = ("hidden_states", "attention_weights", "values", "queries", "keys")
+CAPTURES = ("hidden_states", *Captured._fields)
 
 
 class Cache(NamedTuple):

@@ -77,6 +77,7 @@ class Captured(NamedTuple):
     values: Float[Array, "B K S H"]
     queries: Float[Array, "B T N H"]  # rotated, as are keys
     keys: Float[Array, "B S K H"]
+    mask: Bool[Array, "B T S"]  # the keys that each query sees, within the layer's window
 
 
 class Attention(nn.Module):
@@ -134,6 +135,12 @@ class Attention(nn.Module):
             turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
             query, key = rotate(query, turns), rotate(key, context.rotation)
         own = KeyValues(key, value)
+
+        def result(out: Array, weights: Array | None = None) -> tuple[Array, KeyValues, Captured]:
+            mask = jnp.broadcast_to(mask_BTS, (len(x_BTD), *mask_BTS.shape[1:]))
+            seen = Captured(weights, value.swapaxes(1, 2), query, key, mask)
+            return self.out(out), own, seen
+
         mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
         if prefix is not None and window is None and splits(c.normalizer):
             own_BTS = mask_BTS[:, :, prefix.key_BSKH.shape[1] :]
@@ -147,7 +154,7 @@ class Attention(nn.Module):
                 params=normalizer(c.normalizer).constrain(context.normalizer or self.learned),
                 precision=c.precision,
             )
-            return self.out(out), own, Captured(None, value.swapaxes(1, 2), query, key)
+            return result(out)
         if prefix is not None:
             batch = x_BTD.shape[0]
             key, value = (
@@ -175,12 +182,11 @@ class Attention(nn.Module):
                 places = range(x_BTD.shape[1])[read_at]
                 seen |= {"reach": tuple(place + 1 for place in places)}
             out = dot_product_attention(query, key, value, **how, **seen)
-            return self.out(out), own, Captured(None, value.swapaxes(1, 2), query, key)
+            return result(out)
         weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)
         if tap is not None:
             weights_BNTS = tap(weights_BNTS, value.swapaxes(1, 2), mask_BTS)
-        out = self.out(weighted_values(weights_BNTS, value, precision=c.precision))
-        return out, own, Captured(weights_BNTS, value.swapaxes(1, 2), query, key)
+        return result(weighted_values(weights_BNTS, value, precision=c.precision), weights_BNTS)
 
 
 def _visible(

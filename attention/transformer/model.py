@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -100,10 +101,12 @@ class Transformer(nn.Module):
             keep: ``[layer, (attention, mlp)]``, data: a dropped half is skipped at run time.
             read_at: indices into T, or a slice; the head is applied to these positions alone, and
                 so is the last of unstacked layers.
-            capture: any of ``hidden_states`` (the output of each layer), ``attention_weights``,
-                ``values``, ``queries``, ``keys`` (both rotated); the call then returns
-                ``(logits, captured)``, each stacked over the layers applied (what is attention's
-                over those with attention).
+            capture: what to return beside the logits, as ``(logits, captured)``.  Of each layer
+                applied: ``hidden_states`` ``[layer, B, T, D]``, its output.  Of each layer applied
+                that has attention: ``attention_weights`` ``[layer, B, N, T, S]``, ``values``
+                ``[layer, B, K, S, H]``, ``queries`` ``[layer, B, T, N, H]`` and ``keys`` ``[layer,
+                B, S, K, H]``, both rotated, and ``mask`` ``[layer, B, T, S]``, true at the
+                keys that a query sees, within the layer's window.
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.
 
@@ -244,3 +247,12 @@ def _context(
 
 def _count(where_BT: Bool[Array, "B T"]) -> Int[Array, "B T"]:
     return jnp.maximum(jnp.cumsum(where_BT, axis=1) - 1, 0)
+
+
+def abstract_params(config: TransformerConfig) -> dict[str, Any]:
+    """Shapes and dtypes of a model's (stacked) parameters; nothing is allocated."""
+    if config.input_size is None:
+        tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    else:
+        tokens = jax.ShapeDtypeStruct((1, 1, config.input_size), jnp.dtype(config.dtype))
+    return jax.eval_shape(Transformer(config).init, jax.random.key(0), tokens)["params"]

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from attention.errors import InputError
 from attention.files import write_new
 from attention.transformer import load_pretrained, save_pretrained
-from attention.transformer.huggingface import from_hf, read_json
+from attention.transformer.huggingface import load_config
 from tale_jax import __version__
 from tale_jax.models import fingerprint, model_folder
 from tale_jax.runs import PICKS, FinishedRun, layer_list, load_run, percent
@@ -87,7 +87,7 @@ def what_is_kept(folder: Path, dropped: Dropped, form: str) -> Dropped:
     """
     if form not in get_args(Form):
         raise InputError(f"unknown format {form!r}; there are {', '.join(get_args(Form))}")
-    kept = units_of(halves_left(from_hf(read_json(folder / "config.json")), dropped))
+    kept = units_of(halves_left(load_config(folder), dropped))
     if has_halves(kept) and form in ("huggingface", "mergekit"):
         halves = [unit for unit in kept if isinstance(unit, str)]
         raise InputError(

@@ -1,15 +1,13 @@
-from .checkpoint import abstract_params as abstract_params
+from .checkpoint import load_config as load_config
 from .checkpoint import load_pretrained as load_pretrained
 from .checkpoint import save_pretrained as save_pretrained
-from .config import from_hf as from_hf
+from .config import own_attributes as own_attributes
 from .safetensor_files import checkpoint_folder as checkpoint_folder
-from .safetensor_files import read_json as read_json
 
 __all__ = [
-    "abstract_params",
     "checkpoint_folder",
-    "from_hf",
+    "load_config",
     "load_pretrained",
-    "read_json",
+    "own_attributes",
     "save_pretrained",
 ]

@@ -27,7 +27,7 @@ IGNORABLE = frozenset(
 )
 
 OWN_TYPE = "tale_jax_"
-"""Before the model type of what transformers has not, so that it refuses what it would spoil."""
+"""Precedes the model type of a model that transformers has not: it refuses what it would spoil."""
 
 HEADS: dict[str, Head] = {
     "ForCausalLM": "causal_lm",
@@ -41,10 +41,11 @@ HEADS: dict[str, Head] = {
 
 
 def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
-    """The config of a Hugging Face ``config.json``.
+    """The config of a ``config.json``, of Hugging Face or of this project alone.
 
-    Layers that lack a half are ours alone: the model type is then ``tale_jax_llama``, say, and
-    ``layer_halves`` lists what each layer has.
+    Two attributes are this project's own: ``layer_halves`` lists what each layer has, where some
+    lack a half, and ``normalizer`` is the specification of one that is not softmax.  The model type
+    is then ``tale_jax_llama``, say, which transformers refuses.
 
     Args:
         hf: the decoded JSON, in the layout of transformers 4 or 5.
@@ -54,9 +55,10 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
         InputError: an unknown architecture, or an attribute that is neither handled, nor
             ignorable, nor at its default; the message names it.
     """
-    model_type = hf.get("model_type")
+    model_type, own = hf.get("model_type"), {}
     if isinstance(model_type, str) and model_type.startswith(OWN_TYPE):
-        return _with_halves(hf, model_type.removeprefix(OWN_TYPE), dtype)
+        model_type, own = model_type.removeprefix(OWN_TYPE), _own_fields(hf)
+        hf = {k: v for k, v in hf.items() if k not in own} | {"model_type": model_type}
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InputError(f"unknown model_type {model_type!r}; there are {', '.join(FAMILIES)}")
     family = FAMILIES[model_type]
@@ -71,7 +73,7 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
         if head in ("sequence", "token"):
             fields["num_labels"] = len(full["id2label"])
         fields["dtype"] = dtype or str(hf.get("dtype") or hf.get("torch_dtype") or "float32")
-        config = TransformerConfig(**fields)
+        config = TransformerConfig(**fields | own)
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -80,24 +82,37 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
     return config
 
 
-def _with_halves(hf: HfConfig, model_type: str, dtype: str | None) -> TransformerConfig:
-    """The config of a model that only this project reads."""
-    plain = {name: value for name, value in hf.items() if name != "layer_halves"}
-    config, halves = from_hf({**plain, "model_type": model_type}, dtype), hf.get("layer_halves")
-    try:
-        if not isinstance(halves, list) or not all(isinstance(name, str) for name in halves):
-            raise ValueError(f"layer_halves is {halves!r}, not a list of names")
-        return dataclasses.replace(config, layer_halves=tuple(halves))
-    except ValueError as error:
-        raise InputError(f"config.json: {error}") from error
+def own_attributes(config: TransformerConfig) -> dict[str, Any]:
+    """What ``config.json`` says of a model that transformers has not; empty if it has it."""
+    own: dict[str, Any] = {}
+    if config.layer_halves is not None:
+        own["layer_halves"] = list(config.layer_halves)
+    if config.normalizer != "softmax":
+        own["normalizer"] = config.normalizer
+    return own
+
+
+def _own_fields(hf: HfConfig) -> dict[str, Any]:
+    """The fields that ``own_attributes`` wrote."""
+    own = {name: hf[name] for name in ("layer_halves", "normalizer") if name in hf}
+    halves, scoring = own.get("layer_halves", []), own.get("normalizer", "softmax")
+    if not own:
+        raise InputError(
+            f"config.json: model_type {hf['model_type']!r} needs layer_halves or normalizer"
+        )
+    if not isinstance(halves, list) or not all(isinstance(name, str) for name in halves):
+        raise InputError(f"config.json: layer_halves is {halves!r}, not a list of names")
+    if not isinstance(scoring, str):
+        raise InputError(f"config.json: normalizer is {scoring!r}, not a specification")
+    return own | ({"layer_halves": tuple(halves)} if "layer_halves" in own else {})
 
 
 def to_hf(config: TransformerConfig) -> dict[str, Any]:
     """``config.json`` of a model; the inverse of ``from_hf`` but for the dtype.
 
     Raises:
-        InputError: no Hugging Face model of the family is this one (another normalizer, an
-            attention-only model, …); the message names the fields.
+        InputError: no model of the family is this one, because it has no attention, say; the
+            message names the fields.
     """
     family = FAMILIES[config.family]
     suffix = family.bare_lm if config.head in ("causal_lm", "masked_lm") else None
@@ -106,19 +121,18 @@ def to_hf(config: TransformerConfig) -> dict[str, Any]:
     if suffix is None or config.vocab_size is None:
         name = "head" if suffix is None else "input_size"
         raise InputError(f"no Hugging Face {config.family} model has {_named(config, [name])}")
+    own = own_attributes(config)
     hf: dict[str, Any] = {
         "architectures": [f"{family.class_prefix}{suffix}"],
-        "model_type": config.family,
+        "model_type": (OWN_TYPE if own else "") + config.family,
         "torch_dtype": config.dtype,
     }
     hf |= {name: getattr(config, field) for name, field in family.fields.items()}
-    hf |= family.write(config)
+    hf |= family.write(config) | own
     if "head_dim" in hf:
         hf |= {"head_dim": config.head_size, "num_key_value_heads": config.key_value_heads}
     if config.head in ("sequence", "token"):
         hf["id2label"] = {str(i): f"LABEL_{i}" for i in range(config.num_labels)}
-    if config.layer_halves is not None:
-        hf |= {"model_type": OWN_TYPE + config.family, "layer_halves": list(config.layer_halves)}
     _check_round_trip(config, hf)
     return hf
 

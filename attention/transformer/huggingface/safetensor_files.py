@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -15,7 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from attention.errors import InputError
+from attention.files import read_json, write_json
 
+CONFIG = "config.json"
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 DTYPES = {
@@ -61,13 +62,20 @@ class StoredTensor:
 
 
 def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Path:
-    """A local folder as it is; anything else is looked up on the Hugging Face hub.
+    """The folder of a model: a local one as it is, or what the Hugging Face hub has by that id.
+
+    Args:
+        path_or_id: local folder, or id on the hub.
+        revision: branch, tag or commit on the hub.
 
     Raises:
-        InputError: no such folder, and no such model on the hub (or no way to reach it).
+        InputError: there is no such folder, or no model in it, and no such model on the hub (or no
+            way to reach it).
     """
     folder = Path(path_or_id).expanduser()
     if folder.is_dir():
+        if not (folder / CONFIG).is_file():
+            raise InputError(f"{folder / CONFIG}: not found; is this a model folder?")
         return folder
     name = str(path_or_id)
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
@@ -82,19 +90,6 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Pa
         raise InputError(
             f"{name}: neither a local folder nor a model the hub gave ({reason})"
         ) from error
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object; anything else is an InputError that names the file."""
-    try:
-        decoded = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: not found; is this a model folder?") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: cannot be read as JSON: {error}") from error
-    if not isinstance(decoded, dict):
-        raise InputError(f"{file}: is not a JSON object")
-    return decoded
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
@@ -169,7 +164,7 @@ def write_tensors(
     for name, tensor in tensors:
         if pending and sum(t.nbytes for t in pending.values()) + tensor.nbytes > max_shard_bytes:
             flush()
-        pending[name] = np.ascontiguousarray(tensor)
+        pending[name] = np.asarray(tensor, order="C")
         sizes += tensor.nbytes
     flush()
     if len(shards) == 1:
@@ -181,7 +176,7 @@ def write_tensors(
         (folder / f"shard-{i}.safetensors").rename(folder / final)
         weight_map |= dict.fromkeys(names, final)
     index = {"metadata": {"total_size": sizes}, "weight_map": weight_map}
-    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / INDEX, index)
 
 
 def _some(names: Iterable[str]) -> str:

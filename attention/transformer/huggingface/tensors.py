@@ -1,7 +1,17 @@
-"""Which Hugging Face tensor is which parameter: one regex table a family, with named transforms.
+"""Which tensor of a checkpoint is which parameter: a table for each family, with named transforms.
 
 A row's name is a template: ``{i}`` stands for the layer.  A transform has two directions and is
 written for arrays of NumPy and JAX alike; loading never copies.
+
+The learned parameters of a normalizer, which Hugging Face's models have not, stand where the
+attention of their layer stands, as float32 numbers before they are constrained (``Normalizer``):
+
+    model.layers.3.self_attn.normalizer.n                 Llama, Qwen, Mistral
+    transformer.h.3.attn.normalizer.n                     GPT-2
+    bert.encoder.layer.3.attention.self.normalizer.n      BERT and, with ``roberta.``, RoBERTa
+    model.normalizer.n                                    of ``per=model``, with the family's prefix
+
+Each is ``[]``, or ``[head]`` with ``per=head``.
 """
 
 from __future__ import annotations
@@ -12,6 +22,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
 
 Shape = tuple[int, ...]
@@ -81,13 +92,17 @@ class Row:
 class Table:
     """A family's tensors.
 
-    ``prefix`` precedes the names of the base model's tensors in a checkpoint with a head;
-    ``head_names`` are starts of names that do not take it.  ``ignored`` (regular expressions)
-    are buffers; ``tied`` names tensors that repeat the embedding or the head's bias, with the row
-    they repeat.
+    Attributes:
+        prefix: precedes the names of the base model's tensors in a checkpoint with a head.
+        attention: template of the name of a layer's attention.
+        rows: one for each tensor, or for each tensor of a layer.
+        head_names: starts of names that do not take the prefix.
+        ignored: regular expressions of buffers, which are not read.
+        tied: tensors that repeat the embedding or the head's bias, with the tensor they repeat.
     """
 
     prefix: str
+    attention: str
     rows: tuple[Row, ...]
     head_names: tuple[str, ...]
     ignored: tuple[str, ...] = ()
@@ -113,6 +128,7 @@ _ATTENTION = "layers/attention"
 _LAYER = "layers.{i}"
 _LLAMA = Table(
     prefix="model.",
+    attention=f"{_LAYER}.self_attn",
     head_names=("lm_head.", "score."),
     rows=(
         _row("embed_tokens.weight", "embed/embedding"),
@@ -137,6 +153,7 @@ _LLAMA = Table(
 _QKV = tuple(f"{_ATTENTION}/{name}" for name in ("query", "key", "value"))
 _GPT2 = Table(
     prefix="transformer.",
+    attention="h.{i}.attn",
     head_names=("lm_head.", "score.", "classifier."),
     rows=(
         _row("wte.weight", "embed/embedding"),
@@ -175,6 +192,7 @@ _BERT_BODY = (
 )
 _BERT = Table(
     prefix="bert.",
+    attention=f"{_BERT_LAYER}.attention.self",
     head_names=("cls.", "classifier."),
     rows=(
         *_BERT_BODY,
@@ -194,6 +212,7 @@ _BERT = Table(
 )
 _ROBERTA = Table(
     prefix="roberta.",
+    attention=f"{_BERT_LAYER}.attention.self",
     head_names=("lm_head.", "classifier."),
     rows=(
         *_BERT_BODY,
@@ -231,7 +250,7 @@ _HEAD_ROWS = {
 
 
 def table(config: TransformerConfig) -> Table:
-    """The rows that a model of this family with this head may have."""
+    """The rows that a model of this family, with this head and normalizer, may have."""
     found = _FAMILY_TABLES[config.family]
     heads = (*found.head_names, "pooler.")
     wanted = _HEAD_ROWS.get((config.family, config.head), found.head_names)
@@ -240,4 +259,11 @@ def table(config: TransformerConfig) -> Table:
         rows += _linear("classifier", "head/out")
     else:
         rows += [row for row in found.rows if row.name.startswith(wanted)]
+    scoring = normalizer(config.normalizer)
+    name, path = (
+        ("normalizer", "normalizer")
+        if scoring.per == "model"
+        else (f"{found.attention}.normalizer", f"{_ATTENTION}/normalizer")
+    )
+    rows += [_row(f"{name}.{each}", f"{path}/{each}") for each in scoring.parameters]
     return dataclasses.replace(found, rows=tuple(rows))

@@ -175,7 +175,6 @@ def test_an_attribute_that_would_change_the_model_is_named(configs, name, attrib
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"normalizer": "ssa"}, "normalizer='ssa'"),
         ({"mlp": False}, "mlp=False"),
         ({"residual": False}, "residual=False"),
         ({"position_embedding": "none"}, "position_embedding='none'"),
@@ -221,8 +220,11 @@ def test_parameters_of_another_depth_are_not_saved(tiny_models, tmp_path):
 def test_a_folder_that_holds_something_is_left_alone(tiny_models, tmp_path, folder):
     _, config, params = tiny_models("llama")
     before = (folder / "model.safetensors").read_bytes()
-    for taken in (folder, folder / "config.json"):
-        with pytest.raises(InputError, match="exists and is not an empty folder"):
+    for taken, message in (
+        (folder, "exists and is not an empty folder"),
+        (folder / "config.json", "is a file, not a folder"),
+    ):
+        with pytest.raises(InputError, match=message):
             save_pretrained(taken, config, params)
     assert (folder / "model.safetensors").read_bytes() == before
     (tmp_path / "empty").mkdir()

@@ -11,15 +11,22 @@ import optax
 import pytest
 from tokenizers import Tokenizer
 
-import attention.transformer.conversion as conversion
 from attention import cli
 from attention.errors import InputError
-from attention.normalizers.table import CONSTRAINTS
+from attention.normalizers import CONSTRAINTS
 from attention.training import learned
 from attention.training.loop import fit
-from attention.transformer import Transformer, TransformerConfig, load_pretrained
+from attention.transformer import (
+    Transformer,
+    TransformerConfig,
+    convert,
+    keep_halves,
+    load_pretrained,
+    save_pretrained,
+    unstack_layers,
+)
 
-DEMO = Path(__file__).parents[2] / "tale_jax" / "assets" / "demo"
+DEMO = Path(__file__).parents[3] / "tale_jax" / "assets" / "demo"
 STORY = "Once upon a time there was a little girl. She had a red ball and a big dog named Max. " * 9
 TINY = TransformerConfig(
     hidden_size=12,
@@ -53,7 +60,7 @@ def pretrained(request):
 def test_pretrained_models_hardly_change(pretrained, tmp_path):
     """And keep what they have through a file."""
     folder, config, params, tokens = pretrained
-    new_config, new, drift = conversion.convert(config, params, "ssa:learn=n+b", tokens)
+    new_config, new, drift = convert(config, params, "ssa:learn=n+b", tokens)
     assert 0 < drift.logit_mean < 0.03 * drift.logit_std
     assert drift.agreement > 0.9
     assert max(drift.divergence) < 0.01 and len(drift.divergence) == config.num_hidden_layers
@@ -61,29 +68,24 @@ def test_pretrained_models_hardly_change(pretrained, tmp_path):
     assert raw["n"].shape == (config.num_hidden_layers,)
     np.testing.assert_allclose(np.exp(raw["n"] + raw["b"]), 1, atol=0.2)  # slope 1 at zero
     logits = Transformer(new_config).apply({"params": new}, tokens)
-    conversion.save(tmp_path / "new", new_config, new, folder)
-    again_config, again = conversion.load(tmp_path / "new")
+    save_pretrained(tmp_path / "new", new_config, new, source=folder)
+    again_config, again = load_pretrained(tmp_path / "new")
     assert again_config == new_config
     found = Transformer(again_config).apply({"params": again}, tokens)
     np.testing.assert_array_equal(found, logits)
-    with pytest.raises(InputError, match=r"config\.json"):  # no softmax model by accident
-        load_pretrained(tmp_path / "new")
-    old_config, old = load_pretrained(tmp_path / "new" / "softmax")
-    assert old_config == config
-    jax.tree.map(np.testing.assert_array_equal, old, dict(params))
 
 
 def test_a_larger_bound_is_closer(tiny):
     config, params, tokens = tiny
     found = [
-        conversion.convert(config, params, "ssa:learn=n+b", tokens, largest=largest)[2]
+        convert(config, params, "ssa:learn=n+b", tokens, largest=largest)[2]
         for largest in (2, 8, 32)
     ]
     means = [drift.logit_mean for drift in found]
     assert means[0] > 3 * means[1] > 9 * means[2] > 0
     # and the fit beats what one would write down
     plain, new = (
-        conversion.convert(config, params, spec, tokens, largest=2)[2]
+        convert(config, params, spec, tokens, largest=2)[2]
         for spec in ("ssa:n=2,b=0.5,learn=n,per=model", "ssa:learn=n+b,per=head")
     )
     assert max(new.divergence) < min(plain.divergence)
@@ -92,7 +94,7 @@ def test_a_larger_bound_is_closer(tiny):
 def test_temperature_is_softmax_exactly(tiny):
     config, params, tokens = tiny
     for per, shape in (("layer", (2,)), ("head", (2, 6))):
-        _, new, drift = conversion.convert(config, params, f"temperature:per={per}", tokens)
+        _, new, drift = convert(config, params, f"temperature:per={per}", tokens)
         value = np.exp(new["layers"]["attention"]["normalizer"]["temperature"])
         assert value.shape == shape
         np.testing.assert_allclose(value, 1, rtol=1e-3)
@@ -103,7 +105,7 @@ def test_padding_is_not_looked_at(tiny):
     config, params, tokens = tiny
     where = np.arange(11)[None] < np.array([11, 7, 5])[:, None]
     found = [
-        conversion.convert(config, params, "ssa:learn=n+b", np.where(where, tokens, fill), where)
+        convert(config, params, "ssa:learn=n+b", np.where(where, tokens, fill), where)
         for fill in (0, 28)
     ]
     for one, other in zip(*(jax.tree.leaves(new) for _, new, _ in found), strict=True):
@@ -111,25 +113,38 @@ def test_padding_is_not_looked_at(tiny):
     assert found[0][2].score_range == found[1][2].score_range
 
 
-def test_what_cannot_be_converted(tiny, tmp_path):
+@pytest.mark.parametrize("per", ["layer", "head", "model"])
+def test_layers_without_attention_keep_the_usual_values(tiny, per):
+    config, params, tokens = tiny
+    kept = [(False, True), (True, True)]
+    spec = f"ssa:learn=n+b,per={per}"
+    config, params = config.keep_halves(kept), keep_halves(params, kept)
+    _, new, drift = convert(config, params, spec, tokens)
+    assert drift.divergence[0] == drift.score_range[0] == 0 or per == "model"
+    assert 0 < drift.divergence[1] < 0.05 and drift.score_range[1] > 0
+    if per != "model":
+        raw = new["layers"]["attention"]["normalizer"]
+        np.testing.assert_allclose(np.exp(raw["n"][0]), 1.5)
+        assert np.all(np.exp(raw["n"][1]) > 10)
+
+
+def test_what_cannot_be_converted(tiny):
     config, params, tokens = tiny
     for spec in ("sparsemax", "ssa:learn=none", "entmax", "softmax"):
         with pytest.raises(InputError, match=r"no learned parameters.*temperature"):
-            conversion.convert(config, params, spec, tokens)
+            convert(config, params, spec, tokens)
     with pytest.raises(InputError, match="above 0, not -1"):
-        conversion.convert(config, params, "ssa", tokens, largest=-1)
+        convert(config, params, "ssa", tokens, largest=-1)
     ssa = dataclasses.replace(config, normalizer="ssa")
     with pytest.raises(InputError, match="only softmax models"):
-        conversion.convert(ssa, params, "ssa", tokens)
-    with pytest.raises(InputError, match="not what `attn convert` wrote"):
-        conversion.load(tmp_path)
+        convert(ssa, params, "ssa", tokens)
 
 
 @pytest.mark.parametrize("per", ["layer", "head", "model"])
 def test_what_was_converted_learns_and_is_logged(tiny, tmp_path, per):
     config, params, tokens = tiny
     spec = f"ssa:learn=n+b,per={per}"
-    config, params, _ = conversion.convert(config, params, spec, tokens, largest=16)
+    config, params, _ = convert(config, params, spec, tokens, largest=16)
 
     def loss(params, batch, key):
         del key
@@ -170,10 +185,8 @@ def test_what_was_converted_learns_and_is_logged(tiny, tmp_path, per):
 
 
 def test_unstacked_layers_are_logged_alike(tiny):
-    from attention.transformer import unstack_layers
-
     config, params, tokens = tiny
-    config, params, _ = conversion.convert(config, params, "ssa:learn=n+b,per=head", tokens)
+    config, params, _ = convert(config, params, "ssa:learn=n+b,per=head", tokens)
     watch = learned.learned_values(config)
     stacked, unstacked = watch(params), watch(unstack_layers(params))
     assert stacked.keys() == unstacked.keys() and len(stacked) == 24
@@ -189,7 +202,10 @@ def test_the_command(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "logits over 64 tokens change by" in said and said.count("\n") > 13
     assert all(len(line) <= 80 or str(out) in line for line in said.splitlines())
-    assert (out / "normalizer.json").is_file()
+    config, params = load_pretrained(out)
+    assert config.normalizer == "ssa:learn=n+b"
+    assert params["layers"]["attention"]["normalizer"]["n"].shape == (config.num_hidden_layers,)
+    assert (out / "tokenizer.json").read_bytes() == (DEMO / "tokenizer.json").read_bytes()
     for more, message in (
         (["--out", str(out)], "is not an empty folder"),
         (["--out", str(tmp_path / "x"), "--normalizer", "ssaa"], "unknown normalizer 'ssaa'"),

@@ -10,6 +10,7 @@ from .generation import jitted_generate as jitted_generate
 from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .layers import Context as Context
+from .model import Branches as Branches
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
 from .rotary import rotation as rotation
@@ -22,6 +23,7 @@ from .stacking import unstack_layers as unstack_layers
 from .stacking import with_normalizer_params as with_normalizer_params
 
 __all__ = [
+    "Branches",
     "Context",
     "Drift",
     "Generated",

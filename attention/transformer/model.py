@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,6 +19,22 @@ from attention.transformer.positionwise import Norm, Projection
 from attention.transformer.rotary import rotation
 
 Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
+
+
+class Branches(NamedTuple):
+    """Rows that hold a prompt and, side by side, several texts that follow it.
+
+    A token sees the prompt and the tokens of its own branch.
+
+    Attributes:
+        branches_BT: 0 in the prompt, b > 0 in branch b, −1 at padding.
+        positions_BT: of each token in the text that it belongs to.
+        before: tokens that stand before every row, whose keys and values the layers are given.
+    """
+
+    branches_BT: Int[Array, "B T"]
+    positions_BT: Int[Array, "B T"]
+    before: int = 0
 
 
 class Embedding(nn.Module):
@@ -84,11 +100,13 @@ class Transformer(nn.Module):
         *,
         where: Bool[Array, "B T"] | None = None,
         token_type_ids: Int[Array, "B T"] | None = None,
+        branches: Branches | None = None,
         layer_mask: tuple[bool, ...] | None = None,
         keep: Bool[Array, "L 2"] | None = None,
         read_at: Places | None = None,
         capture: Sequence[str] = (),
         tap: Tap | None = None,
+        logits: bool = True,
     ):
         """Logits of every position, in float32.
 
@@ -97,6 +115,7 @@ class Transformer(nn.Module):
             where: true at real tokens; padding may stand on either side, and positions count real
                 tokens.  Logits at padded positions mean nothing.
             token_type_ids: BERT's segments; zeros if None.
+            branches: texts that stand side by side behind one prompt, in place of ``where``.
             layer_mask: one bool a layer, static: false drops the layer from the program.
             keep: ``[layer, (attention, mlp)]``, data: a dropped half is skipped at run time.
             read_at: indices into T, or a slice; the head is applied to these positions alone, and
@@ -109,6 +128,7 @@ class Transformer(nn.Module):
                 keys that a query sees, within the layer's window.
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.
+            logits: false: return the states behind the last layer, which ``read_out`` reads.
 
         Returns:
             ``[B, T, vocab]`` (``[B, P, vocab]``) for language-model heads, ``[B, T, labels]`` for
@@ -116,7 +136,7 @@ class Transformer(nn.Module):
             ``[B, T, D]`` for ``none``.
         """
         self._check_read_at(read_at)
-        hidden_BTD, context = self.embed_inputs(tokens, where, token_type_ids)
+        hidden_BTD, context = self.embed_inputs(tokens, where, token_type_ids, branches=branches)
         hidden_BTD, _, captured = run_layers(
             self.config,
             self.layers,
@@ -128,8 +148,8 @@ class Transformer(nn.Module):
             tap=tap,
             read_at=read_at,
         )
-        logits = self.read_out(hidden_BTD, where)
-        return (logits, captured) if capture else logits
+        output = self.read_out(hidden_BTD, where) if logits else hidden_BTD
+        return (output, captured) if capture else output
 
     def decode(
         self,
@@ -165,19 +185,19 @@ class Transformer(nn.Module):
         where: Bool[Array, "B T"] | None = None,
         token_type_ids: Int[Array, "B T"] | None = None,
         cache: Cache | None = None,
-        context: Context | None = None,
+        branches: Branches | None = None,
     ) -> tuple[Float[Array, "B T D"], Context]:
-        """Input states of the first layer, and the context that all layers share.
-
-        A ``context`` that is given decides who sees whom, and at which positions.
-        """
+        """Input states of the first layer, and the context that all layers share."""
         c = self.config
         length = tokens.shape[1]
-        context = context or _context(c, length, where, cache)
+        if branches is None:
+            context = _context(c, length, where, cache)
+        else:
+            context = _branched_context(c, branches)
         context = context._replace(normalizer=self.normalizer)
         hidden_BTD = self.embed(tokens)
         if c.position_embedding == "learned":
-            if length > c.max_position_embeddings:
+            if branches is None and length > c.max_position_embeddings:
                 raise ValueError(
                     f"{length} tokens are more than the model's {c.max_position_embeddings}"
                 )
@@ -241,8 +261,32 @@ def _context(
         mask_BTS &= (keys[None, :] <= queries[:, None])[None]
     if where_BS is not None:
         mask_BTS &= where_BS[:, None, :]
-    turns = rotation(config, positions_BT) if config.position_embedding == "rope" else None
+    turns = _rotation(config, positions_BT)
     return Context(mask_BTS, positions_BT, positions_BS, turns, slot, where_BS=where_BS)
+
+
+def _branched_context(config: TransformerConfig, branches: Branches) -> Context:
+    """A branch sees what stands before the row, its prompt and itself, and nothing later."""
+    branches_BT, positions_BT, before = branches
+    branches_BT, positions_BT = jnp.asarray(branches_BT), jnp.asarray(positions_BT)
+    batch, length = branches_BT.shape
+    keys_B1S = branches_BT[:, None, :]
+    mask_BTS = (keys_B1S == branches_BT[:, :, None]) | (keys_B1S == 0)
+    if config.causal:
+        places = jnp.arange(length)
+        mask_BTS &= (places[None, :] <= places[:, None])[None]
+    front_BS = jnp.broadcast_to(jnp.arange(before)[None], (batch, before))
+    return Context(
+        jnp.concatenate([jnp.ones((batch, length, before), bool), mask_BTS], axis=2),
+        positions_BT,
+        jnp.concatenate([front_BS, positions_BT], axis=1),
+        _rotation(config, positions_BT),
+        branches_BT=branches_BT,
+    )
+
+
+def _rotation(config: TransformerConfig, positions_BT: Array) -> tuple[Array, Array] | None:
+    return rotation(config, positions_BT) if config.position_embedding == "rope" else None
 
 
 def _count(where_BT: Bool[Array, "B T"]) -> Int[Array, "B T"]:

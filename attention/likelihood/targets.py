@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from attention.likelihood.batches import Arrays
@@ -34,7 +35,7 @@ def token_log_probs(
     config: TransformerConfig,
     params: Mapping[str, Any],
     batches: RowBatches,
-    keep: Bool[Array, "L 2"] | None = None,
+    keep: Bool[Array | np.ndarray, "L 2"] | None = None,
 ) -> list[TargetScores]:
     """``log p(target | what its place sees)`` of all targets of each row.
 

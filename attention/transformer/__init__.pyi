@@ -1,5 +1,6 @@
 from .config import RopeScaling as RopeScaling
 from .config import TransformerConfig as TransformerConfig
+from .context import Branches as Branches
 from .conversion import Drift as Drift
 from .conversion import convert as convert
 from .depth import run_layer as run_layer
@@ -10,7 +11,6 @@ from .generation import jitted_generate as jitted_generate
 from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .layers import Context as Context
-from .model import Branches as Branches
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
 from .rotary import rotation as rotation

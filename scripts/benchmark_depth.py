@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from attention.command_line import Result, run_script
 from attention.transformer import Transformer, TransformerConfig, keep_layers, unstack_layers
 
 LAYERS, LENGTH, VOCABULARY, ROUNDS = 12, 64, 1024, 15
@@ -89,8 +90,12 @@ def ratios(batch: int) -> dict[str, float]:
     }
 
 
-if __name__ == "__main__":
+def main() -> Result:
+    """Time every way to drop layers against the shorter model."""
     found = {f"batch{batch}": ratios(batch) for batch in (1, 16)}
-    for name, row in found.items():
-        print(name, row)
-    print(json.dumps(found))
+    rows = [f"{name} {row}" for name, row in found.items()]
+    return Result(found, *rows, json.dumps(found))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -23,7 +23,7 @@ import jax
 import numpy as np
 import scipy.optimize
 
-from attention.command_line import run_script
+from attention.command_line import Result, run_script
 from attention.explanation import column_space, heads, solve, with_ones
 from attention.explanation.solver import GAP, RESIDUAL, RIDGE
 from attention.transformer import Transformer, TransformerConfig
@@ -130,11 +130,11 @@ def main(
     layers: int = 12,
     tokens: int = 512,
     sample: int = 64,
-) -> None:
-    """Time them.
+) -> Result:
+    """Time efficient attention of every head against two rivals.
 
     Args:
-        rows: of attention
+        rows: which attention
         layers: of the encoder; rivals are scaled to the count of rows, which is printed
         tokens: of the sequence
         sample: rows given to the rivals, drawn over all heads
@@ -182,7 +182,7 @@ def main(
         "rows": count,
         "seconds": seconds,
     }
-    print(json.dumps(result))
+    return Result(result, json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ kept in the folder's README.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -23,15 +22,19 @@ import optax
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from attention.command_line import run_script
+from attention.command_line import Commas, OneOf, command, run_script
 from attention.errors import InputError
-from attention.language import Dataset, demo, load, read
+from attention.explanation import DataFolder
+from attention.files import read_json, write_json
+from attention.language import SOURCES, Dataset, Kind, encode_words, generate_texts, load_texts
 from attention.training import fit
 from attention.transformer import Transformer, TransformerConfig, save_pretrained, unstack_layers
 
 LENGTH = {"snli": 48, "ner": 80, "pos": 80, "reviews": 192, "demo": 48}
 STEPS = {"snli": 500, "ner": 400, "pos": 400, "reviews": 160, "demo": 1500}
 BATCH = 64
+HEAD = "| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|"
+Built = Literal["encoder", "decoder"]
 
 
 def word_tokenizer(texts: list[list[str]]) -> PreTrainedTokenizerFast:
@@ -66,8 +69,10 @@ def _with_ends(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
-def small(kind: str, decoder: bool, vocabulary: int, labels: int, size: int, length: int):
-    """Two layers, heads of size 16 (or 8): more tokens than values in any longer sentence."""
+def small(
+    kind: Kind, decoder: bool, vocabulary: int, labels: int, size: int, length: int
+) -> TransformerConfig:
+    """Two layers, heads of size 16 (or 8): a longer sentence has more tokens than values."""
     shared = {
         "hidden_size": size, "num_hidden_layers": 2, "num_attention_heads": 4,
         "intermediate_size": 2 * size, "vocab_size": vocabulary, "head": kind,
@@ -83,16 +88,18 @@ def small(kind: str, decoder: bool, vocabulary: int, labels: int, size: int, len
     )  # fmt: skip
 
 
-def arrays(dataset: Dataset, tokenizer, length: int) -> dict[str, np.ndarray]:
+def arrays(
+    dataset: Dataset, tokenizer: PreTrainedTokenizerFast, length: int
+) -> dict[str, np.ndarray]:
     """Padded tokens, real places, segments, and a label at each place that has one (else -1)."""
     rows = []
-    for example in dataset.examples:
-        tokens, types, words = read(tokenizer, example, length, cut=True)
+    for text in dataset.texts:
+        tokens, types, words = encode_words(tokenizer, text, length, cut=True)
         labels = np.full(length, -1)
         if dataset.kind == "sequence":
-            labels[0] = example.labels[0]
+            labels[0] = text.labels[0]
         else:
-            labels[words] = example.labels[: len(words)]
+            labels[words] = text.labels[: len(words)]
         pad = length - len(tokens)
         rows.append((np.pad(tokens, (0, pad)), np.arange(length) < len(tokens),
                      np.pad(types, (0, pad)), labels))  # fmt: skip
@@ -117,16 +124,32 @@ def tested(ask: Callable[[Any], Any], held: dict[str, Any], head: str, entities:
     return f"{right / total:.1%} | {max(counts.values()) / total:.1%} | {total}{extra}"
 
 
-def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
-    """Train one model; returns a line of the table."""
-    kind = "decoder" if decoder else "encoder"
-    target = out / f"{name}-{kind}"
+def train(name: str, built: Built, folder: Path, out: Path, size: int = 64) -> str:
+    """Train one model.
+
+    Args:
+        name: of the task.
+        built: as an encoder or as a decoder.
+        folder: of the data.
+        out: where the model's folder goes.
+        size: hidden size.
+
+    Returns:
+        A line of the table.
+
+    Raises:
+        InputError: the model is there, the data cannot be read, or there is no recipe.
+    """
+    if name not in STEPS:
+        raise InputError(f"{name}: there are recipes for {', '.join(STEPS)}")
+    decoder = built == "decoder"
+    target = out / f"{name}-{built}"
     if target.exists():  # said before the training, not after
         raise InputError(f"{target}: exists; choose another --out, or remove it")
-    train_set, test = load(name, "train", folder), load(name, "test", folder)
+    train_set, test = load_texts(name, "train", folder), load_texts(name, "test", folder)
     if name == "demo":
-        train_set = Dataset(name, "sequence", train_set.labels, demo(4, 30_000))
-    texts = [e.words + (e.pair or []) for e in train_set.examples]
+        train_set = Dataset(name, "sequence", train_set.labels, generate_texts(4, 30_000))
+    texts = [text.words + (text.pair or []) for text in train_set.texts]
     tokenizer = (subword_tokenizer if train_set.kind == "token" else word_tokenizer)(texts)
     length = LENGTH[name]
     data, held = arrays(train_set, tokenizer, length), arrays(test, tokenizer, length)
@@ -163,36 +186,38 @@ def train(name: str, decoder: bool, folder: Path, out: Path, size: int) -> str:
         key=jax.random.key(1), clip=1.0, log_every=100,
     )  # fmt: skip
     ask = jax.jit(lambda part: jnp.argmax(logits(state.params, part), -1))
-    line = f"| {name} | {kind} | {tested(ask, held, config.head, name == 'ner')} |"
-    head = "| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|"
+    line = f"| {name} | {built} | {tested(ask, held, config.head, name == 'ner')} |"
     save_pretrained(target, config, state.params, dtype="float16" if name == "demo" else None,
-                    readme=f"{head}\n{line}\n")  # fmt: skip
+                    readme=f"{HEAD}\n{line}\n")  # fmt: skip
     tokenizer.save_pretrained(target)
-    hf = json.loads((target / "config.json").read_text())
+    hf = read_json(target / "config.json")
     hf["id2label"] = {str(i): label for i, label in enumerate(train_set.labels)}
     hf["label2id"] = {label: i for i, label in enumerate(train_set.labels)}
-    (target / "config.json").write_text(json.dumps(hf, indent=2) + "\n")
+    write_json(target / "config.json", hf)
     return line
 
 
-def main(data: list[str], out: Path, folder: Path = Path("data"), models: list[str] | None = None,
-         size: int = 64) -> None:  # fmt: skip
-    """Train.
+@command(renamed={"folder": "--data DIR", "models": "--kinds encoder,decoder"})
+def main(
+    task: Annotated[tuple[str, ...], Commas(), OneOf(SOURCES)],
+    out: Path,
+    *,
+    data: DataFolder = Path("data"),
+    kinds: tuple[Built, ...] = ("encoder", "decoder"),
+    size: int = 64,
+) -> str:
+    """Train the classifiers that ``reproduce_explanation.py`` explains.
 
     Args:
-        data: names of attention/language/classification.py
+        task: names of the tasks
         out: where the models go
-        folder: of the data
-        models: encoder, decoder, or both
+        data: folder of the tasks' files
+        kinds: which models
         size: hidden size
     """
-    lines = [
-        train(name, kind == "decoder", folder, out, size)
-        for name in data
-        for kind in models or ["encoder", "decoder"]
-    ]
-    print("| data | model | test accuracy | majority | decisions |\n|---|---|---|---|---|")
-    print("\n".join(lines))
+    return "\n".join(
+        [HEAD, *(train(name, kind, data, out, size) for name in task for kind in kinds)]
+    )
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def apart(tmp_path, monkeypatch):
     """A folder of one's own; tables and modules are as before afterwards."""
     from attention.normalizers import NORMALIZERS
 
-    tables = [each for each in gc.get_objects() if type(each) is Choices]
+    tables = [each for each in gc.get_objects() if issubclass(type(each), Choices)]
     before = [(table, dict(table)) for table in [*tables, NORMALIZERS]]
     modules = set(sys.modules)
     monkeypatch.chdir(tmp_path)

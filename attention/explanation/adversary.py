@@ -1,19 +1,19 @@
-"""An adversary that is trained: other attention, the same predictions, over a whole data set.
+"""Two adversaries: other attention with the same predictions, for one decision or for all.
 
-Wiegreffe & Pinter 2019 (arXiv:1908.04626) object to adversarial attention made for one example
-(Jain & Wallace 2019): no model need produce it.  Theirs is a model whose attention is trained to
-differ from that of a base model.  Here, queries and keys of the chosen heads are trained, all else
-stays as it is, and the loss is
+Jain & Wallace 2019 (arXiv:1902.10186) look for other attention for one decision:
+:func:`adversarial_attention`.  Wiegreffe & Pinter 2019 (arXiv:1908.04626) object that no model need
+produce it.  Theirs is a model that is trained to attend elsewhere: :func:`train_adversary`.  Here,
+queries and keys of the chosen heads are trained, all else stays as it is, and the loss is
 
     TVD(softmax(logits), softmax(base logits)) − weight · JSD(A, A_base),
 
 JSD averaged over layers, chosen heads and real rows.  Its attention is a function of the input, so
-that it could have been learnt; whether predictions follow it is then evidence about the base model.
+it could have been learnt; whether predictions follow it is then evidence about the base model.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float
 
-from attention.explanation.classifier import Inputs
+from attention.explanation.classifier import Classifier, Inputs
+from attention.explanation.options import Adversary
 from attention.training import fit
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 
@@ -31,98 +32,128 @@ BATCH = 16
 RATE = 0.03  # of an Adam step, in units of a parameter's root mean square
 NOISE = 0.3  # of the start, in the same units: at the base model itself JSD has no gradient
 TRAINED = ("query", "key")
+Trained = tuple[dict[str, Any], ...]  # of each layer, by name
 
 
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """What is trained.
+def adversarial_attention(
+    classifier: Classifier, inputs: Inputs, chosen_LN: Bool[np.ndarray, "L N"], steps: int = 100
+) -> Float[np.ndarray, "L N T S"]:
+    """Attention as far from the model's as the output of one decision lets it be.
 
-    Attributes:
-        weight: of the JSD of attention against the TVD of outputs.
-        steps: of training.
-        seed: of the start and of the order of the examples.
+    Adam on scores, which start at the logarithms of the attention with noise, minimises
+
+        −JSD(adversary, attention), mean over rows, + 50 max(0, TVD(output) − 0.01).
+
+    Args:
+        classifier: whose attention it is.
+        inputs: the text.
+        chosen_LN: layers and heads that are replaced.
+        steps: of Adam.
+
+    Returns:
+        Weights in float64, with the sums of the original rows.
     """
+    logits, layers = classifier.attention(inputs)
+    with classifier.precision():
+        dtype = jnp.dtype(classifier.config.dtype)
+        given = jnp.asarray(np.stack([layer.weights for layer in layers]), dtype)
+        where = jnp.asarray(np.stack([layer.seen for layer in layers]))
+        sums = jnp.sum(given, -1, keepdims=True)
+        target = given / jnp.where(sums > 0, sums, 1)
+        before = jax.nn.softmax(jnp.asarray(logits, dtype))
+        text = (inputs.tokens[None], inputs.where[None], inputs.types[None], inputs.read or 0)
+        chosen = jnp.asarray(chosen_LN)
+        optimizer = optax.adam(0.1)
 
-    weight: float = 0.5
-    steps: int = 150
-    seed: int = 0
+        def rows(scores: Array) -> Array:
+            return jax.nn.softmax(jnp.where(where, scores, -1e9), -1) * where
+
+        def loss(scores: Array) -> Array:
+            found = rows(scores)
+            after, _ = classifier.replaced(*text, chosen, (sums * found)[:, None])
+            tvd = 0.5 * jnp.sum(jnp.abs(jax.nn.softmax(after[0]) - before))
+            return -jnp.mean(jsd(found, target)) + 50 * jax.nn.relu(tvd - 0.01)
+
+        def step(_: int, state: tuple[Array, optax.OptState]) -> tuple[Array, optax.OptState]:
+            scores, moments = state
+            updates, moments = optimizer.update(jax.grad(loss)(scores), moments)
+            moved: Any = optax.apply_updates(scores, updates)
+            return moved, moments
+
+        noise = jax.random.normal(jax.random.key(0), given.shape, dtype)
+        scores = jnp.log(target + 1e-6) + noise
+        start = scores, optimizer.init(scores)
+        run = jax.jit(lambda state: rows(jax.lax.fori_loop(0, steps, step, state)[0]))
+        return np.asarray(sums * run(start), np.float64)
 
 
 def train_adversary(
     config: TransformerConfig,
-    params: Any,
-    examples: list[Inputs],
+    params: Mapping[str, Any],
+    texts: list[Inputs],
     chosen_LN: Bool[np.ndarray, "L N"],
-    goal: Goal,
+    goal: Adversary,
+    seed: int = 0,
     directory: str | Path | None = None,
     *,
     quiet: bool = False,
-) -> Any:
-    """Parameters like ``params``, with other queries and keys of the chosen heads.
+) -> dict[str, Any]:
+    """Train other queries and keys of the chosen heads.
 
     A key head that several query heads share is trained if all of them are chosen.
 
     Args:
         config: of a classifier.
         params: its parameters.
-        examples: to train on, padded to one length; their labels are not used.
-        chosen_LN: layers and heads whose attention is to differ.
+        texts: to train on, padded to one length; their labels are not used.
+        chosen_LN: layers with attention, and heads, whose attention is to differ.
         goal: the loss and how long it is followed.
+        seed: of the start and of the order of the texts.
         directory: of checkpoints, from which a killed training goes on.
         quiet: nothing on the terminal.
+
+    Returns:
+        Parameters of the adversary, unstacked.
     """
     base = unstack_layers(jax.tree.map(jnp.asarray, params))
-    masks = _masks(config, base, chosen_LN)
-    key = jax.random.key(goal.seed)
+    start, numbers = _trained(config, base), _trained(config, _numbered(base))
+    masks = _masks(start, chosen_LN)
+    key = jax.random.key(seed)
     ask = jax.jit(lambda tokens, where, types: _run(config, base, tokens, where, types))
-    read = np.array([0 if e.read is None else e.read for e in examples])
+    read = np.array([0 if text.read is None else text.read for text in texts])
     arrays = {
-        name: np.stack([getattr(e, name) for e in examples])
+        name: np.stack([getattr(text, name) for text in texts])
         for name in ("tokens", "where", "types")
     }
-    heads = jnp.asarray(chosen_LN)
 
     def batch(t: int) -> dict[str, Any]:
-        rows = np.random.default_rng([goal.seed, t]).integers(0, len(examples), BATCH)
+        rows = np.random.default_rng([seed, t]).integers(0, len(texts), BATCH)
         part = {name: array[rows] for name, array in arrays.items()}
         output, attention = ask(**part)
         return {**part, "read": read[rows], "output": output, "attention": attention}
 
-    def loss(params: Any, batch: dict[str, Any], key: Array) -> tuple[Array, Array, dict]:
-        # What is not trained gets no gradient, and its backward pass is not computed.
-        params = jax.tree.map(
-            lambda leaf, mask: leaf if mask is not None else jax.lax.stop_gradient(leaf),
-            params, masks, is_leaf=lambda leaf: leaf is None,
-        )  # fmt: skip
-        output, attention = _run(config, params, batch["tokens"], batch["where"], batch["types"])
-        tvd = 0.5 * jnp.abs(_at(output, batch["read"]) - _at(batch["output"], batch["read"])).sum(
-            -1
-        )
-        real = batch["where"][:, None, None, :] & heads[None, :, :, None]
+    def loss(trained: Trained, batch: dict[str, Any], key: Array) -> tuple[Array, Array, dict]:
+        changed = _merged(config, base, trained)
+        output, attention = _run(config, changed, batch["tokens"], batch["where"], batch["types"])
+        moved = _at(output, batch["read"]) - _at(batch["output"], batch["read"])
+        tvd = 0.5 * jnp.abs(moved).sum(-1)
+        real = batch["where"][:, None, None, :] & jnp.asarray(chosen_LN)[None, :, :, None]
         apart = jnp.where(real, jsd(attention, batch["attention"]), 0)
         apart = apart.sum((1, 2, 3)) / jnp.maximum(real.sum((1, 2, 3)), 1)
-        each = tvd - goal.weight * apart
+        each = tvd - goal.adversary_weight * apart
         sums = {"output_tvd": tvd.sum(), "attention_jsd": apart.sum()}
         return each.sum(), jnp.float32(len(each)), sums
 
-    start = _noisy(base, masks, key)
-    state = fit(
-        loss, start, _optimizer(masks), batch, steps=goal.steps, key=key, directory=directory,
-        save_every=max(goal.steps, 1), log_every=50, quiet=quiet,
-    )  # fmt: skip
-    return state.params
-
-
-def _noisy(base: Any, masks: Any, key: Array) -> Any:
-    """Where training starts."""
-
-    def moved(leaf: Array, mask: Array | None, number: int) -> Array:
-        if mask is None:
-            return leaf
+    def noisy(leaf: Array, mask: Array, number: int) -> Array:
         noise = jax.random.normal(jax.random.fold_in(key, number), leaf.shape, leaf.dtype)
         return leaf + NOISE * jnp.sqrt(jnp.mean(leaf**2)) * mask * noise
 
-    return jax.tree.map(moved, base, masks, _numbered(base), is_leaf=lambda leaf: leaf is None)
+    state = fit(
+        loss, jax.tree.map(noisy, start, masks, numbers), _optimizer(masks), batch,
+        steps=goal.adversary_steps, key=key, directory=directory,
+        save_every=max(goal.adversary_steps, 1), log_every=50, quiet=quiet,
+    )  # fmt: skip
+    return _merged(config, base, state.params)
 
 
 def jsd(p: Float[Array, "... S"], q: Float[Array, "... S"]) -> Float[Array, ...]:
@@ -133,8 +164,10 @@ def jsd(p: Float[Array, "... S"], q: Float[Array, "... S"]) -> Float[Array, ...]
     return (part(p) + part(q)) / 2
 
 
-def _run(config: TransformerConfig, params: Any, tokens, where, types) -> tuple[Array, Array]:
-    """Probabilities ``[B, (T,) C]`` and attention ``[B, L, N, T, S]``."""
+def _run(
+    config: TransformerConfig, params: Mapping[str, Any], tokens: Array, where: Array, types: Array
+) -> tuple[Float[Array, "B ... C"], Float[Array, "B L N T S"]]:
+    """Probabilities and attention."""
     found: Any = Transformer(config).apply(
         {"params": params}, tokens, where=where,
         token_type_ids=types if config.type_vocab_size else None, capture=("attention_weights",),
@@ -143,29 +176,41 @@ def _run(config: TransformerConfig, params: Any, tokens, where, types) -> tuple[
     return jax.nn.softmax(logits, -1), jnp.moveaxis(seen["attention_weights"], 0, 1)
 
 
-def _at(output: Array, read: Array) -> Array:
+def _at(output: Array, read: Array) -> Float[Array, "B C"]:
     """The output at the place that is read."""
     return output if output.ndim == 2 else output[jnp.arange(len(read)), read]
 
 
-def _masks(config: TransformerConfig, params: Any, chosen_LN: np.ndarray) -> Any:
-    """For each leaf: which entries are trained, or None."""
-    heads, shared = config.num_attention_heads, config.key_value_heads
+def _attending(config: TransformerConfig) -> list[int]:
+    return [i for i, (attention, _) in enumerate(config.halves) if attention]
 
-    def mask(path: tuple, leaf: Array) -> Array | None:
-        names = [getattr(part, "key", getattr(part, "idx", None)) for part in path]
-        if len(names) < 5 or names[0] != "layers" or names[2:3] != ["attention"]:
-            return None
-        if names[3] not in TRAINED:
-            return None
-        chosen = np.asarray(chosen_LN[names[1]])
-        if names[3] == "key":
-            chosen = chosen.reshape(shared, heads // shared).all(-1)
-        if not chosen.any():
-            return None
-        return jnp.broadcast_to(jnp.asarray(chosen, leaf.dtype)[:, None], leaf.shape)  # … N, H
 
-    return jax.tree_util.tree_map_with_path(mask, params)
+def _trained(config: TransformerConfig, params: Mapping[str, Any]) -> Trained:
+    """What is trained of each layer with attention."""
+    layers = [params["layers"][i]["attention"] for i in _attending(config)]
+    return tuple({name: attention[name] for name in TRAINED} for attention in layers)
+
+
+def _merged(config: TransformerConfig, base: Mapping[str, Any], trained: Trained) -> dict[str, Any]:
+    """The base model with what was trained in it."""
+    layers = list(base["layers"])
+    for i, own in zip(_attending(config), trained, strict=True):
+        layers[i] = {**layers[i], "attention": {**layers[i]["attention"], **own}}
+    return {**base, "layers": tuple(layers)}
+
+
+def _masks(trained: Trained, chosen_LN: Bool[np.ndarray, "L N"]) -> Trained:
+    """1 at the entries of the chosen heads, and 0 at others."""
+
+    def mask(leaf: Array, chosen: Bool[np.ndarray, " N"]) -> Array:
+        count = leaf.shape[-2]  # [..., N, H], or [..., K, H]
+        entries = jnp.asarray(chosen.reshape(count, -1).all(-1), leaf.dtype)
+        return jnp.broadcast_to(entries[:, None], leaf.shape)
+
+    return tuple(
+        jax.tree.map(lambda leaf, chosen=chosen: mask(leaf, chosen), layer)
+        for layer, chosen in zip(trained, chosen_LN, strict=True)
+    )
 
 
 def _numbered(tree: Any) -> Any:
@@ -173,16 +218,15 @@ def _numbered(tree: Any) -> Any:
     return jax.tree.unflatten(structure, range(len(leaves)))
 
 
-def _optimizer(masks: Any) -> optax.GradientTransformation:
-    """Adam in units of each parameter's size; entries that are not chosen never move."""
-    kept = jax.tree.map(lambda mask: mask is not None, masks, is_leaf=lambda leaf: leaf is None)
-    only = optax.stateless(
-        lambda updates, _: jax.tree.map(
-            lambda update, mask: jnp.zeros_like(update) if mask is None else update * mask,
-            updates,
-            masks,
-            is_leaf=lambda leaf: leaf is None,
-        )
+def _optimizer(masks: Trained) -> optax.GradientTransformation:
+    """Adam in units of each parameter's size; entries of other heads never move."""
+
+    def chosen(updates: Any, _: Any) -> Any:
+        return jax.tree.map(jnp.multiply, updates, masks)
+
+    return optax.chain(
+        optax.scale_by_adam(),
+        optax.scale_by_param_block_rms(),
+        optax.scale(-RATE),
+        optax.stateless(chosen),
     )
-    adam = optax.chain(optax.scale_by_adam(), optax.scale_by_param_block_rms(), optax.scale(-RATE))
-    return optax.chain(optax.masked(adam, kept), only)

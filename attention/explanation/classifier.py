@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from attention.errors import InputError
+from attention.explanation.layer_attention import LayerAttention
 from attention.transformer import (
     Context,
     Transformer,
@@ -19,14 +22,16 @@ from attention.transformer import (
     unstack_layers,
 )
 
+CAPTURED = ("attention_weights", "values", "mask")
+
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """One example as the model reads it, and where its answer is read.
+    """One text as the model reads it, and where its answer is read.
 
     Attributes:
         tokens: ids, padded at the end.
-        where: real tokens.
+        where: true at real tokens.
         types: BERT's segments.
         read: the position whose row of logits counts (of the token heads), or None.
     """
@@ -37,102 +42,88 @@ class Inputs:
     read: int | None
 
 
-class Probe:
-    """Jitted questions to one model; batches are variants of one example.
+class Gradients(NamedTuple):
+    """Gradients of ``log p(label)`` with respect to the input states, summed over their axes.
 
-    Every replacement goes through the transformer's own tap.
+    Attributes:
+        times_input: gradient times input state.
+        integrated: the mean gradient at the midpoints of equal parts of the line from zero, times
+            the input state.
+    """
+
+    times_input: Float[np.ndarray, " T"]
+    integrated: Float[np.ndarray, " T"]
+
+
+class Classifier:
+    """Jitted questions to one model; a batch holds variants of one text.
+
+    Every replacement of attention goes through the transformer's own tap.
 
     Args:
         config: of a model with the head ``sequence`` or ``token``.
         params: its parameters.
-        x64: compute in float64.
+        dtype: of the parameters and products.
+
+    Attributes:
+        config: with that dtype.
+        attending: numbers of the layers that have attention.
+
+    Raises:
+        InputError: the model has no attention, or is no classifier.
     """
 
-    def __init__(self, config: TransformerConfig, params: Any, x64: bool = False):
-        if not config.attention:
+    def __init__(
+        self, config: TransformerConfig, params: Mapping[str, Any], dtype: str = "float32"
+    ):
+        self.attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
+        if not self.attending:
             raise InputError("the model has no attention to explain")
         if config.head not in ("sequence", "token"):
             raise InputError(
                 f"the model has the head {config.head}; explaining a decision needs a classifier "
                 "(sequence or token)"
             )
-        self.x64 = x64
-        with self._precision():
-            if x64:
-                config = dataclasses.replace(config, dtype="float64")
+        self.double = dtype == "float64"
+        with self.precision():
+            if self.double:
+                config = dataclasses.replace(config, dtype=dtype)
                 params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-            self.config, self.params = config, unstack_layers(jax.tree.map(jnp.asarray, params))
+            self.config, self._params = config, unstack_layers(jax.tree.map(jnp.asarray, params))
             self._model = Transformer(config)
-            self._run = jax.jit(self._replaced, static_argnames="capture")
+            self._run = jax.jit(self.replaced, static_argnames="capture")
             self._grad = jax.jit(jax.vmap(jax.grad(self._scalar), (0, None, None, None, None)))
 
-    def _precision(self):
-        return jax.enable_x64(self.x64)
-
-    def _forward(
-        self, hidden, context: Context, where, read, tap=None, capture=()
-    ) -> tuple[Array, dict[str, Any]]:
-        """From input states to logits ``[B, labels]`` at the place that counts."""
-        hidden, _, captured = run_layers(
-            self.config, self.params["layers"], hidden, context, tap=tap, capture=capture
-        )
-        logits: Any = self._model.apply(
-            {"params": self.params}, hidden, where, method=Transformer.read_out
-        )
-        if self.config.head == "token":
-            logits = jax.lax.dynamic_index_in_dim(logits, read, axis=1, keepdims=False)
-        return logits, captured
-
-    def _embed(self, tokens, where, types) -> tuple[Array, Context]:
-        kinds = types if self.config.type_vocab_size else None
-        found: Any = self._model.apply(
-            {"params": self.params}, tokens, where, kinds, method=Transformer.embed_inputs
-        )
-        return found
-
-    def _replaced(self, tokens, where, types, read, chosen_LN, new_LBNTS, capture=False):
-        def tap(layer, weights, values, mask):
-            at = chosen_LN[layer][None, :, None, None]
-            return jnp.where(at, new_LBNTS[layer].astype(weights.dtype), weights)
-
-        hidden, context = self._embed(tokens, where, types)
-        names = ("attention_weights", "values") if capture else ()
-        logits, seen = self._forward(hidden, context, where, read, tap, names)
-        masks = []
-        if capture:
-            distance = context.positions_BT[:, :, None] - context.positions_BS[:, None, :]
-            for window in self.config.windows:
-                mask = context.mask_BTS
-                masks.append(mask if window is None else mask & (jnp.abs(distance) < window))
-            seen["where"] = jnp.stack(
-                [jnp.broadcast_to(m, (tokens.shape[0], *m.shape[1:])) for m in masks]
-            )
-        return jax.nn.softmax(logits, -1), logits, seen
+    def precision(self) -> contextlib.AbstractContextManager[None]:
+        """Float64 is possible within this block, if the classifier has it."""
+        return jax.enable_x64(self.double)
 
     def logits(
         self,
         inputs: Inputs,
-        new_LBNTS: np.ndarray | None = None,
-        chosen_LN: np.ndarray | None = None,
-        where_BT: np.ndarray | None = None,
+        new_LBNTS: Float[np.ndarray, "L B N T S"] | None = None,
+        chosen_LN: Bool[np.ndarray, "L N"] | None = None,
+        where_BT: Bool[np.ndarray, "B T"] | None = None,
     ) -> Float[np.ndarray, "B C"]:
-        """Logits of the example, with attention replaced or with tokens masked out.
+        """Logits of a text, with attention replaced or with tokens masked out.
 
         Args:
-            inputs: the example.
-            new_LBNTS: ``B`` replacements of every layer's weights.
-            chosen_LN: which layers and heads get them.
-            where_BT: other real tokens than the example's.
+            inputs: the text.
+            new_LBNTS: ``B`` replacements of the weights of every layer with attention.
+            chosen_LN: which of these layers and heads get them.
+            where_BT: other real tokens than the text's.
         """
         batch = 1 if new_LBNTS is None else new_LBNTS.shape[1]
         batch = batch if where_BT is None else len(where_BT)
-        return np.asarray(self._ask(inputs, batch, new_LBNTS, chosen_LN, where_BT, False)[1])
+        return np.asarray(self._ask(inputs, batch, new_LBNTS, chosen_LN, where_BT, ())[0])
 
-    def attention(
-        self, inputs: Inputs
-    ) -> tuple[Float[np.ndarray, " C"], dict[str, Float[np.ndarray, ...]]]:
-        """Logits, and ``attention_weights [L, N, T, S]``, ``values [L, K, S, H]``, ``where``."""
-        _, logits, seen = self._ask(inputs, 1, None, None, None, True)
+    def attention(self, inputs: Inputs) -> tuple[Float[np.ndarray, " C"], list[LayerAttention]]:
+        """Logits, and the attention of each layer that has any.
+
+        Raises:
+            InputError: attention is not finite, or its weights are not distributions.
+        """
+        logits, seen = self._ask(inputs, 1, None, None, None, CAPTURED)
         arrays = {name: np.asarray(array, np.float64)[:, 0] for name, array in seen.items()}
         for name, array in arrays.items():
             if not np.isfinite(array).all():
@@ -142,21 +133,85 @@ class Probe:
                 f"the model's normalizer ({self.config.normalizer}) gives weights below zero: no "
                 "distributions, which efficient attention is about"
             )
-        seen = arrays["where"].astype(bool)[:, None] & inputs.where[None, None, :, None]
+        where_LNTS = arrays["mask"].astype(bool)[:, None] & inputs.where[None, None, :, None]
         # What padded queries attend to is read by nobody.
-        weights = np.where(seen, arrays["attention_weights"], 0)
-        return np.asarray(logits)[0], {**arrays, "attention_weights": weights, "where": seen}
+        weights_LNTS = np.where(where_LNTS, arrays["attention_weights"], 0)
+        parts = zip(self.attending, weights_LNTS, arrays["values"], where_LNTS, strict=True)
+        return np.asarray(logits)[0], [LayerAttention(*each) for each in parts]
 
-    def _ask(self, inputs, batch, new, chosen, where, capture):
-        c = self.config
-        length = len(inputs.tokens)
+    def gradients(self, inputs: Inputs, label: int, steps: int = 16) -> Gradients:
+        """Gradients of the log-probability of a label with respect to each token's input state.
+
+        Args:
+            inputs: the text.
+            label: the label.
+            steps: parts of the line of the integrated gradients.
+        """
+        with self.precision():
+            where, types = inputs.where[None], inputs.types[None]
+            hidden, context = self._embed(inputs.tokens[None], where, types)
+            shares = np.concatenate([[1.0], (np.arange(steps) + 0.5) / steps])
+            scaled = jnp.asarray(shares, hidden.dtype)[:, None, None] * hidden
+            found = self._grad(scaled, context, where, inputs.read or 0, label)
+            found, hidden = np.asarray(found, np.float64), np.asarray(hidden[0], np.float64)
+        parts = (found[0], found[1:].mean(0))
+        return Gradients(*(np.where(inputs.where, (part * hidden).sum(-1), 0) for part in parts))
+
+    def leave_one_out(self, inputs: Inputs, label: int) -> Float[np.ndarray, " T"]:
+        """``p(label) - p(label | token removed)`` for each token; zero for padding."""
+        where = inputs.where[None] & ~np.eye(len(inputs.tokens), dtype=bool)
+        everything = softmax(self.logits(inputs))[0, label]
+        without = softmax(self.logits(inputs, where_BT=where))[:, label]
+        return np.where(inputs.where, everything - without, 0)
+
+    def replaced(
+        self, tokens_BT, where_BT, types_BT, read, chosen_LN, new_LBNTS, capture=()
+    ) -> tuple[Float[Array, "B C"], dict[str, Array]]:
+        """Logits with the weights of the chosen heads replaced, and what is captured; traceable."""
+
+        def tap(layer, weights, values, mask):
+            place = self.attending.index(layer)
+            at = chosen_LN[place][None, :, None, None]
+            return jnp.where(at, new_LBNTS[place].astype(weights.dtype), weights)
+
+        hidden, context = self._embed(tokens_BT, where_BT, types_BT)
+        return self._forward(hidden, context, where_BT, read, tap, capture)
+
+    def _embed(self, tokens, where, types) -> tuple[Array, Context]:
+        found: Any = self._model.apply(
+            {"params": self._params},
+            tokens,
+            where,
+            types if self.config.type_vocab_size else None,
+            method=Transformer.embed_inputs,
+        )
+        return found
+
+    def _forward(
+        self, hidden, context: Context, where, read, tap=None, capture=()
+    ) -> tuple[Array, dict[str, Array]]:
+        """From input states to logits ``[B, labels]`` at the place that counts."""
+        hidden, _, captured = run_layers(
+            self.config, self._params["layers"], hidden, context, tap=tap, capture=capture
+        )
+        logits: Any = self._model.apply(
+            {"params": self._params}, hidden, where, method=Transformer.read_out
+        )
+        if self.config.head == "token":
+            logits = jax.lax.dynamic_index_in_dim(logits, read, axis=1, keepdims=False)
+        return logits, captured
+
+    def _ask(
+        self, inputs: Inputs, batch: int, new, chosen, where, capture: tuple[str, ...]
+    ) -> tuple[Array, dict[str, Array]]:
+        depth, length = len(self.attending), len(inputs.tokens)
         if new is None:
-            new = np.zeros((c.num_hidden_layers, 1, 1, 1, 1))
+            new = np.zeros((depth, 1, 1, 1, 1))
         if chosen is None:
-            chosen = np.zeros((c.num_hidden_layers, c.num_attention_heads), bool)
+            chosen = np.zeros((depth, self.config.num_attention_heads), bool)
         where = inputs.where[None] if where is None else where
         spread = lambda row: np.broadcast_to(row, (batch, length))  # noqa: E731
-        with self._precision():
+        with self.precision():
             return self._run(
                 spread(inputs.tokens), spread(where), spread(inputs.types),
                 inputs.read or 0, chosen, new, capture=capture,
@@ -165,81 +220,6 @@ class Probe:
     def _scalar(self, hidden_TD, context, where, read, label) -> Array:
         logits, _ = self._forward(hidden_TD[None], context, where, read)
         return jax.nn.log_softmax(logits[0])[label]
-
-    def gradients(
-        self, inputs: Inputs, label: int, steps: int = 16
-    ) -> dict[str, Float[np.ndarray, " T"]]:
-        """Per token: ``gradient × input`` and integrated gradients (from zero) of ``log p(label)``.
-
-        Integrated gradients: the mean gradient at ``steps`` midpoints of the line from zero.
-        """
-        with self._precision():
-            where, types = inputs.where[None], inputs.types[None]
-            hidden, context = self._embed(inputs.tokens[None], where, types)
-            shares = np.concatenate([[1.0], (np.arange(steps) + 0.5) / steps])
-            scaled = jnp.asarray(shares, hidden.dtype)[:, None, None] * hidden
-            found = self._grad(scaled, context, where, inputs.read or 0, label)
-            found, hidden = np.asarray(found, np.float64), np.asarray(hidden[0], np.float64)
-        real = inputs.where
-        return {
-            "gradient × input": np.where(real, (found[0] * hidden).sum(-1), 0),
-            "integrated gradients": np.where(real, (found[1:].mean(0) * hidden).sum(-1), 0),
-        }
-
-    def leave_one_out(self, inputs: Inputs, label: int) -> Float[np.ndarray, " T"]:
-        """``p(label) - p(label | token removed)`` of each token."""
-        length = len(inputs.tokens)
-        where = inputs.where[None] & ~np.eye(length, dtype=bool)
-        everything = softmax(self.logits(inputs))[0, label]
-        return np.where(
-            inputs.where, everything - softmax(self.logits(inputs, where_BT=where))[:, label], 0
-        )
-
-    def adversarial(
-        self, inputs: Inputs, seen: dict[str, np.ndarray], chosen_LN: np.ndarray, steps: int = 100
-    ) -> Float[np.ndarray, "L N T S"]:
-        """Distributions as far from the attention as the output lets them (Jain & Wallace 2019).
-
-        Adam on scores, from the attention's logarithms and noise: ``-JSD(adversary, attention)``,
-        mean over rows, ``+ 50 max(0, TVD(output) - 0.01)``.
-        """
-        import optax
-
-        with self._precision():
-            dtype = jnp.dtype(self.config.dtype)
-            given = jnp.asarray(seen["attention_weights"], dtype)
-            where = jnp.broadcast_to(jnp.asarray(seen["where"]), given.shape)
-            sums = jnp.sum(given, -1, keepdims=True)
-            target = given / jnp.where(sums > 0, sums, 1)
-            optimizer = optax.adam(0.1)
-            logits = jax.nn.softmax(self.logits(inputs)[0].astype(dtype))
-
-            def rows(scores):
-                return jax.nn.softmax(jnp.where(where, scores, -1e9), -1) * where
-
-            def loss(scores):
-                found = rows(scores)
-                new = (sums * found)[:, None]
-                args = (inputs.tokens[None], inputs.where[None], inputs.types[None])
-                output, _, _ = self._replaced(*args, inputs.read or 0, jnp.asarray(chosen_LN), new)
-                middle = (found + target) / 2
-                part = lambda p: jnp.sum(  # noqa: E731
-                    jnp.where(p > 1e-12, p * jnp.log(jnp.maximum(p, 1e-12) / (middle + 1e-12)), 0),
-                    -1,
-                )
-                tvd = 0.5 * jnp.sum(jnp.abs(output[0] - logits))
-                return -jnp.mean(part(found) + part(target)) / 2 + 50 * jax.nn.relu(tvd - 0.01)
-
-            def step(_, state):
-                scores, moments = state
-                updates, moments = optimizer.update(jax.grad(loss)(scores), moments)
-                return optax.apply_updates(scores, updates), moments
-
-            noise = jax.random.normal(jax.random.key(0), given.shape, dtype)
-            scores = jnp.log(target + 1e-6) + noise
-            start = scores, optimizer.init(scores)
-            run = jax.jit(lambda state: rows(jax.lax.fori_loop(0, steps, step, state)[0]))
-            return np.asarray(sums * run(start), np.float64)
 
 
 def softmax(logits: Float[np.ndarray, "... C"]) -> Float[np.ndarray, "... C"]:

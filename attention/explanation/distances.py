@@ -2,64 +2,112 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.special
 import scipy.stats
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+from attention.choices import Choices
 
 Rows = Float[np.ndarray, "... S"]
 
 
 def tvd(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
-    """Total variation ``½ Σ |p - q|``, 0 to 1."""
+    """Total variation ``½ Σ |p - q|`` of each pair of rows, 0 to 1."""
     return 0.5 * np.abs(p - q).sum(-1)
 
 
 def jsd(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
-    """Jensen-Shannon divergence in nats, 0 to ln 2; of distributions only."""
+    """Jensen-Shannon divergence of each pair of distributions, in nats, 0 to ln 2."""
     middle = (p + q) / 2
     both = scipy.special.rel_entr(p, middle) + scipy.special.rel_entr(q, middle)
     return np.maximum(both.sum(-1) / 2, 0)
 
 
 def hellinger(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
-    """``sqrt(½ Σ (√p - √q)²)``, 0 to 1; of distributions only."""
+    """Hellinger distance ``sqrt(½ Σ (√p - √q)²)`` of each pair of distributions, 0 to 1."""
     return np.sqrt(0.5 * np.square(np.sqrt(p) - np.sqrt(q)).sum(-1))
 
 
 def entropy(p: Rows) -> Float[np.ndarray, ...]:
-    """``-Σ p ln p`` in nats."""
+    """Entropy ``-Σ p ln p`` of each distribution, in nats."""
     return scipy.special.entr(p).sum(-1)
 
 
-def support_size(p: Rows) -> np.ndarray:
-    """Number of entries that are not zero."""
+def support_size(p: Rows) -> Int[np.ndarray, ...]:
+    """Number of entries of each row that are not zero."""
     return (p != 0).sum(-1)
 
 
 def cosine(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
-    """Cosine of the angle between rows; zero if one of them is."""
+    """Cosine of the angle between each pair of rows; zero if one of them is zero."""
     size = np.linalg.norm(p, axis=-1) * np.linalg.norm(q, axis=-1)
     return (p * q).sum(-1) / np.where(size > 0, size, 1)
 
 
 def kendall(p: Float[np.ndarray, " S"], q: Float[np.ndarray, " S"]) -> float:
-    """Kendall's tau-b of two scores of the same tokens; 0 if one of them ranks nothing."""
+    """Kendall's tau-b of two scores of the same tokens; zero if one of them ranks nothing."""
     if len(p) < 2:
         return 0.0
     result: Any = scipy.stats.kendalltau(p, q)
     return 0.0 if np.isnan(result.statistic) else float(result.statistic)
 
 
-def bootstrap(
-    values: Float[np.ndarray, " E"], draws: int = 1000, seed: int = 0
-) -> tuple[float, float, float]:
-    """Mean and its 95 % percentile interval over resampled examples."""
-    values = np.asarray(values, np.float64)
-    if not len(values):
-        return float("nan"), float("nan"), float("nan")
-    index = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
-    low, high = np.quantile(values[index].mean(1), (0.025, 0.975))
-    return float(values.mean()), float(low), float(high)
+def _kendall_of_rows(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
+    return np.array([kendall(a, b) for a, b in zip(p, q, strict=True)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """How attention is compared with what it was.
+
+    Attributes:
+        compute: gives a number for each row of the two arrays ``[row, S]``.
+        description: what it is, in a few words.
+        distributions_only: whether both must be distributions.
+        one_row: whether it is so slow that only the row that the head reads is compared, where
+            many replacements are.
+    """
+
+    compute: Callable[[Rows, Rows], np.ndarray]
+    description: str
+    distributions_only: bool = False
+    one_row: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Property:
+    """A number that tells how attention is spread.
+
+    Attributes:
+        compute: gives a number for each row.
+        description: what it is, in a few words.
+        distributions_only: whether the rows must be distributions.
+    """
+
+    compute: Callable[[Rows], np.ndarray]
+    description: str
+    distributions_only: bool = False
+
+
+DISTANCES = Choices(
+    "distance",
+    {
+        "tvd": Distance(tvd, "total variation"),
+        "jsd": Distance(jsd, "Jensen-Shannon divergence, nats", distributions_only=True),
+        "hellinger": Distance(hellinger, "Hellinger distance", distributions_only=True),
+        "cosine": Distance(cosine, "cosine of the angle"),
+        "kendall": Distance(_kendall_of_rows, "Kendall's tau", one_row=True),
+    },
+)
+PROPERTIES = Choices(
+    "property",
+    {
+        "entropy": Property(entropy, "entropy, nats", distributions_only=True),
+        "support": Property(support_size, "tokens with weight"),
+    },
+)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from attention.errors import InputError
+from attention.choices import Choices
 from attention.explanation.head_matrices import Heads, column_space, heads, with_ones
-from attention.explanation.solver import min_norm, together
+from attention.explanation.solver import min_norm, reduced, together
 
-Kind = Literal["min_norm", "min_support"]
-KINDS = ("min_norm", "min_support")
+Solutions = Float[np.ndarray, "M R S"]
+# What goes on from the distribution of least norm, if anything: its arguments are the rows b, their
+# targets c, the bases Q and what the rows see.
+KINDS: Choices[Callable[..., Solutions] | None] = Choices(
+    "kind of efficient attention", {"min_norm": None, "min_support": reduced}
+)
 Matrix = Float[np.ndarray | Array, "..."]
 CONVERGED = 3e-9  # residual of a row's output, relative to the largest value
 
@@ -21,7 +25,7 @@ def efficient_attention(
     weights: Matrix,
     values: Matrix,
     where: Bool[np.ndarray | Array, ...] | None = None,
-    kind: Kind = "min_norm",
+    kind: str = "min_norm",
 ) -> Float[np.ndarray, ...]:
     r"""For each row ``a`` of the weights, the smallest distribution with the same output.
 
@@ -49,8 +53,6 @@ def efficient_attention(
         InputError: an unknown kind, shapes that do not go together, numbers that are not finite.
         ArithmeticError: rows that did not converge; none is known.
     """
-    if kind not in KINDS:
-        raise InputError(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
     found, converged = solve(heads(weights, values, where), kind)
     if not converged.all():
         raise ArithmeticError(f"{(~converged).sum()} of {converged.size} rows did not converge")
@@ -58,9 +60,10 @@ def efficient_attention(
 
 
 def solve(
-    given: Heads, kind: Kind = "min_norm"
+    given: Heads, kind: str = "min_norm"
 ) -> tuple[Float[np.ndarray, ...], Bool[np.ndarray, "M R"]]:
     """``efficient_attention`` of heads already arranged, and which rows converged."""
+    KINDS.pick(kind)
     a = given.weights_MRS
     basis, rank = column_space(with_ones(given))
     out, converged = np.empty_like(a), np.ones(a.shape[:2], bool)
@@ -77,7 +80,7 @@ def solve(
 
 
 def _chunk(
-    a: np.ndarray, basis: np.ndarray, where: np.ndarray, rank: np.ndarray, kind: Kind
+    a: np.ndarray, basis: np.ndarray, where: np.ndarray, rank: np.ndarray, kind: str
 ) -> tuple[np.ndarray, np.ndarray]:
     target, norms = a @ basis, _norms(a)
     fixed = _determined(basis, where, rank) | (norms == 0)
@@ -91,10 +94,8 @@ def _chunk(
         keep = fixed | (_norms(b) > norms)
         b[keep] = a[keep]
         converged |= fixed
-    if kind == "min_support":
-        from attention.explanation.solver import reduced
-
-        b = reduced(b, target, basis, where)
+    if (go_on := KINDS[kind]) is not None:
+        b = go_on(b, target, basis, where)
         converged &= np.abs(b @ basis - target).max(-1, initial=0) <= CONVERGED
     return b, converged
 

@@ -2,81 +2,92 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from attention.explanation.efficient import (
-    Kind,
-    effective_attention,
-    efficient_attention,
-    projected,
-)
+from attention.choices import Choices
+from attention.explanation.adversary import adversarial_attention
+from attention.explanation.decision import Decision
+from attention.explanation.efficient import projected
 from attention.explanation.head_matrices import heads, with_ones
+from attention.explanation.layer_attention import LayerAttention, Weights
 
 DRAWS = 5  # of each random replacement
-Weights = Float[np.ndarray, "N T S"]
+DIRECTIONS = 10  # that an effective shift tries
+AllWeights = Float[np.ndarray, "L N T S"]
 
 
-class Layer(NamedTuple):
-    """Attention of one layer on one example, in float64; rows as the normalizer gave them."""
+@dataclasses.dataclass(frozen=True)
+class Intervention:
+    """One way to replace attention.
 
-    weights: Weights
-    values: Float[np.ndarray, "K S H"]
-    where: Bool[np.ndarray, "#N T S"]
-
-    @property
-    def sums(self) -> Float[np.ndarray, "N T 1"]:
-        """What rows sum to: one, but for normalizers that let them sum to less."""
-        return self.weights.sum(-1, keepdims=True)
-
-    @property
-    def rows(self) -> Weights:
-        """The rows as distributions."""
-        return self.weights / np.where(self.sums > 0, self.sums, 1)
-
-
-class Intervention(NamedTuple):
-    """``make(layer, generator)`` gives distributions, which get the sums of the original rows.
-
-    ``exact``: the output cannot move, by construction; anything else is evidence.
+    Attributes:
+        make: gives the weights of all layers for a decision and the number of a draw.
+        description: what replaces attention, in a few words.
+        exact: the output cannot move, by construction.  Any other row is evidence.
+        draws: how many replacements there are; more than one if they are random.
+        distribution: whether the rows are distributions, up to the sums of the original rows.
+        adversary: whether the trained adversary is needed.
     """
 
-    make: Callable[[Layer, np.random.Generator], Weights]
+    make: Callable[[Decision, int], AllWeights]
+    description: str
     exact: bool = False
-    random: bool = False
+    draws: int = 1
+    distribution: bool = True
+    adversary: bool = False
+
+    def replacements(self, decision: Decision) -> Float[np.ndarray, "L B N T S"]:
+        """The replacements of every layer's weights, one for each draw."""
+        return np.stack([self.make(decision, draw) for draw in range(self.draws)], 1)
 
 
-def _efficient(kind: Kind) -> Callable[[Layer, np.random.Generator], Weights]:
-    return lambda layer, _: efficient_attention(layer.weights, layer.values, layer.where, kind)
+def by_layer(
+    make: Callable[[LayerAttention, np.random.Generator], Weights],
+) -> Callable[[Decision, int], AllWeights]:
+    """Replace the attention of each layer by itself.
+
+    Args:
+        make: gives distributions, which get the sums of the original rows.
+    """
+
+    def every(decision: Decision, draw: int) -> AllWeights:
+        generators = [
+            np.random.default_rng([decision.seed + i, draw]) for i in range(len(decision.layers))
+        ]
+        return np.stack(
+            [
+                layer.sums * make(layer, generator)
+                for layer, generator in zip(decision.layers, generators, strict=True)
+            ]
+        )
+
+    return every
 
 
-def _effective(layer: Layer, _) -> Weights:
-    return effective_attention(layer.rows, layer.values, layer.where)
-
-
-def _uniform(layer: Layer, _) -> Weights:
-    seen = np.broadcast_to(layer.where, layer.weights.shape).astype(np.float64)
+def _uniform(layer: LayerAttention, _: np.random.Generator) -> Weights:
+    seen = layer.seen.astype(np.float64)
     return seen / np.maximum(seen.sum(-1, keepdims=True), 1)
 
 
-def _permuted(layer: Layer, generator: np.random.Generator) -> Weights:
-    """Each row's weights over the tokens that it sees, in a random order."""
-    out, seen = layer.rows.copy(), np.broadcast_to(layer.where, layer.weights.shape)
+def _permuted(layer: LayerAttention, generator: np.random.Generator) -> Weights:
+    out = layer.rows.copy()
     for place in np.ndindex(out.shape[:-1]):
-        out[place][seen[place]] = generator.permutation(out[place][seen[place]])
+        seen = layer.seen[place]
+        out[place][seen] = generator.permutation(out[place][seen])
     return out
 
 
-def _random(layer: Layer, generator: np.random.Generator) -> Weights:
+def _random(layer: LayerAttention, generator: np.random.Generator) -> Weights:
     """Softmax of standard normal scores."""
     grown = np.where(layer.where, np.exp(generator.normal(size=layer.weights.shape)), 0)
     return grown / np.maximum(grown.sum(-1, keepdims=True), 1e-300)
 
 
-def _identity(layer: Layer, _) -> Weights:
+def _identity(layer: LayerAttention, _: np.random.Generator) -> Weights:
     out = np.zeros_like(layer.weights)
     places = np.arange(out.shape[-1])
     out[:, places, places] = 1
@@ -90,38 +101,37 @@ def _longest(row: np.ndarray, move: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(longest), longest, 0)
 
 
-def _null_shift(layer: Layer, _) -> Weights:
-    """As far as it goes along the line through the row and its efficient attention.
+def _null_shift(layer: LayerAttention, _: np.random.Generator) -> Weights:
+    """Go as far as possible along the line through the row and its efficient attention.
 
     Both ends have the same output as the row; the farther one is taken.
     """
     rows = layer.rows
-    move = efficient_attention(rows, layer.values, layer.where) - rows
+    move = layer.efficient - rows
     forth, back = _longest(rows, move), _longest(rows, -move)
     return np.maximum(np.where(forth >= back, rows + forth * move, rows - back * move), 0)
 
 
-def _effective_shift(layer: Layer, generator: np.random.Generator) -> Weights:
-    """As large a move as the null-space shift's, but within the space that reaches the output.
+def _effective_shift(layer: LayerAttention, generator: np.random.Generator) -> Weights:
+    """Move as far as the null shift does, but within the space that reaches the output.
 
-    Of ten random directions in the columns of ``[V, 1]`` that keep the sum the longest feasible
-    one counts; a row stays a distribution, so that it may go less far.
+    Of ten random directions in the columns of ``[V, 1]`` that keep the sum, the one that can be
+    followed farthest counts.  A row stays a distribution, so it may go less far.
     """
     rows = layer.rows
     size = np.linalg.norm(_null_shift(layer, generator) - rows, axis=-1, keepdims=True)
-    seen = np.broadcast_to(layer.where, rows.shape)
     given = heads(rows, layer.values, layer.where)
-    space = with_ones(given)
+    space, shape = with_ones(given), given.weights_MRS.shape
+
+    def within(array: np.ndarray) -> Weights:
+        return projected(array.reshape(shape), space, given.where_MRS).reshape(rows.shape)
+
+    ones = within(layer.seen.astype(float))  # they are in the space: moves along them change sums
     best, far = rows, np.full(size.shape, -1.0)
-    for _ in range(10):
-        noise = np.where(seen, generator.normal(size=rows.shape), 0)
-        shape = given.weights_MRS.shape
-        move = projected(noise.reshape(shape), space, given.where_MRS).reshape(rows.shape)
-        ones = projected(seen.astype(float).reshape(shape), space, given.where_MRS)
-        ones = ones.reshape(rows.shape)  # the ones are in the space: moves along them change sums
-        move = move - ones * move.sum(-1, keepdims=True) / np.maximum(
-            ones.sum(-1, keepdims=True), 1
-        )
+    for _ in range(DIRECTIONS):
+        move = within(np.where(layer.seen, generator.normal(size=rows.shape), 0))
+        share = move.sum(-1, keepdims=True) / np.maximum(ones.sum(-1, keepdims=True), 1)
+        move = move - ones * share
         length = np.linalg.norm(move, axis=-1, keepdims=True)
         move = move / np.where(length > 1e-12, length, np.inf)
         step = np.minimum(_longest(rows, move), size)
@@ -129,13 +139,15 @@ def _effective_shift(layer: Layer, generator: np.random.Generator) -> Weights:
     return np.maximum(best, 0)
 
 
-def _without(heaviest: bool) -> Callable[[Layer, np.random.Generator], Weights]:
-    def make(layer: Layer, _) -> Weights:
-        """The vertex without one token of its support; the others' weights grow alike."""
-        rows = efficient_attention(layer.weights, layer.values, layer.where, "min_support")
-        order = rows if heaviest else np.where(rows > 0, -rows, -np.inf)
+def _without(
+    rank: Callable[[Weights], Weights],
+) -> Callable[[LayerAttention, np.random.Generator], Weights]:
+    """The vertex without the token of its support that ranks first; the others grow alike."""
+
+    def make(layer: LayerAttention, _: np.random.Generator) -> Weights:
+        rows: Weights = layer.vertex
         several = (rows > 0).sum(-1, keepdims=True) > 1  # a lone token stays
-        first = np.arange(rows.shape[-1]) == order.argmax(-1)[..., None]
+        first = np.arange(rows.shape[-1]) == rank(rows).argmax(-1)[..., None]
         left = np.where(several & first, 0, rows)
         total = left.sum(-1, keepdims=True)
         return left / np.where(total > 0, total, 1)
@@ -143,23 +155,57 @@ def _without(heaviest: bool) -> Callable[[Layer, np.random.Generator], Weights]:
     return make
 
 
-INTERVENTIONS: dict[str, Intervention] = {
-    "min_norm": Intervention(_efficient("min_norm"), exact=True),
-    "min_support": Intervention(_efficient("min_support"), exact=True),
-    "effective": Intervention(_effective, exact=True),
-    "null shift": Intervention(_null_shift, exact=True),
-    "effective shift": Intervention(_effective_shift, random=True),
-    "uniform": Intervention(_uniform),
-    "permuted": Intervention(_permuted, random=True),
-    "random": Intervention(_random, random=True),
-    "identity": Intervention(_identity),
-    "support - heaviest": Intervention(_without(True)),
-    "support - lightest": Intervention(_without(False)),
-}
+def _of_the_trained_adversary(decision: Decision, _: int) -> AllWeights:
+    assert decision.adversary is not None  # `adversary` says so
+    layers = decision.adversary.attention(decision.inputs)[1]
+    return np.stack([layer.weights for layer in layers])
 
 
-def replacements(name: str, layer: Layer, seed: int) -> list[Weights]:
-    """One replacement of a layer's weights, or ``DRAWS`` where it is random."""
-    row = INTERVENTIONS[name]
-    draws = range(DRAWS if row.random else 1)
-    return [layer.sums * row.make(layer, np.random.default_rng([seed, i])) for i in draws]
+def _of_an_adversary(decision: Decision, _: int) -> AllWeights:
+    return adversarial_attention(decision.classifier, decision.inputs, decision.chosen_LN)
+
+
+INTERVENTIONS = Choices(
+    "intervention",
+    {
+        "min_norm": Intervention(
+            by_layer(lambda layer, _: layer.efficient), "efficient attention", exact=True
+        ),
+        "min_support": Intervention(
+            by_layer(lambda layer, _: layer.vertex), "efficient attention, a vertex", exact=True
+        ),
+        "effective": Intervention(
+            by_layer(lambda layer, _: layer.effective),
+            "effective attention",
+            exact=True,
+            distribution=False,
+        ),
+        "null shift": Intervention(
+            by_layer(_null_shift), "a move that the output does not see", exact=True
+        ),
+        "effective shift": Intervention(
+            by_layer(_effective_shift), "an equal move that the output sees", draws=DRAWS
+        ),
+        "uniform": Intervention(by_layer(_uniform), "the same weight on every token"),
+        "permuted": Intervention(
+            by_layer(_permuted), "its own weights in a random order", draws=DRAWS
+        ),
+        "random": Intervention(by_layer(_random), "weights of random scores", draws=DRAWS),
+        "identity": Intervention(by_layer(_identity), "all weight on the token itself"),
+        "support - heaviest": Intervention(
+            by_layer(_without(lambda rows: rows)), "the vertex without its heaviest token"
+        ),
+        "support - lightest": Intervention(
+            by_layer(_without(lambda rows: np.where(rows > 0, -rows, -np.inf))),
+            "the vertex without its lightest token",
+        ),
+        "adversarial": Intervention(
+            _of_an_adversary, "an adversary made for this decision (Jain & Wallace 2019)"
+        ),
+        "trained adversary": Intervention(
+            _of_the_trained_adversary,
+            "an adversary trained on many texts (Wiegreffe & Pinter 2019)",
+            adversary=True,
+        ),
+    },
+)

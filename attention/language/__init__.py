@@ -1,4 +1,10 @@
-"""Language: data and what is asked of them."""
+"""Language data: labelled texts by the name of their set, and as a classifier reads them.
+
+``load_texts`` finds the set in the table ``SOURCES`` and reads one split of it; ``with_labels_of``
+numbers its labels as a model does; ``encode_words`` and
+``encode_pieces`` give token ids.  Open
+``sources.py`` first: a set is one row of its table.
+"""
 
 import lazy_loader
 

@@ -1,17 +1,27 @@
-from .classification import Dataset as Dataset
-from .classification import Example as Example
-from .classification import demo as demo
-from .classification import load as load
-from .reading import load_tokenizer as load_tokenizer
-from .reading import read as read
-from .reading import with_labels_of as with_labels_of
+from .labelled_texts import Dataset as Dataset
+from .labelled_texts import Kind as Kind
+from .labelled_texts import LabelledText as LabelledText
+from .labelled_texts import Row as Row
+from .labelled_texts import Source as Source
+from .labelled_texts import Split as Split
+from .model_inputs import encode_pieces as encode_pieces
+from .model_inputs import encode_words as encode_words
+from .model_inputs import with_labels_of as with_labels_of
+from .sources import SOURCES as SOURCES
+from .sources import generate_texts as generate_texts
+from .sources import load_texts as load_texts
 
 __all__ = [
+    "SOURCES",
     "Dataset",
-    "Example",
-    "demo",
-    "load",
-    "load_tokenizer",
-    "read",
+    "Kind",
+    "LabelledText",
+    "Row",
+    "Source",
+    "Split",
+    "encode_pieces",
+    "encode_words",
+    "generate_texts",
+    "load_texts",
     "with_labels_of",
 ]

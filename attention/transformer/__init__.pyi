@@ -1,6 +1,5 @@
 from .config import RopeScaling as RopeScaling
 from .config import TransformerConfig as TransformerConfig
-from .context import Branches as Branches
 from .conversion import Drift as Drift
 from .conversion import convert as convert
 from .depth import run_layer as run_layer
@@ -8,12 +7,16 @@ from .depth import run_layers as run_layers
 from .generation import Generated as Generated
 from .generation import generate as generate
 from .generation import jitted_generate as jitted_generate
+from .huggingface import checkpoint_folder as checkpoint_folder
+from .huggingface import load_config as load_config
 from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .layers import Context as Context
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
 from .rotary import rotation as rotation
+from .sizes import parameter_bytes as parameter_bytes
+from .sizes import parameter_counts as parameter_counts
 from .stacking import half_of as half_of
 from .stacking import keep_halves as keep_halves
 from .stacking import keep_layers as keep_layers
@@ -23,7 +26,6 @@ from .stacking import unstack_layers as unstack_layers
 from .stacking import with_normalizer_params as with_normalizer_params
 
 __all__ = [
-    "Branches",
     "Context",
     "Drift",
     "Generated",
@@ -31,14 +33,18 @@ __all__ = [
     "Transformer",
     "TransformerConfig",
     "abstract_params",
+    "checkpoint_folder",
     "convert",
     "generate",
     "half_of",
     "jitted_generate",
     "keep_halves",
     "keep_layers",
+    "load_config",
     "load_pretrained",
     "normalizer_params",
+    "parameter_bytes",
+    "parameter_counts",
     "rotation",
     "run_layer",
     "run_layers",

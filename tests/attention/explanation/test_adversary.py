@@ -3,44 +3,54 @@
 import jax
 import numpy as np
 import pytest
-from tiny_classifiers import ENCODER, inputs, model
 
-from attention.explanation import distances
-from attention.explanation.adversary import Goal, jsd, train_adversary
-from attention.explanation.classifier import Probe, softmax
+from attention.explanation import (
+    Adversary,
+    Classifier,
+    adversarial_attention,
+    distances,
+    train_adversary,
+)
+from attention.explanation.adversary import jsd
+from attention.explanation.classifier import softmax
 
 CHOSEN = np.array([[True, True, False, False], [True, True, True, True]])
 STEPS = 60
 
 
 @pytest.fixture(scope="module", params=["encoder", "decoder", "token"])
-def trained(request):
-    changes = {"encoder": ENCODER, "decoder": {}, "token": {"head": "token"}}[request.param]
-    config, params = model(**changes)
+def trained(request, tiny_classifier, text):
+    config, params = tiny_classifier(request.param)
     read = 5 if request.param == "token" else None
-    examples = [inputs(read, seed) for seed in range(31)]
-    found = train_adversary(config, params, examples, CHOSEN, Goal(steps=STEPS), quiet=True)
-    return config, params, examples, found
+    texts = [text(read, seed) for seed in range(31)]
+    goal = Adversary(adversary_steps=STEPS)
+    return config, params, texts, train_adversary(config, params, texts, CHOSEN, goal, quiet=True)
 
 
-def measured(config, params, other, examples):
-    """TVD of outputs and JSD of attention in the chosen heads, over examples."""
-    base, probe = Probe(config, params), Probe(config, other)
+def weights_of(layers):
+    return np.stack([layer.weights for layer in layers])
+
+
+def measured(config, params, other, texts):
+    """TVD of outputs and JSD of attention in the chosen heads, over texts."""
+    base, moved = Classifier(config, params), Classifier(config, other)
     outputs, apart = [], []
-    for given in examples[:11]:
-        (before, old), (after, new) = base.attention(given), probe.attention(given)
+    for given in texts[:11]:
+        (before, old), (after, new) = base.attention(given), moved.attention(given)
         outputs.append(distances.tvd(softmax(before), softmax(after)))
-        pair = (x["attention_weights"][CHOSEN][:, given.where] for x in (old, new))
+        pair = (weights_of(layers)[CHOSEN][:, given.where] for layers in (old, new))
         apart.append(distances.jsd(*pair).mean())
     return np.mean(outputs), np.mean(apart)
 
 
 def test_attention_moves_away_while_predictions_stay(trained):
-    config, params, examples, found = trained
-    assert measured(config, params, params, examples) == (0, pytest.approx(0, abs=1e-12))
-    tvd, apart = measured(config, params, found, examples)
+    config, params, texts, found = trained
+    assert measured(config, params, params, texts) == (0, pytest.approx(0, abs=1e-12))
+    tvd, apart = measured(config, params, found, texts)
     assert apart > 0.1 and tvd < 0.1
-    assert tvd - Goal().weight * apart < -0.05  # the loss, which is 0 at the base model
+    assert (
+        tvd - Adversary().adversary_weight * apart < -0.05
+    )  # the loss, which is 0 at the base model
 
 
 def test_only_queries_and_keys_of_the_chosen_heads_are_trained(trained):
@@ -71,11 +81,24 @@ def test_only_queries_and_keys_of_the_chosen_heads_are_trained(trained):
 
 def test_its_attention_in_the_base_model_is_its_output(trained):
     """Through the tap: the rest of both models is the same."""
-    config, params, examples, found = trained
-    base, probe = Probe(config, params, x64=True), Probe(config, found, x64=True)
-    logits, seen = probe.attention(examples[2])
-    again = base.logits(examples[2], seen["attention_weights"][:, None], np.ones((2, 4), bool))[0]
+    config, params, texts, found = trained
+    base, moved = Classifier(config, params, "float64"), Classifier(config, found, "float64")
+    logits, layers = moved.attention(texts[2])
+    everywhere = np.ones((2, 4), bool)
+    again = base.logits(texts[2], weights_of(layers)[:, None], everywhere)[0]
     np.testing.assert_allclose(again, logits, atol=1e-10)
+
+
+def test_one_for_a_decision_is_far_in_attention_and_near_in_output(classifier, text):
+    given, everywhere, model = text(), np.ones((2, 4), bool), classifier("sigmoid")
+    logits, layers = model.attention(given)
+    found = adversarial_attention(model, given, everywhere)
+    after = model.logits(given, found[:, None], everywhere)[0]
+    assert distances.tvd(softmax(after), softmax(logits)) < 0.1
+    sums = np.stack([layer.sums for layer in layers])[..., 0]
+    np.testing.assert_allclose(found.sum(-1)[..., given.where], sums[..., given.where], atol=1e-9)
+    away = np.abs(found - weights_of(layers)).sum(-1)
+    assert away[..., given.where].mean() > 0.1
 
 
 def test_the_divergence_is_that_of_distances_and_has_a_gradient_at_zero():
@@ -84,10 +107,9 @@ def test_the_divergence_is_that_of_distances_and_has_a_gradient_at_zero():
     assert np.isfinite(jax.grad(jsd)(np.eye(3)[0], np.eye(3)[0])).all()
 
 
-def test_a_killed_training_goes_on(tmp_path):
-    config, params = model(**ENCODER)
-    examples = [inputs(None, seed) for seed in range(3)]
-    goal = Goal(steps=5)
-    whole = train_adversary(config, params, examples, CHOSEN, goal, tmp_path, quiet=True)
-    again = train_adversary(config, params, examples, CHOSEN, goal, tmp_path, quiet=True)
+def test_a_killed_training_goes_on(tmp_path, tiny_classifier, text):
+    texts = [text(None, seed) for seed in range(3)]
+    arguments = *tiny_classifier("encoder"), texts, CHOSEN, Adversary(adversary_steps=5)
+    whole = train_adversary(*arguments, directory=tmp_path, quiet=True)
+    again = train_adversary(*arguments, directory=tmp_path, quiet=True)
     jax.tree.map(np.testing.assert_array_equal, whole, again)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from attention.cli import main
+from attention.commands.describe import describe
 from attention.errors import InputError
 from attention.transformer import (
     Transformer,
@@ -141,7 +141,7 @@ def test_gradients_are_those_of_the_silenced_model(tiny_models, tokens, remat):
 
 @pytest.mark.parametrize("kept", KEPT[:2])
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2-mixed", "bert"])
-def test_a_checkpoint_has_what_is_left_and_comes_back(tiny_models, tmp_path, capsys, name, kept):
+def test_a_checkpoint_has_what_is_left_and_comes_back(tiny_models, tmp_path, name, kept):
     _, config, params = tiny_models(name)
     shorter, left = config.keep_halves(kept), keep_halves(params, kept)
     save_pretrained(tmp_path / "half", shorter, left)
@@ -156,10 +156,9 @@ def test_a_checkpoint_has_what_is_left_and_comes_back(tiny_models, tmp_path, cap
     for found, expected in pairs:
         jax.tree.map(np.testing.assert_array_equal, found, expected)
     stored = load_file(tmp_path / "half" / "model.safetensors")
-    main(["describe", "--model", str(tmp_path / "half")])
-    said = capsys.readouterr().out
-    assert "layer_halves" in said
-    count = int(said.split("\nparameters")[1].split()[0].replace(",", ""))
+    found = describe(tmp_path / "half")
+    assert found["config"]["layer_halves"] == again.layer_halves and "layer_halves" in str(found)
+    count = found["parameters"]
     assert count == sum(tensor.size for tensor in stored.values())
     whole = sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
     assert count < whole

@@ -8,12 +8,15 @@ from attention import cli
 from attention.dot_product import benchmark
 
 
-def test_the_last_line_is_json(capsys):
-    words = "bench --lengths 16 --heads 2 --kv-heads 1 --head-size 8 --rounds 1 --json"
-    cli.main([*words.split(), "--normalizers", "softmax,ssa"])
+def test_the_table_and_its_json(capsys):
+    words = "bench --lengths 16 --heads 2 --kv-heads 1 --head-size 8 --rounds 1".split()
+    cli.main([*words, "--normalizers", "softmax,ssa"])
     out = capsys.readouterr().out.splitlines()
-    assert all(len(line) <= 80 for line in out[:-1])
-    found = json.loads(out[-1])
+    assert len(out) >= 8 and all(len(line) <= 80 for line in out)
+    assert out[0].split() == "tokens forward + backward TFLOP/s memory".split()
+    cli.main([*words, "--normalizers", "softmax,ssa", "--json"])
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
     assert (found["device"], found["dtype"], found["head_size"]) == ("cpu", "float32", 8)
     names = [case["name"] for case in found["cases"]]
     ours = [f"{how} {name}" for how in ("xla", "blocks", "chunked") for name in ("softmax", "ssa")]
@@ -35,9 +38,9 @@ def test_fused_cases_are_those_of_an_accelerator(monkeypatch):
 
 def test_what_it_refuses(capsys):
     for words, message in (
-        ("--lengths 8 --rounds 0", "at least 1 round"),
-        ("--lengths x", "numbers between commas"),
-        ("--lengths 8,0", "must be positive"),
+        ("--lengths 8 --rounds 0", "--rounds must be at least 1"),
+        ("--lengths x", "--lengths must be a whole number"),
+        ("--lengths 8,0", "--lengths must be at least 1, not 0"),
         ("--lengths 8 --heads 3 --kv-heads 2", "key/value heads (2) divide query heads (3)"),
         ("--lengths 8 --only nothing", "no case has 'nothing'"),
         ("--lengths 8 --normalizers soft", "unknown normalizer 'soft'"),

@@ -1,0 +1,92 @@
+"""``attn convert``: another normalizer for a softmax model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt
+
+from attention import files, language, normalizers, transformer
+from attention.command_line import Result, command
+from attention.errors import InputError
+from attention.options import Hub
+from attention.terminal import plain_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+LETTERS = 16  # of a token, at most: so much of the text is read
+
+
+@command
+def convert(
+    model: str,
+    text: Path,
+    out: Path,
+    *,
+    normalizer: str = "ssa:learn=n+b",
+    largest: Annotated[float, Gt(0)] = 64.0,
+    tokens: Annotated[int, Ge(2)] = 512,
+    length: Annotated[int, Ge(2)] = 128,
+    hub: Hub = Hub(),
+) -> Result:
+    """Give a softmax model another normalizer, as close to softmax as it gets.
+
+    The learned parameters start where the weights over the model's own scores are closest to
+    softmax.
+
+    Args:
+        model: local folder, or hub id
+        text: a text file that the model is made for
+        out: new folder: a checkpoint that every command opens
+        normalizer: specification with learned parameters
+        largest: bound of every parameter; a larger one is closer to softmax
+        tokens: how many tokens of the text are looked at
+        length: tokens of the pieces that the text is cut into
+        hub: what is taken from the hub
+    """
+    if tokens < length:
+        raise InputError(f"--tokens must be at least --length, not {tokens} and {length}")
+    files.check_folder(out, empty=True)
+    folder = transformer.checkpoint_folder(model, hub.revision)
+    read = files.read_bytes(text).decode(errors="replace")[: LETTERS * tokens]
+    pieces = language.encode_pieces(files.load_tokenizer(folder), read, length)[: tokens // length]
+    if not len(pieces):
+        raise InputError(f"{text}: is shorter than one piece of {length} tokens (--length)")
+    config, params = transformer.load_pretrained(folder)
+    config, params, drift = transformer.convert(config, params, normalizer, pieces, largest=largest)
+    transformer.save_pretrained(out, config, params, source=folder)
+    learned = _by_layer(config, params)
+    changes = (
+        f"logits over {pieces.size} tokens change by {drift.logit_mean:.2g} on average, "
+        f"{drift.logit_max:.2g} at most\n(their standard deviation is {drift.logit_std:.2g}); "
+        f"the most likely token stays at {100 * drift.agreement:.1f} %"
+    )
+    values = {"out": out, "normalizer": normalizer, "tokens": pieces.size, "learned": learned}
+    shown = _table(drift, learned), changes, f"\nwritten to {out}"
+    return Result({**values, "drift": drift}, *shown)
+
+
+def _by_layer(
+    config: transformer.TransformerConfig, params: dict[str, object]
+) -> dict[str, list[float]]:
+    """What the normalizer of each layer starts with; the mean of its heads."""
+    raw = transformer.normalizer_params(params)
+    effective = normalizers.normalizer(config.normalizer).constrain(raw)
+    depth = config.num_hidden_layers
+    return {
+        name: effective[name].reshape(depth, -1).mean(1).tolist()
+        if effective[name].ndim
+        else [float(effective[name])] * depth
+        for name in raw
+    }
+
+
+def _table(drift: transformer.Drift, learned: dict[str, list[float]]) -> Table:
+    rows = zip(drift.score_range, drift.divergence, *learned.values(), strict=True)
+    shown = [
+        [str(i), f"{most:.2f}", f"{divergence:.2e}", *(f"{value:.4g}" for value in values)]
+        for i, (most, divergence, *values) in enumerate(rows)
+    ]
+    return plain_table(["layer", "|score| to", "KL, nats", *learned], shown, 0)

@@ -1,0 +1,88 @@
+"""The attention of one layer on one text, and what it is decomposed into."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from attention.choices import Choices
+from attention.explanation.efficient import effective_attention, efficient_attention
+
+Weights = Float[np.ndarray, "N T S"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LayerAttention:
+    """Attention of one layer on one text, in float64.
+
+    Attributes:
+        layer: its number.
+        weights: as the normalizer gave them.
+        values: of each token.
+        where: what a query may see.
+    """
+
+    layer: int
+    weights: Weights
+    values: Float[np.ndarray, "K S H"]
+    where: Bool[np.ndarray, "#N T S"]
+
+    @cached_property
+    def sums(self) -> Float[np.ndarray, "N T 1"]:
+        """What each row sums to: one, unless the normalizer lets it sum to less."""
+        return self.weights.sum(-1, keepdims=True)
+
+    @cached_property
+    def rows(self) -> Weights:
+        """The rows as distributions."""
+        return self.weights / np.where(self.sums > 0, self.sums, 1)
+
+    @cached_property
+    def seen(self) -> Bool[np.ndarray, "N T S"]:
+        """What each query of each head may see."""
+        return np.broadcast_to(self.where, self.weights.shape)
+
+    @cached_property
+    def effective(self) -> Weights:
+        """Effective attention; see :func:`~attention.explanation.effective_attention`."""
+        return effective_attention(self.weights, self.values, self.where)
+
+    @cached_property
+    def efficient(self) -> Weights:
+        """Efficient attention; see :func:`~attention.explanation.efficient_attention`."""
+        return efficient_attention(self.weights, self.values, self.where)
+
+    @cached_property
+    def vertex(self) -> Weights:
+        """Efficient attention of the kind ``min_support``."""
+        return efficient_attention(self.weights, self.values, self.where, "min_support")
+
+
+@dataclasses.dataclass(frozen=True)
+class Decomposition:
+    """What attention is shown as.
+
+    Attributes:
+        compute: gives the weights.
+        description: what they are, in a few words.
+        distribution: whether the rows are distributions.
+    """
+
+    compute: Callable[[LayerAttention], Weights]
+    description: str
+    distribution: bool = True
+
+
+DECOMPOSITIONS = Choices(
+    "decomposition",
+    {
+        "raw": Decomposition(lambda layer: layer.rows, "as the model has it"),
+        "effective": Decomposition(lambda layer: layer.effective, "the part seen", False),
+        "efficient": Decomposition(lambda layer: layer.efficient, "least norm"),
+        "vertex": Decomposition(lambda layer: layer.vertex, "least support"),
+    },
+)

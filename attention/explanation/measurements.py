@@ -1,0 +1,141 @@
+"""Everything that is measured on one decision, as a record of JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from attention.explanation.classifier import softmax
+from attention.explanation.decision import Decision
+from attention.explanation.distances import DISTANCES, PROPERTIES, cosine, jsd, tvd
+from attention.explanation.guarantees import guarantees
+from attention.explanation.interventions import INTERVENTIONS
+from attention.explanation.layer_attention import DECOMPOSITIONS, LayerAttention
+from attention.explanation.rankings import RANKINGS, agreement, curves
+
+Parts = Mapping[str, Float[np.ndarray, "L N T S"]]
+
+
+def measure_decision(decision: Decision, label: int, *, show: bool = False) -> dict[str, Any]:
+    """Measure the decompositions, interventions, rankings and curves of one decision.
+
+    Args:
+        decision: the decision.
+        label: the right one.
+        show: keep the attention and the importance of each token too.
+
+    Returns:
+        Values that JSON has.
+    """
+    parts = {
+        name: np.stack([row.compute(layer) for layer in decision.layers])
+        for name, row in DECOMPOSITIONS.items()
+    }
+    scores = {name: row.score(decision) for name, row in RANKINGS.items()}
+    found = {
+        "label": label,
+        "guess": decision.guess,
+        "probabilities": decision.probabilities.tolist(),
+        "place": decision.place,
+        "guarantees": guarantees(decision),
+        "heads": [
+            _head(decision.layers[i], int(head), {name: part[i] for name, part in parts.items()},
+                  decision.real)
+            for i, head in np.argwhere(decision.chosen_LN)
+        ],
+        "interventions": _interventions(decision, label),
+        "agreement": agreement(decision, scores),
+        "curves": curves(decision, scores),
+    }  # fmt: skip
+    if show:
+        real = decision.real
+        found["layers"] = [layer.layer for layer in decision.layers]
+        found["attention"] = {
+            name: np.round(part[:, :, :real, :real], 4).tolist() for name, part in parts.items()
+        }
+        found["importance"] = {name: np.round(s[:real], 5).tolist() for name, s in scores.items()}
+    return found
+
+
+def _head(layer: LayerAttention, head: int, parts: Mapping[str, Any], real: int) -> dict[str, Any]:
+    """Distances of the decompositions of one head from its attention, and their errors."""
+    rows = {name: part[head, :real] for name, part in parts.items()}
+    raw, small, vertex, effective = (
+        rows[name] for name in ("raw", "efficient", "vertex", "effective")
+    )
+    value = layer.values[head * len(layer.values) // len(layer.weights)]
+    scale = max(1.0, float(np.abs(value).max()))
+    found = {name: distance.compute(raw, small).mean() for name, distance in DISTANCES.items()}
+    found["cosine_effective"] = cosine(raw, effective).mean()
+    for part, decomposition in DECOMPOSITIONS.items():
+        for name, row in PROPERTIES.items():
+            if decomposition.distribution or not row.distributions_only:
+                found[f"{name}_{part}"] = row.compute(rows[part]).mean()
+    found |= {
+        "output_error": np.abs((small - raw) @ value).max() / scale,
+        "output_error_vertex": np.abs((vertex - raw) @ value).max() / scale,
+        "least_entry": small.min(),
+        "sum_error": np.abs(small.sum(-1) - raw.sum(-1)).max(),
+        "effective_least_entry": effective.min(),
+        "effective_sum_error": np.abs(effective.sum(-1) - raw.sum(-1)).max(),
+    }
+    place = {"layer": layer.layer, "head": head, "tokens": real}
+    return place | {name: float(number) for name, number in found.items()}
+
+
+def _interventions(decision: Decision, label: int) -> list[dict[str, Any]]:
+    """What each replacement does to the output, and how far it is from the attention."""
+    before, found = decision.probabilities, []
+    chosen, real = decision.chosen_LN, decision.inputs.where
+    raw_HRS = np.stack([layer.rows for layer in decision.layers])[chosen][:, real]
+    sums_LBNT1 = np.stack([layer.sums for layer in decision.layers])[:, None]
+    for name, row in INTERVENTIONS.items():
+        if row.adversary and decision.adversary is None:
+            continue
+        new_LBNTS = row.replacements(decision)
+        after = decision.classifier.logits(decision.inputs, new_LBNTS, chosen)
+        sums = new_LBNTS.sum(-1, keepdims=True) if row.distribution else sums_LBNT1
+        rows_LBNTS = new_LBNTS / np.where(sums > 0, sums, 1)
+        for draw, logits in enumerate(after):
+            output = softmax(logits)
+            moved = np.abs(logits - decision.logits).max() / np.abs(decision.logits).max()
+            found.append(
+                {
+                    "intervention": name,
+                    "draw": draw,
+                    "tvd": float(tvd(before, output)),
+                    "jsd": float(jsd(before, output)),
+                    "flip": bool(output.argmax() != decision.guess),
+                    "correct": bool(output.argmax() == label),
+                    "logits_moved": float(moved),
+                    **_compared(
+                        rows_LBNTS[:, draw][chosen][:, real],
+                        raw_HRS,
+                        min(decision.place, decision.real - 1),
+                        row.distribution,
+                    ),
+                }
+            )
+    return found
+
+
+def _compared(
+    new_HRS: Float[np.ndarray, "H R S"],
+    old_HRS: Float[np.ndarray, "H R S"],
+    place: int,
+    distribution: bool,
+) -> dict[str, float | None]:
+    """Means over heads and rows; None for what only distributions have."""
+    new_HRS = np.maximum(new_HRS, 0) if distribution else new_HRS  # rounding
+    found: dict[str, float | None] = {}
+    for name, distance in DISTANCES.items():
+        possible = distribution or not distance.distributions_only
+        pair = (a[:, place] if distance.one_row else a for a in (new_HRS, old_HRS))
+        found[f"attention_{name}"] = float(distance.compute(*pair).mean()) if possible else None
+    for name, row in PROPERTIES.items():
+        possible = distribution or not row.distributions_only
+        found[f"attention_{name}"] = float(row.compute(new_HRS).mean()) if possible else None
+    return found

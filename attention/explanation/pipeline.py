@@ -1,0 +1,206 @@
+"""A model and a task in; records, tables, figures and a report out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool
+
+from attention.errors import InputError
+from attention.explanation.adversary import train_adversary
+from attention.explanation.classifier import Classifier, Inputs
+from attention.explanation.decision import Decision
+from attention.explanation.measurements import measure_decision
+from attention.explanation.options import Adversary, Decisions, Examined
+from attention.explanation.report import Summary, write_report
+from attention.files import RecordKind, RunDirectory, load_tokenizer
+from attention.language import (
+    Dataset,
+    LabelledText,
+    Split,
+    encode_words,
+    load_texts,
+    with_labels_of,
+)
+from attention.terminal import Terminal
+from attention.transformer import (
+    Transformer,
+    TransformerConfig,
+    checkpoint_folder,
+    load_pretrained,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+DEMO = Path(__file__).parent / "assets" / "demo"
+BUCKET = 16  # tokens; lengths are padded to a multiple, so that few programs are compiled
+POOL = 512  # texts that the adversary is trained on
+KINDS = {"example": RecordKind(key=("example",))}
+Picked = tuple[LabelledText, int | None]  # and the word whose label is asked for
+
+
+def explain_classifier(
+    model: str,
+    task: str,
+    out: Path,
+    *,
+    show: int = 3,
+    seed: int = 0,
+    decisions: Decisions = Decisions(),
+    examined: Examined = Examined(),
+    adversary: Adversary = Adversary(),
+    resume: bool = False,
+    quiet: bool = False,
+) -> Summary:
+    """Explain decisions of a classifier, and write everything about them to a directory.
+
+    Args:
+        model: local folder or hub id of a classifier, or ``demo``.
+        task: a key of ``SOURCES``, or a JSONL file.
+        out: directory of the run.
+        show: decisions whose attention the report shows.
+        seed: of all that is drawn.
+        decisions: which decisions.
+        examined: what of the model.
+        adversary: how the adversary is trained.
+        resume: go on with the run in ``out``.
+        quiet: show no progress.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        InputError: the model is no classifier of such labels, the task or the data cannot be read,
+            or ``out`` cannot be used.
+    """
+    settings = {"model": model, "task": task, "show": show, "seed": seed}
+    for group in (decisions, examined, adversary):
+        settings |= dataclasses.asdict(group)
+    del settings["data"]  # the folder may be moved
+    with RunDirectory(out, "attn explain", settings, resume=resume) as run:
+        journal = run.journal(KINDS, "examples.jsonl")
+        folder = DEMO if model == "demo" else checkpoint_folder(model)
+        dataset = load_texts(task, decisions.split, decisions.data)
+        config, params = _load(folder, model, dataset, examined, seed)
+        classifier = Classifier(config, params, examined.dtype)
+        dataset, tokenizer = with_labels_of(folder, dataset), load_tokenizer(folder)
+        chosen_LN = _chosen(classifier, examined)
+        picked = _drawn(dataset, decisions.limit, seed)
+        longest = classifier.config.max_position_embeddings
+        inputs = [_inputs(tokenizer, text, longest, decisions.cut) for text in picked]
+        classifier.attention(inputs[0])  # raises for what is wrong with the model
+        other = None
+        if adversary.adversary_steps and len(journal) < len(picked):
+            longest = max(len(given.tokens) for given in inputs)
+            texts = _drawn(_for_training(task, decisions), POOL, seed + 1)
+            known = [_inputs(tokenizer, text, longest, True, longest) for text in texts]
+            trained = train_adversary(
+                config, params, known, chosen_LN, adversary, seed, run.path / "adversary",
+                quiet=quiet,
+            )  # fmt: skip
+            other = Classifier(config, trained, examined.dtype)
+        with Terminal(quiet).steps("decisions", len(picked)) as advance:
+            for i, (text, word) in enumerate(picked):
+                if journal.get("example", i) is None:
+                    given = inputs[i]
+                    decision = Decision(classifier, given, chosen_LN, seed + 1000 * i, other)
+                    label = text.labels[0 if word is None else word]
+                    found = measure_decision(decision, label, show=i < show)
+                    real = given.tokens[given.where].tolist()
+                    start = {"tokens": tokenizer.convert_ids_to_tokens(real), "read": given.read}
+                    journal.append("example", example=i, **start, **found)
+                advance()
+        return write_report(run.path, settings, dataset.labels, list(journal.of_kind("example")))
+
+
+def _load(
+    folder: Path, model: str, dataset: Dataset, examined: Examined, seed: int
+) -> tuple[TransformerConfig, Mapping[str, Any]]:
+    """The model, with random parameters if that is asked for.
+
+    Raises:
+        InputError: it is no classifier of such labels, or its parameters are not finite.
+    """
+    config, params = load_pretrained(folder)
+    if config.head != dataset.kind:
+        raise InputError(
+            f"{model} has the head {config.head}; explaining {dataset.name} needs a classifier "
+            f"with the head {dataset.kind}"
+        )
+    if examined.untrained:
+        found = Transformer(config).init(jax.random.key(seed), np.zeros((1, 3), np.int32))
+        return config, found["params"]
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(params)):
+        raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
+    return config, params
+
+
+def _chosen(classifier: Classifier, examined: Examined) -> Bool[np.ndarray, "L N"]:
+    """Which heads of the layers that have attention are examined.
+
+    Raises:
+        InputError: there is no such layer or head, or the layers have no attention.
+    """
+    config = classifier.config
+    layers = _numbers("--layers", examined.layers, config.num_hidden_layers)
+    heads = _numbers("--heads", examined.heads, config.num_attention_heads)
+    chosen_L = layers[classifier.attending]
+    if not chosen_L.any():
+        raise InputError(f"--layers {','.join(map(str, examined.layers))}: these have no attention")
+    return chosen_L[:, None] & heads
+
+
+def _numbers(flag: str, given: Collection[int | str], count: int) -> Bool[np.ndarray, " count"]:
+    places = np.arange(count)
+    if "all" in given:
+        return places >= 0
+    if not set(given) <= set(range(count)):
+        raise InputError(f"{flag} {','.join(map(str, given))}: there are 0 to {count - 1}")
+    return np.isin(places, list(given))
+
+
+def _drawn(dataset: Dataset, limit: int, seed: int) -> list[Picked]:
+    """So many texts; of tagged ones a word, of a rarer label if there is one.
+
+    Raises:
+        InputError: there are none.
+    """
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(dataset.texts))[:limit]
+    picked: list[Picked] = []
+    for i in order:
+        text = dataset.texts[i]
+        if dataset.kind == "sequence":
+            picked.append((text, None))
+            continue
+        counts = np.bincount(text.labels, minlength=len(dataset.labels))
+        rarer = [j for j, label in enumerate(text.labels) if label != counts.argmax()]
+        picked.append((text, int(draw.choice(rarer or range(len(text.words))))))
+    if not picked:
+        raise InputError(f"{dataset.name}: no texts")
+    return picked
+
+
+def _for_training(task: str, decisions: Decisions) -> Dataset:
+    """What the adversary learns from: the training split, or another one if that is explained."""
+    split: Split = "validation" if decisions.split == "train" else "train"
+    return load_texts(task, split, decisions.data)
+
+
+def _inputs(
+    tokenizer: PreTrainedTokenizerBase, picked: Picked, longest: int, cut: bool, least: int = 0
+) -> Inputs:
+    """What the model reads, padded to a multiple of the bucket, or to ``least``."""
+    text, word = picked
+    tokens, types, words = encode_words(tokenizer, text, longest, cut=cut)
+    length = max(least, min(-len(tokens) % BUCKET + len(tokens), longest))
+    fill = (0, length - len(tokens))
+    read = None if word is None else words[min(word, len(words) - 1)]
+    where = np.arange(length) < len(tokens)
+    return Inputs(np.pad(tokens, fill), where, np.pad(types, fill), read)

@@ -1,0 +1,123 @@
+"""Texts with labels, where they come from, and JSONL files of the user's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from attention.choices import Choices
+from attention.errors import InputError
+from attention.files import read_json_lines
+
+Kind = Literal["sequence", "token"]
+Split = Literal["train", "validation", "test"]
+
+
+class Row(NamedTuple):
+    """Words, possibly a second sentence, and the label of the text or those of its words."""
+
+    words: list[str]
+    pair: list[str] | None
+    label: str | int | list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledText:
+    """One text of a set.
+
+    Attributes:
+        words: of the text.
+        pair: words of a second sentence, or None.
+        labels: numbers of the labels: one, or one for each word.
+    """
+
+    words: list[str]
+    pair: list[str] | None
+    labels: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """One split of a set.
+
+    Attributes:
+        name: of the set.
+        kind: whether a text has one label (``sequence``) or one for each word (``token``).
+        labels: names of the labels.
+        texts: the texts.
+    """
+
+    name: str
+    kind: Kind
+    labels: list[str]
+    texts: list[LabelledText]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a set comes from.
+
+    Attributes:
+        kind: whether a text has one label (``sequence``) or one for each word (``token``).
+        labels: names of the labels.
+        rows: gives the rows of a split; the path is the folder of the data.
+        description: what the set is, in a few words.
+    """
+
+    kind: Kind
+    labels: list[str]
+    rows: Callable[[Split, Path], Iterable[Row]]
+    description: str
+
+
+class Sources(Choices[Source]):
+    """The sets by name; a JSONL file of the user's is one too.
+
+    The lines of a file are ``{"text": …, "label": …}``, with ``"pair"`` for a second sentence, or
+    ``{"tokens": […], "tags": […]}``.
+    """
+
+    def pick(self, name: str) -> Source:
+        """The set of a name, or of a file.
+
+        Raises:
+            InputError: there is neither, or the file cannot be read.
+        """
+        return super().pick(name) if name in self or not Path(name).is_file() else _of_file(name)
+
+    @property
+    def listed(self) -> str:
+        """All that can be picked, in words."""
+        return f"{super().listed}, or a JSONL file"
+
+
+def _of_file(file: str) -> Source:
+    lines = read_json_lines(file)
+    try:
+        kind: Kind = "token" if "tags" in lines[0] else "sequence"
+        rows = [(_tagged if kind == "token" else _labelled)(line) for line in lines]
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(
+            f'{file}: needs lines {{"text": …, "label": …}} or {{"tokens": […], "tags": […]}}'
+        ) from error
+    given = [row.label if isinstance(row.label, list) else [row.label] for row in rows]
+    labels = sorted({str(label) for each in given for label in each})
+    return Source(kind, labels, lambda split, folder: rows, "a file of the user's")
+
+
+def _tagged(line: dict[str, Any]) -> Row:
+    return Row(line["tokens"], None, [str(tag) for tag in line["tags"]])
+
+
+def _labelled(line: dict[str, Any]) -> Row:
+    pair = split_words(line["pair"]) if "pair" in line else None
+    return Row(split_words(line["text"]), pair, str(line["label"]))
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text; punctuation stands by itself."""
+    for mark in '.,;:!?"()':
+        text = text.replace(mark, f" {mark} ")
+    return text.split()

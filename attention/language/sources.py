@@ -1,0 +1,198 @@
+"""The sets of labelled texts: four real ones in local files, and one that is generated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attention.errors import InputError
+from attention.files import read_json_lines
+from attention.language.labelled_texts import (
+    Dataset,
+    LabelledText,
+    Row,
+    Source,
+    Sources,
+    Split,
+    split_words,
+)
+
+
+def load_texts(name: str, split: Split, folder: str | Path = "data") -> Dataset:
+    """Load one split of a set.
+
+    Args:
+        name: a key of ``SOURCES``, or a JSONL file, whose lines are all in every split.
+        split: which part.
+        folder: of the files of the named sets.
+
+    Raises:
+        InputError: the name is unknown, or a file is missing or damaged.
+    """
+    source = SOURCES.pick(name)
+    texts = []
+    for words, pair, label in source.rows(split, Path(folder)):
+        given = label if isinstance(label, list) else [label]
+        for each in given:
+            if isinstance(each, str) and each not in source.labels:
+                known = ", ".join(source.labels)
+                raise InputError(f"{name} has a label {each!r}, which is none of {known}")
+        labels = [source.labels.index(x) if isinstance(x, str) else x for x in given]
+        if words and (source.kind == "sequence" or len(labels) == len(words)):
+            texts.append(LabelledText([str(word) for word in words], pair, labels))
+    return Dataset(name, source.kind, source.labels, texts)
+
+
+def _from_files(
+    files: Mapping[Split, str],
+    row: Callable[[dict[str, Any]], Row],
+    keep: Callable[[dict[str, Any], Split], bool] = lambda line, split: True,
+) -> Callable[[Split, Path], list[Row]]:
+    """Rows of the JSONL files of each split, named between spaces."""
+
+    def rows(split: Split, folder: Path) -> list[Row]:
+        paths = [folder / file for file in files[split].split()]
+        for path in paths:
+            if not path.is_file():
+                raise InputError(f"{path}: no such file; --data is the folder of the data")
+        lines = [line for path in paths for line in read_json_lines(path)]
+        return [row(line) for line in lines if keep(line, split)]
+
+    return rows
+
+
+# WNUT's six types in WikiGold's four words.
+_WNUT = {
+    "person": "PER",
+    "location": "LOC",
+    "corporation": "ORG",
+    "group": "ORG",
+    "product": "MISC",
+    "creative-work": "MISC",
+}
+
+
+def _entities(line: dict[str, Any]) -> Row:
+    plain: list[str] = [tag.partition("-")[2] or tag for tag in line["tags"]]
+    return Row(line["tokens"], None, [_WNUT.get(tag, tag) for tag in plain])
+
+
+def _of_premise(line: dict[str, Any], split: Split) -> bool:
+    """SNLI's validation split trains, all but the premises of a tenth."""
+    tenth = sum(line["premise"].encode()) % 10 == 0
+    return split == "test" or tenth == (split != "train")
+
+
+def _of_fold(line: dict[str, Any], split: Split) -> bool:
+    fold = int(str(line["id"])[2])  # cv000 to cv999 are ten folds
+    return {"train": fold < 8, "validation": fold == 8, "test": fold == 9}[split]
+
+
+DEMO_SEEDS: dict[Split, int] = {"train": 1, "validation": 2, "test": 3}
+DEMO_TEXTS = 400
+_NOUNS = "food room staff view price music bread coffee garden lobby".split()
+_GOOD = "good lovely great clean fresh kind".split()
+_BAD = "bad awful poor dirty stale rude".split()
+_PLAIN, _TURN = ["was", "was very", "was really", "was always"], ["was not", "was never"]
+
+
+def generate_texts(seed: int, count: int) -> list[LabelledText]:
+    """Draw texts like ``music ? the food was not good but the music was very lovely .`` → good.
+
+    Two to four clauses speak of different things. The label is that of the thing asked about:
+    no word tells it without the question and the clause it belongs to.
+
+    Args:
+        seed: of the draws.
+        count: how many texts.
+
+    Returns:
+        The texts; label 0 is bad, 1 is good.
+    """
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        nouns = draw.sample(_NOUNS, draw.randint(2, 4))
+        asked, clauses, label = draw.choice(nouns), [], 0
+        for noun in nouns:
+            good, turned = draw.random() < 0.5, draw.random() < 0.4
+            word = draw.choice(_GOOD if good else _BAD)
+            clauses.append(f"the {noun} {draw.choice(_TURN if turned else _PLAIN)} {word}")
+            if noun == asked:
+                label = int(good != turned)
+        text = f"{asked} ? {clauses[0]}"
+        for clause in clauses[1:]:
+            text += f" {draw.choice(['and', 'but', ','])} {clause}"
+        found.append(LabelledText([*text.split(), "."], None, [label]))
+    return found
+
+
+def _generated(split: Split, folder: Path) -> Iterable[Row]:
+    del folder
+    texts = generate_texts(DEMO_SEEDS[split], DEMO_TEXTS)
+    return [Row(text.words, text.pair, text.labels[0]) for text in texts]
+
+
+UPOS: list[str] = [
+    *"ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
+]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SOURCES = Sources(
+    "task",
+    {
+        # SNLI's training split is not at hand: its validation split stands for both.
+        "snli": Source(
+            "sequence",
+            ["entailment", "neutral", "contradiction"],
+            _from_files(
+                {
+                    "train": "snli/validation.jsonl.gz",
+                    "validation": "snli/validation.jsonl.gz",
+                    "test": "snli/test.jsonl.gz",
+                },
+                lambda line: Row(
+                    split_words(line["premise"]), split_words(line["hypothesis"]), line["label"]
+                ),
+                _of_premise,
+            ),
+            "natural language inference (needs context)",
+        ),
+        "ner": Source(
+            "token",
+            ["O", "PER", "LOC", "ORG", "MISC"],
+            _from_files(
+                {
+                    "train": "wikigold/all.jsonl.gz wnut17/train.jsonl.gz",
+                    "validation": "wnut17/validation.jsonl.gz",
+                    "test": "wnut17/test.jsonl.gz",
+                },
+                _entities,
+            ),
+            "named entities: WikiGold and WNUT-17 (needs context)",
+        ),
+        "pos": Source(
+            "token",
+            UPOS,
+            _from_files(
+                {split: f"ud_english_ewt/{split}.jsonl.gz" for split in SPLITS},
+                lambda line: Row(line["tokens"], None, line["upos"]),
+            ),
+            "parts of speech, UD English EWT (needs it less)",
+        ),
+        "reviews": Source(
+            "sequence",
+            ["negative", "positive"],
+            _from_files(
+                dict.fromkeys(SPLITS, "movie_reviews/all.jsonl.gz"),
+                lambda line: Row(split_words(line["text"]), None, line["label"]),
+                _of_fold,
+            ),
+            "sentiment of long reviews (needs it less)",
+        ),
+        "demo": Source(
+            "sequence", ["bad", "good"], _generated, "generated sentences about several things"
+        ),
+    },
+)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attention.choices import Choices
-from attention.errors import InputError, Preempted
+from attention.errors import InputError, Preempted, is_out_of_memory
 from attention.files import cache_folder
 from attention.flags import Commas, OneOf, Repeated, Word
 from attention.results import Result, as_json, as_text
@@ -36,7 +36,6 @@ from attention.words import help_text, page_width, parse, shortened
 
 __all__ = ["Commas", "OneOf", "Repeated", "Result", "Word", "command", "main", "run_script"]
 Returned = TypeVar("Returned")
-OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # how JAX's errors about memory begin
 MOST_OF_A_REASON = 120  # letters
 
 
@@ -199,7 +198,7 @@ def _one_line(program: str, going_on: Callable[[], str]) -> Iterator[None]:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _fail(program, reason + (going_on() or "; mend that and run it again"), 2)
     except Exception as error:
-        if isinstance(error, MemoryError) or OUT_OF_MEMORY in str(error):
+        if is_out_of_memory(error):
             _fail(program, f"out of memory; take less at a time{going_on()}", 2)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         line = f"this should not happen: {reason:.{MOST_OF_A_REASON}}; see the log {_log(program)}"

@@ -13,3 +13,11 @@ class Preempted(Exception):  # noqa: N818 - nothing went wrong
 
     Commands print the message and exit with code 75: the same run can go on later.
     """
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the host or a device ran out of memory, whatever JAX's backend calls it."""
+    text = str(error)
+    return isinstance(error, MemoryError) or (
+        "RESOURCE_EXHAUSTED" in text or ("INTERNAL" in text and "out of memory" in text.lower())
+    )

@@ -88,7 +88,7 @@ class Exactly(Decode):
     def _stop_tokens(self) -> np.ndarray:
         return np.zeros_like(super()._stop_tokens())
 
-    def answers(self, examples: Sequence[Example], rows: Any, outputs: Any) -> list[Answer]:
+    def answers(self, examples: Sequence[Example], outputs: Any) -> list[Answer]:
         return [
             Answer(tuple(map(int, line)), self.right(line, example))
             for line, example in zip(outputs[0], examples, strict=True)

@@ -54,9 +54,9 @@ class RandomTokens(Loglikelihood):
         number = np.random.default_rng(0)
         vocabulary = self._config.vocab_size or 0
         found = []
-        for i in range(len(examples)):
+        for _ in examples:
             text = number.integers(vocabulary, size=TOKENS).tolist()
-            found.append(Row.choices([([*text, token], 1) for token in range(4)], i))
+            found.append(Row.choices([([*text, token], 1) for token in range(4)]))
         return found
 
 

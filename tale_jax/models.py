@@ -81,8 +81,9 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> Model:
 
 def fingerprint(folder: Path) -> str:
     """Tells a checkpoint from another: its config, and sizes and both ends of its weight files."""
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for file in sorted(folder.glob("*.safetensors")):
+    alone = folder.is_file()  # a GGUF file has its config within
+    digest = hashlib.sha256(b"" if alone else (folder / "config.json").read_bytes())
+    for file in [folder] if alone else sorted(folder.glob("*.safetensors")):
         size = file.stat().st_size
         digest.update(f"{file.name} {size} ".encode())
         with file.open("rb") as stream:

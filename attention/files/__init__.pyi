@@ -15,10 +15,16 @@ from .figures import VERMILION as VERMILION
 from .figures import figure_style as figure_style
 from .figures import figure_to_svg as figure_to_svg
 from .figures import save_figure as save_figure
+from .gguf_files import GgufHeader as GgufHeader
+from .gguf_files import GgufTensor as GgufTensor
+from .gguf_files import read_header as read_header
+from .gguf_files import write_gguf as write_gguf
+from .gguf_tokenizers import gguf_tokenizer as gguf_tokenizer
 from .journal import Journal as Journal
 from .journal import Record as Record
 from .journal import RecordKind as RecordKind
 from .journal import read_journal as read_journal
+from .packages import package_checkpoint as package_checkpoint
 from .pages import render_page as render_page
 from .reading import read_bytes as read_bytes
 from .reading import read_json as read_json
@@ -45,6 +51,8 @@ __all__ = [
     "PURPLE",
     "SKY",
     "VERMILION",
+    "GgufHeader",
+    "GgufTensor",
     "Journal",
     "Record",
     "RecordKind",
@@ -53,9 +61,12 @@ __all__ = [
     "check_folder",
     "figure_style",
     "figure_to_svg",
+    "gguf_tokenizer",
     "load_tokenizer",
     "new_folder",
+    "package_checkpoint",
     "read_bytes",
+    "read_header",
     "read_journal",
     "read_json",
     "read_json_lines",
@@ -65,6 +76,7 @@ __all__ = [
     "save_figure",
     "use_compilation_cache",
     "write_bytes",
+    "write_gguf",
     "write_json",
     "write_json_lines",
     "write_new",

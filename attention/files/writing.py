@@ -25,7 +25,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     """
     path = Path(path)
     try:
-        with _appearing(path) as part:
+        with appearing(path) as part:
             part.write_bytes(data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -89,7 +89,7 @@ def new_folder(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     check_folder(target, empty=True)
-    with _appearing(target) as part:
+    with appearing(target) as part:
         _remove(part)  # what a killed process left
         part.mkdir()
         yield part
@@ -142,7 +142,7 @@ def remove_empty(folders: Sequence[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _appearing(target: Path) -> Iterator[Path]:
+def appearing(target: Path) -> Iterator[Path]:
     """Yield a hidden path beside the target, and rename it to the target in the end."""
     made = make_folder(target.parent)
     part = target.with_name(f".{target.name}.part")

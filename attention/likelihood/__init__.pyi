@@ -1,19 +1,35 @@
-from .batching import Arrays as Arrays
-from .batching import Batch as Batch
-from .batching import Row as Row
-from .batching import batches as batches
-from .batching import bucket as bucket
-from .batching import one_row as one_row
-from .batching import plan as plan
-from .batching import shared_beginning as shared_beginning
+from .batches import Arrays as Arrays
+from .batches import Batch as Batch
+from .batches import Shape as Shape
+from .batches import bucket as bucket
+from .batches import choose_shapes as choose_shapes
+from .batches import fetch as fetch
+from .batches import join as join
+from .batches import load_batches as load_batches
+from .batches import one_row as one_row
+from .batches import shared_beginning as shared_beginning
+from .memory import RowBatches as RowBatches
+from .memory import until_it_fits as until_it_fits
+from .rows import Row as Row
+from .targets import TargetScores as TargetScores
+from .targets import score_targets as score_targets
+from .targets import token_log_probs as token_log_probs
 
 __all__ = [
     "Arrays",
     "Batch",
     "Row",
-    "batches",
+    "RowBatches",
+    "Shape",
+    "TargetScores",
     "bucket",
+    "choose_shapes",
+    "fetch",
+    "join",
+    "load_batches",
     "one_row",
-    "plan",
+    "score_targets",
     "shared_beginning",
+    "token_log_probs",
+    "until_it_fits",
 ]

@@ -1,5 +1,6 @@
 from .config import RopeScaling as RopeScaling
 from .config import TransformerConfig as TransformerConfig
+from .context import Branches as Branches
 from .conversion import Drift as Drift
 from .conversion import convert as convert
 from .depth import run_layer as run_layer
@@ -26,6 +27,7 @@ from .stacking import unstack_layers as unstack_layers
 from .stacking import with_normalizer_params as with_normalizer_params
 
 __all__ = [
+    "Branches",
     "Context",
     "Drift",
     "Generated",

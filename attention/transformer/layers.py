@@ -36,6 +36,7 @@ class Context(NamedTuple):
     slot: Int[Array, ""] | None = None  # where this call's keys go in the cache
     normalizer: Mapping[str, Array] | None = None  # learned parameters that all layers share
     where_BS: Bool[Array, "B S"] | None = None  # real keys, if some are not
+    branches_BT: Int[Array, "B T"] | None = None  # of texts side by side, which the mask parts
 
 
 Places = Int[Array, "B P"] | slice  # of T, in each sequence or in all
@@ -195,7 +196,7 @@ def _visible(
     """What queries see, without a stored mask where places alone tell."""
     real = context.where_BS
     places = window is None or (isinstance(window, int) and real is None)
-    if context.slot is not None or not places:
+    if context.slot is not None or context.branches_BT is not None or not places:
         return {"mask": mask_BTS}
     segments = None if real is None else (jnp.ones_like(real, int), real.astype(int))
     return {"causal": config.causal, "window": window, "segment_ids": segments}

@@ -12,11 +12,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import normalizer
 from attention.transformer.config import TransformerConfig
+from attention.transformer.context import Branches, branched_context, make_context
 from attention.transformer.depth import Cache, init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
 from attention.transformer.layers import Context, Places, Tap, at
 from attention.transformer.positionwise import Norm, Projection
-from attention.transformer.rotary import rotation
 
 Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
 
@@ -84,11 +84,13 @@ class Transformer(nn.Module):
         *,
         where: Bool[Array, "B T"] | None = None,
         token_type_ids: Int[Array, "B T"] | None = None,
+        branches: Branches | None = None,
         layer_mask: tuple[bool, ...] | None = None,
         keep: Bool[Array, "L 2"] | None = None,
         read_at: Places | None = None,
         capture: Sequence[str] = (),
         tap: Tap | None = None,
+        logits: bool = True,
     ):
         """Logits of every position, in float32.
 
@@ -97,6 +99,7 @@ class Transformer(nn.Module):
             where: true at real tokens; padding may stand on either side, and positions count real
                 tokens.  Logits at padded positions mean nothing.
             token_type_ids: BERT's segments; zeros if None.
+            branches: texts that stand side by side behind one prompt, in place of ``where``.
             layer_mask: one bool a layer, static: false drops the layer from the program.
             keep: ``[layer, (attention, mlp)]``, data: a dropped half is skipped at run time.
             read_at: indices into T, or a slice; the head is applied to these positions alone, and
@@ -109,6 +112,7 @@ class Transformer(nn.Module):
                 keys that a query sees, within the layer's window.
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.
+            logits: false: return the states behind the last layer, which ``read_out`` reads.
 
         Returns:
             ``[B, T, vocab]`` (``[B, P, vocab]``) for language-model heads, ``[B, T, labels]`` for
@@ -116,7 +120,7 @@ class Transformer(nn.Module):
             ``[B, T, D]`` for ``none``.
         """
         self._check_read_at(read_at)
-        hidden_BTD, context = self.embed_inputs(tokens, where, token_type_ids)
+        hidden_BTD, context = self.embed_inputs(tokens, where, token_type_ids, branches=branches)
         hidden_BTD, _, captured = run_layers(
             self.config,
             self.layers,
@@ -128,8 +132,8 @@ class Transformer(nn.Module):
             tap=tap,
             read_at=read_at,
         )
-        logits = self.read_out(hidden_BTD, where)
-        return (logits, captured) if capture else logits
+        output = self.read_out(hidden_BTD, where) if logits else hidden_BTD
+        return (output, captured) if capture else output
 
     def decode(
         self,
@@ -165,19 +169,19 @@ class Transformer(nn.Module):
         where: Bool[Array, "B T"] | None = None,
         token_type_ids: Int[Array, "B T"] | None = None,
         cache: Cache | None = None,
-        context: Context | None = None,
+        branches: Branches | None = None,
     ) -> tuple[Float[Array, "B T D"], Context]:
-        """Input states of the first layer, and the context that all layers share.
-
-        A ``context`` that is given decides who sees whom, and at which positions.
-        """
+        """Input states of the first layer, and the context that all layers share."""
         c = self.config
         length = tokens.shape[1]
-        context = context or _context(c, length, where, cache)
+        if branches is None:
+            context = make_context(c, length, where, cache)
+        else:
+            context = branched_context(c, branches)
         context = context._replace(normalizer=self.normalizer)
         hidden_BTD = self.embed(tokens)
         if c.position_embedding == "learned":
-            if length > c.max_position_embeddings:
+            if branches is None and length > c.max_position_embeddings:
                 raise ValueError(
                     f"{length} tokens are more than the model's {c.max_position_embeddings}"
                 )
@@ -214,39 +218,6 @@ class Transformer(nn.Module):
         if self.is_initializing():
             self.lm_head(hidden_BTD)  # linen makes a parameter when it is first used
         return self.head.vocabulary(hidden_BTD, self.lm_head.variables["params"]["kernel"])
-
-
-def _context(
-    config: TransformerConfig, length: int, where: Array | None, cache: Cache | None
-) -> Context:
-    """Positions count real tokens; a key is seen if it is real and, if causal, not later."""
-    queries = jnp.arange(length)
-    if cache is None:
-        positions_BT = queries[None] if where is None else _count(where)
-        positions_BS, where_BS, slot = positions_BT, where, None
-        keys = queries
-    else:
-        assert where is not None  # `decode` fills it in
-        before_B1 = jnp.sum(cache.where_BS, axis=1, keepdims=True)
-        positions_BT = jnp.maximum(jnp.cumsum(where, axis=1) - 1 + before_B1, 0)
-        slot = cache.slot
-        positions_BS = jax.lax.dynamic_update_slice_in_dim(
-            cache.positions_BS, positions_BT.astype(cache.positions_BS.dtype), slot, 1
-        )
-        where_BS = jax.lax.dynamic_update_slice_in_dim(cache.where_BS, where, slot, 1)
-        keys = jnp.arange(where_BS.shape[1])
-        queries = queries + slot
-    mask_BTS = jnp.ones((1, length, keys.size), bool)
-    if config.causal:
-        mask_BTS &= (keys[None, :] <= queries[:, None])[None]
-    if where_BS is not None:
-        mask_BTS &= where_BS[:, None, :]
-    turns = rotation(config, positions_BT) if config.position_embedding == "rope" else None
-    return Context(mask_BTS, positions_BT, positions_BS, turns, slot, where_BS=where_BS)
-
-
-def _count(where_BT: Bool[Array, "B T"]) -> Int[Array, "B T"]:
-    return jnp.maximum(jnp.cumsum(where_BT, axis=1) - 1, 0)
 
 
 def abstract_params(config: TransformerConfig) -> dict[str, Any]:

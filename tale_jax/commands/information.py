@@ -26,13 +26,13 @@ from jaxtyping import Float, Int
 
 from attention.errors import InputError
 from attention.files import save_figure, write_table
-from attention.likelihood import Row
+from attention.likelihood import Row, RowBatches
 from attention.statistics import bootstrap_interval
 from tale_jax.models import Model
 from tale_jax.opening import model_and_layers
 from tale_jax.options import Options
 from tale_jax.runs import Terminal, information_figure, layer_list, rewrite_report
-from tale_jax.scoring import RowBatches, last_states
+from tale_jax.scoring import last_states
 from tale_jax.tasks import Example, encode_prompts, fitting
 from tale_jax.units import Dropped, Unit, kept_layers
 
@@ -141,7 +141,7 @@ def _asked(
         )
     places = [i for i, answer in zip(kept, answers, strict=True) if answer in common]
     labels = [common.index(str(examples[i].answer)) for i in places]
-    return [Row.prompt(prompts[i], n) for n, i in enumerate(places)], np.array(labels)
+    return [Row.prompt(prompts[i]) for i in places], np.array(labels)
 
 
 def entropy(labels_E: Int[np.ndarray, " E"]) -> float:

@@ -12,6 +12,7 @@ Source: TELL-TALE, arXiv 2510.22767, on the logit lens.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,13 @@ from matplotlib.figure import Figure
 
 from attention.errors import InputError
 from attention.files import BLUE, VERMILION, save_figure, write_table
-from attention.likelihood import Row
-from attention.transformer import Transformer
+from attention.likelihood import Arrays, Row, RowBatches, score_targets
 from tale_jax.commands.information import EMBEDDING, variants
 from tale_jax.models import Model
 from tale_jax.opening import model_and_layers, open_scorer
 from tale_jax.options import Options
 from tale_jax.runs import Terminal, measure
-from tale_jax.scoring import Loglikelihood, RowBatches, Scorer, layer_states, without_layers
+from tale_jax.scoring import Loglikelihood, Scorer, layer_states, without_layers
 from tale_jax.tasks import Answer, Example, encode_choices
 from tale_jax.units import Dropped, Unit, kept_layers, ordered
 
@@ -118,38 +118,29 @@ def _read_choices(
 ) -> list[list[Answer]]:
     """Answers read before the first layer and after each layer kept, in one pass."""
     protocol = scorer.protocol
-    asked = [
-        Row.choices([(choice.tokens, choice.num_choice_tokens)], i)
-        for i, choices in enumerate(encode_choices(model.tokenizer, examples))
-        for choice in choices
-    ]
+    choices_of = encode_choices(model.tokenizer, examples)
+    asked = [Row.choices([choice]) for choices in choices_of for choice in choices]
     loaded = RowBatches(asked, scorer.batch_tokens, model.batch_sharding)
     log_probs_RL = loaded.run(_lens_program(model, dropped))
-    rows = [Row.prompt([], i) for i in range(len(examples))]
-    ends = np.searchsorted([row.example for row in asked], range(1, len(examples)))
-    return [protocol.answers(examples, rows, np.split(column, ends)) for column in log_probs_RL.T]
+    ends = np.cumsum([len(choices) for choices in choices_of])[:-1]
+    return [protocol.answers(examples, np.split(column, ends)) for column in log_probs_RL.T]
 
 
 def _lens_program(model: Model, dropped: Dropped) -> Any:
     config, kept_params = without_layers(model.config, model.params, dropped)
-    transformer = Transformer(config)
 
     @jax.jit
-    def read(
-        params: Any, tokens_BT: Any, where_BT: Any, targets_BP: Any, places_BP: Any, found_BP: Any
-    ) -> Float[jax.Array, "B L+1"]:
-        states_LBTD = layer_states(config, params, tokens_BT, where_BT)
-        chosen_LBPD = jnp.take_along_axis(states_LBTD, places_BP[None, :, :, None], axis=2)
+    def read(params: Any, arrays: Arrays) -> Float[jax.Array, "B L+1"]:
+        states_LBTD = layer_states(config, params, arrays.tokens, arrays.where)
+        read_LBUD = jnp.take_along_axis(states_LBTD, arrays.places[None, :, :, None], axis=2)
 
-        def log_probability(states_BPD: jax.Array) -> jax.Array:
-            logits_BPV: Any = transformer.apply({"params": params}, states_BPD, method="read_out")
-            log_probs_BPV = jax.nn.log_softmax(logits_BPV)
-            chosen = jnp.take_along_axis(log_probs_BPV, targets_BP[:, :, None], axis=-1)[..., 0]
-            return jnp.sum(jnp.where(found_BP, chosen, 0), axis=1)
+        def log_probability(states_BUD: jax.Array) -> jax.Array:
+            scores = score_targets(config, params, states_BUD, arrays.targets, arrays.reads)
+            return jnp.sum(jnp.where(arrays.target_where, scores.log_probs, 0), axis=1)
 
-        return jax.lax.map(log_probability, chosen_LBPD).T
+        return jax.lax.map(log_probability, read_LBUD).T
 
-    return lambda *arrays: read(kept_params, *arrays)
+    return functools.partial(read, kept_params)
 
 
 def _read_written(

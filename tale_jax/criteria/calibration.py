@@ -33,7 +33,7 @@ def calibration_rows(
         tokens = tokenizer(_read(Path(file)), verbose=False)["input_ids"]
         size = min(WINDOW, positions)
         texts = [tokens[i : i + size] for i in range(0, len(tokens), size)][:MOST_WINDOWS]
-    rows = [Row.text(t[:-1], t[1:], i) for i, t in enumerate(texts) if len(t) > 1]
+    rows = [Row.text(tokens[:-1], tokens[1:]) for tokens in texts if len(tokens) > 1]
     if not rows:
         raise InputError(f"{file or 'the prompts'}: fewer than two tokens to calibrate on")
     return rows

@@ -30,10 +30,10 @@ import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
-from attention.likelihood import Row
-from attention.transformer import Transformer, TransformerConfig
+from attention.likelihood import Row, RowBatches, token_log_probs
+from attention.transformer import TransformerConfig
 from tale_jax.models import Model
-from tale_jax.scoring import Loglikelihood, RowBatches, Scorer, layer_states
+from tale_jax.scoring import Loglikelihood, Scorer, layer_states
 from tale_jax.tasks import Example
 from tale_jax.units import Dropped, Granularity, Unit, Units, add, kept_halves
 
@@ -146,36 +146,16 @@ def answer_rows(model: Model, examples: Sequence[Example]) -> list[Row]:
 
 def _row_losses(model: Model, rows: Sequence[Row], batch_tokens: int, *, per_token: bool) -> Losses:
     """``−Σ log p(targets)``, a token (log perplexity) or a row (the mean answer)."""
-    program = jax.jit(functools.partial(_log_probs, model.config))
     loaded = RowBatches(rows, batch_tokens, model.batch_sharding)
     count = sum(len(row.targets) for row in rows) if per_token else len(rows)
 
     def losses(models: Sequence[Dropped]) -> Iterator[float]:
         for dropped in models:
             keep = np.array(kept_halves(dropped, model.config.num_hidden_layers))
-            log_probs = loaded.run(functools.partial(program, model.params, keep))
-            yield -float(np.sum(log_probs, dtype=np.float64)) / count
+            scores = token_log_probs(model.config, model.params, loaded, keep)
+            yield -math.fsum(s.log_probs.sum(dtype=np.float64) for s in scores) / count
 
     return losses
-
-
-def _log_probs(
-    config: TransformerConfig,
-    params: Any,
-    keep: Any,
-    tokens_BT: Any,
-    where_BT: Any,
-    targets_BP: Any,
-    read_at_BP: Any,
-    target_where_BP: Any,
-) -> jax.Array:
-    """``Σ log p(targets)`` of each row."""
-    logits_BPV: Any = Transformer(config).apply(
-        {"params": params}, tokens_BT, where=where_BT, keep=keep, read_at=read_at_BP
-    )
-    log_probs_BPV = jax.nn.log_softmax(logits_BPV)
-    chosen_BP = jnp.take_along_axis(log_probs_BPV, targets_BP[:, :, None], axis=-1)[..., 0]
-    return jnp.sum(jnp.where(target_where_BP, chosen_BP, 0), axis=1)
 
 
 def block_influence(model: Model, text: RowBatches) -> Float[np.ndarray, " L"]:
@@ -194,6 +174,6 @@ def block_influence(model: Model, text: RowBatches) -> Float[np.ndarray, " L"]:
         return sums_LB.T, jnp.sum(where_BT, axis=-1)
 
     sums_RL, counts_R = text.run(
-        lambda tokens, where, *_: similarities(model.config, model.params, tokens, where)
+        lambda arrays: similarities(model.config, model.params, arrays.tokens, arrays.where)
     )
     return 1 - np.sum(sums_RL, axis=0, dtype=np.float64) / np.sum(counts_R)

@@ -118,7 +118,7 @@ def training_rows(model: Model, task: Task) -> list[Row]:
     rows = answer_rows(model, task.train or ())
     if task.generated and end is not None:
         # The answer's last token, until now only predicted, is read to predict the end.
-        rows = [Row.text([*r.tokens, r.targets[-1]], [*r.targets, end], r.example) for r in rows]
+        rows = [Row.text([*r.tokens, r.targets[-1]], [*r.targets, end]) for r in rows]
     fitting = [row for row in rows if len(row.tokens) <= model.config.max_position_embeddings]
     if not fitting:
         raise InputError(f"{task.name}: every train example is longer than the model's positions")

@@ -1,4 +1,3 @@
-from .forward import RowBatches as RowBatches
 from .forward import halves_left as halves_left
 from .forward import last_states as last_states
 from .forward import layer_states as layer_states
@@ -10,7 +9,6 @@ from .scorer import Scorer as Scorer
 __all__ = [
     "Decode",
     "Loglikelihood",
-    "RowBatches",
     "Scorer",
     "halves_left",
     "last_states",

@@ -16,11 +16,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from attention.likelihood import Arrays
-from attention.transformer import Context, Transformer, TransformerConfig, rotation, run_layer
+from attention.transformer import Branches, Context, Transformer, TransformerConfig, run_layer
 
 # On a CPU: LLVM's first level compiles in three quarters of the time, and programs are as fast, the
 # products of which are a library's.  Where there is little to compute, simple loops will do, which
@@ -115,41 +114,22 @@ class Programs:
                 return lowered.compile(SMALL_OPTIONS if name in SMALL else CPU_OPTIONS)
         return lowered.compile()
 
-    def _context(self, arrays: Arrays, shared: int) -> Context:
-        """A branch sees the shared text, the prompt and itself; nothing sees what comes later."""
-        rows, length = arrays.tokens.shape
-        branches, places = arrays.branches, jnp.arange(length)
-        positions = jnp.asarray(arrays.positions)
-        same = branches[:, None, :] == branches[:, :, None]
-        mask = (same | (branches[:, None, :] == 0)) & (places[None, :] <= places[:, None])[None]
-        front = jnp.ones((rows, length, shared), bool)
-        before = jnp.broadcast_to(jnp.arange(shared)[None], (rows, shared))
-        turns = None
-        if self._config.position_embedding == "rope":
-            turns = rotation(self._config, positions)
-        return Context(
-            jnp.concatenate([front, mask], 2),
-            positions,
-            jnp.concatenate([before, positions], 1),
-            turns,
-        )
-
     def _begin(self, params, arrays, shared):
         model, variables = Transformer(self._config), {"params": params}
 
         def beginning(arrays: Arrays, before: int) -> Beginning:
-            context = self._context(arrays, before)
-            how: Any = {"context": context, "method": "embed_inputs"}
+            branches = Branches(arrays.branches, arrays.positions, before)
+            how: Any = {"branches": branches, "method": "embed_inputs"}
             found: Any = model.apply(variables, arrays.tokens, **how)
-            return Beginning(found[0], context)
+            return Beginning(*found)
 
         if shared is None:
             return beginning(arrays, 0), None
         return beginning(arrays, shared.tokens.size), beginning(shared, 0)
 
     def _layer(self, params, begun, keep, layer, **how):
-        context = begun.context._replace(normalizer=params.get("normalizer"))
-        return run_layer(self._config, params["layers"], begun.hidden, context, keep, layer, **how)
+        given = begun.hidden, begun.context, keep, layer
+        return run_layer(self._config, params["layers"], *given, **how)
 
     def _advance(self, params, arrays, begun, keep, layer, before):
         del arrays  # programs are told apart by their shapes

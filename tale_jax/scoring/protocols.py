@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from attention.errors import InputError
-from attention.likelihood import Arrays, Row
-from attention.transformer import Transformer, TransformerConfig, jitted_generate
+from attention.likelihood import Arrays, Row, score_targets
+from attention.transformer import TransformerConfig, jitted_generate
 from tale_jax.tasks import (
     Answer,
     Example,
@@ -45,7 +45,7 @@ class Scoring(Protocol):
         """The row of each example."""
         ...
 
-    def answers(self, examples: Sequence[Example], rows: list[Row], outputs: Any) -> list[Answer]:
+    def answers(self, examples: Sequence[Example], outputs: Any) -> list[Answer]:
         """The verdict on each example from the outputs of all rows, in order."""
         ...
 
@@ -96,27 +96,22 @@ class Loglikelihood:
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         return [
-            Row.choices([(c.tokens, c.num_choice_tokens) for c in choices], i)
-            for i, choices in enumerate(encode_choices(self._tokenizer, examples))
+            Row.choices([(c.tokens, c.num_choice_tokens) for c in choices])
+            for choices in encode_choices(self._tokenizer, examples)
         ]
 
     def read(self, params: Any, hidden_BUD: jax.Array, arrays: Arrays) -> jax.Array:
         """Log-probability of each choice ``[B, C]``, from the last states of ``arrays.places``."""
-        model = Transformer(self._config)
-        logits_BUV: Any = model.apply({"params": params}, hidden_BUD, method="read_out")
-        rows = jnp.arange(len(arrays.reads))[:, None]
-        chosen_BP = logits_BUV[rows, arrays.reads, arrays.targets]
-        log_probs_BP = chosen_BP - jax.nn.logsumexp(logits_BUV, axis=-1)[rows, arrays.reads]
+        log_probs_BP, _ = score_targets(
+            self._config, params, hidden_BUD, arrays.targets, arrays.reads
+        )
         most = arrays.targets.shape[1]  # every choice has at least one target
         owned_BPC = arrays.owners[:, :, None] == jnp.arange(most)[None, None]
         return jnp.sum(jnp.where(owned_BPC, log_probs_BP[:, :, None], 0), axis=1)
 
-    def answers(
-        self, examples: Sequence[Example], rows: list[Row], outputs: np.ndarray
-    ) -> list[Answer]:
+    def answers(self, examples: Sequence[Example], outputs: np.ndarray) -> list[Answer]:
         found = []
-        for row, output in zip(rows, outputs, strict=True):
-            example = examples[row.example]
+        for example, output in zip(examples, outputs, strict=True):
             values = [float(value) for value in output[: len(example.choices or ())]]
             if self._per_byte:
                 sizes = [len(choice.encode()) for choice in example.choices or ()]
@@ -187,23 +182,17 @@ class Decode:
         return stop_V
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
-        return [
-            Row.prompt(tokens, i)
-            for i, tokens in enumerate(encode_prompts(self._tokenizer, examples))
-        ]
+        return [Row.prompt(tokens) for tokens in encode_prompts(self._tokenizer, examples)]
 
     def write(self, params: Any, keep: jax.Array, arrays: Arrays) -> tuple[jax.Array, jax.Array]:
         """New tokens ``[B, new]``, −1 from the stop on, and whether each row stayed finite."""
-        where = arrays.branches >= 0
-        out = jitted_generate(
-            self._config, params, arrays.tokens, where, self._stop_V, self.new_tokens, keep=keep
-        )
+        asked = arrays.tokens, arrays.where, self._stop_V, self.new_tokens
+        out = jitted_generate(self._config, params, *asked, keep=keep)
         return jnp.where(out.where, out.tokens, -1), out.finite
 
     def answers(
-        self, examples: Sequence[Example], rows: list[Row], outputs: tuple[np.ndarray, np.ndarray]
+        self, examples: Sequence[Example], outputs: tuple[np.ndarray, np.ndarray]
     ) -> list[Answer]:
-        del rows  # one an example, in order
         tokens, _ = outputs
         texts = self._tokenizer.batch_decode(
             [[int(t) for t in line if t >= 0] for line in tokens], skip_special_tokens=True
@@ -215,8 +204,7 @@ class Decode:
 
     def difficulty(self, examples: Sequence[Example], outputs: Any) -> np.ndarray:
         """Wrong answers before right ones, then long answers before short ones."""
-        rows = [Row.prompt([], i) for i in range(len(examples))]
-        answers = self.answers(examples, rows, outputs)
+        answers = self.answers(examples, outputs)
         sizes = [len(str(example.answer)) for example in examples]
         return np.array([1e9 * (not a.correct) + n for a, n in zip(answers, sizes, strict=True)])
 

@@ -10,7 +10,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from attention.likelihood import Arrays, Batch, Row, batches, one_row, plan, shared_beginning
+from attention.errors import is_out_of_memory
+from attention.likelihood import (
+    Arrays,
+    Batch,
+    Row,
+    choose_shapes,
+    fetch,
+    join,
+    load_batches,
+    one_row,
+    shared_beginning,
+)
 from attention.transformer import TransformerConfig
 from tale_jax.elimination import race
 from tale_jax.scoring.programs import Programs
@@ -118,17 +129,16 @@ class Scorer:
         kept = fitting(lengths, self._config.max_position_embeddings, name)
         self.too_long += len(examples) - len(kept)
         self.examples[split] = [examples[i] for i in kept]
-        self._rows[split] = [rows[i].of(new) for new, i in enumerate(kept)]
+        self._rows[split] = [rows[i] for i in kept]
 
     def _plan(self) -> None:
         """Batches on the device, and no program yet."""
         multiple = 1 if self._sharding is None else self._sharding.num_devices
-        self.shapes = plan(list(self._rows.values()), self.batch_tokens, multiple)
-        self._batches: dict[str, list[tuple[Batch, Arrays]]] = {
-            split: [
-                (batch, Arrays(*(jax.device_put(a, self._sharding) for a in batch.arrays)))
-                for batch in batches(rows, self.shapes, self._order if split == "search" else None)
-            ]
+        self.shapes = choose_shapes(list(self._rows.values()), self.batch_tokens, multiple)
+        self._batches = {
+            split: load_batches(
+                rows, self.shapes, self._sharding, self._order if split == "search" else None
+            )
             for split, rows in self._rows.items()
         }
 
@@ -172,29 +182,28 @@ class Scorer:
     ) -> list[int]:
         if self._order is None:  # hard examples first: bounds fall sooner
             if self._whole is None:  # the same order whenever a search is resumed
-                self._whole = _joined(self._dispatch("search", ()))
+                self._whole = join(*zip(*self._dispatch("search", ()), strict=True))
             examples = self.examples["search"]
             self._order = list(
                 np.argsort(-self.protocol.difficulty(examples, self._whole), kind="stable")
             )
-            old = [batch for batch, _ in self._batches["search"]]
+            old = self._batches["search"]
             self._plan()
-            self._runner.rearrange(old, [batch for batch, _ in self._batches["search"]])
+            self._runner.rearrange(old, self._batches["search"])
         self._runner.set_references(references)
         parts = self._batches["search"]
 
         def run(candidate: int, part: int) -> Any:
-            output = self._run(models[candidate], parts[part][1], part)
+            output = self._run(models[candidate], parts[part].arrays, part)
             return output if self._threads == 1 else jax.block_until_ready(output)
 
         def count(asked: tuple[int, concurrent.futures.Future[Any]]) -> int:
-            batch, output = parts[asked[0]][0], asked[1].result()
-            chosen = [self.examples["search"][self._rows["search"][i].example] for i in batch.rows]
-            rows = [self._rows["search"][i].of(new) for new, i in enumerate(batch.rows)]
-            answers = self.protocol.answers(chosen, rows, _fetch(batch, output))
+            batch, output = parts[asked[0]], asked[1].result()
+            chosen = [self.examples["search"][i] for i in batch.rows]
+            answers = self.protocol.answers(chosen, fetch(batch, output))
             return sum(answer.correct for answer in answers)
 
-        sizes = [len(batch.rows) for batch, _ in parts]
+        sizes = [len(batch.rows) for batch in parts]
         with self._workers() as workers:
 
             def ask(candidate: int, part: int) -> tuple[int, concurrent.futures.Future[Any]]:
@@ -223,7 +232,7 @@ class Scorer:
 
     def run_once(self, dropped: Dropped) -> None:
         """Run the longest batch of the search split and wait for it (for timing)."""
-        jax.block_until_ready(self._run(self._keep(dropped), self._batches["search"][0][1]))
+        jax.block_until_ready(self._run(self._keep(dropped), self._batches["search"][0].arrays))
 
     def _correct(self, dropped: Dropped, outputs: list[Output]) -> int:
         return sum(answer.correct for answer in self._collect("search", dropped, outputs))
@@ -236,8 +245,8 @@ class Scorer:
         self._runner.set_references([keep])
 
         def run(part: int) -> Output:
-            batch, arrays = self._batches[split][part]
-            return batch, self._run(keep, arrays, part if split == "search" else None)
+            batch = self._batches[split][part]
+            return batch, self._run(keep, batch.arrays, part if split == "search" else None)
 
         while True:
             try:
@@ -252,7 +261,7 @@ class Scorer:
     def _collect(self, split: str, dropped: Dropped, outputs: list[Output]) -> list[Answer]:
         while True:
             try:
-                joined = _joined(outputs)
+                joined = join(*zip(*outputs, strict=True))
                 break
             except jax.errors.JaxRuntimeError as error:
                 self._use_less_memory(error)
@@ -261,33 +270,14 @@ class Scorer:
             self.protocol.check(joined)
             if split == "search":
                 self._whole = joined
-        return self.protocol.answers(self.examples[split], self._rows[split], joined)
+        return self.protocol.answers(self.examples[split], joined)
 
     def _use_less_memory(self, error: Exception) -> None:
         """Halve batches and kept states, to start over; anything but lack of memory goes on."""
-        if "RESOURCE_EXHAUSTED" not in str(error) or all(s.rows == 1 for s in self.shapes):
+        if not is_out_of_memory(error) or all(s.rows == 1 for s in self.shapes):
             raise error
         self.batch_tokens //= 2
         self._runner.cache_bytes /= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._plan()
         self._runner.forget()
-
-
-def _fetch(batch: Batch, output: Any) -> Any:
-    """The output's rows that are not padding, on the host."""
-    return jax.tree.map(lambda array: np.asarray(array)[: len(batch.rows)], output)
-
-
-def _joined(outputs: Sequence[Output]) -> Any:
-    """All rows of a split in order; shapes may differ in how many choices they have room for."""
-    order = np.argsort(np.concatenate([batch.rows for batch, _ in outputs]))
-    fetched = [_fetch(batch, output) for batch, output in outputs]
-
-    def join(*arrays: np.ndarray) -> np.ndarray:
-        if arrays[0].ndim == 2:
-            width = max(a.shape[1] for a in arrays)
-            arrays = tuple(np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays)
-        return np.concatenate(arrays)[order]
-
-    return jax.tree.map(join, *fetched)

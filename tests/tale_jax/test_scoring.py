@@ -10,7 +10,6 @@ import pytest
 from tiny_models import LETTERS, write_model
 
 from attention.errors import InputError
-from attention.likelihood.batching import Row, bucket, plan
 from attention.transformer import Transformer, generate, keep_layers
 from tale_jax.models import load_model
 from tale_jax.scoring import programs
@@ -204,24 +203,6 @@ def test_out_of_memory_halves_the_batches(model, monkeypatch):
     assert scorer._runner.cache_bytes == 2**30  # 4 GiB, halved twice
 
 
-def test_buckets_pad_a_quarter_at_most():
-    for length in range(1, 3000):
-        assert length <= bucket(length) <= max(8, length * 1.25, length + 8)
-
-
-def test_batches_of_one_shape_have_few_empty_rows():
-    rows = [Row.text([1] * 11, [2], i) for i in range(53)]
-    (shape,) = plan([rows], 11 * 13)  # five batches of 11 leave two rows empty, six of 9 one
-    assert (shape.rows, shape.length) == (9, 11)
-    (shape,) = plan([rows[:26]], 11 * 13)
-    assert shape.rows == 13
-
-
-def test_a_long_row_is_filled_to_a_multiple_of_eight():
-    texts = [Row.text([1] * length, [2], 0) for length in (61, 61, 163, 163)]
-    assert [shape.length for shape in plan([texts], 4096)] == [61, 168]
-
-
 def test_an_option_that_the_compiler_does_not_know_is_left_out(model, monkeypatch):
     task = random_task(5)
     expected = Scorer(model.config, model.params, model.tokenizer, task).answers("search", ())
@@ -287,10 +268,3 @@ def test_a_shared_beginning_changes_no_answer(model):
     for dropped in DROPS:
         for example, answer in zip(examples, scorer.answers("search", dropped), strict=True):
             assert answer.prediction == np.argmax(plain_scores(model, example, dropped))
-
-
-def test_choices_of_one_token_are_read_at_one_place():
-    row = Row.choices([([5, 7, 11, letter], 1) for letter in (2, 3)] + [([5, 7, 11, 4, 6], 2)], 0)
-    assert row.read_at == [2, 2, 2, 3] and row.targets == [2, 3, 4, 6]
-    assert row.places == [2, 3] and row.reads == [0, 0, 0, 1]
-    assert row.without(2).places == [0, 1] and row.without(2).reads == row.reads

@@ -2,7 +2,7 @@ from .checkpoint import load_config as load_config
 from .checkpoint import load_pretrained as load_pretrained
 from .checkpoint import save_pretrained as save_pretrained
 from .config import own_attributes as own_attributes
-from .safetensor_files import checkpoint_folder as checkpoint_folder
+from .sources import checkpoint_folder as checkpoint_folder
 
 __all__ = [
     "checkpoint_folder",

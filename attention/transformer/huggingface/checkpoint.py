@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import mmap
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,40 +15,27 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from attention.errors import InputError
-from attention.files import new_folder, read_json, write_json, write_text
+from attention.files import new_folder, write_json, write_text
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.config import IGNORABLE, from_hf, to_hf
 from attention.transformer.huggingface.matching import match_tensors, wanted_tensors
-from attention.transformer.huggingface.safetensor_files import (
-    BLOCK_BYTES,
-    CONFIG,
+from attention.transformer.huggingface.safetensor_files import BLOCK_BYTES, CONFIG, write_tensors
+from attention.transformer.huggingface.sources import (
     checkpoint_folder,
-    stored_tensors,
-    write_tensors,
+    config_of,
+    copy_tokenizer,
+    tensors_of,
 )
 from attention.transformer.huggingface.tensors import TRANSFORMS, table
 from attention.transformer.model import abstract_params
 from attention.transformer.stacking import stack_layers
-
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "generation_config.json",
-    "tokenizer.model",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-)
 
 
 def load_config(
     path_or_id: str | Path, dtype: str | None = None, *, revision: str | None = None
 ) -> TransformerConfig:
     """Read the config of a checkpoint, and none of its weights; see ``load_pretrained``."""
-    return from_hf(read_json(checkpoint_folder(path_or_id, revision) / CONFIG), dtype)
+    return from_hf(config_of(checkpoint_folder(path_or_id, revision)), dtype)
 
 
 def load_pretrained(
@@ -67,8 +53,9 @@ def load_pretrained(
     holds about one tensor at a time.
 
     Args:
-        path_or_id: a local folder with ``config.json`` and safetensors (single or sharded), or a
-            model id on the hub.
+        path_or_id: a local folder with ``config.json`` and safetensors (single or sharded), a GGUF
+            file, ``package:NAME`` for one of these inside an installed package, or a model id on
+            the hub.  Quantised tensors are dequantised.
         dtype: ``float32``, ``bfloat16``, ``float16``; None keeps the checkpoint's own.  The learned
             parameters of a normalizer are float32 whatever this says.
         revision: branch, tag or commit on the hub.
@@ -86,7 +73,7 @@ def load_pretrained(
     config = load_config(folder, dtype)
     tree = abstract_params(config)
     abstract = _flat(tree)
-    placed = match_tensors(config, abstract, stored_tensors(folder), folder)
+    placed = match_tensors(config, abstract, tensors_of(folder, config), folder)
     where = {} if shardings is None else _flat(shardings(tree))
     params = {
         path: jnp.zeros(leaf.shape, leaf.dtype, device=where.get(path))
@@ -138,15 +125,14 @@ def save_pretrained(
         hf["torch_dtype"] = dtype
     origin = None if source is None else checkpoint_folder(source)
     if origin is not None:
-        theirs = read_json(origin / CONFIG)
+        theirs = config_of(origin)
         hf = {k: theirs[k] for k in theirs if k in IGNORABLE and k != "dtype"} | hf
         hf |= {k: theirs[k] for k in ("id2label", "label2id") if k in theirs and k in hf}
     with new_folder(folder) as scratch:
         write_json(scratch / CONFIG, hf)
         write_tensors(scratch, _hf_tensors(config, params, dtype), max_shard_bytes)
-        for name in TOKENIZER_FILES:
-            if origin is not None and (origin / name).is_file():
-                shutil.copyfile(origin / name, scratch / name)
+        if origin is not None:
+            copy_tokenizer(origin, scratch)
         if readme is not None:
             write_text(scratch / "README.md", readme)
 

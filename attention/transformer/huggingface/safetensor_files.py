@@ -26,7 +26,6 @@ DTYPES = {
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
 BLOCK_BYTES = 2**23  # moved at a time, where a tensor can be cut
-_HUB_FILES: list[str] = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,37 +58,6 @@ class StoredTensor:
                     return False
                 left -= size
         return True
-
-
-def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Path:
-    """The folder of a model: a local one as it is, or what the Hugging Face hub has by that id.
-
-    Args:
-        path_or_id: local folder, or id on the hub.
-        revision: branch, tag or commit on the hub.
-
-    Raises:
-        InputError: there is no such folder, or no model in it, and no such model on the hub (or no
-            way to reach it).
-    """
-    folder = Path(path_or_id).expanduser()
-    if folder.is_dir():
-        if not (folder / CONFIG).is_file():
-            raise InputError(f"{folder / CONFIG}: not found; is this a model folder?")
-        return folder
-    name = str(path_or_id)
-    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"{name}: no such model folder")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
-    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{name}: neither a local folder nor a model the hub gave ({reason})"
-        ) from error
 
 
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:

@@ -9,12 +9,12 @@ import pytest
 from tiny_models import write_model
 
 from attention.errors import InputError
+from attention.likelihood import RowBatches
 from attention.transformer import Transformer, keep_layers
 from tale_jax.criteria.calibration import calibration_rows
 from tale_jax.criteria.ranking import Greedy, Ranked, block_influence, make_criterion
 from tale_jax.elimination import SearchOptions, eliminate
 from tale_jax.models import load_model
-from tale_jax.scoring.forward import RowBatches
 from tale_jax.scoring.scorer import Scorer
 from tale_jax.tasks.examples import Example, Task
 from tale_jax.units import Units
@@ -90,29 +90,6 @@ def test_block_influence_is_that_of_a_plain_loop(model, text):
 
 class _Batch:
     batch_tokens = 64
-
-
-def test_batches_are_halved_where_memory_runs_out(text):
-    """A device that holds 40 tokens, and one that holds none."""
-    rows = RowBatches(text, 200)
-
-    def run(room):
-        def program(tokens, where, *_):
-            if tokens.size > room:
-                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
-            return jnp.sum(jnp.where(where, tokens, 0), axis=1)
-
-        return rows.run(program)
-
-    expected = [sum(row.tokens) for row in text]
-    assert run(10**6).tolist() == expected
-    assert rows.batch_tokens == 200
-    assert run(40).tolist() == expected
-    assert rows.batch_tokens < 80
-    with pytest.raises(jax.errors.JaxRuntimeError):
-        run(0)
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
-        rows.run(lambda *_: (_ for _ in ()).throw(jax.errors.JaxRuntimeError("INTERNAL")))
 
 
 def test_accuracy_takes_the_layer_that_eliminate_takes(model, scorer, text):

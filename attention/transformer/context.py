@@ -1,0 +1,87 @@
+"""Who sees whom, and at which positions: what all layers of one call share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+from attention.transformer.config import TransformerConfig
+from attention.transformer.depth import Cache
+from attention.transformer.layers import Context
+from attention.transformer.rotary import rotation
+
+
+class Branches(NamedTuple):
+    """Rows that hold a prompt and, side by side, several texts that follow it.
+
+    A token sees the prompt and the tokens of its own branch.
+
+    Attributes:
+        branches_BT: 0 in the prompt, b > 0 in branch b, −1 at padding.
+        positions_BT: of each token in the text that it belongs to.
+        before: tokens that stand before every row, whose keys and values the layers are given.
+    """
+
+    branches_BT: Int[Array, "B T"]
+    positions_BT: Int[Array, "B T"]
+    before: int = 0
+
+
+def make_context(
+    config: TransformerConfig, length: int, where: Array | None, cache: Cache | None
+) -> Context:
+    """Positions count real tokens; a key is seen if it is real and, if causal, not later."""
+    queries = jnp.arange(length)
+    if cache is None:
+        positions_BT = queries[None] if where is None else _count(where)
+        positions_BS, where_BS, slot = positions_BT, where, None
+        keys = queries
+    else:
+        assert where is not None  # `decode` fills it in
+        before_B1 = jnp.sum(cache.where_BS, axis=1, keepdims=True)
+        positions_BT = jnp.maximum(jnp.cumsum(where, axis=1) - 1 + before_B1, 0)
+        slot = cache.slot
+        positions_BS = jax.lax.dynamic_update_slice_in_dim(
+            cache.positions_BS, positions_BT.astype(cache.positions_BS.dtype), slot, 1
+        )
+        where_BS = jax.lax.dynamic_update_slice_in_dim(cache.where_BS, where, slot, 1)
+        keys = jnp.arange(where_BS.shape[1])
+        queries = queries + slot
+    mask_BTS = jnp.ones((1, length, keys.size), bool)
+    if config.causal:
+        mask_BTS &= (keys[None, :] <= queries[:, None])[None]
+    if where_BS is not None:
+        mask_BTS &= where_BS[:, None, :]
+    turns = _rotation(config, positions_BT)
+    return Context(mask_BTS, positions_BT, positions_BS, turns, slot, where_BS=where_BS)
+
+
+def branched_context(config: TransformerConfig, branches: Branches) -> Context:
+    """A branch sees what stands before the row, its prompt and itself, and nothing later."""
+    branches_BT, positions_BT, before = branches
+    branches_BT, positions_BT = jnp.asarray(branches_BT), jnp.asarray(positions_BT)
+    batch, length = branches_BT.shape
+    keys_B1S = branches_BT[:, None, :]
+    mask_BTS = (keys_B1S == branches_BT[:, :, None]) | (keys_B1S == 0)
+    if config.causal:
+        places = jnp.arange(length)
+        mask_BTS &= (places[None, :] <= places[:, None])[None]
+    front_BS = jnp.broadcast_to(jnp.arange(before)[None], (batch, before))
+    return Context(
+        jnp.concatenate([jnp.ones((batch, length, before), bool), mask_BTS], axis=2),
+        positions_BT,
+        jnp.concatenate([front_BS, positions_BT], axis=1),
+        _rotation(config, positions_BT),
+        branches_BT=branches_BT,
+    )
+
+
+def _rotation(config: TransformerConfig, positions_BT: Array) -> tuple[Array, Array] | None:
+    return rotation(config, positions_BT) if config.position_embedding == "rope" else None
+
+
+def _count(where_BT: Bool[Array, "B T"]) -> Int[Array, "B T"]:
+    return jnp.maximum(jnp.cumsum(where_BT, axis=1) - 1, 0)

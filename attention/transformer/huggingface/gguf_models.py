@@ -1,0 +1,293 @@
+"""GGUF ⇄ the configs and tensors of Hugging Face checkpoints.
+
+A GGUF file says what ``config.json`` says in other words, names tensors otherwise, and a few of
+them are stored changed: rows of queries and keys in another order, norms plus one, matrices
+transposed.  Here the file is made to look like a checkpoint folder, so that one matching serves
+both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import gguf
+import jax.numpy as jnp
+import numpy as np
+
+from attention.errors import InputError
+from attention.files import GgufHeader, GgufTensor
+from attention.transformer.config import TransformerConfig
+from attention.transformer.huggingface.families import FAMILIES
+from attention.transformer.huggingface.tensors import Table, table
+
+# Metadata of an architecture → fields of TransformerConfig.
+FIELDS = {
+    "context_length": "max_position_embeddings",
+    "embedding_length": "hidden_size",
+    "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "attention.layer_norm_rms_epsilon": "norm_eps",
+    "attention.layer_norm_epsilon": "norm_eps",
+    "attention.sliding_window": "sliding_window",
+}
+Change = Callable[[np.ndarray, TransformerConfig], np.ndarray]
+
+
+def _paired(tensor: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of a head as the file has them (pairs side by side) → first halves, second halves."""
+    size = tensor.shape[0] // heads
+    pairs = tensor.reshape(heads, size // 2, 2, *tensor.shape[1:])
+    return pairs.swapaxes(1, 2).reshape(tensor.shape)
+
+
+def _unpaired(tensor: np.ndarray, heads: int) -> np.ndarray:
+    """The inverse of ``_paired``."""
+    size = tensor.shape[0] // heads
+    halves = tensor.reshape(heads, 2, size // 2, *tensor.shape[1:])
+    return halves.swapaxes(1, 2).reshape(tensor.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How an architecture of GGUF stores what a family of Hugging Face has.
+
+    Attributes:
+        family: its ``model_type``.
+        paired: rotary pairs of query and key rows stand side by side.
+        shifted_norms: scales of norms are stored plus one.
+        transposed: endings of names whose matrices Hugging Face stores as ``[in, out]``.
+        extra: further attributes of ``config.json``, from the header.
+    """
+
+    family: str
+    paired: bool = False
+    shifted_norms: bool = False
+    transposed: tuple[str, ...] = ()
+    extra: Callable[[GgufHeader], dict[str, Any]] = lambda header: {}
+
+    def change(self, name: str, config: TransformerConfig, *, load: bool) -> Any:
+        """What turns the stored tensor called ``name`` into Hugging Face's, or back; or None."""
+        kind = name.rpartition(".")[0].rpartition(".")[2]
+        if self.paired and kind in ("attn_q", "attn_k"):
+            heads = config.num_attention_heads if kind == "attn_q" else config.key_value_heads
+            move = _paired if load else _unpaired
+            return lambda tensor: move(tensor, heads)
+        if self.shifted_norms and kind.endswith("norm") and name.endswith(".weight"):
+            return (lambda tensor: tensor - 1) if load else (lambda tensor: tensor + 1)
+        if name.endswith(self.transposed) and self.transposed:
+            return np.transpose
+        return None
+
+
+def _llama(header: GgufHeader) -> dict[str, Any]:
+    return {"attention_bias": "blk.0.attn_q.bias" in header.tensors}
+
+
+LAYOUTS: dict[str, Layout] = {
+    "llama": Layout("llama", paired=True, extra=_llama),
+    "qwen2": Layout("qwen2"),
+    "qwen3": Layout("qwen3"),
+    "gpt2": Layout(
+        "gpt2",
+        transposed=(
+            "attn_qkv.weight",
+            "attn_output.weight",
+            "ffn_up.weight",
+            "ffn_down.weight",
+        ),
+    ),
+}
+
+
+def layout_of(header: GgufHeader) -> Layout:
+    """The row of the file's architecture.
+
+    Raises:
+        InputError: there is none.
+    """
+    if header.architecture not in LAYOUTS:
+        known = ", ".join(LAYOUTS)
+        raise InputError(f"GGUF of the architecture {header.architecture!r}; there are {known}")
+    return LAYOUTS[header.architecture]
+
+
+def gguf_config(header: GgufHeader) -> dict[str, Any]:
+    """The ``config.json`` that the file's metadata amount to.
+
+    Raises:
+        InputError: an architecture or a scaling of positions that is not known.
+    """
+    layout = layout_of(header)
+    family = FAMILIES[layout.family]
+    names = {field: name for name, field in family.fields.items()}
+    hf: dict[str, Any] = {
+        "model_type": layout.family,
+        "architectures": [family.class_prefix + family.bare_lm],
+        "torch_dtype": "float32",
+        "tie_word_embeddings": "output.weight" not in header.tensors,
+    }
+    for key, field in FIELDS.items():
+        value = header.about(key)
+        if value is not None and field in names:
+            hf[names[field]] = _decimal(value) if isinstance(value, float) else value
+    embedding = header.tensors.get("token_embd.weight")
+    if embedding is not None:
+        hf["vocab_size"] = embedding.shape[0]
+    if "rope_parameters" in family.reads:
+        hf |= _rope(header)
+    hf |= layout.extra(header)
+    hf |= _token_ids(header.metadata)
+    return hf
+
+
+def _decimal(value: float) -> float:
+    """The shortest decimal that the stored float32 stands for: 1e-5, not 9.99999975e-6."""
+    return float(str(np.float32(value)))
+
+
+def _token_ids(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = "tokenizer.ggml."
+    found = {f"{n}_token_id": metadata.get(f"{prefix}{n}_token_id") for n in ("bos", "eos")}
+    ends = [metadata.get(f"{prefix}{n}_token_id") for n in ("eos", "eot", "eom")]
+    listed = list(dict.fromkeys(end for end in ends if end is not None))
+    if len(listed) > 1:
+        found["eos_token_id"] = listed
+    found["pad_token_id"] = metadata.get(f"{prefix}padding_token_id")
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _rope(header: GgufHeader) -> dict[str, Any]:
+    theta = _decimal(header.about("rope.freq_base", 10000.0))
+    kind = header.about("rope.scaling.type", "none")
+    scaling: dict[str, Any] | None = None
+    if "rope_freqs.weight" in header.tensors:
+        scaling = _llama3(header, theta)
+    elif kind == "linear":
+        scaling = {"rope_type": "linear", "factor": float(header.about("rope.scaling.factor"))}
+    elif kind == "yarn":
+        scaling = {
+            "rope_type": "yarn",
+            "factor": float(header.about("rope.scaling.factor")),
+            "original_max_position_embeddings": header.about(
+                "rope.scaling.original_context_length"
+            ),
+        }
+    elif kind != "none":
+        raise InputError(f"GGUF: rope.scaling.type {kind!r} is not handled")
+    return {"rope_theta": theta, "rope_scaling": scaling}
+
+
+def _llama3(header: GgufHeader, theta: float) -> dict[str, Any]:
+    """The settings of Llama 3's scaling that give the divisors stored in ``rope_freqs``.
+
+    Raises:
+        InputError: none of the published ones does.
+    """
+    stored = np.asarray(header.tensors["rope_freqs.weight"].open(), np.float64)
+    size = 2 * len(stored)
+    waves = 2 * np.pi * theta ** (np.arange(0, size, 2) / size)
+    low, high, original = 1.0, 4.0, 8192
+    for factor in (8.0, 32.0, 4.0, 16.0):
+        smooth = np.clip((original / waves - low) / (high - low), 0, 1)
+        if np.allclose(1 / ((1 - smooth) / factor + smooth), stored, rtol=1e-4):
+            return {
+                "rope_type": "llama3",
+                "factor": factor,
+                "low_freq_factor": low,
+                "high_freq_factor": high,
+                "original_max_position_embeddings": original,
+            }
+    raise InputError("GGUF: rope_freqs.weight is not that of a published Llama 3 model")
+
+
+def gguf_tensors(header: GgufHeader, config: TransformerConfig) -> dict[str, GgufTensor]:
+    """The file's tensors by their names in a checkpoint folder; unknown ones keep their own."""
+    layout, left = layout_of(header), dict(header.tensors)
+    left.pop("rope_freqs.weight", None)
+    found = {}
+    for name, stored in _names(config, table(config), header.architecture):
+        if (tensor := left.pop(stored, None)) is None:
+            continue
+        shape = tensor.shape[::-1] if stored.endswith(layout.transposed or "\0") else tensor.shape
+        change = layout.change(stored, config, load=True)
+        found[name] = dataclasses.replace(tensor, change=change, shape=shape)
+    return found | left
+
+
+def _names(config: TransformerConfig, names: Table, architecture: str) -> Iterator[tuple[str, str]]:
+    """``(name in a checkpoint folder, name in the file)`` of every tensor there may be."""
+    kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
+    known = gguf.get_tensor_name_map(kinds[architecture], config.num_hidden_layers)
+    for row in names.rows:
+        for layer in range(config.num_hidden_layers if row.layered else 1):
+            name = row.name.replace("{i}", str(layer))
+            bare = name.startswith(names.head_names)
+            for whole in (name if bare else names.prefix + name, name):
+                stored = known.get_name(whole, (".weight", ".bias"))
+                if stored is not None:
+                    yield (name if bare else names.prefix + name), stored
+                    break
+
+
+def gguf_metadata(
+    config: TransformerConfig, architecture: str, name: str, file_type: str
+) -> dict[str, Any]:
+    """The architecture's metadata of a model that is written; the inverse of ``gguf_config``.
+
+    Raises:
+        InputError: the scaling of positions has no words in GGUF here.
+    """
+    prefix = f"{architecture}."
+    kinds = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16}
+    found: dict[str, Any] = {"general.name": name, "general.file_type": int(kinds[file_type])}
+    for key, field in FIELDS.items():
+        rms = key.endswith("rms_epsilon")
+        if field == "norm_eps" and rms != (config.norm == "rmsnorm"):
+            continue
+        value = config.head_size if field == "head_dim" else getattr(config, field)
+        value = config.key_value_heads if field == "num_key_value_heads" else value
+        if value is not None:
+            found[prefix + key] = value
+    found[f"{prefix}vocab_size"] = config.vocab_size
+    if config.position_embedding == "rope":
+        found[f"{prefix}rope.freq_base"] = float(config.rope_theta)
+        found[f"{prefix}rope.dimension_count"] = config.head_size
+        scaling = config.rope_scaling
+        if scaling is not None and scaling.rope_type == "linear":
+            found[f"{prefix}rope.scaling.type"] = "linear"
+            found[f"{prefix}rope.scaling.factor"] = float(scaling.factor)
+    return found
+
+
+def stored_form(
+    config: TransformerConfig,
+    architecture: str,
+    tensors: Iterator[tuple[str, np.ndarray]],
+    dtype: str,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Tensors of a checkpoint folder as a GGUF file has them.
+
+    Args:
+        config: of the model.
+        architecture: a key of ``LAYOUTS``.
+        tensors: as ``save_pretrained`` would write them.
+        dtype: ``f32``, or ``f16`` for matrices; vectors are always f32.
+
+    Raises:
+        InputError: a tensor has no name in GGUF.
+    """
+    layout = LAYOUTS[architecture]
+    names = dict(_names(config, table(config), architecture))
+    for name, tensor in tensors:
+        if name not in names:
+            raise InputError(f"GGUF has no name for {name}")
+        array = np.asarray(tensor.astype(jnp.float32))
+        change = layout.change(names[name], config, load=False)
+        array = array if change is None else change(array)
+        wide = dtype == "f32" or array.ndim == 1
+        yield names[name], array if wide else array.astype(np.float16)

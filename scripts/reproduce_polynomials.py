@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from attention.command_line import run_script
+from attention.files import write_json
 from icl.analysis import approximate
 from icl.evaluation import errors as evaluation
 from icl.evaluation import sweeps
@@ -207,8 +208,8 @@ def main(
         )
     text += f"\n\n{updates} steps ({updates * longer} of the inverse), "
     text += f"{seeds} seed{'s' * (seeds > 1)}\n"
-    (out / "held_out.json").write_text(json.dumps(held_out, indent=1) + "\n", encoding="utf-8")
-    (out / "roots.json").write_text(json.dumps(roots, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "held_out.json", held_out)
+    write_json(out / "roots.json", roots)
     reproduction.write(out, "polynomials", rows, text)
 
 

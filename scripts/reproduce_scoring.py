@@ -18,13 +18,13 @@ seed, have 95 % intervals of Student's t.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attention.command_line import run_script
+from attention.files import read_json, write_json, write_text
 from attention.normalizers import NORMALIZERS
 from icl.analysis import collapse_of_model, collapse_of_scores, draw
 from icl.papers import POINTS, table, test, value_of
@@ -69,15 +69,13 @@ def examine(experiment: Experiment, directory: Path, steps: int, prompts: int) -
     """Results of a model, and its collapse if it answers ``every``; read, if already written."""
     file = directory.with_name(f"{directory.name}-{steps}-{prompts}-{experiment.seeds}.json")
     if file.exists():
-        return json.loads(file.read_text())
+        return read_json(file)
     params = train(experiment, directory, steps, 10_000 if steps > 10_000 else 200)
     config, task = experiment.config(), experiment.kind
     found: dict[str, Any] = {"results": test(task, experiment.normalizer, config, params, prompts)}
     if task == "every":
         found["collapse"] = collapse_of_model(config, params).tolist()
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=0))
-    part.replace(file)
+    write_json(file, found)
     return found
 
 
@@ -104,7 +102,6 @@ def main(
     names = normalizers.split() or list(FULL if full else REDUCED)
     prompts = prompts or (1024 if full else 128)
     lasting = {task: steps or (500_000 if full else STEPS[task]) for task in tasks.split(",")}
-    out.mkdir(parents=True, exist_ok=True)
     settings = {"seeds": seeds, "steps": lasting, "prompts": prompts, "full": full}
     results: list[dict[str, Any]] = []
     of_models: dict[str, np.ndarray] = {}
@@ -113,13 +110,13 @@ def main(
             directory = out / "runs" / f"{task}-{name.replace(':', '-').replace(',', '-')}"
             found = examine(experiment_of(task, name, seeds, full), directory, count, prompts)
             results += found["results"]
-            (out / "results.json").write_text(json.dumps(settings | {"results": results}, indent=0))
+            write_json(out / "results.json", settings | {"results": results})
             mean = np.mean([value_of(row) for row in found["results"] if row["test"] == "sigma"])
             print(f"{task:8}{name:28}{mean:.3f} over all σ", flush=True)
             if "collapse" in found:
                 of_models[name] = np.array(found["collapse"])
     text = table(results, seeds, names)
-    (out / "table.md").write_text(text)
+    write_text(out / "table.md", text)
     of_scores = {n: collapse_of_scores(n) for n in {**dict.fromkeys(names), **NORMALIZERS}
                  if NORMALIZERS[n.partition(":")[0]].form == "scores"}  # fmt: skip
     panels = {"one of 32 scores": of_scores}

@@ -31,6 +31,7 @@ from transformers import PreTrainedTokenizerBase
 
 from attention.command_line import run_script
 from attention.errors import InputError
+from attention.files import check_folder
 from attention.training import fit
 from attention.transformer import (
     Transformer,
@@ -194,8 +195,7 @@ def train(options: Options) -> None:
         raise InputError("steps and evaluate-every are positive, drop-rate is from 0 to below 1")
     if options.steps <= RESTART:
         raise InputError(f"steps must be more than {RESTART}, where the rate rises once more")
-    if options.out.exists():
-        raise InputError(f"{options.out} exists; move it away or give another --out")
+    check_folder(options.out, empty=True)
     programs = (options.directory / "programs").resolve()
     jax.config.update("jax_compilation_cache_dir", str(programs))
     texts = [

@@ -8,13 +8,12 @@ but the word that joins the two sides.  Each prompt is in one split, and answers
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import random
 from pathlib import Path
 from typing import Literal
 
-import tyro
+from attention.command_line import run_script
+from attention.files import new_folder, write_json_lines
 
 SIZES = {"train": 2000, "validation": 300, "test": 600}
 TRUTH = (True, False)
@@ -23,21 +22,6 @@ WORDS = {
     "implies": lambda left, right: not left or right,
     "xor": lambda left, right: left != right,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What to write.
-
-    Args:
-        out: folder that gets a folder of the word's name; must have none.
-        word: joins two sides.
-        seed: of the expressions.
-    """
-
-    out: Path
-    word: Literal["nand", "implies", "xor"] = "nand"
-    seed: int = 0
 
 
 def literal(draw: random.Random) -> tuple[str, bool]:
@@ -62,25 +46,31 @@ def expression(draw: random.Random, word: str) -> tuple[str, bool]:
     return f"{left} {word} {right}", WORDS[word](first, second)
 
 
-def main(options: Options) -> None:
-    """Draw expressions until every split is full, as many true as false in each."""
-    draw = random.Random(options.seed)
-    folder = options.out / options.word
-    folder.mkdir(parents=True)
+def main(out: Path, *, word: Literal["nand", "implies", "xor"] = "nand", seed: int = 0) -> None:
+    """Draw expressions until every split is full, as many true as false in each.
+
+    Args:
+        out: folder that gets a folder of the word's name, and must have none yet
+        word: joins two sides
+        seed: draws the expressions
+    """
+    draw = random.Random(seed)
     seen: set[str] = set()
-    for split, size in SIZES.items():
-        left = {True: size // 2, False: size // 2}
-        lines = []
-        while any(left.values()):
-            text, value = expression(draw, options.word)
-            if left[value] and text not in seen:
-                seen.add(text)
-                left[value] -= 1
-                answer = 0 if value else 1
-                line = {"prompt": f"{text} is", "choices": [" True", " False"], "answer": answer}
-                lines.append(json.dumps(line) + "\n")
-        (folder / f"{split}.jsonl").write_text("".join(lines))
+    with new_folder(out / word) as folder:
+        for split, size in SIZES.items():
+            left = {True: size // 2, False: size // 2}
+            lines = []
+            while any(left.values()):
+                text, value = expression(draw, word)
+                if left[value] and text not in seen:
+                    seen.add(text)
+                    left[value] -= 1
+                    answer = 0 if value else 1
+                    lines.append(
+                        {"prompt": f"{text} is", "choices": [" True", " False"], "answer": answer}
+                    )
+            write_json_lines(folder / f"{split}.jsonl", lines)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Options))
+    run_script(main)

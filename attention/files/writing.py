@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
+from attention.results import as_json
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -39,14 +40,13 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Replace a file by a JSON value, indented; see `write_bytes`.
 
-    Raises:
-        ValueError: the value has a NaN or an infinity, which JSON has not.
+    Arrays become lists and paths texts; NaN and infinity, which JSON has not, become null.
     """
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, as_json(value, indent=2) + "\n")
 
 
 def write_json_lines(path: str | Path, values: Iterable[Any]) -> None:
-    """Replace a file by JSON values, one a line; see `write_json`."""
+    """Replace a file by JSON values, one a line; see `write_bytes` and `to_line`."""
     write_text(path, "".join(map(to_line, values)))
 
 

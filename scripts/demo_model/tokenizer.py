@@ -19,6 +19,8 @@ from tokenizers import (
 )
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from attention.files import write_json
+
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 
 
@@ -73,5 +75,5 @@ def save_tokenizer(built: Tokenizer, folder: Path) -> PreTrainedTokenizerBase:
     folder.mkdir(parents=True, exist_ok=True)
     built.save(str(folder / "tokenizer.json"))
     for name, content in files.items():
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(folder / name, content)
     return AutoTokenizer.from_pretrained(folder)

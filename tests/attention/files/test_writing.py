@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from attention.errors import InputError
@@ -39,12 +40,19 @@ def test_what_a_kill_left_is_overwritten(tmp_path):
 
 def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path):
     write_json(tmp_path / "a.json", {"a": 1})
-    with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "a.json", {"a": float("nan")})
+    with pytest.raises(TypeError, match="JSON"):
+        write_json(tmp_path / "a.json", {"a": object()})
     with pytest.raises(ValueError, match="JSON"):
         write_json_lines(tmp_path / "deep" / "b.jsonl", [{"a": 1}, {"a": float("inf")}])
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
     assert names(tmp_path) == ["a.json"]
+
+
+def test_what_json_has_no_word_for(tmp_path):
+    value = {"a": [float("nan"), np.float32("inf"), 1.5], "b": np.arange(3), "c": tmp_path}
+    write_json(tmp_path / "a.json", value)
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found == {"a": [None, None, 1.5], "b": [0, 1, 2], "c": str(tmp_path)}
 
 
 def test_lines(tmp_path):

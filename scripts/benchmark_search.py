@@ -1,9 +1,9 @@
 """This search against the paper's procedure in plain torch, on one workload, in one run.
 
-Command: ``python scripts/benchmark_search.py [ROW …]`` (rows: zero_shot, zero_shot_160, few_shot,
-generation; all by default).  ``python scripts/benchmark_search.py llama-8b`` instead times a
-randomly initialised Llama-3.1-8B in bfloat16 on an accelerator, without a rival; ``llama-8b
---tiny`` tries that program at a small size.
+Command: ``python scripts/benchmark_search.py [ROW …]``, or ``--rows ROW,ROW`` (zero_shot,
+zero_shot_160, few_shot, generation; all by default).  The row ``llama-8b`` instead times a randomly
+initialised Llama-3.1-8B in bfloat16 on an accelerator, without a rival; ``llama-8b --tiny`` tries
+that program at a small size.
 
 The demo model, float32, 200 examples, the whole search until it stops, all cores, compilation
 included, no persistent cache.  The rival (``scripts/rivals/greedy_search.py``) is timed on a random
@@ -20,27 +20,33 @@ rival_seconds}}``.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
+import itertools
 import json
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
+from annotated_types import Gt, Le
 from benchmark_search_8b import accelerator_row
 from rivals.greedy_search import Llama, choose, torch, write
 
-from tale_jax.elimination import Result, eliminate
+from attention.command_line import Commas, Result, run_script
+from attention.errors import InputError
+from tale_jax import elimination
+from tale_jax.elimination import eliminate
 from tale_jax.models import DEMO, Model, load_model
 from tale_jax.scoring import Decode, Scorer
 from tale_jax.tasks import NAMES, Answer, Example, Task, demo_examples, encode_prompts, worked
 
 EXAMPLES, NEW_TOKENS, NEAR = 200, 64, 1e-4
 ROWS = ("zero_shot", "zero_shot_160", "few_shot", "generation")
+ACCELERATOR = "llama-8b"
 
 
 def questions(model: Model, split: Any, tokens: range, count: int) -> list[Example]:
@@ -100,7 +106,7 @@ class Exactly(Decode):
         return text.split("\n")[0].strip() == str(example.answer).strip()
 
 
-def ours(model: Model, task: Task) -> tuple[Result, float, Scorer]:
+def ours(model: Model, task: Task) -> tuple[elimination.Result, float, Scorer]:
     """The whole search, from text to the layer it stops at."""
     jax.clear_caches()
     start = time.perf_counter()
@@ -248,24 +254,32 @@ def matrix_rate(dtype: Any = np.float32, size: int = 2048, rounds: int = 5) -> f
     return rounds * 2 * size**3 / (time.perf_counter() - start)
 
 
-def main() -> None:
-    """Run what the command line names."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, "llama-8b"], default=[])
-    parser.add_argument(
-        "--sample", type=float, default=0.1, help="share of the rival's pairs timed"
-    )
-    parser.add_argument("--tiny", action="store_true", help="llama-8b at a size for trying it out")
-    options = parser.parse_args()
+def main(
+    *,
+    rows: Annotated[tuple[str, ...], Commas(metavar="ROW,ROW")] = ROWS,
+    sample: Annotated[float, Gt(0), Le(1)] = 0.1,
+    tiny: bool = False,
+) -> Result:
+    """Time the search against the paper's procedure in plain torch, workload by workload.
+
+    Args:
+        rows: zero_shot, zero_shot_160, few_shot, generation, or llama-8b alone
+        sample: share of the rival's pairs that are timed
+        tiny: llama-8b at a size for trying it out
+    """
+    if unknown := set(rows) - {*ROWS, ACCELERATOR}:
+        known = ", ".join((*ROWS, ACCELERATOR))
+        raise InputError(f"unknown row {min(unknown)!r}; there are {known}")
     jax.config.update("jax_compilation_cache_dir", None)
-    if options.rows == ["llama-8b"]:
-        print(json.dumps({"llama-8b": accelerator_row(matrix_rate, options.tiny)}))
-        return
+    if ACCELERATOR in rows:
+        found = {ACCELERATOR: accelerator_row(matrix_rate, tiny)}
+        return Result(found, json.dumps(found))
     model = load_model("demo")
-    print(f"matrix products here: {matrix_rate() / 1e9:.0f} GFLOP/s")
-    rows = options.rows or ROWS
-    print(json.dumps({row: compare(row, model, options.sample) for row in rows}))
+    print(f"matrix products here: {matrix_rate() / 1e9:.0f} GFLOP/s", flush=True)
+    found = {row: compare(row, model, sample) for row in rows}
+    return Result(found, json.dumps(found))
 
 
 if __name__ == "__main__":
-    main()
+    named = list(itertools.takewhile(lambda word: not word.startswith("-"), sys.argv[1:]))
+    run_script(main, [*(("--rows", ",".join(named)) if named else ()), *sys.argv[1 + len(named) :]])

@@ -1,4 +1,4 @@
-"""Train the demo model, ``tale_jax/assets/demo``, on the five tasks of ``tale_jax/demo_tasks.py``.
+"""Train the demo model, ``tale_jax/assets/demo``, on five tasks (``tale_jax.tasks.demo_tasks``).
 
 Command: ``python scripts/train_demo_model.py --directory runs/demo-model --out runs/demo-model-hf``
 Cost: about 20 minutes on 2 CPU cores (2 to 4 steps a second, 1,900 steps).
@@ -16,13 +16,12 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import tyro
 from demo_model.batches import Data
 from demo_model.tokenizer import END, build_tokenizer, save_tokenizer
 from jaxtyping import Array, Float, Int
@@ -51,7 +50,7 @@ from tale_jax.tasks import (
 
 README = """# Demo model of tale-jax
 
-A small Llama made by `scripts/train_demo_model.py` from text that `tale_jax/demo_tasks.py`
+A small Llama made by `scripts/train_demo_model.py` from text that `tale_jax.tasks.demo_tasks`
 generates. Apache-2.0, as the project. Answers end with `</s>`.
 
 | task | validation (500) | test (1000) |
@@ -65,7 +64,7 @@ RESTART = 1000  # arithmetic, the last to be learnt, needs a higher rate once mo
 class Options:
     """Training of the demo model.
 
-    Args:
+    Attributes:
         directory: the run: checkpoints, metrics, compiled programs; resumed if it exists.
         out: the checkpoint in Hugging Face's layout; must not exist.
         steps: updates in all.
@@ -255,12 +254,8 @@ def _save(
     print(readme)
 
 
-def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> None:
-    """Train the demo model, or go on with it.
-
-    Args:
-        options: of the training
-    """
+def main(options: Options) -> None:
+    """Train the demo model, or go on with it."""
     train(options)
 
 

@@ -20,6 +20,7 @@ from .gguf_files import GgufTensor as GgufTensor
 from .gguf_files import read_header as read_header
 from .gguf_files import write_gguf as write_gguf
 from .gguf_tokenizers import gguf_tokenizer as gguf_tokenizer
+from .gguf_tokenizers import tokenizer_metadata as tokenizer_metadata
 from .journal import Journal as Journal
 from .journal import Record as Record
 from .journal import RecordKind as RecordKind
@@ -33,6 +34,7 @@ from .run_directory import RunDirectory as RunDirectory
 from .run_directory import read_settings as read_settings
 from .tokenizers import load_tokenizer as load_tokenizer
 from .writing import check_folder as check_folder
+from .writing import new_file as new_file
 from .writing import new_folder as new_folder
 from .writing import write_bytes as write_bytes
 from .writing import write_json as write_json
@@ -63,6 +65,7 @@ __all__ = [
     "figure_to_svg",
     "gguf_tokenizer",
     "load_tokenizer",
+    "new_file",
     "new_folder",
     "package_checkpoint",
     "read_bytes",
@@ -74,6 +77,7 @@ __all__ = [
     "read_table",
     "render_page",
     "save_figure",
+    "tokenizer_metadata",
     "use_compilation_cache",
     "write_bytes",
     "write_gguf",

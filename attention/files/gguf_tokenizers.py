@@ -1,7 +1,9 @@
-"""The tokenizer that a GGUF file carries in its metadata."""
+"""The tokenizer that a GGUF file carries in its metadata, read and written."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import tokenizers
@@ -85,3 +87,73 @@ def _set_frame(backend: Tokenizer, metadata: dict[str, Any], tokens: dict[str, s
     byte_level = isinstance(backend.decoder, tokenizers.decoders.ByteLevel)
     own = [processors.ByteLevel(trim_offsets=False)] if byte_level else []
     backend.post_processor = processors.Sequence([*own, frame])
+
+
+NORMAL, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 3, 4, 5, 6  # token types of GGUF
+BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
+# How a vocabulary of bytes cuts a text first: what its rule contains, and the rule's name in GGUF.
+CUTS = {
+    r"\p{N}{1,3}": "llama-bpe",
+    r"\p{N}| ?[^\s": "qwen2",
+    '"individual_digits":true': "smollm",
+    r'"Regex":"\\p{N}"': "smollm",
+}
+
+
+def tokenizer_metadata(
+    tokenizer: transformers.PreTrainedTokenizerBase, vocab_size: int
+) -> dict[str, Any]:
+    """The metadata that describe a tokenizer in a GGUF file; the inverse of `gguf_tokenizer`.
+
+    Args:
+        tokenizer: with byte-level or sentencepiece-like byte-pair encoding.
+        vocab_size: rows of the embedding; what the tokenizer has not is marked as unused.
+
+    Raises:
+        InputError: a tokenizer of another kind.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    about = {} if backend is None else json.loads(backend.to_str())
+    model = about.get("model") or {}
+    if model.get("type") != "BPE":
+        raise InputError("GGUF is written for tokenizers of byte pairs alone, and this is another")
+    pairs = [m.split(" ") if isinstance(m, str) else m for m in model["merges"]]
+    if any(len(pair) != 2 or " " in "".join(pair) for pair in pairs):
+        raise InputError("GGUF has no words for a tokenizer whose pieces have spaces in them")
+    added = {token["id"]: token for token in about.get("added_tokens", ())}
+    names = {i: name for name, i in tokenizer.get_vocab().items()}
+    tokens = [names.get(i, f"[PAD{i}]") for i in range(vocab_size)]
+    kinds = [_kind(i, names, added) for i in range(vocab_size)]
+    byte_level = "ByteLevel" in json.dumps([about.get("decoder"), about.get("pre_tokenizer")])
+    found: dict[str, Any] = {
+        "model": "gpt2" if byte_level else "llama",
+        "tokens": tokens,
+        "token_type": kinds,
+        "merges": [" ".join(pair) for pair in pairs],
+    }
+    if byte_level:
+        rule = json.dumps(about.get("pre_tokenizer"), separators=(",", ":")).replace("\\\\", "\\")
+        found["pre"] = next((name for cut, name in CUTS.items() if cut in rule), "gpt-2")
+    else:
+        found["scores"] = [-float(i) for i in range(vocab_size)]
+        found["add_space_prefix"] = tokenizer.tokenize("a")[:1] != ["a"]
+    ids = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}
+    for name, short in ids.items():
+        number = getattr(tokenizer, f"{short}_token_id")
+        if number is not None:
+            found[f"{name}_token_id"] = int(number)
+    framed = tokenizer("a")["input_ids"]
+    found["add_bos_token"] = framed[:1] == [tokenizer.bos_token_id]
+    found["add_eos_token"] = framed[-1:] == [tokenizer.eos_token_id]
+    written = {f"tokenizer.ggml.{name}": value for name, value in found.items()}
+    if isinstance(template := getattr(tokenizer, "chat_template", None), str):
+        written["tokenizer.chat_template"] = template
+    return written
+
+
+def _kind(i: int, names: dict[int, str], added: dict[int, dict[str, Any]]) -> int:
+    if i not in names:
+        return UNUSED
+    if i in added:
+        return CONTROL if added[i]["special"] else USER_DEFINED
+    return BYTE if BYTE_TOKEN.fullmatch(names[i]) else NORMAL

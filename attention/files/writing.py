@@ -97,6 +97,22 @@ def new_folder(target: str | Path) -> Iterator[Path]:
             target.rmdir()
 
 
+@contextlib.contextmanager
+def new_file(target: str | Path) -> Iterator[Path]:
+    """Make a file that appears whole or not at all; see `new_folder`.
+
+    Raises:
+        InputError: something is there already, or it cannot be written.
+    """
+    if os.path.lexists(target):
+        raise InputError(f"{target} exists; move it away or choose another --out")
+    try:
+        with appearing(Path(target)) as part:
+            yield part
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
 def check_folder(path: str | Path, *, empty: bool = False) -> None:
     """Check before long work that a folder can be made at a path, or is there.
 

@@ -1,5 +1,6 @@
 from .checkpoint import load_config as load_config
 from .checkpoint import load_pretrained as load_pretrained
+from .checkpoint import save_gguf as save_gguf
 from .checkpoint import save_pretrained as save_pretrained
 from .config import own_attributes as own_attributes
 from .sources import checkpoint_folder as checkpoint_folder
@@ -9,5 +10,6 @@ __all__ = [
     "load_config",
     "load_pretrained",
     "own_attributes",
+    "save_gguf",
     "save_pretrained",
 ]

@@ -7,7 +7,7 @@ import functools
 import mmap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,15 +15,21 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from attention.errors import InputError
-from attention.files import new_folder, write_json, write_text
+from attention.files import new_file, new_folder, write_gguf, write_json, write_text
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.config import IGNORABLE, from_hf, to_hf
+from attention.transformer.huggingface.gguf_models import (
+    architecture_of,
+    gguf_metadata,
+    stored_form,
+)
 from attention.transformer.huggingface.matching import match_tensors, wanted_tensors
 from attention.transformer.huggingface.safetensor_files import BLOCK_BYTES, CONFIG, write_tensors
 from attention.transformer.huggingface.sources import (
     checkpoint_folder,
     config_of,
     copy_tokenizer,
+    gguf_words,
     tensors_of,
 )
 from attention.transformer.huggingface.tensors import TRANSFORMS, table
@@ -135,6 +141,38 @@ def save_pretrained(
             copy_tokenizer(origin, scratch)
         if readme is not None:
             write_text(scratch / "README.md", readme)
+
+
+def save_gguf(
+    file: str | Path,
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    *,
+    source: str | Path,
+    dtype: Literal["f32", "f16"] = "f16",
+) -> None:
+    """Write a model as one GGUF file, unquantised, with the tokenizer of its source.
+
+    Args:
+        file: must not exist; it appears whole or not at all.
+        config: of a model whose family has a row in ``gguf_models.LAYOUTS``.
+        params: stacked, or unstacked with all halves.
+        source: the checkpoint it came from.
+        dtype: of matrices; vectors are always f32.
+
+    Raises:
+        InputError: something is there, or GGUF has no words for the model or its tokenizer.
+    """
+    to_hf(config)  # raises for what no model of the family is
+    params = stack_layers(params)
+    _check_shapes(config, params)
+    architecture = architecture_of(config)
+    origin = checkpoint_folder(source)
+    name = Path(file).stem
+    about = gguf_metadata(config, architecture, name, dtype) | gguf_words(origin, config)
+    tensors = stored_form(config, architecture, _hf_tensors(config, params, None), dtype)
+    with new_file(file) as part:
+        write_gguf(part, architecture, about, tensors)
 
 
 def _check_shapes(config: TransformerConfig, params: Mapping[str, Any]) -> None:

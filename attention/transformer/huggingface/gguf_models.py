@@ -116,6 +116,26 @@ def layout_of(header: GgufHeader) -> Layout:
     return LAYOUTS[header.architecture]
 
 
+def architecture_of(config: TransformerConfig) -> str:
+    """The architecture that a model is written as.
+
+    Raises:
+        InputError: its family has none, or it is none of its family's models.
+    """
+    family = "llama" if config.family == "mistral" else config.family
+    found = [name for name, layout in LAYOUTS.items() if layout.family == family]
+    if not found or config.head != "causal_lm":
+        families = ", ".join(layout.family for layout in LAYOUTS.values())
+        raise InputError(
+            f"a {config.family} model with the head {config.head} is not written as GGUF; "
+            f"causal language models of {families} are"
+        )
+    scaling = config.rope_scaling
+    if scaling is not None and scaling.rope_type != "linear":
+        raise InputError(f"positions scaled by {scaling.rope_type} are not written as GGUF yet")
+    return found[0]
+
+
 def gguf_config(header: GgufHeader) -> dict[str, Any]:
     """The ``config.json`` that the file's metadata amount to.
 

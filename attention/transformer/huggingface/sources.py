@@ -14,6 +14,7 @@ from attention.files import (
     package_checkpoint,
     read_header,
     read_json,
+    tokenizer_metadata,
     write_json,
 )
 from attention.transformer.config import TransformerConfig
@@ -105,3 +106,15 @@ def copy_tokenizer(place: Path, folder: Path) -> None:
     load_tokenizer(place).save_pretrained(folder)
     ids = {k: v for k, v in config_of(place).items() if k.endswith("_token_id")}
     write_json(folder / "generation_config.json", ids)
+
+
+def gguf_words(place: Path, config: TransformerConfig) -> dict[str, Any]:
+    """The metadata of a GGUF file about the tokenizer of a checkpoint.
+
+    Raises:
+        InputError: the tokenizer is of a kind that GGUF has no words for here.
+    """
+    if place.suffix == GGUF:
+        about = read_header(place).metadata
+        return {key: value for key, value in about.items() if key.startswith("tokenizer.")}
+    return tokenizer_metadata(load_tokenizer(place), config.vocab_size or 0)

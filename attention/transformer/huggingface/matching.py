@@ -5,24 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
-from attention.transformer.huggingface.safetensor_files import DTYPES, StoredTensor
+from attention.transformer.huggingface.safetensor_files import DTYPES
 from attention.transformer.huggingface.tensors import TRANSFORMS, Row, Table, table
 from attention.transformer.stacking import half_of
+
+
+class Stored(Protocol):
+    """A tensor on disk, in safetensors or in GGUF."""
+
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def open(self) -> np.ndarray:
+        """The tensor, mapped into memory or dequantised."""
+        ...
+
+    def same(self, other: Self, /) -> bool:
+        """Whether both have the same values."""
+        ...
 
 
 def match_tensors(
     config: TransformerConfig,
     abstract: Mapping[str, jax.ShapeDtypeStruct],
-    stored: Mapping[str, StoredTensor],
+    stored: Mapping[str, Stored],
     folder: Path,
-) -> list[tuple[Row, int, StoredTensor]]:
+) -> list[tuple[Row, int, Stored]]:
     """Pair tensors with parameters, totally; all that does not fit is one error."""
     names = table(config)
     wanted = wanted_tensors(config, names, abstract)
@@ -88,7 +105,7 @@ def _check_tied(
     names: Table,
     wanted: dict[str, tuple[Row, int]],
     bare: dict[str, str],
-    stored: Mapping[str, StoredTensor],
+    stored: Mapping[str, Stored],
     folder: Path,
 ) -> None:
     """Of two tied tensors either may be stored; if both are, they must be equal."""

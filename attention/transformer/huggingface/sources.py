@@ -9,7 +9,6 @@ from typing import Any
 
 from attention.errors import InputError
 from attention.files import (
-    GgufTensor,
     load_tokenizer,
     package_checkpoint,
     read_header,
@@ -19,7 +18,8 @@ from attention.files import (
 )
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.gguf_models import gguf_config, gguf_tensors
-from attention.transformer.huggingface.safetensor_files import CONFIG, StoredTensor, stored_tensors
+from attention.transformer.huggingface.matching import Stored
+from attention.transformer.huggingface.safetensor_files import CONFIG, stored_tensors
 
 GGUF = ".gguf"
 PACKAGE = "package:"
@@ -83,9 +83,7 @@ def config_of(place: Path) -> dict[str, Any]:
     return gguf_config(read_header(place)) if place.suffix == GGUF else read_json(place / CONFIG)
 
 
-def tensors_of(
-    place: Path, config: TransformerConfig
-) -> Mapping[str, StoredTensor] | Mapping[str, GgufTensor]:
+def tensors_of(place: Path, config: TransformerConfig) -> Mapping[str, Stored]:
     """Every tensor of a checkpoint, by its name in Hugging Face's words.
 
     Raises:

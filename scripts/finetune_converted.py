@@ -20,16 +20,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from tokenizers import Tokenizer
 
 import tale_jax
 from attention.command_line import run_script
 from attention.errors import InputError
+from attention.files import load_tokenizer, read_bytes
+from attention.language import encode_pieces
 from attention.training import fit, learned_values, plot
-from attention.transformer import Transformer, TransformerConfig, convert, load_pretrained
-from attention.transformer.huggingface import checkpoint_folder
+from attention.transformer import (
+    Transformer,
+    TransformerConfig,
+    checkpoint_folder,
+    convert,
+    load_pretrained,
+)
 from tale_jax.tasks import DEMO_TASKS, completed, worked
 
+FEWEST = 20  # pieces of text
 DEMO = Path(tale_jax.__file__).parent / "assets" / "demo"
 
 
@@ -39,18 +46,6 @@ def text_of_the_demo(count: int = 200) -> str:
         worked(name, "train", index).example for index in range(count) for name in DEMO_TASKS
     ]
     return "".join(f"{completed(example)}</s>" for example in examples)
-
-
-def pieces(folder: Path, text: str, length: int) -> np.ndarray:
-    """Tokens of the text, ``[piece, length]``.
-
-    Raises:
-        InputError: too short a text.
-    """
-    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).ids
-    if len(ids) < 20 * length:
-        raise InputError(f"{len(ids)} tokens are too few for 20 pieces of {length}")
-    return np.array(ids[: len(ids) // length * length]).reshape(-1, length)
 
 
 def loss_of(config: TransformerConfig) -> Any:
@@ -84,15 +79,15 @@ def main(
     learning_rate: float = 3e-4,
     seed: int = 0,
 ) -> None:
-    """Converts, fine-tunes, compares.
+    """Convert a softmax model, fine-tune it beside itself, and compare.
 
     Args:
         out: directory of the results
         model: local folder, hub id, or demo
-        text: that the model is made for; None only for the demo model
+        text: file with text that the model is made for; only the demo model needs none
         normalizer: specification with learned parameters
-        largest: bound of the parameters at the start
-        steps: of fine-tuning
+        largest: bound of its parameters at the start
+        steps: steps of fine-tuning
         batch: pieces of text a step
         length: of a piece, in tokens
         learning_rate: of Adam
@@ -101,8 +96,12 @@ def main(
     if text is None and model != "demo":
         raise InputError("give a --text for this model")
     folder = DEMO if model == "demo" else checkpoint_folder(model, None)
-    words = text_of_the_demo() if text is None else text.read_text(encoding="utf-8")
-    tokens = pieces(folder, words, length)
+    words = text_of_the_demo() if text is None else read_bytes(text).decode(errors="replace")
+    tokens = encode_pieces(load_tokenizer(folder), words, length)
+    if len(tokens) < FEWEST:
+        raise InputError(
+            f"{len(tokens)} pieces of {length} tokens are too few; there must be {FEWEST}"
+        )
     test, rest = tokens[: max(2, len(tokens) // 20)], tokens[max(2, len(tokens) // 20) :]
     config, params = load_pretrained(folder, "float32")
     new_config, new, drift = convert(config, params, normalizer, rest[:8], largest=largest)

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from attention.choices import Choices
-from attention.explanation.head_matrices import Heads, column_space, heads, with_ones
+from attention.explanation.head_matrices import (
+    Heads,
+    Matrix,
+    Where,
+    column_space,
+    heads,
+    with_ones,
+)
 from attention.explanation.solver import min_norm, reduced, together
 
 Solutions = Float[np.ndarray, "M R S"]
@@ -17,25 +24,27 @@ Solutions = Float[np.ndarray, "M R S"]
 KINDS: Choices[Callable[..., Solutions] | None] = Choices(
     "kind of efficient attention", {"min_norm": None, "min_support": reduced}
 )
-Matrix = Float[np.ndarray | Array, "..."]
 CONVERGED = 3e-9  # residual of a row's output, relative to the largest value
 
 
 def efficient_attention(
     weights: Matrix,
     values: Matrix,
-    where: Bool[np.ndarray | Array, ...] | None = None,
+    where: Where | None = None,
     kind: str = "min_norm",
 ) -> Float[np.ndarray, ...]:
-    r"""For each row ``a`` of the weights, the smallest distribution with the same output.
+    """Find for each row ``a`` of the weights the smallest distribution with the same output.
 
-    ``b`` is taken from ``{b : b V = a V, sum(b) = 1, b >= 0, b = 0 where not seen}``.
-    ``min_norm``: the one of least ``sum(b²)``, which is unique.  ``min_support``: a vertex, the one
-    reached from it by Carathéodory's reduction, with at most ``rank([V, 1])`` tokens, none of
-    which can go without changing the output; other vertices may exist.
+    It is taken from ``{b : b V = a V, sum(b) = 1, b >= 0, b = 0 where not seen}``.
 
-    The abstract of "On Explaining with Attention Matrices" (arXiv:2410.18541) states the
-    properties (same output, a distribution, computable, minimal); the definition is this library's.
+    - ``min_norm``: the one of least ``sum(b²)``, which is unique.
+    - ``min_support``: a vertex, which Carathéodory's reduction reaches from there.  It has at most
+      ``rank([V, 1])`` tokens, and none can go without changing the output.  Other vertices may
+      exist.
+
+    Source: the abstract of "On Explaining with Attention Matrices" (arXiv:2410.18541) states the
+    properties (same output, a distribution, computable, minimal).  The definition is this
+    library's.
 
     Args:
         weights: ``[..., N, T, S]`` or ``[T, S]``, of any normalizer; each row is made a
@@ -43,7 +52,7 @@ def efficient_attention(
             query that sees nothing) stays so.
         values: ``[..., K, S, H]`` or ``[S, H]``; ``N`` is a multiple of ``K``.
         where: true at the keys that a query may see, broadcastable to ``weights``.
-        kind: which of the two.
+        kind: a key of ``KINDS``.
 
     Returns:
         Float64, in the shape of ``weights``: same output to 1e-8 times the largest value, entries
@@ -62,7 +71,18 @@ def efficient_attention(
 def solve(
     given: Heads, kind: str = "min_norm"
 ) -> tuple[Float[np.ndarray, ...], Bool[np.ndarray, "M R"]]:
-    """``efficient_attention`` of heads already arranged, and which rows converged."""
+    """Compute ``efficient_attention`` of heads that are arranged already.
+
+    Args:
+        given: the heads, as ``heads`` arranges them.
+        kind: a key of ``KINDS``.
+
+    Returns:
+        The rows in the shape that came in, and which of them converged.
+
+    Raises:
+        InputError: an unknown kind.
+    """
     KINDS.pick(kind)
     a = given.weights_MRS
     basis, rank = column_space(with_ones(given))
@@ -109,7 +129,7 @@ def _filled(array: np.ndarray, size: int) -> np.ndarray:
 
 
 def _determined(basis: np.ndarray, where: np.ndarray, rank: np.ndarray) -> Bool[np.ndarray, "M R"]:
-    """Rows whose tokens' ``[V, 1]`` are independent: the row itself is the only solution."""
+    """Which rows see tokens with independent ``[V, 1]``: these are their own solution."""
     count = where.sum(-1)
     found = np.zeros(count.shape, bool)
     for head in range(len(where)):
@@ -125,21 +145,26 @@ def _determined(basis: np.ndarray, where: np.ndarray, rank: np.ndarray) -> Bool[
 
 
 def effective_attention(
-    weights: Matrix, values: Matrix, where: Bool[np.ndarray | Array, ...] | None = None
+    weights: Matrix, values: Matrix, where: Where | None = None
 ) -> Float[np.ndarray, ...]:
-    """``A`` minus its part in the left null space of the values of the tokens seen.
+    """Remove from ``A`` its part in the left null space of the values of the tokens seen.
 
-    ``A_perp = A V V⁺``, the matrix of least norm with the same output; neither are its entries
-    positive nor do its rows sum to one (Brunner et al. 2020, arXiv:1908.04211).  The rank is
-    counted relative to the largest singular value; values of padded tokens are zeroed first.
+    ``A_perp = A V V⁺`` is the matrix of least norm with the same output.  Its entries may be
+    negative, and its rows need not sum to one.  The rank is counted relative to the largest
+    singular value; values of padded tokens are zeroed first.
+
+    Source: Brunner et al. 2020, arXiv:1908.04211.
 
     Args:
-        weights: see ``efficient_attention``.
-        values: the same.
-        where: the same.
+        weights: ``[..., N, T, S]`` or ``[T, S]``; each row is made a distribution first.
+        values: ``[..., K, S, H]`` or ``[S, H]``; ``N`` is a multiple of ``K``.
+        where: true at the keys that a query may see, broadcastable to ``weights``.
 
     Returns:
         Float64, in the shape of ``weights``.
+
+    Raises:
+        InputError: shapes that do not go together, numbers that are not finite.
     """
     given = heads(weights, values, where)
     return given.restored(projected(given.weights_MRS, given.values_MSH, given.where_MRS))
@@ -148,7 +173,7 @@ def effective_attention(
 def projected(
     rows_MRS: np.ndarray, matrix_MSC: np.ndarray, where_MRS: np.ndarray
 ) -> Float[np.ndarray, "M R S"]:
-    """Each row minus its part in the left null space of the matrix's rows that it sees."""
+    """Remove from each row its part in the left null space of the matrix's rows that it sees."""
     out = np.zeros_like(rows_MRS)
     for head, (rows, matrix, where_RS) in enumerate(
         zip(rows_MRS, matrix_MSC, where_MRS, strict=True)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from attention.explanation.layer_attention import DECOMPOSITIONS
 from attention.explanation.rankings import RANKINGS
-from attention.files import BLUE, GREY
+from attention.files import BLUE, GREY, INK
 
 Records = list[dict[str, Any]]
 MOST_LABELS = 32  # tokens that an axis can name
@@ -40,7 +40,7 @@ def draw_flips(summary: Mapping[str, Any]) -> Figure:
     middle, low, high = (100 * np.array([row["flip"][i] for _, row in rows]) for i in range(3))
     spread = np.maximum(np.stack([middle - low, high - middle]), 0)
     colours = [GREY if row["exact"] else BLUE for _, row in rows]
-    axes.barh([name for name, _ in rows], middle, xerr=spread, color=colours)
+    axes.barh([name for name, _ in rows], middle, xerr=spread, color=colours, ecolor=INK)
     axes.set(xlabel="decisions flipped (%); grey: same output by construction", xlim=(0, None))
     return figure
 

@@ -1,4 +1,4 @@
-"""Heads as they come from any model → heads that share one matrix of values, in float64."""
+"""Attention of any model, arranged as heads that share one matrix of values, in float64."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import threadpoolctl
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from attention.errors import InputError
+
+Matrix = Float[np.ndarray | Array, "..."]
+Where = Bool[np.ndarray | Array, "..."]
 
 
 class Heads(NamedTuple):
@@ -31,16 +34,19 @@ class Heads(NamedTuple):
     shape: tuple[int, ...]
 
     def restored(self, weights_MRS: np.ndarray) -> np.ndarray:
-        """In the shape that came in."""
+        """Weights in the shape that came in."""
         return np.asarray(weights_MRS, np.float64).reshape(self.shape)
 
 
-def heads(weights, values, where=None) -> Heads:
-    """Check and arrange ``weights [..., T, S]``, ``values [..., S, H]`` and ``where``.
+def heads(weights: Matrix, values: Matrix, where: Where | None = None) -> Heads:
+    """Check attention, and arrange it by value heads.
 
-    With at least three axes the last but two are heads: ``N`` of weights, ``K`` of values, where
-    ``N`` is a multiple of ``K`` (query head ``n`` reads value head ``n // (N / K)``).  Axes before
-    are alike.
+    Query head ``n`` reads value head ``n // (N / K)``.
+
+    Args:
+        weights: ``[..., N, T, S]`` or ``[T, S]``.
+        values: ``[..., K, S, H]`` or ``[S, H]``; ``N`` is a multiple of ``K``.
+        where: true at the keys that a query may see, broadcastable to ``weights``; None: all.
 
     Raises:
         InputError: shapes that do not go together, numbers that are not finite, negative weights.
@@ -78,8 +84,10 @@ def heads(weights, values, where=None) -> Heads:
     return Heads(weights_MRS, values_MSH, np.ascontiguousarray(full), sums, shape)
 
 
-def column_space(matrix_MSC: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal bases ``[M, S, r]`` of the column spaces, and their ranks ``[M]``.
+def column_space(
+    matrix_MSC: Float[np.ndarray, "M S C"],
+) -> tuple[Float[np.ndarray, "M S r"], Int[np.ndarray, " M"]]:
+    """Compute orthonormal bases ``[M, S, r]`` of the column spaces, and their ranks ``[M]``.
 
     The rank counts singular values above ``s_max · max(S, C) · eps``; a basis of a lower rank is
     filled up with zero columns.
@@ -96,8 +104,11 @@ def _blas() -> threadpoolctl.ThreadpoolController:
     return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
-def with_ones(heads: Heads) -> np.ndarray:
-    """``[V, 1]`` of each head, values scaled to the size of the ones; padded tokens are zero."""
+def with_ones(heads: Heads) -> Float[np.ndarray, "M S C"]:
+    """Put ones beside the values of each head, scaled to their size: ``[V, 1] [M, S, H + 1]``.
+
+    Padded tokens are zero.
+    """
     seen_MS = np.any(heads.where_MRS, axis=1)
     largest = np.abs(heads.values_MSH).max((1, 2), initial=0, keepdims=True)
     scaled = heads.values_MSH / np.where(largest > 0, largest, 1)

@@ -12,7 +12,13 @@ PENALTY = 1e4  # weight of the constraints in the least squares
 def by_active_set(
     target: Float[np.ndarray, " r"], basis: Float[np.ndarray, "S r"], seen: Bool[np.ndarray, " S"]
 ) -> Float[np.ndarray, " S"]:
-    """A row on the edge of float64, which the path left: its tokens by NNLS, then their weights."""
+    """Solve one row that the path could not: NNLS finds its tokens, least squares their weights.
+
+    Args:
+        target: ``c = Qᵀa``.
+        basis: ``Q``.
+        seen: the tokens that the row sees.
+    """
     tokens = np.flatnonzero(seen)
     stacked = np.vstack([PENALTY * basis[tokens].T, np.eye(len(tokens))])
     right = np.concatenate([PENALTY * target, np.zeros(len(tokens))])

@@ -1,9 +1,10 @@
 """Carathéodory's reduction: from any distribution to a vertex with the same output.
 
-Tokens of a row come one after the other, the heaviest first, to a basis of ``r`` of them.  A token
-``q = Σ d_i B_i`` gives its weight to the basis, ``x + theta d``, until it has none left (it is not
-needed) or the weight of a basis token reaches zero, whose place it then takes.  The basis starts as
-the unit vectors, with weight zero, which are replaced first, so that it needs no search of its own.
+The tokens of a row are taken one after the other, the heaviest first, and a basis of ``r`` of them
+is kept.  A token ``q = Σ d_i B_i`` gives its weight to the basis, ``x + theta d``, until it has
+none left (then it is not needed) or the weight of a basis token reaches zero (then it takes that
+token's place).  The basis starts as the unit vectors with weight zero.  These are replaced first,
+so the start needs no search of its own.
 """
 
 from __future__ import annotations
@@ -25,9 +26,16 @@ def reduced(
     basis_MSr: Float[np.ndarray, "M S r"],
     where_MRS: Bool[np.ndarray, "M _ S"],
 ) -> Float[np.ndarray, "M R S"]:
-    """A vertex of each row's ``{b : Qᵀb = c, b >= 0}``, reached from ``b``.
+    """Go from each row ``b`` to a vertex of its ``{b : Qᵀb = c, b >= 0}``.
 
-    Its tokens' rows of ``Q`` are linearly independent: at most ``r``, and none can be left out.
+    The rows of ``Q`` of its tokens are linearly independent: there are at most ``r`` tokens, and
+    none can be left out.
+
+    Args:
+        b_MRS: where to start.
+        target_MRr: ``c`` of each row.
+        basis_MSr: ``Q``.
+        where_MRS: tokens that a row sees.
     """
     heads, rows, tokens = b_MRS.shape
     rank = target_MRr.shape[-1]

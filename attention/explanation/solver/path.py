@@ -63,7 +63,7 @@ def _lower(packed: Float[Array, "M R p"], rank: int) -> Float[Array, "M R r r"]:
 
 @jax.jit
 def problem_of(basis: Float[Array, "M S r"], where: Bool[Array, "M _ S"]) -> Problem:
-    """The products that the systems of all rows are made of."""
+    """Compute the products that the systems of all rows are made of."""
     row, column = _places(basis.shape[-1])
     return Problem(basis, basis[..., row] * basis[..., column], where)
 
@@ -98,7 +98,7 @@ def exact_step(problem: Problem, mu: Array, c: Array) -> tuple[Array, Array, Arr
 
 @functools.partial(jax.jit, static_argnums=2)
 def start(problem: Problem, size: Array, rank: int) -> Path:
-    """``b = s``, ``mu = 0``: the second condition alone is unmet, and every product is the same."""
+    """Start at ``b = s``, ``mu = 0``: only the primal condition is unmet; products are alike."""
     where = problem.where_MRS
     shape = (*size.shape, where.shape[-1])
     level = jnp.broadcast_to(0.3 * jnp.where(size > 0, size, 1)[..., None], shape)
@@ -107,7 +107,7 @@ def start(problem: Problem, size: Array, rank: int) -> Path:
 
 @jax.jit
 def start_near(problem: Problem, rows: Rows, mu: Array, share: float | Array) -> Path:
-    """On the dual condition, all products alike (see ``level``): ``Qᵀb = c`` alone is unmet."""
+    """Start where the dual condition holds and all products are alike; ``Qᵀb = c`` is unmet."""
     z = mu @ problem.basis_MSR.swapaxes(1, 2)
     tau = level(rows, share)
     return Path(smoothed(z, tau)[0], mu, smoothed(-z, tau)[0])
@@ -117,7 +117,11 @@ def start_near(problem: Problem, rows: Rows, mu: Array, share: float | Array) ->
 def follow(
     problem: Problem, path: Path, c: Array, size: Array, steps: int | Array
 ) -> tuple[Path, Array, Array]:
-    """Rows that are done stay where they are."""
+    """Follow the path for at most ``steps`` steps; rows that are done stay where they are.
+
+    Returns:
+        The points, the rows ``b`` with what is almost zero set to zero, and which rows are done.
+    """
     basis, where = problem.basis_MSR, problem.where_MRS
     transposed = basis.swapaxes(1, 2)
     count = jnp.sum(where, -1, keepdims=True).astype(c.dtype)

@@ -53,12 +53,12 @@ BLOCK = 2**22  # numbers in the largest array of one chunk
 
 
 def together(heads: int, rows: int, tokens: int, rank: int) -> int:
-    """How many heads one chunk has."""
+    """How many heads are solved in one chunk."""
     return max(1, min(heads, BLOCK // max(1, rows * max(tokens, rank * rank))))
 
 
 class _Chunk:
-    """Heads that are solved together; arrays of the host, in float64."""
+    """Heads that are solved together, as float64 arrays on the host."""
 
     def __init__(self, target: np.ndarray, norms: np.ndarray, basis: np.ndarray, where: np.ndarray):
         self.target, self.norms, self.basis, self.where = target, norms, basis, where
@@ -72,7 +72,7 @@ class _Chunk:
         self._problems: dict[Any, Problem] = {}
 
     def rows(self, index: np.ndarray, dtype: Any) -> Rows:
-        """The rows at ``index [M, width]`` of each head."""
+        """The problem of the rows at ``index [M, width]`` of each head."""
         basis, where = self._device[dtype]
         if where.shape[1] > 1:
             where = _take(self.where, index)
@@ -81,13 +81,13 @@ class _Chunk:
         return Rows(basis, where, _take(self.target, index).astype(dtype), size.astype(dtype))
 
     def problem(self, rows: Rows, dtype) -> Problem:
-        """The same, with the products that systems are made of."""
+        """The problem with the products that its systems are made of."""
         if dtype not in self._problems:
             self._problems[dtype] = problem_of(*self._device[dtype])
         return self._problems[dtype]._replace(where_MRS=rows.where)
 
     def points(self, index: np.ndarray, dtype) -> np.ndarray:
-        """``mu`` of those rows."""
+        """The points ``mu`` of the rows at ``index``."""
         return _take(self.mu, index).astype(dtype)
 
     def keep(self, index, wanted, mu=None, b=None, good=None) -> np.ndarray:
@@ -110,7 +110,7 @@ def min_norm(
     basis: Float[np.ndarray, "M S r"],
     where: Bool[np.ndarray, "M _ S"],
 ) -> tuple[Float[np.ndarray, "M R S"], Bool[np.ndarray, "M R"]]:
-    """``argmin ‖b‖²`` subject to ``Qᵀb = c``, ``b ≥ 0``, ``b`` zero where not seen.
+    """Solve ``argmin ‖b‖²`` subject to ``Qᵀb = c``, ``b ≥ 0``, ``b`` zero where not seen.
 
     Args:
         target: ``c`` of each row.
@@ -234,7 +234,7 @@ def _width(most: int, rows: int) -> int:
 
 
 def _places(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Where the rows ``new`` stand in ``old``, which has them all."""
+    """The places of the rows ``new`` in ``old``, which has them all."""
     order = np.argsort(old, axis=1)
     ordered = np.take_along_axis(old, order, 1)
     places = np.stack([np.searchsorted(o, n) for o, n in zip(ordered, new, strict=True)])

@@ -41,8 +41,9 @@ from attention.errors import InputError
 from tale_jax import elimination
 from tale_jax.elimination import eliminate
 from tale_jax.models import DEMO, Model, load_model
-from tale_jax.scoring import Decode, Scorer
+from tale_jax.scoring import PROTOCOLS, Decode, Protocol, Scorer
 from tale_jax.tasks import NAMES, Answer, Example, Task, demo_examples, encode_prompts, worked
+from tale_jax.units import Dropped
 
 EXAMPLES, NEW_TOKENS, NEAR = 200, 64, 1e-4
 ROWS = ("zero_shot", "zero_shot_160", "few_shot", "generation")
@@ -106,14 +107,15 @@ class Exactly(Decode):
         return text.split("\n")[0].strip() == str(example.answer).strip()
 
 
+PROTOCOLS["exactly"] = Protocol("so many tokens, whatever they are", Exactly, writes=True)
+
+
 def ours(model: Model, task: Task) -> tuple[elimination.Result, float, Scorer]:
     """The whole search, from text to the layer it stops at."""
     jax.clear_caches()
     start = time.perf_counter()
-    protocol: Any = "auto"
-    if task.generated:
-        protocol = Exactly(model.config, model.tokenizer, task, NEW_TOKENS)
-    scorer = Scorer(model.config, model.params, model.tokenizer, task, protocol=protocol)
+    how: Any = {"protocol": "exactly", "max_new_tokens": NEW_TOKENS} if task.generated else {}
+    scorer = Scorer(model.config, model.params, model.tokenizer, task, **how)
     result = eliminate(
         scorer.count, model.config.num_hidden_layers, len(task.search), race=scorer.race
     )

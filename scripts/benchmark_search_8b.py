@@ -17,7 +17,7 @@ import numpy as np
 from attention.likelihood import Row
 from attention.transformer import RopeScaling, TransformerConfig, abstract_params
 from tale_jax.elimination import SearchOptions, eliminate
-from tale_jax.scoring import Loglikelihood, Scorer
+from tale_jax.scoring import PROTOCOLS, Loglikelihood, Protocol, Scorer
 from tale_jax.tasks import Example, Task
 
 EXAMPLES, TOKENS, ITERATIONS = 550, 170, 5
@@ -60,6 +60,9 @@ class RandomTokens(Loglikelihood):
         return found
 
 
+PROTOCOLS["random tokens"] = Protocol("four tokens to choose from", RandomTokens)
+
+
 def random_params(config: TransformerConfig) -> Any:
     """Normal weights of the config's deviation, ones for norms; drawn leaf by leaf."""
     leaves, tree = jax.tree_util.tree_flatten_with_path(abstract_params(config))
@@ -88,7 +91,7 @@ def accelerator_row(matrix_rate: Callable[..., float], tiny: bool) -> dict[str, 
         params,
         None,
         Task("random", examples),
-        protocol=RandomTokens(config, None),
+        protocol="random tokens",
         batch_tokens=16384,
         cache_gib=0.01 if tiny else 40.0,
     )

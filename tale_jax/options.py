@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from attention.command_line import Commas, Word
+from attention.command_line import Commas, OneOf, Word
 from attention.options import Devices, Seed
 from tale_jax.units import Unit, parse_unit
 
@@ -69,15 +69,16 @@ class AskingOptions:
 
     Attributes:
         protocol: auto compares the log-probabilities of the choices where there are choices, and
-            lets the model write where there are none
+            lets the model write where there are none; loglikelihood, loglikelihood-norm (per byte)
+            and decode (write) always do so
         template: jinja2 file in place of the tokenizer's chat template; none for plain text
-        max_new_tokens: tokens to write in the protocol decode; by default the task's number, or
-            two more than the longest answer has
+        max_new_tokens: tokens to write, if the model writes its answers; by default the task's
+            number, or two more than the longest answer has
         batch_tokens: tokens in a batch; halved if memory runs out
         cache_gib: GiB of states between layers that are kept; the rest is computed again
     """
 
-    protocol: Literal["auto", "loglikelihood", "loglikelihood-norm", "decode"] = "auto"
+    protocol: Annotated[str, OneOf("tale_jax.scoring:PROTOCOLS")] = "auto"
     template: str | None = None
     max_new_tokens: Annotated[int, Ge(1)] | None = None
     batch_tokens: Annotated[int, Ge(1)] = 4096

@@ -9,7 +9,7 @@ from .batches import load_batches as load_batches
 from .batches import one_row as one_row
 from .batches import shared_beginning as shared_beginning
 from .memory import RowBatches as RowBatches
-from .memory import until_it_fits as until_it_fits
+from .memory import when_memory_runs_out as when_memory_runs_out
 from .rows import Row as Row
 from .targets import TargetScores as TargetScores
 from .targets import score_targets as score_targets
@@ -31,5 +31,5 @@ __all__ = [
     "score_targets",
     "shared_beginning",
     "token_log_probs",
-    "until_it_fits",
+    "when_memory_runs_out",
 ]

@@ -1,9 +1,10 @@
-"""What happens when the device runs out of memory: the work is made smaller and done again."""
+"""Programs over rows of text; where the device runs out of memory, batches are made smaller."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 
@@ -11,25 +12,28 @@ from attention.errors import is_out_of_memory
 from attention.likelihood.batches import Arrays, Batch, choose_shapes, join, load_batches
 from attention.likelihood.rows import Row
 
-Found = TypeVar("Found")
 
+@contextlib.contextmanager
+def when_memory_runs_out(make_smaller: Callable[[], bool]) -> Iterator[None]:
+    """Catch that the device ran out of memory, and make the work smaller, to do it again.
 
-def until_it_fits(work: Callable[[], Found], make_smaller: Callable[[], bool]) -> Found:
-    """What ``work`` returns; where memory runs out, it is done again after ``make_smaller``.
+    ::
+
+        while True:
+            with when_memory_runs_out(halve):
+                return work()
 
     Args:
-        work: must be able to start anew.
-        make_smaller: returns false if the work is as small as it can be.
+        make_smaller: returns false if the work is as small as it can be; the error then goes on.
 
     Raises:
         jax.errors.JaxRuntimeError: another error, or the smallest work does not fit.
     """
-    while True:
-        try:
-            return work()
-        except jax.errors.JaxRuntimeError as error:
-            if not is_out_of_memory(error) or not make_smaller():
-                raise
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if not is_out_of_memory(error) or not make_smaller():
+            raise
 
 
 class RowBatches:
@@ -81,8 +85,6 @@ class RowBatches:
             program: gives a tree of arrays ``[R, …]``; is called once a batch, and compiled (by
                 ``jax.jit``) once a shape of batches.  Rows of padding are left out.
         """
-
-        def work() -> Any:
-            return join(self._batches, [program(batch.arrays) for batch in self._batches])
-
-        return until_it_fits(work, self._halve)
+        while True:
+            with when_memory_runs_out(self._halve):
+                return join(self._batches, [program(batch.arrays) for batch in self._batches])

@@ -31,7 +31,7 @@ from tale_jax.models import Model
 from tale_jax.opening import model_and_layers, open_scorer
 from tale_jax.options import Options
 from tale_jax.runs import Terminal, measure
-from tale_jax.scoring import Loglikelihood, Scorer, layer_states, without_layers
+from tale_jax.scoring import Scorer, layer_states, without_layers
 from tale_jax.tasks import Answer, Example, encode_choices
 from tale_jax.units import Dropped, Unit, kept_layers, ordered
 
@@ -88,7 +88,7 @@ def lens(
     for name, without in variants(dropped):
         depth = opened.config.num_hidden_layers
         layers = kept_layers(without, depth)
-        if isinstance(scorer.protocol, Loglikelihood):
+        if not scorer.protocol.writes:
             read = _read_choices(opened, scorer, examples, without)
         else:
             read = [

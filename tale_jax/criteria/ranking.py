@@ -33,7 +33,7 @@ from attention.errors import InputError
 from attention.likelihood import Row, RowBatches, token_log_probs
 from attention.transformer import TransformerConfig
 from tale_jax.models import Model
-from tale_jax.scoring import Loglikelihood, Scorer, layer_states
+from tale_jax.scoring import Scorer, choice_rows, layer_states
 from tale_jax.tasks import Example
 from tale_jax.units import Dropped, Granularity, Unit, Units, add, kept_halves
 
@@ -141,7 +141,7 @@ def answer_rows(model: Model, examples: Sequence[Example]) -> list[Row]:
         )
         for e in examples
     ]
-    return Loglikelihood(model.config, model.tokenizer).rows(answered)
+    return choice_rows(model.tokenizer, answered)
 
 
 def _row_losses(model: Model, rows: Sequence[Row], batch_tokens: int, *, per_token: bool) -> Losses:

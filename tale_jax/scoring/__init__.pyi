@@ -1,15 +1,25 @@
+from .choosing import Loglikelihood as Loglikelihood
+from .choosing import choice_rows as choice_rows
 from .forward import halves_left as halves_left
 from .forward import last_states as last_states
 from .forward import layer_states as layer_states
 from .forward import without_layers as without_layers
-from .protocols import Decode as Decode
-from .protocols import Loglikelihood as Loglikelihood
+from .protocols import PROTOCOLS as PROTOCOLS
+from .protocols import Asker as Asker
+from .protocols import NotFiniteError as NotFiniteError
+from .protocols import Protocol as Protocol
 from .scorer import Scorer as Scorer
+from .writing import Decode as Decode
 
 __all__ = [
+    "PROTOCOLS",
+    "Asker",
     "Decode",
     "Loglikelihood",
+    "NotFiniteError",
+    "Protocol",
     "Scorer",
+    "choice_rows",
     "halves_left",
     "last_states",
     "layer_states",

@@ -2,9 +2,9 @@
 
 A candidate that is read (log-likelihood) goes through *begin*, *advance* once a layer, and
 *finish*; it may take up the states of another model that is the same so far.  *finish* is the last
-layer at the places that are read alone.  The text that all rows begin with has its beginning from
-*begin* too, and goes through *share*, which also gives the layer's keys and values.  A candidate
-that writes has one program, *write*.
+layer at the places that are read alone.  The front, which is the text that all rows begin with, has
+its beginning from *begin* too, and goes through *share*, which also gives the layer's keys and
+values.  A candidate that writes has one program, *write*.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from attention.likelihood import Arrays
 from attention.transformer import Branches, Context, Transformer, TransformerConfig, run_layer
+from tale_jax.scoring.protocols import Asker
 
 # On a CPU: LLVM's first level compiles in three quarters of the time, and programs are as fast, the
 # products of which are a library's.  Where there is little to compute, simple loops will do, which
@@ -39,45 +40,50 @@ class Beginning(NamedTuple):
 class Programs:
     """Compiled once, side by side, and counted.
 
+    Args:
+        config: of the model.
+        params: stacked.
+        protocol: that has ``read`` or ``write``.
+        front: the text before every row, as a batch of one row; None: there is none.
+
     Attributes:
         compilations: programs compiled so far.
-        shared: the text before every row, as a batch of one row; None: there is none.
+        writes: whether the protocol writes.
+        front: as given.
     """
 
     def __init__(
         self,
         config: TransformerConfig,
         params: Mapping[str, Any],
-        protocol: Any,
-        shared: Arrays | None,
+        protocol: Asker,
+        front: Arrays | None,
     ):
-        """Prepare the programs of a model.
-
-        Args:
-            config: of the model.
-            params: stacked.
-            protocol: that has ``read`` or ``write``.
-            shared: the text before every row, as a batch of one row; None: there is none.
-        """
-        self.compilations = 0
+        self.compilations, self.writes, self.front = 0, protocol.writes, front
         self._config, self._params, self._protocol = config, params, protocol
-        self.shared = shared
-        self._compiled: dict[Any, concurrent.futures.Future[Any]] = {}
         self._functions = {
-            name: jax.jit(getattr(self, f"_{name}"))
-            for name in ("begin", "advance", "finish", "share", "write")
+            "begin": jax.jit(self._begin),
+            "advance": jax.jit(self._advance),
+            "finish": jax.jit(self._finish),
+            "share": jax.jit(self._share),
+            "write": jax.jit(self._write),
         }
+        self._compiled: dict[Any, concurrent.futures.Future[jax.stages.Compiled]] = {}
         self._begun: set[Any] = set()
         self._lock = threading.Lock()
         self._compiler = concurrent.futures.ThreadPoolExecutor(2, "compiler")
+
+    def most_compilations(self, shapes: int) -> int:
+        """Programs that there can be for so many shapes of batches."""
+        return shapes if self.writes else 3 * shapes + (self.front is not None)
 
     def __call__(self, name: str, *arguments: Any) -> Any:
         """Run ``begin``, ``advance``, ``finish``, ``share`` or ``write``; does not wait."""
         return self._program(name, arguments).result()(self._params, *arguments)
 
     def begin(self, arrays: Arrays) -> tuple[Beginning, Beginning | None]:
-        """The beginning of a batch, and that of the text before every row."""
-        return self("begin", arrays, self.shared)
+        """The beginning of a batch, and that of the front."""
+        return self("begin", arrays, self.front)
 
     def compile_reading(self, arrays: Arrays) -> None:
         """Begin to compile all that a batch to be read needs; needs no state of it."""
@@ -87,9 +93,9 @@ class Programs:
                 return
             self._begun.add(shape)
         keep, layer, before = np.ones(2, bool), np.int32(0), None
-        own, text = self._begin_compiling("begin", arrays, self.shared)
-        if text is not None:
-            _, before = self._begin_compiling("share", self.shared, text, keep, layer)
+        own, front = self._begin_compiling("begin", arrays, self.front)
+        if front is not None:
+            _, before = self._begin_compiling("share", self.front, front, keep, layer)
         self._program("advance", (arrays, own, keep, layer, before))
         self._program("finish", (arrays, own, keep, layer, before))
 
@@ -99,7 +105,9 @@ class Programs:
         self._program(name, arguments)  # after it, so that it is traced once
         return shapes
 
-    def _program(self, name: str, arguments: Any) -> concurrent.futures.Future[Any]:
+    def _program(
+        self, name: str, arguments: tuple[Any, ...]
+    ) -> concurrent.futures.Future[jax.stages.Compiled]:
         key = name, _shape(arguments[0])
         with self._lock:
             if key not in self._compiled:
@@ -107,14 +115,19 @@ class Programs:
                 self.compilations += 1
             return self._compiled[key]
 
-    def _compile(self, name: str, arguments: Any) -> jax.stages.Compiled:
+    def _compile(self, name: str, arguments: tuple[Any, ...]) -> jax.stages.Compiled:
         lowered = self._functions[name].lower(self._params, *arguments)
         if jax.default_backend() == "cpu":
             with contextlib.suppress(jax.errors.JaxRuntimeError):  # an option of another jaxlib
                 return lowered.compile(SMALL_OPTIONS if name in SMALL else CPU_OPTIONS)
         return lowered.compile()
 
-    def _begin(self, params, arrays, shared):
+    # The programs themselves, as JAX traces them.  `arrays` go to all, even where they are not
+    # used, for programs are told apart by the shapes of their first argument.
+
+    def _begin(
+        self, params: Mapping[str, Any], arrays: Arrays, front: Arrays | None
+    ) -> tuple[Beginning, Beginning | None]:
         model, variables = Transformer(self._config), {"params": params}
 
         def beginning(arrays: Arrays, before: int) -> Beginning:
@@ -123,31 +136,34 @@ class Programs:
             found: Any = model.apply(variables, arrays.tokens, **how)
             return Beginning(*found)
 
-        if shared is None:
+        if front is None:
             return beginning(arrays, 0), None
-        return beginning(arrays, shared.tokens.size), beginning(shared, 0)
+        return beginning(arrays, front.tokens.size), beginning(front, 0)
 
-    def _layer(self, params, begun, keep, layer, **how):
+    def _layer(self, params: Any, begun: Beginning, keep: Any, layer: Any, **how: Any) -> Any:
         given = begun.hidden, begun.context, keep, layer
         return run_layer(self._config, params["layers"], *given, **how)
 
-    def _advance(self, params, arrays, begun, keep, layer, before):
-        del arrays  # programs are told apart by their shapes
+    def _advance(
+        self, params: Any, arrays: Arrays, begun: Beginning, keep: Any, layer: Any, before: Any
+    ) -> jax.Array:
+        del arrays
         return self._layer(params, begun, keep, layer, prefix=before)[0]
 
-    def _finish(self, params, arrays, begun, keep, layer, before):
+    def _finish(
+        self, params: Any, arrays: Arrays, begun: Beginning, keep: Any, layer: Any, before: Any
+    ) -> Any:
         how = {"prefix": before, "read_at": arrays.places}
-        return self._protocol.read(
-            params, self._layer(params, begun, keep, layer, **how)[0], arrays
-        )
+        states_BUD = self._layer(params, begun, keep, layer, **how)[0]
+        return self._protocol.read(params, states_BUD, arrays)
 
-    def _share(self, params, arrays, begun, keep, layer):
+    def _share(self, params: Any, arrays: Arrays, begun: Beginning, keep: Any, layer: Any) -> Any:
         del arrays
         return self._layer(params, begun, keep, layer)
 
-    def _write(self, params, arrays, keep):
+    def _write(self, params: Any, arrays: Arrays, keep: Any) -> Any:
         return self._protocol.write(params, keep, arrays)
 
 
-def _shape(arrays: Arrays) -> Any:
+def _shape(arrays: Arrays) -> tuple[tuple[int, ...], ...]:
     return arrays.tokens.shape, arrays.targets.shape, arrays.places.shape

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -29,42 +29,48 @@ def path_of(keep: Keep, layer: int) -> Keep:
 
 
 class States:
-    """States by batch and by what was run; candidates in several threads may share them.
+    """States by batch and by what was run, which candidates in several threads may share.
+
+    Args:
+        budget: bytes that may be kept.
 
     Attributes:
-        budget: bytes that may be kept.
+        budget: as given.
         used: bytes that are kept.
     """
 
     def __init__(self, budget: float):
         self.budget, self.used = budget, 0
         self._references: tuple[Keep, ...] = ()
-        self._kept: dict[tuple[Any, Keep], Any] = {}
-        self._lock = threading.Lock()
+        self._kept: dict[tuple[Hashable, Keep], Any] = {}
+        self._lock = threading.RLock()  # every method takes it
 
     def set_references(self, references: Iterable[Keep]) -> None:
         """From now on candidates differ from these in one layer; what they cannot share goes."""
-        self._references = tuple(references)
-        for key in [key for key in self._kept if self._differences(key[1]) > 1]:
-            self._drop(key)
+        with self._lock:
+            self._references = tuple(references)
+            for key in [key for key in self._kept if self._differences(key[1]) > 1]:
+                self._pop(key)
 
-    def nearest(self, batch: Any, keep: Keep, layer: int) -> tuple[Any, int]:
+    def nearest(self, batch: Hashable, keep: Keep, layer: int) -> tuple[Any, int]:
         """``(states, layer that they enter)``, as far up as any are kept, but not above ``layer``.
 
         None and 0 if there are none.
         """
-        while layer:
-            path = path_of(keep, layer)
-            if (states := self.get(batch, path)) is not None:
-                return states, layer
-            layer = len(path) - 1 if path else 0
-        return self.get(batch, ()), 0
+        with self._lock:
+            while layer:
+                path = path_of(keep, layer)
+                if (states := self.get(batch, path)) is not None:
+                    return states, layer
+                layer = len(path) - 1 if path else 0
+            return self.get(batch, ()), 0
 
-    def get(self, batch: Any, path: Keep) -> Any:
+    def get(self, batch: Hashable, path: Keep) -> Any:
         """States that are kept, or None."""
-        return self._kept.get((batch, path))
+        with self._lock:
+            return self._kept.get((batch, path))
 
-    def put(self, batch: Any, path: Keep, states: Any) -> None:
+    def put(self, batch: Hashable, path: Keep, states: Any) -> None:
         """Keep the states if they fit; those of a reference push out those of candidates."""
         key, size = (batch, path), _size(states)
         with self._lock:
@@ -73,7 +79,7 @@ class States:
             if self.used + size > self.budget and not self._differences(path):
                 others = iter([key for key in self._kept if self._differences(key[1])])
                 while self.used + size > self.budget and (other := next(others, None)) is not None:
-                    self._drop(other)
+                    self._pop(other)
             if self.used + size <= self.budget:
                 self._kept[key] = states
                 self.used += size
@@ -87,22 +93,24 @@ class States:
         """
         home = {row: (batch, i) for batch, rows in enumerate(old) for i, row in enumerate(rows)}
         homes = [np.array([home[row] for row in rows]) for rows in new]
-        batches = {key: kept.shape for key, kept in self._kept.items() if key[0] in range(len(old))}
-        for path, shape in dict.fromkeys((path, shape) for (_, path), shape in batches.items()):
-            keys = [key for key in batches if key[1] == path and batches[key] == shape]
-            here = {key[0]: self._kept.pop(key) for key in keys}
-            self.used -= sum(map(_size, here.values()))
-            first = {batch: i * shape[0] for i, batch in enumerate(here)}  # rows, one after another
-            places = {  # a row of padding is never looked at: the first row will do
-                batch: np.resize([first[source] + i for source, i in of], shape[0])
-                for batch, of in enumerate(homes)
-                if all(source in here for source, _ in of)
-            }
-            for batch, moved in zip(places, _gathered(here, places), strict=True):
-                self.put(batch, path, moved)
+        with self._lock:
+            shapes = {k: kept.shape for k, kept in self._kept.items() if k[0] in range(len(old))}
+            for path, shape in dict.fromkeys((key[1], shape) for key, shape in shapes.items()):
+                keys = [key for key in shapes if key[1] == path and shapes[key] == shape]
+                here = {key[0]: self._pop(key) for key in keys}
+                first = {batch: i * shape[0] for i, batch in enumerate(here)}  # one after another
+                places = {  # a row of padding is never looked at: the first row will do
+                    batch: np.resize([first[source] + i for source, i in of], shape[0])
+                    for batch, of in enumerate(homes)
+                    if all(source in here for source, _ in of)
+                }
+                for batch, moved in zip(places, _gathered(here, places), strict=True):
+                    self.put(batch, path, moved)
 
-    def _drop(self, key: tuple[Any, Keep]) -> None:
-        self.used -= _size(self._kept.pop(key))
+    def _pop(self, key: tuple[Hashable, Keep]) -> Any:
+        states = self._kept.pop(key)
+        self.used -= _size(states)
+        return states
 
     def _differences(self, path: Keep) -> int:
         """In how many layers a path differs from the nearest of the references."""
@@ -110,14 +118,16 @@ class States:
         return min(counts, default=0)
 
 
-def _gathered(states: Mapping[int, jax.Array], places: Mapping[int, np.ndarray]) -> list[jax.Array]:
+def _gathered(
+    states: Mapping[Hashable, jax.Array], places: Mapping[int, np.ndarray]
+) -> list[jax.Array]:
     """Rows of all states together, by batch, where the states are; one program a shape."""
     sharding = next(iter(states.values())).sharding
     return _gather(sharding)(list(states.values()), list(places.values()))
 
 
 @functools.cache
-def _gather(sharding: Any) -> Any:
+def _gather(sharding: jax.sharding.Sharding) -> Callable[..., list[jax.Array]]:
     def gather(states: list[jax.Array], places: list[jax.Array]) -> list[jax.Array]:
         rows = jnp.concatenate(states)
         return [rows[each] for each in places]

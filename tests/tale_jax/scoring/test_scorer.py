@@ -15,6 +15,7 @@ from tale_jax.models import load_model
 from tale_jax.scoring import programs
 from tale_jax.scoring import scorer as scoring
 from tale_jax.scoring.protocols import NotFiniteError
+from tale_jax.scoring.runner import Runner
 from tale_jax.scoring.scorer import Scorer
 from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.prompts import encode_choices, encode_prompts
@@ -187,20 +188,47 @@ def test_out_of_memory_halves_the_batches(model, monkeypatch):
         on_message=said.append,
     )
     expected = list(Scorer(model.config, model.params, model.tokenizer, task).count(DROPS))
-    run = scorer._run
+    run = Runner.__call__
 
-    def limited(keep, arrays, *reference):
+    def limited(runner, keep, arrays, part=None):
         if arrays.tokens.size > 60:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating")
-        return run(keep, arrays, *reference)
+        return run(runner, keep, arrays, part)
 
-    monkeypatch.setattr(scorer, "_run", limited)
+    monkeypatch.setattr(Runner, "__call__", limited)
     assert list(scorer.count(DROPS)) == expected
     assert said == [
         "out of memory: batches now hold 150 tokens",
         "out of memory: batches now hold 75 tokens",
     ]
     assert scorer._runner.cache_bytes == 2**30  # 4 GiB, halved twice
+
+
+@pytest.mark.parametrize("raced", [False, True])
+def test_memory_that_runs_out_for_good_or_another_error_ends_the_work(model, monkeypatch, raced):
+    scorer = Scorer(model.config, model.params, model.tokenizer, random_task(17), batch_tokens=100)
+
+    def ask():
+        return scorer.race(DROPS, [()], 0) if raced else list(scorer.count(DROPS))
+
+    expected = ask()
+    for words in ("RESOURCE_EXHAUSTED: nothing fits", "INTERNAL: something else"):
+
+        def broken(*_, words=words):
+            raise jax.errors.JaxRuntimeError(words)
+
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError, match=words):
+            patch.setattr(Runner, "__call__", broken)
+            ask()
+    assert ask() == expected
+
+
+def test_the_whole_model_is_run_once(model, monkeypatch):
+    scorer = Scorer(model.config, model.params, model.tokenizer, random_task(17))
+    expected = sum(answer.correct for answer in scorer.answers("search", ()))
+    monkeypatch.setattr(Runner, "__call__", None)
+    assert list(scorer.count([(), ()])) == [expected, expected]
+    scorer.answers("search", ())
 
 
 def test_an_option_that_the_compiler_does_not_know_is_left_out(model, monkeypatch):
@@ -233,15 +261,15 @@ def test_a_round_begins_where_the_round_before_it_ended(model, monkeypatch):
     monkeypatch.setattr(scoring, "SIDE_BY_SIDE", 1)  # two might run the same at the same moment
     scorer = Scorer(model.config, model.params, model.tokenizer, random_task(47), batch_tokens=101)
     asked: list[tuple[int, tuple[int, ...]]] = []
-    run = scorer._run
+    run = Runner.__call__
 
-    def noted(keep, arrays, part=None):
+    def noted(runner, keep, arrays, part=None):
         if part is not None:
             kept = [i for i, halves in enumerate(keep) if any(halves)]
             asked.append((arrays.tokens.size, (part, *kept[:-1])))
-        return run(keep, arrays, part)
+        return run(runner, keep, arrays, part)
 
-    scorer._run = noted
+    monkeypatch.setattr(Runner, "__call__", noted)
     begin, begun = scorer._runner.programs.begin, []
     monkeypatch.setattr(
         scorer._runner.programs, "begin", lambda arrays: begun.append(1) or begin(arrays)
@@ -264,7 +292,7 @@ def test_a_shared_beginning_changes_no_answer(model):
     front = "the same words before all "
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
     scorer = Scorer(model.config, model.params, model.tokenizer, Task("t", examples))
-    assert scorer._runner.programs.shared is not None
+    assert scorer._runner.programs.front is not None
     for dropped in DROPS:
         for example, answer in zip(examples, scorer.answers("search", dropped), strict=True):
             assert answer.prediction == np.argmax(plain_scores(model, example, dropped))

@@ -1,27 +1,16 @@
-"""Task-aware elimination of whole layers of pretrained language models (TALE)."""
+"""Task-aware elimination of whole layers of pretrained language models (TALE).
 
-from __future__ import annotations
+How data passes through it: a command in `commands` opens a model and a task (`opening`, `tasks`,
+`models`). `elimination` searches which layers can go, and asks `scoring` how many examples a
+candidate answers. What was found stands in a run directory (`runs`), which `formats` exports and
+`analysis` and `finetuning` read.
 
-import importlib
+`search`, `evaluate` and `export` are those commands as functions. Open `commands/search.py` first.
+"""
+
 import importlib.metadata
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from tale_jax.commands.evaluate import evaluate
-    from tale_jax.commands.search import search
-    from tale_jax.exporting import export
+import lazy_loader
 
 __version__ = importlib.metadata.version("tale-jax")
-__all__ = ["__version__", "evaluate", "export", "search"]
-ROOMS = {
-    "evaluate": "tale_jax.commands.evaluate",
-    "export": "tale_jax.exporting.formats",
-    "search": "tale_jax.commands.search",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # JAX takes a second to import; `tale --help` does not need it.
-    if name in ROOMS:
-        return getattr(importlib.import_module(ROOMS[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

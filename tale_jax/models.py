@@ -21,6 +21,7 @@ from attention.training import (
 from attention.transformer import TransformerConfig, load_pretrained
 from attention.transformer.huggingface import checkpoint_folder
 from tale_jax.options import ModelOptions
+from tale_jax.runs import FinishedRun
 from tale_jax.tasks import Tokenizer
 from tale_jax.units import missing_halves
 
@@ -30,7 +31,16 @@ _ENDS = 2**20  # bytes of a file's start and end that tell it from another of th
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A causal language model, on one device or shared by several."""
+    """A causal language model in memory, on one device or shared by several.
+
+    Attributes:
+        name: what the user calls it.
+        folder: of its checkpoint.
+        config: of the transformer.
+        params: its parameters, stacked by layer.
+        tokenizer: that comes with it.
+        batch_sharding: of batches over several devices; None on one.
+    """
 
     name: str
     folder: Path
@@ -46,7 +56,7 @@ class Model:
 
 
 def model_folder(name: str, revision: str | None = None) -> Path:
-    """The folder of a model: ``demo`` is the bundled one, else a local folder or a hub id."""
+    """The folder of a model: ``demo`` is the bundled one, other names are folders or hub ids."""
     return DEMO if name == "demo" else checkpoint_folder(name, revision)
 
 
@@ -64,7 +74,7 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> Model:
     if options.compilation_cache:
         use_compilation_cache()
     folder = model_folder(name, options.revision)
-    mesh = make_mesh(**options.axes)
+    mesh = make_mesh(options.axes["data"], options.axes["model"])
     mesh = mesh if mesh.size > 1 else None
     rules = LogicalRules()
 
@@ -80,7 +90,7 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> Model:
 
 
 def fingerprint(folder: Path) -> str:
-    """Tells a checkpoint from another: its config, and sizes and both ends of its weight files."""
+    """A hash that tells checkpoints apart: of the config, and of size and ends of weight files."""
     alone = folder.is_file()  # a GGUF file has its config within
     digest = hashlib.sha256(b"" if alone else (folder / "config.json").read_bytes())
     for file in [folder] if alone else sorted(folder.glob("*.safetensors")):
@@ -91,3 +101,22 @@ def fingerprint(folder: Path) -> str:
             stream.seek(max(0, size - _ENDS))
             digest.update(stream.read(_ENDS))
     return digest.hexdigest()[:16]
+
+
+def searched_folder(run: FinishedRun, model: str | None = None) -> Path:
+    """The folder of the checkpoint that a search looked at.
+
+    Args:
+        run: the search.
+        model: where the checkpoint is now, if it moved.
+
+    Raises:
+        InputError: it is not there, or another one is.
+    """
+    name = model or run.settings["model"]
+    folder = model_folder(name, run.settings["revision"])
+    if fingerprint(folder) != run.settings["fingerprint"]:
+        raise InputError(
+            f"{name} is not the checkpoint that {run.directory} searched; give it by --model"
+        )
+    return folder

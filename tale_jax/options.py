@@ -20,6 +20,9 @@ from tale_jax.units import Unit, parse_unit
 Layers = Annotated[tuple[Unit, ...], Commas(parse_unit, "3,5.mlp")]
 """Layers, 0-based, and halves of layers."""
 
+Dtype = Literal["float32", "bfloat16"]
+Mesh = Annotated[str, Word(metavar="data=N,model=N")]
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelOptions(Devices):
@@ -34,7 +37,7 @@ class ModelOptions(Devices):
         compilation_cache: keep compiled programs between runs, in the user's cache folder
     """
 
-    mesh: Annotated[str, Word(metavar="data=N,model=N")] = "data=-1"
+    mesh: Mesh = "data=-1"
     revision: str | None = None
     compilation_cache: bool = True
 
@@ -103,6 +106,30 @@ class Options(AskingOptions, TaskOptions, ModelOptions):
 
 
 @dataclasses.dataclass(frozen=True)
+class Reopening:
+    """How the model and the task of a finished search are opened again.
+
+    Attributes:
+        model: where the searched checkpoint is now, if it moved
+        limit: use the first so many examples of each split
+        mesh: devices along each axis, such as data=4,model=2; one may be -1, which takes all
+            devices that are left
+        compilation_cache: keep compiled programs between runs, in the user's cache folder
+    """
+
+    model: str | None = None
+    limit: Annotated[int, Ge(1)] | None = None
+    mesh: Mesh = "data=-1"
+    compilation_cache: bool = True
+
+    @property
+    def options(self) -> Options:
+        """The fields that are options of a search too."""
+        names = ("limit", "mesh", "compilation_cache")
+        return Options(**{name: getattr(self, name) for name in names})
+
+
+@dataclasses.dataclass(frozen=True)
 class Subject:
     """What is looked at: a finished search, or a model and a task.
 
@@ -120,6 +147,23 @@ class Subject:
     run: Path | None = None
     pick: Literal["best", "bsba"] = "best"
     drop: Layers = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """What is generated to measure speed: from prompts of random tokens, greedily, without a stop.
+
+    Attributes:
+        prompt_length: tokens of each prompt
+        new_tokens: tokens to write
+        rounds: rounds that count; medians over them are told
+        warmup: rounds before them
+    """
+
+    prompt_length: Annotated[int, Ge(1)] = 128
+    new_tokens: Annotated[int, Ge(2)] = 32
+    rounds: Annotated[int, Ge(1)] = 7
+    warmup: Annotated[int, Ge(0)] = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,3 +197,7 @@ class TrainingOptions:
     weight_decay: float = 0.001
     clip: Annotated[float, Gt(0)] = 1.0
     save_every: Annotated[int, Ge(1)] = 200
+
+
+RENAMED = {"model-parallel": "--mesh data=-1,model=N"}
+"""Flags of before that every command with these groups had, and what to write now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from typing import Literal
 
 from attention.errors import InputError
 from tale_jax.elimination import SearchOptions
@@ -12,9 +13,17 @@ from tale_jax.options import Options
 
 @dataclasses.dataclass(frozen=True)
 class Plan(SearchOptions):
-    """The arguments of ``tale_jax.commands.search.search`` that say how layers are chosen."""
+    """How layers are chosen.
 
-    criterion: str = "accuracy"
+    Attributes:
+        criterion: what picks the layer to drop; accuracy then decides whether it may go
+        calibration: text file that perplexity and cosine read instead of the prompts
+        null_control: repeat the search so often on shuffled answers, to see what luck gains
+    """
+
+    criterion: Literal["accuracy", "loglikelihood", "perplexity", "cosine", "random", "last"] = (
+        "accuracy"
+    )
     calibration: str | None = None
     null_control: int = 0
 

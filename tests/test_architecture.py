@@ -38,7 +38,7 @@ ORDER = {
         "runs options",
         "models",
         "scoring",
-        "criteria exporting",
+        "criteria formats",
         "opening",
         "analysis finetuning harness",
         "commands",

@@ -1,13 +1,49 @@
-from .latency import USUAL_WORK as USUAL_WORK
-from .latency import Workload as Workload
+from .by_layer import layer_table as layer_table
+from .evaluation import measure_against as measure_against
+from .evaluation import measure_splits as measure_splits
+from .information import INFORMATION_COLUMNS as INFORMATION_COLUMNS
+from .information import label_prompts as label_prompts
+from .information import probe_layers as probe_layers
+from .latency import LATENCY_COLUMNS as LATENCY_COLUMNS
+from .latency import check_workload as check_workload
+from .latency import device_kind as device_kind
 from .latency import measure_models as measure_models
 from .latency import speed_ups as speed_ups
-from .latency import write_measurements as write_measurements
+from .lens import LENS_COLUMNS as LENS_COLUMNS
+from .lens import lens_figure as lens_figure
+from .lens import read_layers as read_layers
+from .trade_off import accurate_enough as accurate_enough
+from .trade_off import fast_enough as fast_enough
+from .trade_off import pareto_front as pareto_front
+from .trade_off import small_enough as small_enough
+from .transfer import TRANSFER_COLUMNS as TRANSFER_COLUMNS
+from .transfer import drops_by_task as drops_by_task
+from .transfer import score_drops as score_drops
+from .transfer import transfer_figure as transfer_figure
+from .writing import write_rows as write_rows
 
 __all__ = [
-    "USUAL_WORK",
-    "Workload",
+    "INFORMATION_COLUMNS",
+    "LATENCY_COLUMNS",
+    "LENS_COLUMNS",
+    "TRANSFER_COLUMNS",
+    "accurate_enough",
+    "check_workload",
+    "device_kind",
+    "drops_by_task",
+    "fast_enough",
+    "label_prompts",
+    "layer_table",
+    "lens_figure",
+    "measure_against",
     "measure_models",
+    "measure_splits",
+    "pareto_front",
+    "probe_layers",
+    "read_layers",
+    "score_drops",
+    "small_enough",
     "speed_ups",
-    "write_measurements",
+    "transfer_figure",
+    "write_rows",
 ]

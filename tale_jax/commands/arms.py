@@ -1,9 +1,9 @@
-"""The six ways to combine elimination and fine-tuning: ``tale arms``.
+"""``tale arms``: the ways to combine elimination and fine-tuning.
 
 ==================  =====================================  ===========================
 arm                 model                                  folder of its work
 ==================  =====================================  ===========================
-base                as it is                               ``tale`` (its baseline)
+base                as it is                               ``base``
 TALE                BEST of a search                       ``tale``
 FT                  fine-tuned                             ``ft``
 TALE→FT             BEST, then fine-tuned                  ``tale-ft``
@@ -19,213 +19,259 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from annotated_types import Ge, Interval
+
+from attention import files
+from attention import training as learning
+from attention.choices import Choices
+from attention.command_line import Result, command
 from attention.errors import InputError
-from attention.files import RecordKind, RunDirectory, write_table
-from attention.training import make_schedule
+from attention.options import Display
+from attention.terminal import Terminal, plain_table
+from tale_jax import models, opening, runs
 from tale_jax.commands.evaluate import evaluate
+from tale_jax.commands.finetune import finetune
 from tale_jax.commands.search import search
-from tale_jax.elimination import SearchOptions
-from tale_jax.finetuning import finetune
-from tale_jax.opening import identify, open_model, read_task
-from tale_jax.options import Options, TrainingOptions
-from tale_jax.runs import Terminal, layer_list
+from tale_jax.options import RENAMED, Options, TrainingOptions
 
 COLUMNS = (
     "arm dropped layers split correct total accuracy low high search_accuracy seconds "
     "total_seconds whole_time"
 ).split()
-KINDS = {"arm": RecordKind(("arm",), ("arm", "outcome"))}  # of the journal
-
-
-class Arm(NamedTuple):
-    """An arm, the arm whose model it starts from, and what is done to it."""
-
-    name: str
-    after: str | None
-    step: str  # "search", "finetune" or "nothing"
-    folder: str
-
-
-ARMS = (
-    Arm("base", None, "nothing", "base"),
-    Arm("TALE", "base", "search", "tale"),
-    Arm("FT", "base", "finetune", "ft"),
-    Arm("TALE→FT", "TALE", "finetune", "tale-ft"),
-    Arm("FT→TALE", "FT", "search", "ft-tale"),
-    Arm("(TALE→FT)→TALE", "TALE→FT", "search", "tale-ft-tale"),
-)
-
-
-def arms(
-    model: str,
-    task: str,
-    out: str | Path,
-    *,
-    epsilon: float | str = "0.08",
-    max_drops: int | None = None,
-    training: TrainingOptionsOptions = TrainingOptions(),
-    resume: bool = False,
-    quiet: bool = True,
-    **options: Any,
-) -> list[dict[str, Any]]:
-    """Run the six arms on one model and task, and compare them on the test split.
-
-    Args:
-        model: a local folder, a hub id, or ``demo``.
-        task: a JSONL file (with ``train``) or a name.
-        out: directory to make; each arm's work is a folder in it.
-        epsilon: of the searches.
-        max_drops: of each search.
-        training: of each fine-tuning.
-        resume: go on with the arms in ``out``.
-        quiet: show nothing.
-        options: fields of :class:`tale_jax.options.Options`.
-
-    Returns:
-        The rows of ``arms.csv``: layers dropped (of the original model), accuracy on the test split
-        (the search split where there is no other) with its Wilson interval, wall-clock seconds of
-        the arm's own step and of the whole arm.  ``whole_time`` is false where a kill left only
-        the last session's time.
-
-    Raises:
-        InputError: no train split, or whatever else can be mended.
-    """
-    chosen, terminal, out = Options(**options), Terminal(quiet), Path(out)
-    make_schedule(training.schedule, training.learning_rate, training.steps or 10**9)
-    SearchOptions(epsilon=float(epsilon), max_drops=max_drops)
-    loaded = read_task(task, chosen)
-    if not loaded.train:
-        raise InputError(f"{loaded.name} has no train split; give one by --train")
-    opened = open_model(model, chosen)
-    settings = identify(opened, chosen) | {
-        "task": task,
-        "epsilon": str(epsilon),
-        "max_drops": max_drops,
-        "training": dataclasses.asdict(training),
-        "options": chosen.as_json(),
-    }
-    work = Work(model, task, out, epsilon, max_drops, training, chosen, quiet)
-    start = State(None, list(range(opened.config.num_hidden_layers)), [])
-    outcomes: dict[str, dict[str, Any]] = {}
-    with RunDirectory(out, "tale arms", settings, resume=resume) as run:
-        journal = run.journal(KINDS)
-        for arm in ARMS:
-            record = journal.get("arm", arm.name)
-            if record is None:
-                terminal.message(f"{arm.name} …")
-                before = start if arm.after is None else State(*outcomes[arm.after]["state"])
-                record = journal.append("arm", arm=arm.name, outcome=work.do(arm, before))
-            outcomes[arm.name] = record["outcome"]
-    rows = [_row(arm, outcomes, start.kept) for arm in ARMS]
-    write_table(out / "arms.csv", rows, COLUMNS)
-    terminal.table(
-        f"{model} on {task}: accuracy on the {rows[0]['split']} split",
-        ["arm", "layers dropped", "accuracy", "step", "whole arm"],
-        [_line(row) for row in rows],
-    )
-    terminal.message(f"written: {out / 'arms.csv'}")
-    return rows
 
 
 class State(NamedTuple):
-    """A model on its way: an arm's checkpoint, its layers in the original's numbers, its drops."""
+    """A model on its way.
 
-    checkpoint: str | None  # folder of the arm that trained it; None: the original model
+    Attributes:
+        checkpoint: folder of the arm that trained it; None: it is the original model.
+        kept: its layers, by their numbers in the original model.
+        pending: layers of the checkpoint to leave out.
+    """
+
+    checkpoint: str | None
     kept: list[int]
-    pending: list[int]  # layers of the checkpoint to leave out
+    pending: list[int]
+
+    @property
+    def left(self) -> list[int]:
+        """The layers that are left, by their numbers in the original model."""
+        return [layer for i, layer in enumerate(self.kept) if i not in self.pending]
 
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """The steps of the arms, each resumed if its folder is there."""
+    """What every step of an arm needs to know; each step goes on in its folder if that is there."""
 
     model: str
     task: str
     out: Path
-    epsilon: float | str
+    epsilon: float
     max_drops: int | None
     training: TrainingOptions
     options: Options
-    quiet: bool
+    display: Display
 
-    def do(self, arm: Arm, before: State) -> dict[str, Any]:
-        """The model that an arm ends with, its accuracy, and how long its own step took."""
-        whole_time = not (self.out / arm.folder).exists()
-        start = time.monotonic()
-        given: dict[str, Any] = dataclasses.asdict(self.options)
-        checkpoint, kept, pending = before
-        path = self._path(checkpoint)
-        if arm.step == "search":
-            best = search(
-                path,
-                self.task,
-                self.out / arm.folder,
-                epsilon=self.epsilon,
-                max_drops=self.max_drops,
-                resume=True,
-                quiet=self.quiet,
-                **given,
-            )["best"]
-            after = State(checkpoint, kept, best["dropped"])
-            found = {"search": best, "test": best["test"]}
-        else:
-            after = before
-            if arm.step == "finetune":
-                finetune(
-                    path,
-                    self.task,
-                    self.out / arm.folder,
-                    drop=pending,
-                    training=self.training,
-                    resume=True,
-                    quiet=self.quiet,
-                    **given,
-                )
-                left = [layer for i, layer in enumerate(kept) if i not in pending]
-                after = State(arm.folder, left, [])
-            found = evaluate(self._path(after.checkpoint), self.task, **given)
-        seconds = round(time.monotonic() - start, 1)
-        measured = {split: found[split] for split in ("search", "test")}
-        return {"state": list(after), **measured, "seconds": seconds, "whole_time": whole_time}
-
-    def _path(self, checkpoint: str | None) -> str:
+    def path(self, state: State) -> str:
+        """The model that a state starts from."""
+        checkpoint = state.checkpoint
         return self.model if checkpoint is None else str(self.out / checkpoint / "model")
 
+    def evaluate(self, state: State) -> dict[str, Any]:
+        """The accuracy of a model whose layers are dropped for good."""
+        given = {"options": self.options, "display": self.display}
+        return evaluate(self.path(state), self.task, **given)
 
-def _row(arm: Arm, outcomes: dict[str, dict[str, Any]], every: Sequence[int]) -> dict[str, Any]:
-    """A row of ``arms.csv``; an arm's whole time has the steps in it that it builds on."""
-    outcome = outcomes[arm.name]
-    state = State(*outcome["state"])
-    left = [layer for i, layer in enumerate(state.kept) if i not in state.pending]
-    split = "search" if outcome["test"] is None else "test"
-    chain = [outcome]
-    after = arm.after
-    while after is not None:
-        chain.append(outcomes[after])
-        after = next(other.after for other in ARMS if other.name == after)
-    names = ("correct", "total", "accuracy", "low", "high")
+
+def leave(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
+    """The model stays as it is."""
+    del folder
+    return before, work.evaluate(before)
+
+
+def eliminate(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
+    """The model loses the layers that BEST of a search goes without."""
+    best = search(
+        work.path(before),
+        work.task,
+        work.out / folder,
+        epsilon=work.epsilon,
+        max_drops=work.max_drops,
+        resume=True,
+        quiet=work.display.quiet,
+        **{field.name: getattr(work.options, field.name) for field in FIELDS},
+    )["best"]
+    after = State(before.checkpoint, before.kept, best["dropped"])
+    return after, {"search": best, "test": best["test"]}
+
+
+def tune(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
+    """The model is trained, without the layers that it is to leave out."""
+    finetune(
+        model=work.path(before),
+        task=work.task,
+        out=work.out / folder,
+        drop=before.pending,
+        training=work.training,
+        resume=True,
+        options=work.options,
+        display=work.display,
+    )
+    after = State(folder, before.left, [])
+    return after, work.evaluate(after)
+
+
+FIELDS = dataclasses.fields(Options)
+Step = Callable[[Work, str, State], tuple[State, Mapping[str, Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """A row of the table.
+
+    Attributes:
+        after: the arm whose model it starts from; None: the original model.
+        step: what is done to that model; it gets the work, the folder and the model, and returns
+            the model after it with its measurements on ``search`` and ``test``.
+        folder: of its work.
+    """
+
+    after: str | None
+    step: Step
+    folder: str
+
+
+ARMS = Choices(
+    "arm",
+    {
+        "base": Arm(None, leave, "base"),
+        "TALE": Arm("base", eliminate, "tale"),
+        "FT": Arm("base", tune, "ft"),
+        "TALE→FT": Arm("TALE", tune, "tale-ft"),
+        "FT→TALE": Arm("FT", eliminate, "ft-tale"),
+        "(TALE→FT)→TALE": Arm("TALE→FT", eliminate, "tale-ft-tale"),
+    },
+)
+
+
+@command(renamed=RENAMED)
+def arms(
+    model: str,
+    task: str,
+    out: Path,
+    *,
+    epsilon: Annotated[float, Interval(ge=0, le=1)] = 0.08,
+    max_drops: Annotated[int, Ge(0)] | None = None,
+    resume: bool = False,
+    training: TrainingOptions = TrainingOptions(),
+    options: Options = Options(),
+    display: Display = Display(),
+) -> Result:
+    """Combine elimination and fine-tuning in the paper's six ways, and compare them.
+
+    Args:
+        model: local folder, hub id, or "demo"
+        task: JSONL file (with --train) or a name
+        out: directory of all six, with a folder for the work of each; must be new unless --resume
+        epsilon: accuracy that may be lost before a search stops
+        max_drops: stop each search after so many layers
+        resume: go on with the arms in --out
+
+    Returns:
+        ``rows`` of ``arms.csv``: layers dropped (of the original model), accuracy on the test split
+        (the search split where there is no other) with its Wilson interval, wall-clock seconds of
+        the arm's own step and of the whole arm.  ``whole_time`` is false where a kill left only
+        the time since.
+
+    Raises:
+        InputError: no train split, or whatever else can be mended.
+    """
+    learning.make_schedule(training.schedule, training.learning_rate, training.steps or 10**9)
+    asked = opening.read_task(task, options)
+    if not asked.train:
+        raise InputError(f"{asked.name} has no train split; give one by --train")
+    opened, terminal = models.load_model(model, options), Terminal(display.quiet)
+    settings = opening.identify(opened, options) | {
+        "task": task,
+        "epsilon": epsilon,
+        "max_drops": max_drops,
+        "training": dataclasses.asdict(training),
+        "options": options.as_json(),
+    }
+    work = Work(model, task, out, epsilon, max_drops, training, options, display)
+    start = State(None, list(range(opened.config.num_hidden_layers)), [])
+    outcomes: dict[str, Mapping[str, Any]] = {}
+    with files.RunDirectory(out, "tale arms", settings, resume=resume) as run:
+        journal = run.journal({"arm": files.RecordKind(("arm",), ("arm", "outcome"))})
+        for name, arm in ARMS.items():
+            record = journal.get("arm", name)
+            if record is None:
+                terminal.message(f"{name} …")
+                before = start if arm.after is None else State(*outcomes[arm.after]["state"])
+                record = journal.append("arm", arm=name, outcome=_do(work, arm, before))
+            outcomes[name] = record["outcome"]
+        rows = [_row(name, outcomes, start.kept) for name in ARMS]
+        files.write_table(out / "arms.csv", rows, COLUMNS)
+    return Result(
+        {"rows": rows, "files": [out / "arms.csv"]},
+        f"{model} on {task}: accuracy on the {rows[0]['split']} split",
+        plain_table(
+            ["arm", "layers dropped", "accuracy", "step", "whole arm"], [_line(row) for row in rows]
+        ),
+        f"written: {out / 'arms.csv'}",
+    )
+
+
+def _do(work: Work, arm: Arm, before: State) -> dict[str, Any]:
+    """The model that an arm ends with, its accuracy, and how long its own step took."""
+    whole_time, start = not (work.out / arm.folder).exists(), time.monotonic()
+    after, found = arm.step(work, arm.folder, before)
     return {
-        "arm": arm.name,
+        "state": list(after),
+        **{split: found[split] for split in ("search", "test")},
+        "seconds": round(time.monotonic() - start, 1),
+        "whole_time": whole_time,
+    }
+
+
+def _row(
+    name: str, outcomes: Mapping[str, Mapping[str, Any]], every: Sequence[int]
+) -> dict[str, Any]:
+    """A row of ``arms.csv``; the time of a whole arm has the steps in it that it builds on."""
+    outcome = outcomes[name]
+    left, split = State(*outcome["state"]).left, "search" if outcome["test"] is None else "test"
+    chain = [outcomes[step] for step in _chain(name)]
+    return {
+        "arm": name,
         "dropped": [layer for layer in every if layer not in left],
         "layers": len(left),
         "split": split,
-        **{name: outcome[split][name] for name in names},
+        **{key: outcome[split][key] for key in ("correct", "total", "accuracy", "low", "high")},
         "search_accuracy": outcome["search"]["accuracy"],
         "seconds": outcome["seconds"],
-        "total_seconds": round(sum(step["seconds"] for step in chain[:-1] or chain), 1),
+        "total_seconds": round(sum(step["seconds"] for step in chain), 1),
         "whole_time": all(step["whole_time"] for step in chain),
     }
 
 
-def _line(row: dict[str, Any]) -> list[str]:
+def _chain(name: str) -> Iterator[str]:
+    """An arm and those it builds on; the first, which does nothing, counts for itself alone."""
+    yield name
+    before = ARMS[name].after
+    while before is not None and ARMS[before].after is not None:
+        yield before
+        before = ARMS[before].after
+
+
+def _line(row: Mapping[str, Any]) -> list[str]:
     more = "" if row["whole_time"] else "≥ "
     return [
         row["arm"],
-        layer_list(row["dropped"]),
+        runs.layer_list(row["dropped"]),
         f"{100 * row['accuracy']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
         f"{more}{row['seconds']:.0f} s",
         f"{more}{row['total_seconds']:.0f} s",

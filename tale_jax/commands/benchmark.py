@@ -1,100 +1,79 @@
-"""Speed and memory of what a search found: ``tale benchmark``."""
+"""``tale benchmark``: speed and memory of what a search found."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import jax
+from annotated_types import Ge
 
-from attention.errors import InputError
-from tale_jax.analysis import USUAL_WORK, Workload, measure_models, write_measurements
-from tale_jax.models import Model
-from tale_jax.opening import open_model, reopen_model
-from tale_jax.options import Options
-from tale_jax.runs import PICKS, Terminal, layer_list, load_run
-from tale_jax.units import Dropped, Unit, check_layers
+from attention import files
+from attention.command_line import Commas, Result, command
+from attention.options import Display
+from attention.terminal import Terminal, plain_table
+from tale_jax import analysis, opening, runs
+from tale_jax.options import Dtype, Layers, Workload
+
+COLUMNS = ["", "dropped", "first token", "decoding", "all", "memory"]
 
 
+@command
 def benchmark(
-    model: str | None = None,
     *,
-    run: str | Path | None = None,
-    drop: Sequence[Unit] = (),
-    batches: Sequence[int] = (1,),
-    work: Workload = USUAL_WORK,
-    dtype: Any = None,
-    out: str | Path | None = None,
-    quiet: bool = True,
-) -> list[dict[str, Any]]:
-    """First-token latency, decoding speed and memory of baseline, BEST and BSBA.
+    run: Path | None = None,
+    model: str | None = None,
+    drop: Layers = (),
+    batch: Annotated[tuple[int, ...], Commas(metavar="1,8"), Ge(1)] = (1,),
+    work: Workload = Workload(),
+    dtype: Dtype | None = None,
+    out: Path | None = None,
+    display: Display = Display(),
+) -> Result:
+    """Time baseline, BEST and BSBA as shorter models with a KV cache.
 
-    Each is a physically shorter model with a KV cache; prompts are random tokens.
+    Measures first-token latency, decoding speed and memory.  Prompts are random tokens.
 
     Args:
-        model: local folder, hub id or ``demo``; with a run, where its checkpoint is now.
-        run: directory of a finished search.
-        drop: layers to leave out, in place of a run.
-        batches: prompts at a time; each is measured.
-        work: lengths and rounds.
-        dtype: of parameters and products; None: that of the run, or float32.
-        out: CSV file to write.
-        quiet: print nothing.
+        run: directory of a finished search
+        model: local folder, hub id, or "demo"; with --run, where its checkpoint is now
+        drop: layers to leave out, 0-based, or halves such as 3.mlp, in place of a run
+        batch: prompts at a time, one measurement for each number
+        dtype: type of the parameters and products; by default that of the run, or float32
+        out: CSV file to write
 
     Returns:
-        The rows of the CSV file; see ``analysis.latency.COLUMNS``.  Ratios below 1 are faster
-        (times) or smaller (memory), but ``decode_ratio`` is of speeds.
+        ``rows``: for each model and batch what :func:`tale_jax.analysis.measure_models` gives.
 
     Raises:
-        InputError: for everything that the user can mend.
+        InputError: there is neither a run nor both a model and layers, or the model has too few
+            positions.
     """
-    opened, picks = _models(model, run, drop, dtype)
-    config = opened.config
-    terminal, rows = Terminal(quiet), []
-    for batch in batches:
-        asked = dataclasses.replace(work, batch=batch)
-        asked.check(config.max_position_embeddings)  # before anything is measured
-    for batch in batches:
-        asked = dataclasses.replace(work, batch=batch)
-        measured = measure_models(config, opened.params, list(picks.values()), asked)
-        rows += [{"model": name, **row} for name, row in zip(picks, measured, strict=True)]
-        terminal.table(
-            f"batch {batch}: {work.prompt_length} prompt tokens, {work.new_tokens} new ones, "
-            f"{config.dtype} on {jax.devices()[0].device_kind}",
-            ["", "dropped", "first token", "decoding", "all", "memory"],
-            [_line(row) for row in rows if row["batch"] == batch],
-        )
+    opened, variants = opening.open_variants(run, model, drop, dtype)
+    terminal, rows, shown = Terminal(display.quiet), [], []
+    analysis.check_workload(opened.config, work)  # before anything is measured
+    with terminal.steps("models timed", len(batch)) as advance:
+        for size in batch:
+            drops = list(variants.values())
+            measured = analysis.measure_models(opened.config, opened.params, drops, work, size)
+            named = [{"model": n, **row} for n, row in zip(variants, measured, strict=True)]
+            shown += [
+                f"batch {size}: {work.prompt_length} prompt tokens, {work.new_tokens} new ones, "
+                f"{opened.config.dtype} on {analysis.device_kind()}",
+                plain_table(COLUMNS, [_line(row) for row in named]),
+            ]
+            rows += named
+            advance()
     if out is not None:
-        write_measurements(Path(out), rows)
-        terminal.message(f"written: {out}")
-    return rows
+        files.write_table(out, rows, analysis.LATENCY_COLUMNS)
+        shown.append(f"written: {out}")
+    return Result({"rows": rows}, *shown)
 
 
-def _models(
-    model: str | None, run: str | Path | None, drop: Sequence[Unit], dtype: Any
-) -> tuple[Model, dict[str, Dropped]]:
-    """The model, and by name the layers that each variant goes without, the baseline first."""
-    if run is None:
-        if model is None or not drop:
-            raise InputError("give --run, or both --model and --drop")
-        opened = open_model(model, Options(dtype=dtype or "float32"))
-        layers = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
-        return opened, {"baseline": (), "dropped": layers}
-    if drop:
-        raise InputError("a run says which layers to drop: leave out --drop")
-    found = load_run(run)
-    if dtype is not None:
-        found.summary["options"]["dtype"] = dtype
-    picks = {name if name == "baseline" else name.upper(): found.dropped(name) for name in PICKS}
-    return reopen_model(found, model), picks
-
-
-def _line(row: dict[str, Any]) -> list[str]:
+def _line(row: Mapping[str, Any]) -> list[str]:
     return [
         row["model"],
-        layer_list(row["dropped"]),
+        runs.layer_list(row["dropped"]),
         f"{row['first_token_ms']:.2f} ms ({row['first_token_ratio']:.2f}x)",
         f"{row['decode_tokens_s']:.0f}/s ({row['decode_ratio']:.2f}x)",
         f"{row['total_ms']:.1f} ms ({row['total_ratio']:.2f}x)",

@@ -8,19 +8,22 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from attention.command_line import Commas, Result, command
 from attention.errors import InputError
 from attention.files import CYCLE, GREY, save_figure, write_table
+from attention.options import Display
 from attention.statistics import mcnemar_p_value
+from attention.terminal import Terminal, plain_table
 from tale_jax.criteria import CRITERIA, Criterion, Greedy, calibration_rows, make_criterion
 from tale_jax.models import Model
 from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
-from tale_jax.options import Options
-from tale_jax.runs import Run, Terminal, measure
+from tale_jax.options import RENAMED, Options
+from tale_jax.runs import Run, measure
 from tale_jax.scoring import Scorer
 from tale_jax.tasks import Answer
 from tale_jax.units import Dropped, Granularity, Units, add
@@ -28,45 +31,44 @@ from tale_jax.units import Dropped, Granularity, Units, add
 COLUMNS = "criterion draw depth layer dropped split correct total accuracy low high p_value".split()
 
 
+@command(renamed=RENAMED)
 def compare(
     model: str,
     task: str,
-    out: str | Path,
+    out: Path,
     *,
-    criteria: Sequence[str] = CRITERIA,
+    criteria: Annotated[tuple[str, ...], Commas(metavar="A,B")] = CRITERIA,
     depth: int | None = None,
     calibration: str | None = None,
     draws: int = 5,
     granularity: Granularity = "layer",
     resume: bool = False,
-    quiet: bool = True,
-    **options: Any,
-) -> list[dict[str, Any]]:
+    options: Options = Options(),
+    display: Display = Display(),
+) -> Result:
     """Drop ``depth`` layers by each criterion, and score every depth on the test split.
 
     Without a test split the search split is scored, where ``accuracy`` has looked already.
 
     Args:
-        model: a local folder, a hub id, or ``demo``.
-        task: a JSONL file or a name.
-        out: directory to make.
-        criteria: of ``tale_jax.criteria.ranking``; the first is what the others are tested against.
-        depth: layers, or halves, to drop; None: a quarter of them.
-        calibration: text file for perplexity and cosine; None: the prompts of the search split.
-        draws: orders that the criterion ``random`` is averaged over.
-        granularity: what is dropped at a time, as in a search.
-        resume: go on with the comparison in ``out``.
-        quiet: show nothing.
-        options: fields of :class:`tale_jax.options.Options`.
+        model: local folder, hub id, or "demo"
+        task: JSONL file, or a name that "tale tasks" lists
+        out: directory of the comparison; must be new unless --resume
+        criteria: what picks the layers; the first is what the others are tested against
+        depth: layers, or halves, to drop; by default a quarter of them
+        calibration: text file that perplexity and cosine read instead of the prompts
+        draws: random orders to average over
+        granularity: what goes at a time: a layer, one of its halves, or either half (sublayer)
+        resume: go on with the comparison in --out
 
     Returns:
-        The rows of ``comparison.csv``: a criterion, draw and depth each, with the Wilson interval
+        ``rows`` of ``comparison.csv``: a criterion, draw and depth each, with the Wilson interval
         and the exact McNemar p-value against the first criterion at the same depth.
 
     Raises:
         InputError: for everything that the user can mend.
     """
-    chosen, terminal = Options(**options), Terminal(quiet)
+    chosen, terminal = options, Terminal(display.quiet)
     if unknown := [name for name in criteria if name not in CRITERIA]:
         raise InputError(f"unknown criterion {unknown[0]!r}; there are {', '.join(CRITERIA)}")
     if not criteria or draws < 1:
@@ -111,13 +113,15 @@ def compare(
     files = [Path(out) / f"comparison.{kind}" for kind in ("csv", "svg", "png")]
     write_table(files[0], rows, COLUMNS)
     save_figure(lambda: comparison_figure(rows, f"{task}: {split} split"), *files[1:])
-    terminal.table(
+    return Result(
+        {"rows": rows, "files": files},
         f"accuracy on the {split} split without {depth} of {every} {what}",
-        ["criterion", f"{what} dropped", "accuracy", f"p against {criteria[0]}"],
-        _at_equal_depth(rows, depth),
+        plain_table(
+            ["criterion", f"{what} dropped", "accuracy", f"p against {criteria[0]}"],
+            _at_equal_depth(rows, depth),
+        ),
+        f"written: {', '.join(map(str, files))}",
     )
-    terminal.message(f"written: {', '.join(map(str, files))}")
-    return rows
 
 
 def _criteria(

@@ -1,84 +1,74 @@
-"""Accuracy on every split of a task: ``from tale_jax import evaluate``."""
+"""``tale evaluate``: the accuracy of a model on a task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attention.statistics import mcnemar_p_value
-from tale_jax.opening import open_model, open_scorer, read_task
-from tale_jax.options import Options
-from tale_jax.runs import Terminal, measure
-from tale_jax.tasks import Answer
-from tale_jax.units import Unit, check_layers
+from attention.command_line import Result, command
+from attention.options import Display
+from attention.terminal import Terminal
+from tale_jax import analysis, models, opening, runs
+from tale_jax.options import RENAMED, Layers, Options
+from tale_jax.tasks import Split
+from tale_jax.units import check_layers
 
 
+@command(renamed=RENAMED)
 def evaluate(
     model: str,
     task: str,
     *,
-    drop: Sequence[Unit] = (),
-    quiet: bool = True,
-    **options: Any,
-) -> dict[str, Any]:
-    """Accuracy of a model without the layers ``drop``, on every split of a task.
+    drop: Layers = (),
+    split: Split | None = None,
+    options: Options = Options(),
+    display: Display = Display(),
+) -> Result:
+    """Measure the accuracy of a model on a task, whole or without some layers.
 
     Args:
-        model: a local folder, a hub id, or ``demo``.
-        task: a JSONL file or a name.
-        drop: layers to leave out, 0-based, or halves of them, such as ``3.mlp``.
-        quiet: print nothing.
-        options: fields of :class:`tale_jax.options.Options`.
+        model: local folder, hub id, or "demo"
+        task: JSONL file, or a name that "tale tasks" lists
+        drop: layers to leave out, 0-based, or halves such as 3.mlp
+        split: measure this split alone; validation is the official split as it stands; by default
+            search and test are measured
 
     Returns:
         ``model, task, protocol, dropped, too_long, notes`` and, for each of ``search``, ``test``
-        and, where these are halves of one split, ``all``, None or ``{correct, total, accuracy, low,
-        high, unparsed}`` (Wilson 95 % interval).  With layers dropped each also has ``p_value``
-        (exact McNemar) and ``full``, the correct answers of the full model.
+        and, where these are halves of one split, ``all``, None or what
+        :func:`tale_jax.analysis.measure_splits` gives.  A split that is asked for alone stands
+        there by its own name.
+
+    Raises:
+        InputError: for everything that the user can mend.
     """
-    chosen = Options(**options)
-    loaded = read_task(task, chosen)
-    terminal = Terminal(quiet)
-    opened = open_model(model, chosen)
-    scorer = open_scorer(opened, loaded, chosen, terminal)
+    asked = opening.read_task(task, options, split)
+    opened = models.load_model(model, options)
+    scorer = opening.open_scorer(opened, asked, options, Terminal(display.quiet))
     dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
-    found: dict[str, Any] = {
+    measured = analysis.measure_splits(scorer, dropped, asked.halves)
+    if split is not None:
+        measured = {split: measured["search"]}
+    found = {
         "model": model,
         "task": task,
         "protocol": scorer.protocol.name,
         "dropped": list(dropped),
         "too_long": scorer.too_long,
-        "notes": list(loaded.notes),
-        "search": None,
-        "test": None,
-        "all": None,
+        "notes": list(asked.notes),
+        **{"search": None, "test": None, "all": None},
+        **measured,
     }
-    whole: tuple[list[Answer], list[Answer]] = ([], [])
-    for split in scorer.examples:
-        full = scorer.answers(split, ())
-        answers = scorer.answers(split, dropped) if dropped else full
-        found[split] = _measured(full, answers, compared=bool(dropped))
-        whole[0].extend(full)
-        whole[1].extend(answers)
-    if loaded.halves:
-        found["all"] = _measured(*whole, compared=bool(dropped))
-    terminal.evaluation(found)
-    return found
+    head = f"layers dropped: {runs.layer_list(dropped)}; protocol {found['protocol']}"
+    return Result(found, head, *_lines(measured))
 
 
-def count_unparsed(answers: Iterable[Answer]) -> int:
-    """Answers in which nothing could be read."""
-    return sum(answer.prediction is None for answer in answers)
-
-
-def _measured(full: Sequence[Answer], answers: Sequence[Answer], compared: bool) -> dict[str, Any]:
-    """The figures of some answers, beside those of the full model if layers are dropped."""
-    found = measure(_count(answers), len(answers)) | {"unparsed": count_unparsed(answers)}
-    if compared:
-        right = [[a.correct for a in given] for given in (full, answers)]
-        found |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}
-    return found
-
-
-def _count(answers: Iterable[Answer]) -> int:
-    return sum(answer.correct for answer in answers)
+def _lines(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each split."""
+    for split, part in measured.items():
+        line = f"{split:6}  {runs.percent(part)}, {part['correct']} of {part['total']}"
+        if part["unparsed"]:
+            line += f", {part['unparsed']} unparsed"
+        if "full" in part:
+            line += f"; full model {part['full']}, McNemar {runs.p_text(part['p_value'])}"
+        yield line

@@ -7,68 +7,46 @@ import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from attention import command_line
+from attention.command_line import command
+from attention.options import Display
 from tale_jax.analysis import speed_ups
-from tale_jax.commands.evaluate import count_unparsed
 from tale_jax.criteria import Criterion, Greedy, calibration_rows, make_criterion
 from tale_jax.elimination import NullControl, Result, compare_gains, eliminate
 from tale_jax.models import Model
 from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
-from tale_jax.options import Options
+from tale_jax.options import RENAMED, Options
 from tale_jax.plans import Plan, command_lines
 from tale_jax.runs import PICKS, SEARCH, Run, Terminal, finish
 from tale_jax.scoring import Scorer
-from tale_jax.units import Granularity, Unit, ordered
+from tale_jax.tasks import count_unparsed
+from tale_jax.units import ordered
 
 
+@command(renamed=RENAMED)
 def search(
     model: str,
     task: str,
-    out: str | Path,
+    out: Path,
     *,
-    epsilon: float | str = 0.08,
-    floor: Literal["baseline", "current"] = "baseline",
-    max_drops: int | None = None,
-    initial: Sequence[Unit] = (),
-    criterion: str = "accuracy",
-    calibration: str | None = None,
-    null_control: int = 0,
-    strategy: str = "greedy",
-    exhaustive: bool = False,
-    granularity: Granularity = "layer",
+    plan: Plan = Plan(),
     resume: bool = False,
-    quiet: bool = True,
-    **options: Any,
-) -> dict[str, Any]:
+    options: Options = Options(),
+    display: Display = Display(),
+) -> command_line.Result:
     """Eliminate layers of a model for a task, greedily by accuracy, without retraining.
 
-    Writes ``out``: see ``runs.finished`` for the files.  BEST is the most accurate model met,
-    BSBA the shortest with at least the baseline's accuracy; both are scored again on the test
-    split if the task has one.  Source: TELL-TALE, arXiv 2510.22767.
+    BEST is the most accurate model met, BSBA the shortest with at least the baseline's accuracy.
+    Both are scored again on the test split if the task has one.  Source: TELL-TALE, arXiv
+    2510.22767.
 
     Args:
-        model: a local folder, a hub id, or ``demo``.
-        task: a JSONL file or a name (``tale tasks``).
-        out: directory of the run.
-        epsilon: accuracy, in absolute terms, that may be lost before the search stops.
-        floor: ``baseline``: the loss counts from the full model (the authors' program);
-            ``current``: from the last accepted one (Algorithm 1 as printed).
-        max_drops: stop after so many drops, of layers or of halves.
-        initial: layers dropped from the start, or halves of them.
-        criterion: what picks the layer to drop (``criteria.ranking``); whether it may go is
-            decided by accuracy whatever the criterion.
-        calibration: text file for perplexity and cosine; None: the prompts of the search split.
-        null_control: repeat the search so many times on shuffled answers, no deeper than the
-            real one went (``tale_jax.elimination.control``).
-        strategy: ``greedy``, ``beam:K`` (the K best models of every depth go on) or ``floating``
-            (layers are put back when that helps).
-        exhaustive: score every candidate on every example; the choice is the same.
-        granularity: what is dropped at a time: ``layer``, or the ``attention`` half of one, its
-            ``mlp`` half, or either (``sublayer``).
-        resume: go on with the run in ``out``, if there is one.
-        quiet: show no progress.
-        options: fields of :class:`tale_jax.options.Options`.
+        model: local folder, hub id, or "demo" (the bundled model)
+        task: JSONL file, or a name that "tale tasks" lists
+        out: directory of the run; must be new unless --resume
+        resume: go on with the run in --out
 
     Returns:
         The contents of ``summary.json``.
@@ -76,20 +54,10 @@ def search(
     Raises:
         InputError: for everything that the user can mend.
     """
-    plan = Plan(
-        epsilon=float(epsilon),
-        floor=floor,
-        max_drops=max_drops,
-        initial=ordered(initial),
-        criterion=criterion,
-        calibration=calibration,
-        null_control=null_control,
-        strategy=strategy,
-        exhaustive=exhaustive,
-        granularity=granularity,
-    )
+    plan = dataclasses.replace(plan, initial=ordered(plan.initial))
     plan.check()
-    chosen, terminal, start = Options(**options), Terminal(quiet), time.monotonic()
+    chosen, quiet, terminal = options, display.quiet, Terminal(display.quiet)
+    criterion, granularity, start = plan.criterion, plan.granularity, time.monotonic()
     loaded = read_task(task, chosen)
     opened = open_model(model, chosen)
     scorer = open_scorer(opened, loaded, chosen, terminal)
@@ -120,7 +88,7 @@ def search(
     if not quiet:
         picks = [tuple(summary[pick]["dropped"]) for pick in PICKS]
         terminal.summary(summary, speed_ups(scorer, picks), Path(out))
-    return summary
+    return command_line.Result(summary, "")
 
 
 def _chooser(plan: Plan, model: Model, scorer: Scorer, seed: int) -> Criterion | None:

@@ -1,5 +1,5 @@
-from .tuning import finetune as finetune
+from .tuning import tune as tune
 
 __all__ = [
-    "finetune",
+    "tune",
 ]

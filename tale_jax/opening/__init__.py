@@ -1,4 +1,11 @@
-"""."""
+"""From names to what a command works on: a model, a task, and a scorer of one on the other.
+
+How data passes through it: `open_subject` takes what a command was given, the names of a model and
+a task or the directory of a finished search, and opens it. `open_scorer` asks a model the questions
+of a task. `reopen_model` and `reopen_scorer` do the same for a search that was read by `load_run`.
+
+Open `named.py` first.
+"""
 
 import lazy_loader
 

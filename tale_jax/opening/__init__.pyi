@@ -1,7 +1,9 @@
-from .from_run import chosen_layers as chosen_layers
-from .from_run import model_and_layers as model_and_layers
+from .from_run import Opened as Opened
+from .from_run import open_subject as open_subject
+from .from_run import open_variants as open_variants
 from .from_run import reopen_model as reopen_model
 from .from_run import reopen_scorer as reopen_scorer
+from .from_run import run_options as run_options
 from .named import identify as identify
 from .named import open_model as open_model
 from .named import open_scorer as open_scorer
@@ -9,13 +11,15 @@ from .named import read_task as read_task
 from .named import task_fingerprint as task_fingerprint
 
 __all__ = [
-    "chosen_layers",
+    "Opened",
     "identify",
-    "model_and_layers",
     "open_model",
     "open_scorer",
+    "open_subject",
+    "open_variants",
     "read_task",
     "reopen_model",
     "reopen_scorer",
+    "run_options",
     "task_fingerprint",
 ]

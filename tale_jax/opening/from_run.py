@@ -1,4 +1,4 @@
-"""A finished run's model and task, opened again to ask them something else."""
+"""Opens the model and the task of a finished search again."""
 
 from __future__ import annotations
 
@@ -7,97 +7,157 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention.errors import InputError
-from tale_jax.exporting import searched_folder
-from tale_jax.models import Model
-from tale_jax.opening.named import open_model, open_scorer, read_task, task_fingerprint
-from tale_jax.options import Options
-from tale_jax.runs import PICKS, FinishedRun, Terminal, load_run
+from attention.terminal import Terminal
+from tale_jax.models import Model, load_model, searched_folder
+from tale_jax.opening.named import open_scorer, read_task, task_fingerprint
+from tale_jax.options import Dtype, ModelOptions, Options, Reopening, Subject
+from tale_jax.runs import PICKS, FinishedRun, load_run
 from tale_jax.scoring import Scorer
-from tale_jax.tasks import Task
+from tale_jax.tasks import Split, Task, limited
 from tale_jax.units import Dropped, Unit, check_layers
 
-MEMORY = ("batch_tokens", "cache_gib", "mesh", "compilation_cache")  # options that change no answer
+# what may be given along with a run: these options change no answer, or only how many there are
+WITH_A_RUN = ("mesh", "compilation_cache", "batch_tokens", "cache_gib", "limit")
 
 
-def run_options(run: FinishedRun) -> Options:
-    """The options that the search was given."""
-    return Options.from_json(run.summary["options"])
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """What a command looks at.
+
+    Attributes:
+        model: the whole model.
+        task: what it is asked.
+        dropped: the layers and half-layers to leave out.
+        options: by which both were opened.
+    """
+
+    model: Model
+    task: Task
+    dropped: Dropped
+    options: Options
 
 
-def reopen_model(run: FinishedRun, model: str | None = None) -> Model:
-    """The checkpoint that was searched; ``model`` is where it is now, if it moved."""
-    searched_folder(run, model)
-    return open_model(model or run.settings["model"], run_options(run))
+def open_subject(subject: Subject, options: Options, split: Split | None = None) -> Opened:
+    """Open a model and a task, by their names or from a finished search.
 
-
-def reopen_scorer(
-    run: FinishedRun, opened: Model, terminal: Terminal, limit: int | None = None
-) -> Scorer:
-    """The task as it was searched, or the first ``limit`` examples of each of its splits.
+    Args:
+        subject: their names, the search, and the layers to leave out.
+        options: of the model and the task; with the task of a search they are those of the search.
+        split: the one split that is wanted; None: search and test.
 
     Raises:
-        InputError: its examples have changed since.
+        InputError: there is neither a search nor both a model and a task, or a search is given
+            together with layers or with options of its task.
+    """
+    if subject.run is None:
+        if subject.model is None or subject.task is None:
+            raise InputError("give --run, or both --model and --task")
+        task = read_task(subject.task, options, split)
+        model = load_model(subject.model, options)
+        dropped = check_layers(subject.drop, model.config.num_hidden_layers, model.missing)
+        return Opened(model, task, dropped, options)
+    if subject.drop:
+        raise InputError("a run says which layers to drop: leave out --drop")
+    run = load_run(subject.run)
+    if subject.task is None:
+        options = run_options(run, options)
+    task = read_task(subject.task or run.settings["task"], options, split)
+    model = _searched_model(run, subject.model, options)
+    return Opened(model, task, run.dropped(subject.pick), options)
+
+
+def open_variants(
+    run: Path | None, model: str | None, drop: Sequence[Unit], dtype: Dtype | None
+) -> tuple[Model, dict[str, Dropped]]:
+    """Open a model whose variants are to be compared.
+
+    Args:
+        run: directory of a finished search.
+        model: its name; with a search, where the checkpoint is now.
+        drop: layers and half-layers to leave out, in place of a search.
+        dtype: of parameters and products; None: that of the search, or ``float32``.
+
+    Returns:
+        The model, and what each variant goes without, by its name; the baseline is the first.
+
+    Raises:
+        InputError: there is neither a search nor both a model and layers.
+    """
+    if run is None:
+        if model is None or not drop:
+            raise InputError("give --run, or both --model and --drop")
+        opened = load_model(model, ModelOptions(dtype=dtype or "float32"))
+        layers = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
+        return opened, {"baseline": (), "dropped": layers}
+    if drop:
+        raise InputError("a run says which layers to drop: leave out --drop")
+    found = load_run(run)
+    options = run_options(found)
+    options = dataclasses.replace(options, dtype=dtype or options.dtype)
+    names = {pick: pick if pick == "baseline" else pick.upper() for pick in PICKS}
+    variants = {name: found.dropped(pick) for pick, name in names.items()}
+    return _searched_model(found, model, options), variants
+
+
+def run_options(run: FinishedRun, given: Options = Options()) -> Options:
+    """The options of a search, on the devices at hand.
+
+    Args:
+        run: the search.
+        given: options that are not as usual take the place of those of the search.
+
+    Raises:
+        InputError: one of these would change what is asked.
+    """
+    own = Options.from_json(run.summary["options"])
+    usual = dataclasses.asdict(Options())
+    values = dataclasses.asdict(given)
+    changed = {name: value for name, value in values.items() if value != usual[name]}
+    if refused := [name for name in changed if name not in WITH_A_RUN]:
+        flags = ", ".join("--" + name.replace("_", "-") for name in refused)
+        raise InputError(f"the run says how it is asked: leave out {flags}, or give --task")
+    if given.limit is not None and own.limit is not None:
+        changed["limit"] = min(given.limit, own.limit)
+    return dataclasses.replace(own, **{"mesh": usual["mesh"], **changed})
+
+
+def reopen_model(run: FinishedRun, how: Reopening = Reopening()) -> Model:
+    """Load the checkpoint that was searched.
+
+    Args:
+        run: the search.
+        how: where the checkpoint is now, and on which devices to load it.
+
+    Raises:
+        InputError: it is not there, or another one is.
+    """
+    return _searched_model(run, how.model, run_options(run, how.options))
+
+
+def _searched_model(run: FinishedRun, name: str | None, options: ModelOptions) -> Model:
+    searched_folder(run, name)
+    return load_model(name or run.settings["model"], options)
+
+
+def reopen_scorer(run: FinishedRun, model: Model, how: Reopening, terminal: Terminal) -> Scorer:
+    """The model, ready to be scored on the task as it was searched.
+
+    Args:
+        run: the search.
+        model: its model.
+        how: how many examples of each split are used.
+        terminal: shows what there is to note.
+
+    Raises:
+        InputError: the task's examples have changed since.
     """
     options = run_options(run)
-    scorer = open_scorer(opened, read_task(run.settings["task"], options), options, terminal)
+    task = read_task(run.settings["task"], options)
+    scorer = open_scorer(model, task, options, terminal)
     if task_fingerprint(scorer) != run.settings["task_fingerprint"]:
         raise InputError(
             f"{run.settings['task']} no longer has the examples that {run.directory} searched"
         )
-    if limit is None or (options.limit is not None and options.limit <= limit):
+    if how.limit is None:
         return scorer
-    fewer = dataclasses.replace(options, limit=limit)
-    return open_scorer(opened, read_task(run.settings["task"], fewer), fewer, Terminal(quiet=True))
-
-
-def chosen_layers(run: str | Path, pick: str) -> tuple[FinishedRun, Dropped]:
-    """A finished run, and the layers that one of its picks goes without."""
-    if pick not in PICKS:
-        raise InputError(f"unknown pick {pick!r}; there are {', '.join(PICKS)}")
-    found = load_run(run)
-    return found, found.dropped(pick)
-
-
-def model_and_layers(
-    model: str | None,
-    task: str | None,
-    run: str | Path | None,
-    pick: str,
-    drop: Sequence[Unit],
-    options: Options,
-) -> tuple[Model, Task, Dropped, Options]:
-    """What a command is to look at: a model, a task and the layers to leave out.
-
-    Args:
-        model: local folder, hub id or ``demo``; None: that of the run.
-        task: JSONL file or name; None: that of the run.
-        run: directory of a finished search.
-        pick: of the run: which layers to leave out.
-        drop: layers to leave out, in place of a run.
-        options: of the model and the task; with the run's task they are the run's own.
-
-    Raises:
-        InputError: neither a run nor both a model and a task, or a run as well as layers
-            or as options of its task.
-    """
-    if run is None:
-        if model is None or task is None:
-            raise InputError("give --run, or both --model and --task")
-        opened = open_model(model, options)
-        dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
-        return opened, read_task(task, options), dropped, options
-    if drop:
-        raise InputError("a run says which layers to drop: leave out --drop")
-    found, dropped = chosen_layers(run, pick)
-    if task is None:
-        usual = dataclasses.asdict(Options())
-        given = [
-            name for name, value in dataclasses.asdict(options).items() if value != usual[name]
-        ]
-        memory = {name: getattr(options, name) for name in given if name in MEMORY}
-        options = dataclasses.replace(run_options(found), **memory)
-        if given := [name for name in given if name not in MEMORY]:
-            flags = ", ".join("--" + name.replace("_", "-") for name in given)
-            raise InputError(f"the run says how it is asked: leave out {flags}, or give --task")
-    asked = read_task(task or found.settings["task"], options)
-    return reopen_model(found, model), asked, dropped, options
+    return open_scorer(model, limited(task, how.limit), options, Terminal(quiet=True))

@@ -1,4 +1,4 @@
-"""Models and tasks, opened as the options say, and what tells them from others."""
+"""Opens a task, and a model that is asked its questions, by what the options say."""
 
 from __future__ import annotations
 
@@ -8,64 +8,77 @@ import json
 from typing import Any
 
 from attention.errors import InputError
+from attention.terminal import Terminal
 from tale_jax.models import Model, fingerprint, load_model
-from tale_jax.options import Options
-from tale_jax.runs import Terminal
+from tale_jax.options import AskingOptions, ModelOptions, TaskOptions
 from tale_jax.scoring import Scorer
-from tale_jax.tasks import Task, load_task, render
+from tale_jax.tasks import Split, Task, load_task, render
 
 
-def read_task(name: str, options: Options) -> Task:
-    """The task with its shots in front of every prompt."""
-    sources = ("test", "train", "holdout", "data", "limit", "shots", "seed")
-    return load_task(name, **{source: getattr(options, source) for source in sources})
+def read_task(name: str, options: TaskOptions, split: Split | None = None) -> Task:
+    """The task with its shots before every prompt.
+
+    Args:
+        name: of the task.
+        options: where its examples are, how many are used, and how many are shown.
+        split: the one split that is wanted; None: search and test.
+
+    Raises:
+        InputError: there is no such task or split, or options contradict each other.
+    """
+    names = [field.name for field in dataclasses.fields(TaskOptions)]
+    return load_task(name, split=split, **{name: getattr(options, name) for name in names})
 
 
-def open_model(name: str, options: Options) -> Model:
+def open_model(name: str, options: ModelOptions) -> Model:
     """The model, as the options say."""
     return load_model(name, options)
 
 
-def open_scorer(loaded: Model, task: Task, options: Options, terminal: Terminal) -> Scorer:
-    """The model, ready to be scored on a task."""
+def open_scorer(model: Model, task: Task, options: AskingOptions, terminal: Terminal) -> Scorer:
+    """The model, ready to be scored on a task; the terminal shows what there is to note.
+
+    Raises:
+        InputError: the protocol does not go with the task, or no example fits the model.
+    """
     if options.batch_tokens < 1:
         raise InputError(f"a batch needs at least 1 token, not {options.batch_tokens}")
     for note in task.notes:
         terminal.message(note)
     scorer = Scorer(
-        loaded.config,
-        loaded.params,
-        loaded.tokenizer,
-        render(task, loaded.tokenizer, options.template),
+        model.config,
+        model.params,
+        model.tokenizer,
+        render(task, model.tokenizer, options.template),
         protocol=options.protocol,
         batch_tokens=options.batch_tokens,
         max_new_tokens=options.max_new_tokens,
         cache_gib=options.cache_gib,
-        batch_sharding=loaded.batch_sharding,
+        batch_sharding=model.batch_sharding,
         on_message=terminal.message,
     )
     if scorer.too_long:
         terminal.message(
             f"{scorer.too_long} examples are longer than the model's "
-            f"{loaded.config.max_position_embeddings} positions and are left out"
+            f"{model.config.max_position_embeddings} positions and are left out"
         )
     return scorer
 
 
-def identify(loaded: Model, options: Options) -> dict[str, Any]:
+def identify(model: Model, options: ModelOptions) -> dict[str, Any]:
     """What tells a model from another, in the settings of a run."""
     return {
-        "model": loaded.name,
+        "model": model.name,
         "revision": options.revision,
-        "fingerprint": fingerprint(loaded.folder),
-        "num_layers": loaded.config.num_hidden_layers,
+        "fingerprint": fingerprint(model.folder),
+        "num_layers": model.config.num_hidden_layers,
         "dtype": options.dtype,
-        "precision": loaded.config.precision,
+        "precision": model.config.precision,
     }
 
 
 def task_fingerprint(scorer: Scorer) -> str:
-    """Tells the examples of a task, with their shots, from any others."""
+    """What tells the examples of a task, with their shots, from any others."""
     examples = {
         split: [dataclasses.astuple(example) for example in given]
         for split, given in scorer.examples.items()

@@ -1,5 +1,6 @@
 from .answers import Answer as Answer
 from .answers import argmax as argmax
+from .answers import count_unparsed as count_unparsed
 from .answers import cut as cut
 from .answers import extract as extract
 from .answers import judge_first as judge_first
@@ -45,6 +46,7 @@ __all__ = [
     "Tokenizer",
     "argmax",
     "completed",
+    "count_unparsed",
     "cut",
     "demo_examples",
     "encode_choices",

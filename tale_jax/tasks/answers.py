@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -18,6 +18,11 @@ class Answer(NamedTuple):
 
     prediction: Any
     correct: bool
+
+
+def count_unparsed(answers: Iterable[Answer]) -> int:
+    """How many answers there are in which nothing could be read."""
+    return sum(answer.prediction is None for answer in answers)
 
 
 def extract(text: str, choices: Sequence[str] | None) -> int | str | None:

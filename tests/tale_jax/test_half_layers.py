@@ -11,17 +11,17 @@ from tiny_models import GPT2, letter_tokenizer, write_model
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained, save_pretrained
 from tale_jax import evaluate, export, search
-from tale_jax.analysis.latency import Workload
+from tale_jax.analysis import pareto_front
 from tale_jax.cli import main
 from tale_jax.commands.benchmark import benchmark
 from tale_jax.commands.compare import compare
+from tale_jax.commands.finetune import finetune
 from tale_jax.commands.information import information
 from tale_jax.commands.lens import lens
-from tale_jax.commands.pick import pareto_front, pick
+from tale_jax.commands.pick import pick
 from tale_jax.commands.transfer import transfer
-from tale_jax.finetuning.tuning import finetune
 from tale_jax.models import load_model
-from tale_jax.options import TrainingOptions
+from tale_jax.options import TrainingOptions, Workload
 from tale_jax.runs import load_run
 from tale_jax.runs.verdicts import layer_list
 from tale_jax.units import Units, missing_halves
@@ -29,98 +29,81 @@ from tale_jax.units import Units, missing_halves
 QUICK = {"epsilon": 0.3, "max_drops": 3}
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory, write_letters):
-    """The model `tiny`, the tasks `a` and `b`, and the run `run` on `a`."""
-    root = tmp_path_factory.mktemp("halves")
-    write_model(root / "tiny")
-    for name, seed in (("a", 1), ("b", 5), ("train", 9)):
-        write_letters(root / f"{name}.jsonl", 47, seed)
-    write_letters(root / "test.jsonl", 31, 2)
-    search_a(root, root / "run")
-    return root
-
-
-def search_a(root, out, **changes):
-    options = {**QUICK, "granularity": "sublayer", "null_control": 1, "batch_tokens": 128}
-    test = str(root / "test.jsonl")
-    task = str(root / "a.jsonl")
-    return search(str(root / "tiny"), task, out, test=test, **{**options, **changes})
-
-
-def test_the_files_name_halves(root):
-    summary = json.loads((root / "run" / "summary.json").read_text())
+def test_the_files_name_halves(searched):
+    summary = json.loads((searched / "halves" / "summary.json").read_text())
     assert summary["granularity"] == "sublayer"
     units = set(Units(5, "sublayer").every)
-    steps = [json.loads(x) for x in (root / "run" / "trajectory.jsonl").read_text().splitlines()]
+    steps = [
+        json.loads(x) for x in (searched / "halves" / "trajectory.jsonl").read_text().splitlines()
+    ]
     assert len(steps) == 3
     for step in steps:
         assert {step["layer"], *step["dropped"]} <= units
         assert len(step["dropped"]) == step["iteration"]
-    with (root / "run" / "candidates.csv").open(newline="") as file:
+    with (searched / "halves" / "candidates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["layer"] for row in rows[:10]] == list(Units(5, "sublayer").every)
     assert any(row["correct"].startswith("<=") for row in rows)
-    run = load_run(root / "run")
+    run = load_run(searched / "halves")
     assert [c["layer"] for c in run.candidates] == [row["layer"] for row in rows]
     assert run.dropped("bsba") == tuple(summary["bsba"]["dropped"])
-    page = (root / "run" / "report.html").read_text()
+    page = (searched / "halves" / "report.html").read_text()
     assert "half-layer" in page and "right half: MLP" in page
     assert "--granularity sublayer" in page and "--format tale" in page
 
 
-def test_a_resumed_run_is_the_same(root, tmp_path):
-    journal = (root / "run" / "journal.jsonl").read_bytes()
+def test_a_resumed_run_is_the_same(searched, search_again, tmp_path):
+    journal = (searched / "halves" / "journal.jsonl").read_bytes()
     for place in (len(journal) // 3, len(journal)):
         out = tmp_path / str(place)
         out.mkdir()
-        shutil.copy(root / "run" / "settings.json", out)
+        shutil.copy(searched / "halves" / "settings.json", out)
         (out / "journal.jsonl").write_bytes(journal[:place])
-        search_a(root, out, resume=True)
+        search_again(out, resume=True)
         for name in ("journal.jsonl", "candidates.csv", "trajectory.jsonl", "report.html"):
-            assert (out / name).read_bytes() == (root / "run" / name).read_bytes()
+            assert (out / name).read_bytes() == (searched / "halves" / name).read_bytes()
     with pytest.raises(InputError, match='granularity was "sublayer" and is now "mlp"'):
-        search_a(root, root / "run", granularity="mlp", resume=True)
+        search_again(searched / "halves", granularity="mlp", resume=True)
 
 
-def test_an_exhaustive_search_finds_the_same(root, tmp_path):
-    found = search_a(root, tmp_path / "all", exhaustive=True)
-    raced = json.loads((root / "run" / "summary.json").read_text())
+def test_an_exhaustive_search_finds_the_same(searched, search_again, tmp_path):
+    found = search_again(tmp_path / "all", exhaustive=True)
+    raced = json.loads((searched / "halves" / "summary.json").read_text())
     for pick_ in ("baseline", "best", "bsba"):
         assert found[pick_] == raced[pick_]
     counted = {tuple(c["dropped"]): c["correct"] for c in load_run(tmp_path / "all").candidates}
-    for candidate in load_run(root / "run").candidates:
+    for candidate in load_run(searched / "halves").candidates:
         exact = counted[tuple(candidate["dropped"])]
         assert candidate["correct"] >= exact
         assert candidate["bound"] or candidate["correct"] == exact
 
 
-def test_a_search_of_layers_has_no_word_of_halves(root, tmp_path):
-    search_a(root, tmp_path / "layers", granularity="layer", max_drops=1, null_control=0)
+def test_a_search_of_layers_has_no_word_of_halves(searched, search_again, tmp_path):
+    search_again(tmp_path / "layers", granularity="layer", max_drops=1, null_control=0)
     for file in (tmp_path / "layers").iterdir():
         text = file.read_text().lower()
         assert "granularity" not in text and "half" not in text, file.name
 
 
 @pytest.fixture(scope="module")
-def exported(root):
+def exported(searched):
     """The deepest model of the run, and what the run says about it."""
-    run = load_run(root / "run")
-    chosen = pick(root / "run", root / "half", budget_layers=3.5, form="tale")
+    run = load_run(searched / "halves")
+    chosen = pick(searched / "halves", searched / "half", budget_layers=3.5, format="tale")
     assert len(chosen["dropped"]) == 3
     recorded = {tuple(c["dropped"]): c["correct"] for c in run.candidates if not c["bound"]}
     assert recorded[tuple(chosen["dropped"])] == chosen["correct"]
-    return root / "half", chosen
+    return searched / "half", chosen
 
 
-def test_an_export_counts_as_the_search_did(root, exported):
+def test_an_export_counts_as_the_search_did(searched, exported):
     folder, chosen = exported
-    test = str(root / "test.jsonl")
-    found = evaluate(str(folder), str(root / "a.jsonl"), test=test)
+    test = searched / "a-test.jsonl"
+    found = evaluate(str(folder), searched / "a.jsonl", test=test)
     assert found["search"]["correct"] == chosen["correct"]
     assert found["test"]["correct"] == chosen["test"]["correct"]
     config, params = load_pretrained(folder)
-    full, whole = load_pretrained(root / "tiny")
+    full, whole = load_pretrained(searched / "tiny")
     keep = np.ones((5, 2), bool)
     for unit in chosen["dropped"]:
         keep[int(unit[0]), int(unit.endswith("mlp"))] = False
@@ -131,21 +114,21 @@ def test_an_export_counts_as_the_search_did(root, exported):
     assert "`layer_halves`" in (folder / "README.md").read_text()
 
 
-def test_an_export_writes_what_the_search_scored(root, exported):
+def test_an_export_writes_what_the_search_scored(searched, exported):
     folder, chosen = exported
     how = {"protocol": "decode", "max_new_tokens": 3}
     found = [
-        evaluate(str(root / "tiny"), str(root / "a.jsonl"), drop=chosen["dropped"], **how),
-        evaluate(str(folder), str(root / "a.jsonl"), **how),
+        evaluate(searched / "tiny", searched / "a.jsonl", drop=chosen["dropped"], **how),
+        evaluate(str(folder), searched / "a.jsonl", **how),
     ]
     names = ("correct", "unparsed")
     assert len({tuple(f["search"][name] for name in names) for f in found}) == 1
 
 
-def test_an_export_is_searched_for_what_is_left(root, exported, tmp_path):
+def test_an_export_is_searched_for_what_is_left(searched, exported, tmp_path):
     folder, chosen = exported
     found = search(
-        str(folder), str(root / "a.jsonl"), tmp_path / "again", granularity="attention", **QUICK
+        str(folder), searched / "a.jsonl", tmp_path / "again", granularity="attention", **QUICK
     )
     config = load_model(str(folder)).config
     missing = missing_halves(config.halves)
@@ -154,54 +137,45 @@ def test_an_export_is_searched_for_what_is_left(root, exported, tmp_path):
     assert first == list(Units(config.num_hidden_layers, "attention", missing).every)
     assert found["baseline"]["correct"] == chosen["correct"]
     with pytest.raises(InputError, match="without it already"):
-        evaluate(str(folder), str(root / "a.jsonl"), drop=[missing[0]])
-    export(tmp_path / "again", "bsba", tmp_path / "smaller", form="tale")
-    again = evaluate(str(tmp_path / "smaller"), str(root / "a.jsonl"))
+        evaluate(str(folder), searched / "a.jsonl", drop=[missing[0]])
+    export(tmp_path / "again", "bsba", tmp_path / "smaller", format="tale")
+    again = evaluate(str(tmp_path / "smaller"), searched / "a.jsonl")
     assert again["search"]["correct"] == found["bsba"]["correct"]
 
 
-def failing(capsys, *words):
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert len(error.splitlines()) == 1
-    return error
-
-
-def test_halves_do_not_export_to_others(root, exported, tmp_path, capsys):
+def test_halves_do_not_export_to_others(searched, exported, tmp_path, failing, capsys):
     for form in ("huggingface", "mergekit"):
-        words = ("pick", "--run", root / "run", "--budget-layers", 3.5, "--format", form)
-        error = failing(capsys, *words, "--out", tmp_path / "x", "--no-compilation-cache")
+        words = ("pick", "--run", searched / "halves", "--budget-layers", 3.5, "--format", form)
+        error = failing(*words, "--out", tmp_path / "x", "--no-compilation-cache")
         assert f"only whole layers export to {form}" in error and "--format tale" in error
         assert not (tmp_path / "x").exists()
-    pick(root / "run", tmp_path / "dropped.txt", budget_layers=3.5, form="list")
+    pick(searched / "halves", tmp_path / "dropped.txt", budget_layers=3.5, format="list")
     words = (tmp_path / "dropped.txt").read_text().strip()
     assert words == ",".join(exported[1]["dropped"])
     main(
-        ["evaluate", "--model", str(root / "tiny"), "--task", str(root / "a.jsonl"), "--drop",
-         words, "--no-compilation-cache"]
+        ["evaluate", "--model", str(searched / "tiny"), "--task", str(searched / "a.jsonl"),
+         "--drop", words, "--no-compilation-cache"]
     )  # fmt: skip
     assert f"{exported[1]['correct']} of 47" in capsys.readouterr().out
 
 
-def test_two_halves_export_as_a_layer(root, tmp_path):
+def test_two_halves_export_as_a_layer(searched, search_again, tmp_path):
     """The search happens to begin with both halves of a layer."""
     both = {"initial": ["3.mlp", "3.attention"], "max_drops": 0, "null_control": 0}
-    search_a(root, tmp_path / "run", granularity="mlp", **both)
+    search_again(tmp_path / "run", granularity="mlp", **both)
     found = export(tmp_path / "run", "best", tmp_path / "short")
     assert found["kept"] == [0, 1, 2, 4]
     assert json.loads((tmp_path / "short" / "config.json").read_text())["model_type"] == "llama"
-    export(tmp_path / "run", "best", tmp_path / "short.yaml", form="mergekit")
+    export(tmp_path / "run", "best", tmp_path / "short.yaml", format="mergekit")
 
 
-def test_speed_and_memory_are_measured(root, exported):
-    work = Workload(prompt_length=7, new_tokens=3, rounds=1, warmup=0)
-    rows = benchmark(run=root / "run", work=work)
+def test_speed_and_memory_are_measured(searched, exported):
+    work = Workload(7, 3, rounds=1, warmup=0)
+    rows = benchmark(run=searched / "halves", work=work)["rows"]
     assert [row["model"] for row in rows] == ["baseline", "BEST", "BSBA"]
     folder, chosen = exported
-    [whole, half] = benchmark(str(root / "tiny"), drop=chosen["dropped"], work=work)
-    [again, less] = benchmark(str(folder), drop=["0.mlp"], work=work)
+    [whole, half] = benchmark(model=searched / "tiny", drop=chosen["dropped"], work=work)["rows"]
+    [again, less] = benchmark(model=str(folder), drop=["0.mlp"], work=work)["rows"]
     assert again["parameters_mib"] == half["parameters_mib"] < whole["parameters_mib"]
     assert again["cache_mib"] == half["cache_mib"] <= whole["cache_mib"]
     gone = sum(unit.endswith("attention") for unit in chosen["dropped"])
@@ -209,55 +183,62 @@ def test_speed_and_memory_are_measured(root, exported):
     assert less["parameters_mib"] < again["parameters_mib"]
 
 
-def test_analyses_of_a_run(root, tmp_path):
-    best = load_run(root / "run").dropped("bsba")
-    rows = lens(run=root / "run", pick="bsba", out=tmp_path / "lens")
+def test_analyses_of_a_run(searched, tmp_path):
+    best = load_run(searched / "halves").dropped("bsba")
+    rows = lens(run=searched / "halves", pick="bsba", out=tmp_path / "lens")["rows"]
     last = [row for row in rows if row["model"] != "full"][-1]
-    assert last["correct"] == json.loads((root / "run" / "summary.json").read_text())["bsba"][
-        "test"
-    ]["correct"]  # fmt: skip
+    summary = json.loads((searched / "halves" / "summary.json").read_text())
+    assert last["correct"] == summary["bsba"]["test"]["correct"]
     assert last["model"] == "without " + layer_list(best)
-    rows = information(run=root / "run", pick="bsba", examples=20, out=tmp_path / "bits")
+    rows = information(run=searched / "halves", pick="bsba", limit=20, out=tmp_path / "bits")[
+        "rows"
+    ]
     assert {row["layer"] for row in rows} == {-1, *range(5)}
-    (root / "c.jsonl").write_bytes((root / "b.jsonl").read_bytes())
+    (searched / "c.jsonl").write_bytes((searched / "b.jsonl").read_bytes())
     search(
-        str(root / "tiny"), str(root / "c.jsonl"), tmp_path / "c", granularity="attention", **QUICK
+        searched / "tiny",
+        searched / "c.jsonl",
+        tmp_path / "c",
+        granularity="attention",
+        **QUICK,
     )
-    table = transfer([root / "run", tmp_path / "c"], tmp_path / "transfer", pick="bsba")
+    table = transfer([searched / "halves", tmp_path / "c"], tmp_path / "transfer", pick="bsba")[
+        "rows"
+    ]
     crossed = table[4]
-    again = evaluate(str(root / "tiny"), str(root / "c.jsonl"), drop=crossed["dropped"])
+    again = evaluate(searched / "tiny", searched / "c.jsonl", drop=crossed["dropped"])
     assert crossed["dropped"] == best and crossed["correct"] == again["search"]["correct"]
 
 
-def test_the_front_of_a_run(root):
-    front = pareto_front(load_run(root / "run"))
+def test_the_front_of_a_run(searched):
+    front = pareto_front(load_run(searched / "halves"))
     assert [len(point["dropped"]) for point in front] == sorted(
         {len(point["dropped"]) for point in front}
     )
     with pytest.raises(InputError, match=r"2 layers or fewer: the shallowest has 3\.5"):
-        pick(root / "run", budget_layers=2)
+        pick(searched / "halves", budget_layers=2)
 
 
-def test_criteria_side_by_side(root, tmp_path):
+def test_criteria_side_by_side(searched, tmp_path):
     given = {"criteria": ["accuracy", "last"], "depth": 2, "granularity": "sublayer"}
-    rows = compare(str(root / "tiny"), str(root / "a.jsonl"), tmp_path / "criteria", **given)
+    rows = compare(searched / "tiny", searched / "a.jsonl", tmp_path / "criteria", **given)["rows"]
     assert rows[-1]["dropped"] == ("4.attention", "4.mlp")
-    again = evaluate(str(root / "tiny"), str(root / "a.jsonl"), drop=[4])
+    again = evaluate(searched / "tiny", searched / "a.jsonl", drop=[4])
     assert rows[-1]["correct"] == again["search"]["correct"]
     with pytest.raises(InputError, match="cosine measures whole layers"):
-        compare(str(root / "tiny"), str(root / "a.jsonl"), tmp_path / "x", granularity="mlp")
+        compare(searched / "tiny", searched / "a.jsonl", tmp_path / "x", granularity="mlp")
     assert not (tmp_path / "x").exists()
 
 
-def test_what_is_left_is_trained(root, tmp_path):
+def test_what_is_left_is_trained(searched, tmp_path):
     training = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
-    out, train = tmp_path / "tuned", str(root / "train.jsonl")
-    model, task = str(root / "tiny"), str(root / "a.jsonl")
+    out, train = tmp_path / "tuned", searched / "train.jsonl"
+    model, task = searched / "tiny", searched / "a.jsonl"
     drop = ["1.attention", "3.mlp", 4]
-    finetune(model, task, out, drop=drop, training=training, train=train)
+    finetune(model=model, task=task, out=out, drop=drop, training=training, train=train)
     config, params = load_pretrained(out / "model")
     assert config.layer_halves == ("both", "mlp", "both", "attention")
-    before = load_pretrained(root / "tiny")[1]["layers"]["mlp"]["down"]["kernel"]
+    before = load_pretrained(searched / "tiny")[1]["layers"]["mlp"]["down"]["kernel"]
     after = params["layers"]["mlp"]["down"]["kernel"]
     assert np.any(after[1] != before[1]) and not np.any(after[3])
     assert evaluate(str(out / "model"), task)["search"]["total"] == 47
@@ -269,14 +250,14 @@ def test_what_is_left_is_trained(root, tmp_path):
         (["--granularity", "head"], "granularity"),
         (["--granularity", "mlp", "--criterion", "cosine"], "cosine measures whole layers"),
         (["--initial", "1.mlp"], "--granularity attention, mlp or sublayer"),
-        (["--initial", "1.norm"], "numbers between commas"),
+        (["--initial", "1.norm"], "--initial is written 3,5.mlp, not '1.norm'"),
         (["--granularity", "mlp", "--initial", "7.mlp"], "no layer 7.mlp"),
         (["--granularity", "mlp", "--initial", "0,1,2,3,4"], "at least one"),
     ],
 )
-def test_bad_options_end_in_one_line(root, tmp_path, capsys, words, message):
-    usual = ["search", "--model", root / "tiny", "--task", root / "a.jsonl", "--out"]
-    error = failing(capsys, *usual, tmp_path / "out", *words, "--no-compilation-cache")
+def test_bad_options_end_in_one_line(searched, tmp_path, failing, words, message):
+    usual = ["search", "--model", searched / "tiny", "--task", searched / "a.jsonl", "--out"]
+    error = failing(*usual, tmp_path / "out", *words, "--no-compilation-cache")
     assert message in error
     assert not (tmp_path / "out").exists()
 

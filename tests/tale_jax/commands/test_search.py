@@ -164,36 +164,27 @@ def test_a_killed_search_goes_on_to_the_same_files(run, folder, tmp_path):
     assert contents(tmp_path / "killed") == contents(run)
 
 
-def failing(capsys, *words: str) -> str:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    assert ended.value.code == 2
-    error = capsys.readouterr().err
-    assert len(error.splitlines()) == 1
-    return error
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--drop", "99"], "there is no layer 99"),
         (["--drop", "0,1,2,3,4"], "at least one"),
-        (["--drop", "x"], "numbers between commas"),
+        (["--drop", "x"], "--drop is written 3,5.mlp, not 'x'"),
         (["--task", "nothing.jsonl"], "no such file"),
-        (["--task", "demo:nothing"], "no task 'demo:nothing'"),
+        (["--task", "demo:nothing"], "no demo task 'nothing'"),
         (["--model", "./nowhere"], "no such model folder"),
-        (["--limit", "0"], "limit 0"),
+        (["--limit", "0"], "--limit must be at least 1"),
         (["--shots", "2"], "train"),
         (["--holdout", "1.5"], "not between 0 and 1"),
-        (["--batch-tokens", "0"], "at least 1 token"),
+        (["--batch-tokens", "0"], "--batch-tokens must be at least 1"),
         (["--max-new-tokens", "0"], "at least 1"),
     ],
 )
-def test_bad_options_of_evaluate_end_in_one_line(folder, capsys, words, message):
+def test_bad_options_of_evaluate_end_in_one_line(folder, failing, words, message):
     usual = {"--model": str(folder / "tiny"), "--task": str(folder / "task.jsonl")}
     given = usual | dict(zip(words[::2], words[1::2], strict=True))
     flat = [word for pair in given.items() for word in pair]
-    assert message in failing(capsys, "evaluate", *flat, "--no-compilation-cache")
+    assert message in failing("evaluate", *flat, "--no-compilation-cache")
 
 
 @pytest.mark.parametrize(
@@ -205,17 +196,17 @@ def test_bad_options_of_evaluate_end_in_one_line(folder, capsys, words, message)
         (json.dumps({"prompt": "a" * 99, "choices": ["b", "c"], "answer": 0}), "longer than"),
     ],
 )
-def test_bad_tasks_leave_no_directory(folder, tmp_path, capsys, lines, message):
+def test_bad_tasks_leave_no_directory(folder, tmp_path, failing, lines, message):
     (tmp_path / "bad.jsonl").write_text(lines)
     error = failing(
-        capsys, "search", "--model", str(folder / "tiny"), "--task", str(tmp_path / "bad.jsonl"),
+        "search", "--model", str(folder / "tiny"), "--task", str(tmp_path / "bad.jsonl"),
         "--out", str(tmp_path / "out"), "--no-compilation-cache",
     )  # fmt: skip
     assert message in error
     assert not (tmp_path / "out").exists()
 
 
-def test_nan_models_leave_no_directory(folder, tmp_path, capsys):
+def test_nan_models_leave_no_directory(folder, tmp_path, failing):
     from safetensors.numpy import load_file, save_file
 
     write_model(tmp_path / "nan")
@@ -223,21 +214,21 @@ def test_nan_models_leave_no_directory(folder, tmp_path, capsys):
     tensors["model.norm.weight"][:] = np.nan
     save_file(tensors, tmp_path / "nan" / "model.safetensors")
     error = failing(
-        capsys, "search", "--model", str(tmp_path / "nan"), "--task",
+        "search", "--model", str(tmp_path / "nan"), "--task",
         str(folder / "task.jsonl"), "--out", str(tmp_path / "out"), "--no-compilation-cache",
     )  # fmt: skip
     assert "NaN" in error
     assert not (tmp_path / "out").exists()
 
 
-def test_a_directory_is_not_used_twice(run, folder, capsys):
+def test_a_directory_is_not_used_twice(run, folder, failing):
     usual = [
         "search", "--model", str(folder / "tiny"), "--task", str(folder / "task.jsonl"),
         "--out", str(run), "--no-compilation-cache",
     ]  # fmt: skip
     before = contents(run)
-    assert "already holds a run" in failing(capsys, *usual)
-    assert "other settings" in failing(capsys, *usual, "--resume")
+    assert "already holds a run" in failing(*usual)
+    assert "other settings" in failing(*usual, "--resume")
     assert contents(run) == before
 
 
@@ -321,7 +312,7 @@ def test_ctrl_c_prints_the_command_that_resumes(folder, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tale_jax.commands.search.search", interrupted)
+    monkeypatch.setattr("tale_jax.opening.named.load_task", interrupted)
     words = ["search", "--model", "demo", "--task", "a b.jsonl", "--out", "run"]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--no-compilation-cache"])

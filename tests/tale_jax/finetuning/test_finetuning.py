@@ -15,7 +15,8 @@ from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained
 from tale_jax.cli import main
 from tale_jax.commands.arms import ARMS, arms
-from tale_jax.finetuning.tuning import Batches, answer_loss, finetune, training_rows
+from tale_jax.commands.finetune import finetune
+from tale_jax.finetuning.batches import Batches, answer_loss, training_rows
 from tale_jax.models import load_model
 from tale_jax.options import TrainingOptions
 from tale_jax.tasks.loading import load_task
@@ -62,8 +63,9 @@ def test_the_loss_is_that_of_the_answers_alone(root):
 
 
 def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):
-    model, task = str(root / "tiny"), str(root / "task.jsonl")
-    whole = finetune(model, task, root / "whole", drop=[1, 3], training=QUICK, **splits(root))
+    given = {"model": root / "tiny", "task": root / "task.jsonl", **splits(root)}
+    given |= {"training": QUICK, "drop": [1, 3]}
+    whole = finetune(out=root / "whole", **given)
     config, params = load_pretrained(root / "whole" / "model")
     assert config.num_hidden_layers == 3
     losses = [json.loads(x)["loss"] for x in
@@ -80,13 +82,13 @@ def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):
 
     monkeypatch.setattr(Batches, "__call__", stopping)
     with pytest.raises(KeyboardInterrupt):
-        finetune(model, task, root / "cut", drop=[1, 3], training=QUICK, **splits(root))
+        finetune(out=root / "cut", **given)
     monkeypatch.undo()
     with pytest.raises(InputError, match="go on with --resume"):
-        finetune(model, task, root / "cut", drop=[1, 3], training=QUICK, **splits(root))
+        finetune(out=root / "cut", **given)
     with pytest.raises(InputError, match="other settings"):
-        finetune(model, task, root / "cut", training=QUICK, resume=True, **splits(root))
-    finetune(model, task, root / "cut", drop=[1, 3], training=QUICK, resume=True, **splits(root))
+        finetune(out=root / "cut", resume=True, **{**given, "drop": []})
+    finetune(out=root / "cut", resume=True, **given)
     _, again = load_pretrained(root / "cut" / "model")
     jax.tree.map(np.testing.assert_array_equal, params, again)
 
@@ -94,22 +96,22 @@ def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):
 def test_full_training_changes_what_lora_leaves(root):
     training = TrainingOptions(full=True, batch_size=7, steps=1, learning_rate=1e-2)
     model, task = str(root / "tiny"), str(root / "task.jsonl")
-    finetune(model, task, root / "full", training=training, **splits(root))
+    finetune(model=model, task=task, out=root / "full", training=training, **splits(root))
     _, params = load_pretrained(root / "full" / "model")
     _, before = load_pretrained(root / "tiny")
     assert not np.array_equal(params["embed"]["embedding"], before["embed"]["embedding"])
     with pytest.raises(InputError, match="no train split"):
-        finetune(model, task, root / "none", training=training)
+        finetune(model=model, task=task, out=root / "none", training=training)
     assert not (root / "none").exists()
 
 
 @pytest.mark.slow
 def test_six_arms_and_their_table(root):
     model, task = str(root / "tiny"), str(root / "task.jsonl")
-    given = {"training": QUICK, "epsilon": "0.4", "max_drops": 2, **splits(root)}
-    found = arms(model, task, root / "arms", **given)
+    given = {"training": QUICK, "epsilon": 0.4, "max_drops": 2, **splits(root)}
+    found = arms(model, task, root / "arms", **given)["rows"]
     rows = {row["arm"]: row for row in found}
-    assert list(rows) == [arm.name for arm in ARMS]
+    assert list(rows) == list(ARMS)
     assert rows["base"]["dropped"] == rows["FT"]["dropped"] == []
     assert rows["TALE→FT"]["dropped"] == rows["TALE"]["dropped"]
     assert set(rows["TALE"]["dropped"]) <= set(rows["(TALE→FT)→TALE"]["dropped"])

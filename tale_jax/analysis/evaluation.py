@@ -1,0 +1,64 @@
+"""Measures the accuracy of a model, whole or without some layers, on every split of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attention.statistics import mcnemar_p_value
+from tale_jax.runs import measure
+from tale_jax.scoring import Scorer
+from tale_jax.tasks import Answer, count_unparsed
+from tale_jax.units import Dropped
+
+
+def measure_splits(scorer: Scorer, dropped: Dropped, halves: bool = False) -> dict[str, Any]:
+    """The accuracy on every split that the scorer has.
+
+    Args:
+        scorer: the model, ready to be scored on the task.
+        dropped: the layers and half-layers to leave out.
+        halves: measure all examples together as well, as ``all``.
+
+    Returns:
+        For each split ``correct, total, accuracy, low, high`` (Wilson 95 % interval) and
+        ``unparsed``. With layers dropped each also has ``full``, the correct answers of the full
+        model, and ``p_value`` of the exact McNemar test against it.
+    """
+    found, whole = {}, ([], [])
+    for split in scorer.examples:
+        full = scorer.answers(split, ())
+        answers = scorer.answers(split, dropped) if dropped else full
+        found[split] = _compared(full, answers, bool(dropped))
+        whole[0].extend(full)
+        whole[1].extend(answers)
+    if halves:
+        found["all"] = _compared(*whole, bool(dropped))
+    return found
+
+
+def measure_against(
+    scorer: Scorer, split: str, reference: Dropped, dropped: Dropped
+) -> dict[str, Any]:
+    """The accuracy of a model on one split, and the p-value of the McNemar test against another.
+
+    Args:
+        scorer: the model, ready to be scored on the task.
+        split: one that it has.
+        reference: what the model goes without that is compared with.
+        dropped: what the measured model goes without.
+    """
+    pair = [[a.correct for a in scorer.answers(split, each)] for each in (reference, dropped)]
+    return measure(sum(pair[1]), len(pair[1])) | {"p_value": mcnemar_p_value(*pair)}
+
+
+def _compared(full: Sequence[Answer], answers: Sequence[Answer], dropped: bool) -> dict[str, Any]:
+    found = measure(_count(answers), len(answers)) | {"unparsed": count_unparsed(answers)}
+    if dropped:
+        right = [[a.correct for a in given] for given in (full, answers)]
+        found |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}
+    return found
+
+
+def _count(answers: Iterable[Answer]) -> int:
+    return sum(answer.correct for answer in answers)

@@ -1,0 +1,99 @@
+"""What is trained on: rows of answered examples, their batches, and the loss of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from attention.errors import InputError
+from attention.likelihood import Row, bucket
+from attention.transformer import Transformer, TransformerConfig
+from tale_jax.criteria import answer_rows
+from tale_jax.models import Model
+from tale_jax.tasks import Task
+
+
+def training_rows(model: Model, task: Task) -> list[Row]:
+    """The train examples that fit the model: what is read, and the answer's tokens as targets.
+
+    After an answer that is written the end of the text is a target too.
+
+    Args:
+        model: which reads them.
+        task: with a train split.
+
+    Raises:
+        InputError: no example fits.
+    """
+    end = model.tokenizer.eos_token_id
+    rows = answer_rows(model, task.train or ())
+    if task.generated and isinstance(end, int):
+        # The answer's last token, until now only predicted, is read to predict the end.
+        rows = [Row.text([*r.tokens, r.targets[-1]], [*r.targets, end]) for r in rows]
+    fitting = [row for row in rows if len(row.tokens) <= model.config.max_position_embeddings]
+    if not fitting:
+        raise InputError(f"{task.name}: every train example is longer than the model's positions")
+    return fitting
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Batches as a pure function of the step; each epoch is a permutation drawn from the seed.
+
+    Attributes:
+        rows: all that is trained on.
+        batch_size: rows in a batch.
+        seed: draws the permutations.
+    """
+
+    rows: Sequence[Row]
+    batch_size: int
+    seed: int
+
+    def __call__(self, step: int) -> dict[str, np.ndarray]:
+        """The batch of a step: ``tokens, where, targets, weights``, each ``[batch, length]``."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        drawn = [self._row(place) for place in places]
+        length = bucket(max(len(row.tokens) for row in drawn))
+        shape = (self.batch_size, length)
+        tokens, targets = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+        where, weights = np.zeros(shape, bool), np.zeros(shape, np.float32)
+        for i, row in enumerate(drawn):
+            end = len(row.tokens)
+            tokens[i, :end], where[i, :end] = row.tokens, True
+            targets[i, end - len(row.targets) : end] = row.targets
+            weights[i, end - len(row.targets) : end] = 1
+        return {"tokens": tokens, "where": where, "targets": targets, "weights": weights}
+
+    def _row(self, place: int) -> Row:
+        epoch, index = divmod(place, len(self.rows))
+        return self.rows[_permutation(self.seed, epoch, len(self.rows))[index]]
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
+def answer_loss(
+    config: TransformerConfig, params: Any, batch: Mapping[str, Array]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The loss of a batch, ``−Σ log p(answer tokens)``, and their number.
+
+    Args:
+        config: of the model.
+        params: its parameters.
+        batch: as :class:`Batches` gives it.
+    """
+    logits_BTV: Any = Transformer(config).apply(
+        {"params": params}, batch["tokens"], where=batch["where"]
+    )
+    losses_BT = optax.softmax_cross_entropy_with_integer_labels(logits_BTV, batch["targets"])
+    return jnp.sum(losses_BT * batch["weights"]), jnp.sum(batch["weights"])

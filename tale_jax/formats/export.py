@@ -1,0 +1,98 @@
+"""A model of a finished search, checked and ready to be written in some format."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attention.choices import resolve
+from attention.errors import InputError
+from attention.transformer.huggingface import load_config
+from tale_jax.formats.table import FORMATS
+from tale_jax.models import searched_folder
+from tale_jax.runs import FinishedRun, layer_list
+from tale_jax.scoring import halves_left
+from tale_jax.units import Dropped, count_layers, has_halves, units_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """A model to write.
+
+    Attributes:
+        run: the search that scored it.
+        pick: how it was chosen.
+        measured: its measurement on the search examples, and in ``test`` on the test split.
+        format: name of a row of ``FORMATS``.
+        model: where the searched checkpoint is: folder, hub id or ``demo``.
+        folder: of that checkpoint.
+        kept: the layers and half-layers that are left.
+    """
+
+    run: FinishedRun
+    pick: str
+    measured: Mapping[str, Any]
+    format: str
+    model: str
+    folder: Path
+    kept: Dropped
+
+    @classmethod
+    def of(
+        cls,
+        run: FinishedRun,
+        pick: str,
+        measured: Mapping[str, Any],
+        format: str = "huggingface",
+        model: str | None = None,
+    ) -> Export:
+        """Check that a model can be written.
+
+        Args:
+            run: the search that scored it.
+            pick: how it was chosen.
+            measured: its measurement, with its ``dropped`` layers.
+            format: name of a row of ``FORMATS``.
+            model: where the searched checkpoint is now, if it moved.
+
+        Raises:
+            InputError: there is no such format, it cannot hold half-layers and there are some, or
+                the checkpoint is not the one that was searched.
+        """
+        folder = searched_folder(run, model)
+        kept = units_of(halves_left(load_config(folder), tuple(measured["dropped"])))
+        halves = [unit for unit in kept if isinstance(unit, str)]
+        if halves and not FORMATS.pick(format).halves:
+            others = [name for name, row in FORMATS.items() if row.halves]
+            raise InputError(
+                f"only whole layers export to {format}, and of {len(halves)} half is left, such as "
+                f"{halves[0]}: give --format {' or --format '.join(others)}"
+            )
+        return cls(run, pick, measured, format, model or run.settings["model"], folder, kept)
+
+    @property
+    def dropped(self) -> Dropped:
+        """What the model goes without."""
+        return tuple(self.measured["dropped"])
+
+    @property
+    def has_halves(self) -> bool:
+        """Whether half of a layer is left anywhere."""
+        return has_halves(self.kept)
+
+    def __str__(self) -> str:
+        """What is left of the model, in words."""
+        return f"{count_layers(self.kept):g} layers ({layer_list(self.kept)} of the original)"
+
+    def write(self, out: Path) -> None:
+        """Write the model.
+
+        Args:
+            out: a folder or file that is new.
+
+        Raises:
+            InputError: something is there already, or it cannot be written.
+        """
+        resolve(FORMATS.pick(self.format).write)(self, out)

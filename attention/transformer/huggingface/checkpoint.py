@@ -18,7 +18,7 @@ from attention.errors import InputError
 from attention.files import new_file, new_folder, write_gguf, write_json, write_text
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.config import IGNORABLE, from_hf, to_hf
-from attention.transformer.huggingface.gguf_models import (
+from attention.transformer.huggingface.gguf_writing import (
     architecture_of,
     gguf_metadata,
     stored_form,

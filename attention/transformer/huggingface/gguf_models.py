@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gguf
-import jax.numpy as jnp
 import numpy as np
 
 from attention.errors import InputError
@@ -116,26 +115,6 @@ def layout_of(header: GgufHeader) -> Layout:
     return LAYOUTS[header.architecture]
 
 
-def architecture_of(config: TransformerConfig) -> str:
-    """The architecture that a model is written as.
-
-    Raises:
-        InputError: its family has none, or it is none of its family's models.
-    """
-    family = "llama" if config.family == "mistral" else config.family
-    found = [name for name, layout in LAYOUTS.items() if layout.family == family]
-    if not found or config.head != "causal_lm":
-        families = ", ".join(layout.family for layout in LAYOUTS.values())
-        raise InputError(
-            f"a {config.family} model with the head {config.head} is not written as GGUF; "
-            f"causal language models of {families} are"
-        )
-    scaling = config.rope_scaling
-    if scaling is not None and scaling.rope_type != "linear":
-        raise InputError(f"positions scaled by {scaling.rope_type} are not written as GGUF yet")
-    return found[0]
-
-
 def gguf_config(header: GgufHeader) -> dict[str, Any]:
     """The ``config.json`` that the file's metadata amount to.
 
@@ -230,7 +209,7 @@ def gguf_tensors(header: GgufHeader, config: TransformerConfig) -> dict[str, Ggu
     layout, left = layout_of(header), dict(header.tensors)
     left.pop("rope_freqs.weight", None)
     found = {}
-    for name, stored in _names(config, table(config), header.architecture):
+    for name, stored in names_of(config, table(config), header.architecture):
         if (tensor := left.pop(stored, None)) is None:
             continue
         shape = tensor.shape[::-1] if stored.endswith(layout.transposed or "\0") else tensor.shape
@@ -239,7 +218,9 @@ def gguf_tensors(header: GgufHeader, config: TransformerConfig) -> dict[str, Ggu
     return found | left
 
 
-def _names(config: TransformerConfig, names: Table, architecture: str) -> Iterator[tuple[str, str]]:
+def names_of(
+    config: TransformerConfig, names: Table, architecture: str
+) -> Iterator[tuple[str, str]]:
     """``(name in a checkpoint folder, name in the file)`` of every tensor there may be."""
     kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
     known = gguf.get_tensor_name_map(kinds[architecture], config.num_hidden_layers)
@@ -252,62 +233,3 @@ def _names(config: TransformerConfig, names: Table, architecture: str) -> Iterat
                 if stored is not None:
                     yield (name if bare else names.prefix + name), stored
                     break
-
-
-def gguf_metadata(
-    config: TransformerConfig, architecture: str, name: str, file_type: str
-) -> dict[str, Any]:
-    """The architecture's metadata of a model that is written; the inverse of ``gguf_config``.
-
-    Raises:
-        InputError: the scaling of positions has no words in GGUF here.
-    """
-    prefix = f"{architecture}."
-    kinds = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16}
-    found: dict[str, Any] = {"general.name": name, "general.file_type": int(kinds[file_type])}
-    for key, field in FIELDS.items():
-        rms = key.endswith("rms_epsilon")
-        if field == "norm_eps" and rms != (config.norm == "rmsnorm"):
-            continue
-        value = config.head_size if field == "head_dim" else getattr(config, field)
-        value = config.key_value_heads if field == "num_key_value_heads" else value
-        if value is not None:
-            found[prefix + key] = value
-    found[f"{prefix}vocab_size"] = config.vocab_size
-    if config.position_embedding == "rope":
-        found[f"{prefix}rope.freq_base"] = float(config.rope_theta)
-        found[f"{prefix}rope.dimension_count"] = config.head_size
-        scaling = config.rope_scaling
-        if scaling is not None and scaling.rope_type == "linear":
-            found[f"{prefix}rope.scaling.type"] = "linear"
-            found[f"{prefix}rope.scaling.factor"] = float(scaling.factor)
-    return found
-
-
-def stored_form(
-    config: TransformerConfig,
-    architecture: str,
-    tensors: Iterator[tuple[str, np.ndarray]],
-    dtype: str,
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Tensors of a checkpoint folder as a GGUF file has them.
-
-    Args:
-        config: of the model.
-        architecture: a key of ``LAYOUTS``.
-        tensors: as ``save_pretrained`` would write them.
-        dtype: ``f32``, or ``f16`` for matrices; vectors are always f32.
-
-    Raises:
-        InputError: a tensor has no name in GGUF.
-    """
-    layout = LAYOUTS[architecture]
-    names = dict(_names(config, table(config), architecture))
-    for name, tensor in tensors:
-        if name not in names:
-            raise InputError(f"GGUF has no name for {name}")
-        array = np.asarray(tensor.astype(jnp.float32))
-        change = layout.change(names[name], config, load=False)
-        array = array if change is None else change(array)
-        wide = dtype == "f32" or array.ndim == 1
-        yield names[name], array if wide else array.astype(np.float16)

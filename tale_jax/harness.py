@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +30,8 @@ from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
 )
 
 from attention.errors import InputError
-from attention.likelihood import bucket
-from attention.transformer import Transformer, TransformerConfig, generate, unstack_layers
+from attention.likelihood import Arrays, Row, RowBatches, token_log_probs
+from attention.transformer import generate, unstack_layers
 from tale_jax.models import load_model
 from tale_jax.options import ModelOptions
 from tale_jax.scoring import without_layers
@@ -48,7 +49,7 @@ class TaleModel(TemplateLM):
         self,
         pretrained: str = "demo",
         drop: str | int | Sequence[Unit] = "",
-        dtype: str = "float32",
+        dtype: Literal["float32", "bfloat16"] = "float32",
         revision: str | None = None,
         batch_tokens: int = 4096,
         **ignored: Any,
@@ -76,7 +77,7 @@ class TaleModel(TemplateLM):
         self.tokenizer: Any = loaded.tokenizer
         self.max_length = loaded.config.max_position_embeddings
         self._config, self._params = without_layers(loaded.config, loaded.params, dropped)
-        self._batch_tokens = int(batch_tokens)
+        self._batch_tokens, self._sharding = int(batch_tokens), loaded.batch_sharding
 
     @property
     def eot_token_id(self) -> int:
@@ -119,36 +120,38 @@ class TaleModel(TemplateLM):
     def loglikelihood_rolling(
         self, requests: Sequence[Instance], disable_tqdm: bool = False
     ) -> list[float]:
-        found = []
+        pairs: list[Pair] = []
+        ends: list[int] = []
         for request in requests:
             tokens = self.tok_encode(request.args[0], add_special_tokens=False)
             windows = get_rolling_token_windows(tokens, self.prefix_token_id, self.max_length, 1)
-            pairs = [make_disjoint_window(window) for window in windows]
-            found.append(sum(log_prob for log_prob, _ in self._scores(pairs)))
-            self.cache_hook.add_partial("loglikelihood_rolling", request.args, found[-1])
+            pairs += map(make_disjoint_window, windows)
+            ends.append(len(pairs))
+        scores = [log_prob for log_prob, _ in self._scores(pairs)]
+        found = [sum(scores[i:j]) for i, j in itertools.pairwise([0, *ends])]
+        for request, total in zip(requests, found, strict=True):
+            self.cache_hook.add_partial("loglikelihood_rolling", request.args, total)
         return found
 
     def _scores(self, pairs: Sequence[Pair]) -> list[tuple[float, bool]]:
-        """Log-probability of each second part, and whether each of its tokens is the likeliest."""
+        """Log-probability of each second part, and whether each of its tokens is the likeliest.
+
+        Raises:
+            InputError: a second part is empty or longer than the model's positions.
+        """
         rows = []
         for before, scored in pairs:
             if not 0 < len(scored) <= self.max_length:
                 raise InputError(f"{len(scored)} tokens to score; the model has {self.max_length}")
             # The last token is only predicted; what does not fit leaves on the left.
-            rows.append((before + scored)[-self.max_length - 1 :][:-1])
-        found: list[Any] = [None] * len(pairs)
-        for members, tokens, where in self._batches(rows):
-            longest = bucket(max(len(pairs[i][1]) for i in members))
-            targets = np.zeros((len(tokens), longest), np.int32)
-            count = np.zeros(len(tokens), np.int32)
-            for place, i in enumerate(members):
-                count[place] = len(pairs[i][1])
-                targets[place, : count[place]] = pairs[i][1]
-            scored = _score(self._config, self._params, tokens, where, targets, count)
-            log_probs, greedy = (np.asarray(part) for part in scored)
-            for place, i in enumerate(members):
-                found[i] = float(log_probs[place]), bool(greedy[place])
-        return found
+            rows.append(Row.text((before + scored)[-self.max_length - 1 :][:-1], scored))
+        if not rows:
+            return []
+        batches = RowBatches(rows, self._batch_tokens, self._sharding)
+        return [
+            (float(log_probs.sum(dtype=np.float64)), bool(likeliest.all()))
+            for log_probs, likeliest in token_log_probs(self._config, self._params, batches)
+        ]
 
     def generate_until(self, requests: Sequence[Instance], disable_tqdm: bool = False) -> list[str]:
         texts: list[str] = [""] * len(requests)
@@ -156,82 +159,41 @@ class TaleModel(TemplateLM):
         for i, request in enumerate(requests):
             groups.setdefault(_settings(request.arguments[1]), []).append(i)
         for (new_tokens, stops), members in groups.items():
-            room = self.max_length - new_tokens
-            if room < 1:
-                raise InputError(
-                    f"{new_tokens} new tokens leave no room for a prompt in {self.max_length} "
-                    "positions; lower max_gen_toks"
-                )
-            rows = [self.tok_encode(requests[i].args[0])[-room:] for i in members]
-            for places, tokens, where in self._batches(rows, new_tokens):
-                for place, text in zip(
-                    places, self._write(tokens, where, new_tokens), strict=False
-                ):
-                    i = members[place]
-                    texts[i] = cut(text, stops)
-                    self.cache_hook.add_partial("generate_until", requests[i].args, texts[i])
+            written = self._write([requests[i].args[0] for i in members], new_tokens)
+            for i, text in zip(members, written, strict=True):
+                texts[i] = cut(text, stops)
+                self.cache_hook.add_partial("generate_until", requests[i].args, texts[i])
         return texts
 
-    def _write(self, tokens: np.ndarray, where: np.ndarray, new_tokens: int) -> list[str]:
+    def _write(self, prompts: Sequence[str], new_tokens: int) -> list[str]:
+        """What the model writes behind each prompt; what does not fit leaves on the left.
+
+        Raises:
+            InputError: the new tokens leave no room for a prompt.
+        """
+        room = self.max_length - new_tokens
+        if room < 1:
+            raise InputError(
+                f"{new_tokens} new tokens leave no room for a prompt in {self.max_length} "
+                "positions; lower max_gen_toks"
+            )
         end = self.tokenizer.eos_token_id
-        stops = [] if end is None else [end]
-        arrays = jnp.asarray(tokens), jnp.asarray(where)
-        out = generate(
-            self._config, self._unstacked, *arrays, max_new_tokens=new_tokens, stop_tokens=stops
-        )
-        kept = np.where(np.asarray(out.where), np.asarray(out.tokens), -1)
-        lines = [[int(t) for t in line if t >= 0] for line in kept]
+        how: Any = {"max_new_tokens": new_tokens, "stop_tokens": [] if end is None else [end]}
+        rows = [Row.prompt(self.tok_encode(prompt)[-room:]) for prompt in prompts]
+        longest = max(len(row.tokens) for row in rows)
+        size = max(1, self._batch_tokens * longest // (longest + new_tokens))  # room for new tokens
+
+        def write(arrays: Arrays) -> jax.Array:
+            out = generate(self._config, self._unstacked, arrays.tokens, arrays.where, **how)
+            return jnp.where(out.where, out.tokens, -1)
+
+        tokens_EN = RowBatches(rows, size, self._sharding).run(write)
+        lines = [[int(token) for token in line if token >= 0] for line in tokens_EN]
         return self.tokenizer.batch_decode(lines, skip_special_tokens=True)
 
     @functools.cached_property
     def _unstacked(self) -> dict[str, Any]:
         return unstack_layers(self._params)
-
-    def _batches(
-        self, rows: Sequence[list[int]], extra: int = 0
-    ) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
-        """Indices, tokens and mask of rows of about one length, the longest first."""
-        members: dict[int, list[int]] = {}
-        for i, row in enumerate(rows):
-            members.setdefault(min(bucket(len(row)), self.max_length - extra), []).append(i)
-        for length in sorted(members, reverse=True):
-            size = max(1, self._batch_tokens // (length + extra))
-            size = min(size, bucket(len(members[length])))
-            for start in range(0, len(members[length]), size):
-                chosen = members[length][start : start + size]
-                tokens = np.zeros((size, length), np.int32)
-                where = np.zeros((size, length), bool)
-                where[:, 0] = True  # rows of padding stay finite
-                for place, i in enumerate(chosen):
-                    tokens[place, : len(rows[i])] = rows[i]
-                    where[place, : len(rows[i])] = True
-                yield chosen, tokens, where
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def _score(
-    config: TransformerConfig,
-    params: Any,
-    tokens_BT: jax.Array,
-    where_BT: jax.Array,
-    targets_BS: jax.Array,
-    count_B: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """``Σ_s log p(target_s)`` over the last ``count`` positions, and whether all are the argmax."""
-    places_S = jnp.arange(targets_BS.shape[1])
-    first_B = jnp.sum(where_BT, axis=1) - count_B
-    read_at_BS = jnp.clip(first_B[:, None] + places_S[None], 0, tokens_BT.shape[1] - 1)
-    logits_BSV: Any = Transformer(config).apply(
-        {"params": params}, tokens_BT, where=where_BT, read_at=read_at_BS
-    )
-    where_BS = places_S[None] < count_B[:, None]
-    chosen_BS = jnp.take_along_axis(logits_BSV, targets_BS[:, :, None], axis=-1)[..., 0]
-    log_probs_BS = chosen_BS - jax.nn.logsumexp(logits_BSV, axis=-1)
-    greedy_BS = jnp.argmax(logits_BSV, axis=-1) == targets_BS
-    return (
-        jnp.sum(jnp.where(where_BS, log_probs_BS, 0), axis=1),
-        jnp.all(greedy_BS | ~where_BS, axis=1),
-    )
 
 
 def _settings(given: dict[str, Any]) -> tuple[int, tuple[str, ...]]:

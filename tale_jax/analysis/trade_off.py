@@ -16,8 +16,9 @@ Point = dict[str, Any]
 def pareto_front(run: FinishedRun) -> list[Point]:
     """The models of a search that no other one beats both in depth and in search accuracy.
 
-    Of several with the same depth and accuracy the one scored first counts, so that with the lowest
-    layer. A candidate that was rejected early has a bound in place of a count, and is left out.
+    If several have the same depth and accuracy, the one that was scored first counts, which is the
+    one with the lowest layer. A candidate that was rejected early has a bound in place of a count,
+    and is left out.
 
     Returns:
         The deepest model, the one that drops least, first.

@@ -1,4 +1,4 @@
-"""From what a model wrote, or how it scored the choices, to a verdict."""
+"""Reads the answer in what a model wrote, or in how it scored the choices, and judges it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ _BRACED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
 
 
 class Answer(NamedTuple):
-    """What a model answered to one example, as a JSON value, and whether that is right."""
+    """What a model answered to one example.
+
+    Attributes:
+        prediction: the answer as a JSON value; None: no answer could be read.
+        correct: whether it is right.
+    """
 
     prediction: Any
     correct: bool
@@ -26,13 +31,20 @@ def count_unparsed(answers: Iterable[Answer]) -> int:
 
 
 def extract(text: str, choices: Sequence[str] | None) -> int | str | None:
-    """The answer in generated text: the index of a choice, or the first line if there are none.
+    """Read the answer in written text.
 
-    Of the choices (without surrounding space) the one that stands first in the text as whole words
-    counts, the longest if several begin there.  Letters and digits must be as they are; longer
-    choices may be in capitals or not, unless that is all that tells two of them apart.  None: the
-    text holds no choice, or the choice differs from another only in surrounding space, or the
-    first line is empty.
+    With choices, the one that stands first in the text as whole words counts, and the longest if
+    several begin there. Space around a choice is ignored. A choice of one letter or digit must
+    stand there as it is. A longer one may be in capitals or not, unless that is all that tells two
+    of them apart. Without choices the first line counts.
+
+    Args:
+        text: what was written.
+        choices: what there was to choose from; None: nothing.
+
+    Returns:
+        The index of the choice, or the line. None if the text holds no choice, if the choice
+        differs from another only in surrounding space, or if the line is empty.
     """
     if choices is None:
         return text.partition("\n")[0].strip() or None
@@ -55,22 +67,17 @@ def extract(text: str, choices: Sequence[str] | None) -> int | str | None:
     return same[0] if len(same) == 1 else None
 
 
-def is_correct(text: str, example: Example) -> bool:
-    """Whether generated text answers the example."""
-    return judge_first(text, example)[1]
-
-
 def judge_first(text: str, example: Example) -> tuple[Any, bool]:
-    """The choice or the line that stands first: ``extract``, and whether it is right."""
+    """The choice or the line that stands first, as of ``extract``, and whether it is right."""
     answer = extract(text, example.choices)
     right = example.answer.strip() if isinstance(example.answer, str) else example.answer
     return answer, answer == right
 
 
 def judge_number(text: str, example: Example) -> tuple[Any, bool]:
-    """The number that text ends in, as a string, and whether it is the reference's.
+    """The number that a text ends in, as a string, and whether it is the right one.
 
-    Whole numbers must be equal; others may differ by 1e-3, as in the evaluation of PAL (Gao et al.,
+    Whole numbers must be equal. Others may differ by 1e-3, as in the evaluation of PAL (Gao et al.,
     2023).
     """
     found, right = read_number(text), read_number(str(example.answer))
@@ -83,8 +90,10 @@ def judge_number(text: str, example: Example) -> tuple[Any, bool]:
 def read_number(text: str) -> Decimal | None:
     r"""The number behind the first ``####``, else in the last ``\boxed{}``, else the last one.
 
-    Commas between groups of three digits, a dollar sign and LaTeX's spaces do not count.  None: no
-    number there.
+    Commas between groups of three digits, dollar signs and the spaces of LaTeX are ignored.
+
+    Returns:
+        The number, or None if there is none at that place.
     """
     text = re.sub(r"\\[,!; ]|\\text\s*\{\s*\}", "", text).replace("{,}", ",").replace("\u2212", "-")
     text = re.sub(r"([-+])\s*(?:\\?\$)\s*(?=[\d.])|\\?\$", r"\1", text)
@@ -104,7 +113,7 @@ def cut(text: str, stops: Sequence[str]) -> str:
 
 
 def argmax(scores: Sequence[float]) -> int | None:
-    """Index of the largest score; None, which is no answer, on an exact tie or a NaN."""
+    """The index of the largest score; None, which is no answer, for an exact tie or a NaN."""
     best = max(scores)
     if sum(not score < best for score in scores) > 1:  # NaN is not below anything
         return None
@@ -112,7 +121,7 @@ def argmax(scores: Sequence[float]) -> int | None:
 
 
 def _signed() -> str:
-    """A number whose sign is one: the hyphen of ``12-15`` is none."""
+    """A pattern of a number with its sign; the hyphen in ``12-15`` is not a sign."""
     return rf"((?:(?<!\d)[-+])?(?:{NUMBER.replace('[-+]?', '')}))"
 
 
@@ -124,7 +133,7 @@ def _decimal(digits: str) -> Decimal | None:
 
 
 def _plain(number: Decimal) -> str:
-    """Without exponent or trailing zeros, unless that would be long."""
+    """A number as text, without exponent and trailing zeros unless that would be long."""
     if number.adjusted() > 30 or number.adjusted() < -30:
         return str(number)
     text = f"{number:f}"

@@ -59,13 +59,13 @@ BBH: dict[str, str | tuple[str, ...]] = {
         "letter",
     ),
 }
-"""What the tasks of BIG-Bench Hard answer: one of some words, a letter, a number or a line."""
+"""The answers of each task of BIG-Bench Hard: one of some words, a letter, a number or a line."""
 
 
 def labelled(row: Row) -> Example:
-    """``question, choices{text, label}, answerKey``: ARC, CommonsenseQA.
+    """Ask a row with ``question, choices{text, label}, answerKey``: ARC, CommonsenseQA.
 
-    Options bear letters in their order; the key is looked up among the labels, some of which are
+    The options get letters in their order. The key is looked up among the labels, some of which are
     numbers.
     """
     texts, labels = list(row["choices"]["text"]), list(row["choices"]["label"])
@@ -75,7 +75,7 @@ def labelled(row: Row) -> Example:
 
 
 def subject(row: Row) -> Example:
-    """``question, subject, choices, answer``: MMLU."""
+    """Ask a row with ``question, subject, choices, answer``: MMLU."""
     answer, count = row["answer"], len(row["choices"])
     if type(answer) is not int or not 0 <= answer < count:
         raise ValueError(f"answer is {shown(answer)}, not the index of a choice")
@@ -83,7 +83,7 @@ def subject(row: Row) -> Example:
 
 
 def passage(row: Row) -> Example:
-    """``question, answer, passage``: BoolQ, (A) True and (B) False."""
+    """Ask a row with ``question, answer, passage``: BoolQ. (A) is True and (B) False."""
     if type(row["answer"]) is not bool:
         raise ValueError(f"answer is {shown(row['answer'])}, not true or false")
     question = f"{_text(row, 'passage')}\nQuestion: {_text(row, 'question').rstrip('?')}?"
@@ -91,7 +91,7 @@ def passage(row: Row) -> Example:
 
 
 def blank(row: Row) -> Example:
-    """``sentence, option1, option2, answer``: WinoGrande."""
+    """Ask a row with ``sentence, option1, option2, answer``: WinoGrande."""
     if row["answer"] not in ("1", "2"):
         raise ValueError(f"answer is {shown(row['answer'])}, not '1' or '2'")
     prompt = (
@@ -102,9 +102,9 @@ def blank(row: Row) -> Example:
 
 
 def with_solution(row: Row) -> Example:
-    """``question, answer``, the number behind ``####``: GSM8K.
+    """Ask a row with ``question, answer``, where the number stands behind ``####``: GSM8K.
 
-    A shown solution is without the calculator's marks ``<<…>>``.
+    A solution is shown without the marks ``<<…>>`` of the calculator.
     """
     solution = re.sub("<<.*?>>", "", _text(row, "answer"))
     _, mark, number = solution.rpartition("####")
@@ -114,7 +114,7 @@ def with_solution(row: Row) -> Example:
 
 
 def target_number(row: Row) -> Example:
-    """``input, target``: GSM-Hard, which has no worked solutions."""
+    """Ask a row with ``input, target``: GSM-Hard, which has no worked solutions."""
     if type(row["target"]) not in (int, float):
         raise ValueError(f"target is {shown(row['target'])}, not a number")
     number = str(row["target"]).removesuffix(".0")
@@ -122,7 +122,7 @@ def target_number(row: Row) -> Example:
 
 
 def whole_answer(row: Row) -> Example | None:
-    """``problem, solution, answer``: MATH-500, if the answer is a whole number."""
+    """Ask a row with ``problem, solution, answer``: MATH-500; None if the answer is not whole."""
     answer = re.sub(r"\\[,!; ]|\{,\}|,|\\?\$", "", _text(row, "answer")).strip()
     if not re.fullmatch(r"[-+]?\d+", answer):
         return None
@@ -130,7 +130,7 @@ def whole_answer(row: Row) -> Example | None:
 
 
 def big_bench(kind: str | tuple[str, ...]) -> Callable[[Row], Example]:
-    """``input, target``: the asking function of a BBH task that answers in that way."""
+    """The function that asks rows with ``input, target`` of a BBH task with such answers."""
 
     def ask(row: Row) -> Example:
         text, target = _text(row, "input"), _text(row, "target").strip()
@@ -179,7 +179,7 @@ def _solved(question: str, answer: str, solution: str) -> Example:
 
 
 def _letters(text: str) -> tuple[str, ...]:
-    """Of the options that stand in a question as lines ``(A) …``."""
+    """The letters of the options that stand in a question as lines ``(A) …``."""
     return tuple(dict.fromkeys(re.findall(r"^\(([A-Z])\) ", text, re.MULTILINE)))
 
 

@@ -1,4 +1,4 @@
-"""Prompts as a chat: the tokenizer's template, or one of the user's."""
+"""Puts prompts through a chat template, that of the tokenizer or one of the user."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Messages = Sequence[tuple[str, str]]
 
 
 def render(task: Task, tokenizer: Tokenizer, template: str | None = None) -> Task:
-    """The task as its model is asked: prompts through the chat template, or as plain text.
+    """Put the prompts of a task into the form in which its model is asked.
 
-    A benchmark goes through the tokenizer's chat template if there is one; the tasks of files and
-    of lm-eval are plain text unless a template is named.  Where a template knows no system
-    message, the instruction opens the first user's turn.  Choices lose the space in front, and in a
-    benchmark the end of the turn takes the place of stop strings.
+    The prompts of a benchmark go through the chat template of the tokenizer if it has one. Those of
+    files and of lm-eval stay plain text unless a template is named. If a template has no place for
+    a system message, the instruction opens the first turn of the user. In a chat, choices lose the
+    space in front, and in a benchmark the end of the turn takes the place of the stop strings.
 
     Args:
-        task: with its shots.
+        task: its prompts have their shots already.
         tokenizer: of the model.
         template: a jinja2 file like the chat templates of Hugging Face, run in their sandbox, with
             ``messages``, ``add_generation_prompt`` and the tokenizer's special tokens; ``none`` for
@@ -70,7 +70,7 @@ def _messages(example: Example) -> Messages:
 def _speaker(
     tokenizer: Tokenizer, template: str | None, first: Messages
 ) -> Callable[[Messages], str]:
-    """Messages → text, tried on the first ones."""
+    """The function that makes a text of messages; it has been tried on the first ones."""
     source, name = None, "the tokenizer's chat template"
     if template is not None:
         try:
@@ -100,7 +100,7 @@ def _speaker(
 
 
 def _without_system(messages: Messages) -> Messages:
-    """The system message at the beginning of the user's first turn."""
+    """The messages, with the system message at the beginning of the first turn of the user."""
     if len(messages) < 2 or messages[0][0] != "system":
         return messages
     (_, instruction), (role, text), *others = messages

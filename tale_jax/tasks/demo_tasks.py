@@ -41,7 +41,7 @@ _Item = TypeVar("_Item")
 
 
 class _Draws:
-    """Random draws that no version of Python changes: only ``random()`` is guaranteed to stay."""
+    """Random draws that are the same in every version of Python, which only ``random()`` is."""
 
     def __init__(self, key: str) -> None:
         self._random = random.Random(key).random
@@ -66,8 +66,8 @@ class _Draws:
 class Worked(NamedTuple):
     """An example, and what a training text says behind its answer.
 
-    One answer an example is little to learn from; the notes spell out what it rests on.  No prompt
-    ever shows them.
+    One answer for each example is little to learn from. The notes spell out what the answer rests
+    on. No prompt shows them.
     """
 
     example: Example
@@ -75,7 +75,7 @@ class Worked(NamedTuple):
 
 
 def _expression(draws: _Draws, literals: int, operator: str) -> tuple[str, bool]:
-    """A boolean expression of so many literals, and its value; every nested pair in parentheses."""
+    """A boolean expression of so many literals, with parentheses at every level, and its value."""
     if literals == 1:
         value, negated = draws.pick((True, False)), draws.pick((True, False))
         return f"not {value}" if negated else f"{value}", value != negated
@@ -201,7 +201,7 @@ def worked(name: str, split: DemoSplit, index: int, seed: int = 0) -> Worked:
 
 
 def demo_examples(name: str, split: DemoSplit, count: int, seed: int = 0) -> list[Example]:
-    """The first ``count`` examples of a split whose prompts differ, in the order of their index.
+    """The first ``count`` different examples of a split, in the order of their index.
 
     Raises:
         InputError: no demo task has that name, or it has too few different prompts.

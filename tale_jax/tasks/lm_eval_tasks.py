@@ -1,4 +1,4 @@
-"""Tasks of lm-eval as tasks of our own: ``lm_eval:<name>`` (extra ``eval``)."""
+"""Makes tasks of the tasks of lm-eval: ``lm_eval:<name>`` (extra ``eval``)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class _Asker:
         self._docs: dict[str, Doc] = {}
 
     def splits(self) -> dict[str, list[Example]]:
-        """Examples of the validation and of the test split, of those that have answers."""
+        """The examples of the validation and of the test split, if they have answers."""
         task = self._task
         named = {
             "validation": task.validation_docs if task.has_validation_docs() else None,
@@ -106,7 +106,7 @@ class _Asker:
         return found
 
     def _check_shots(self) -> None:
-        """Shots from a split that is asked would give answers away."""
+        """Refuse shots from a split that is asked, for they would give answers away."""
         task = self._task
         own = task.fewshot_cfg.split
         if not self._shots or (own is None and task.fewshot_cfg.samples is not None):
@@ -163,7 +163,7 @@ class _Asker:
 
 
 def _loaded(name: str, data: Path | None) -> Any:
-    """The task object of lm-eval; its index of all tasks is read only where it is needed."""
+    """The task object of lm-eval; the index of all its tasks is read only if it is needed."""
     try:
         from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -204,7 +204,7 @@ def _texts(stops: str | Sequence[str] | None) -> Sequence[str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the log, the warnings and the progress bars of other libraries."""
+    """Silence the log, the warnings and the progress bars of other libraries."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""From examples to tokens: what stands before a question, and the tokens of each choice after."""
+"""Puts shots before the questions of a task, and makes tokens of prompts and choices."""
 
 from __future__ import annotations
 
@@ -17,27 +17,37 @@ else:
 
 
 class EncodedChoice(NamedTuple):
-    """Tokens of prompt and choice; the last ``num_choice_tokens`` (at least 1) are the choice's."""
+    """A choice behind its prompt.
+
+    Attributes:
+        tokens: of both.
+        num_choice_tokens: how many of the last tokens are the choice's; at least 1.
+    """
 
     tokens: list[int]
     num_choice_tokens: int
 
 
 def completed(example: Example, cue: str = "") -> str:
-    """The prompt with its right answer behind it, and the cue in between."""
+    """The prompt, the cue and the right answer, one behind the other."""
     return f"{example.prompt}{cue}{_shown_answer(example)}"
 
 
 def with_shots(task: Task, shots: int, seed: int = 0) -> Task:
-    """The task with the same ``shots`` answered examples before every prompt.
+    """Put the same answered examples, the shots, before every prompt of a task.
 
-    They are of the train split, or else of the test split, which they then leave; those of an
-    example's own group, where there are groups.  The seed picks them and their order.  A prompt
-    becomes the instruction, the shown examples and the question with its cue, blank lines between
-    them, and in ``messages`` the same as a chat.
+    They come from the train split, or else from the test split, which they then leave. Where
+    examples have groups, each is preceded by shots of its own group. A prompt becomes the
+    instruction, the shots and the question with its cue, with blank lines between them;
+    ``messages`` says the same as a chat. A question that is shown is not asked.
+
+    Args:
+        task: as its source made it.
+        shots: how many examples are shown.
+        seed: draws them and their order.
 
     Raises:
-        InputError: there are fewer examples to show.
+        InputError: there are fewer examples to show, or none is left to ask.
     """
     if shots < 0:
         raise InputError(f"shots {shots} is negative")
@@ -130,12 +140,19 @@ def _shown_answer(example: Example) -> str:
 
 
 def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[list[EncodedChoice]]:
-    """Tokens of every choice of every example, by lm-eval's convention.
+    """Make tokens of every choice of every example, by the convention of lm-eval.
 
-    Prompt and choice are tokenised as one text, trailing space of the prompt belonging to the
-    choice, and the choice's tokens are those beyond as many as the prompt alone has.  Special
-    tokens stand in front once.  A prompt that is empty is the beginning-of-text token alone, or
-    the end-of-text token if the tokenizer has no other.
+    Prompt and choice become tokens as one text. The space at the end of a prompt belongs to the
+    choice. If the prompt alone has n tokens, then all tokens from the n-th on are the choice's.
+    Special tokens stand in front once. An empty prompt is the beginning-of-text token alone, or the
+    end-of-text token if the tokenizer has no other.
+
+    Args:
+        tokenizer: of the model.
+        examples: with choices.
+
+    Returns:
+        The choices of each example.
 
     Raises:
         InputError: a choice adds no token to its prompt, or the tokenizer has neither token.
@@ -166,7 +183,14 @@ def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
 
 
 def encode_prompts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[list[int]]:
-    """Tokens after which the answer is written: those of the whole prompt, as it stands.
+    """Make tokens of the prompts, behind which a model writes its answers.
+
+    Args:
+        tokenizer: of the model.
+        examples: whose prompts are encoded as they stand.
+
+    Returns:
+        The tokens of each prompt.
 
     Raises:
         InputError: a prompt is empty and the tokenizer has no token to begin with.
@@ -175,7 +199,12 @@ def encode_prompts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
 
 
 def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
-    """Indices of the examples with at most ``positions`` tokens; the others are too long.
+    """The indices of the examples that fit a model.
+
+    Args:
+        lengths: tokens of each example.
+        positions: of the model.
+        name: of the task.
 
     Raises:
         InputError: none fits.
@@ -190,9 +219,12 @@ def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
 
 
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Tokens with the specials that the tokenizer puts in front, once, and none behind.
+    """Make tokens of texts, with the special tokens of the tokenizer in front once and none behind.
 
-    An empty text is the beginning-of-text token, or else the end-of-text token.
+    An empty text becomes the beginning-of-text token, or else the end-of-text token.
+
+    Raises:
+        InputError: a text is empty and the tokenizer has neither token.
     """
     front = _front(tokenizer)
     # The text may begin with the special token already, as chat templates do.

@@ -13,8 +13,9 @@ from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained
+from tale_jax import evaluate
 from tale_jax.cli import main
-from tale_jax.commands.arms import ARMS, arms
+from tale_jax.commands.arms import ARMS, Arm, arms
 from tale_jax.commands.finetune import finetune
 from tale_jax.finetuning.batches import Batches, answer_loss, training_rows
 from tale_jax.models import load_model
@@ -150,3 +151,20 @@ def test_eight_devices_train_as_one_does(root, tmp_path):
     assert found[0][0] == found[1][0]
     for one, eight in zip(*(jax.tree.leaves(params) for _, params in found), strict=True):
         np.testing.assert_allclose(eight, one, rtol=0, atol=1e-4)
+
+
+def test_an_arm_of_your_own_is_one_row(root, tmp_path, monkeypatch):
+    """Here one that drops the last layer of the base."""
+
+    def shorten(work, folder, before):
+        (work.out / folder).mkdir()
+        after = before._replace(pending=[before.kept[-1]])
+        return after, evaluate(work.model, work.task, drop=after.pending, options=work.options)
+
+    few = {"base": ARMS["base"], "short": Arm("base", shorten, "short")}
+    monkeypatch.setattr("tale_jax.commands.arms.ARMS", few)
+    found = arms(root / "tiny", root / "task.jsonl", tmp_path / "arms", **splits(root))["rows"]
+    assert [row["dropped"] for row in found] == [[], [4]]
+    again = evaluate(root / "tiny", root / "task.jsonl", drop=[4], **splits(root))
+    assert found[1]["correct"] == again["test"]["correct"]
+    assert found[1]["layers"] == 4

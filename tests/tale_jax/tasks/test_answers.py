@@ -2,7 +2,7 @@
 
 import pytest
 
-from tale_jax.tasks.answers import argmax, extract, is_correct
+from tale_jax.tasks.answers import argmax, extract, judge_first
 from tale_jax.tasks.examples import Example
 
 LETTERS = (" A", " B", " C", " D")
@@ -37,12 +37,12 @@ def test_extraction(text, choices, answer):
 
 
 def test_verdicts():
-    assert is_correct(" B", Example("?", LETTERS, 1))
-    assert not is_correct("A or B", Example("?", LETTERS, 1))
-    assert not is_correct("nothing", Example("?", LETTERS, 0))  # None is not index 0
-    assert is_correct("85 \n86", Example("?", None, " 85"))
-    assert not is_correct("850", Example("?", None, " 85"))
-    assert not is_correct("", Example("?", None, " 85"))
+    assert judge_first(" B", Example("?", LETTERS, 1))[1] is True
+    assert judge_first("A or B", Example("?", LETTERS, 1))[1] is False
+    assert judge_first("nothing", Example("?", LETTERS, 0))[1] is False  # None is not index 0
+    assert judge_first("85 \n86", Example("?", None, " 85"))[1] is True
+    assert judge_first("850", Example("?", None, " 85"))[1] is False
+    assert judge_first("", Example("?", None, " 85"))[1] is False
 
 
 @pytest.mark.parametrize(

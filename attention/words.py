@@ -10,9 +10,10 @@ import argparse
 import dataclasses
 import functools
 import inspect
+import shlex
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attention.choices import nearest
@@ -156,6 +157,32 @@ def help_text(found: Command, line: str) -> str:
     description = "\n\n".join(textwrap.fill(text, page_width()) for text in paragraphs)
     parser = _parser(found, prog=line, usage=usage, description=description)
     return parser.format_help().rstrip()
+
+
+def written(function: Any, line: str, arguments: Mapping[str, Any]) -> str:
+    """The command line that gives a command these arguments; defaults are left out.
+
+    Args:
+        function: the command.
+        line: how the line begins, such as ``tale search``.
+        arguments: by the names of flags or of groups.
+
+    Raises:
+        InputError: a value is not allowed.
+    """
+    found: Command = function.command
+    bound, words = found.bind((), arguments), line.split()
+    for flag in found.flags.values():
+        value = getattr(bound[flag.group], flag.name) if flag.group else bound.get(flag.name)
+        if value == flag.default or (not flag.group and flag.name not in bound):
+            continue
+        if flag.boolean:
+            words.append(flag.words if value else f"--no-{flag.words[2:]}")
+        elif flag.repeated:
+            words += [word for item in value for word in (flag.words, str(item))]
+        else:
+            words += [flag.words, ",".join(map(str, value)) if flag.many else str(value)]
+    return shlex.join(words)
 
 
 def _descriptions(found: Command) -> dict[str, str]:

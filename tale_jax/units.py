@@ -1,7 +1,7 @@
 """What a search drops at a time: a layer, or one of its halves, attention and MLP.
 
-A layer is its number, counted from 0; a half is named after both: ``7.attention``, ``7.mlp``.  In
-counts of layers a half is half a layer, whichever it is.
+A layer is its number, counted from 0.  A half has the name of its layer and of what it is:
+``7.attention``, ``7.mlp``.  In counts of layers a half is half a layer, whichever it is.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from attention.errors import InputError
 
 HALVES = ("attention", "mlp")
 Granularity = Literal["layer", "attention", "mlp", "sublayer"]
-GRANULARITIES: tuple[str, ...] = get_args(Granularity)
 Unit = int | str
 """A layer's number, or the name of a half."""
 
 Dropped = tuple[Unit, ...]
-"""What a model goes without: in the order of the model."""
+"""What a model goes without, in the order of the model."""
 
 Keep = tuple[tuple[bool, bool], ...]
 """For each layer, whether its attention and its MLP are kept."""
@@ -48,7 +47,7 @@ def parse_unit(text: str) -> Unit:
 
 
 def halves_of(unit: Unit) -> tuple[tuple[int, int], ...]:
-    """``(layer, half)`` of all that a unit is made of; half 0 is attention, 1 the MLP."""
+    """``(layer, half)`` for each half of a unit; half 0 is attention, 1 the MLP."""
     if isinstance(unit, int):
         return (unit, 0), (unit, 1)
     layer, _, half = unit.partition(".")
@@ -56,18 +55,18 @@ def halves_of(unit: Unit) -> tuple[tuple[int, int], ...]:
 
 
 def place(unit: Unit) -> tuple[int, int]:
-    """Where a unit stands in the model, for sorting; no two units stand in one place."""
+    """Where a unit stands in the model, for sorting; no two units have the same place."""
     layer, half = halves_of(unit)[0]
     return layer, 0 if isinstance(unit, int) else 1 + half
 
 
 def ordered(units: Iterable[Unit]) -> Dropped:
-    """In the order of the model, and without repeats."""
+    """The units in the order of the model, without repeats."""
     return tuple(sorted(set(units), key=place))
 
 
 def split(units: Iterable[Unit]) -> tuple[str, ...]:
-    """All as halves."""
+    """The units as halves, in the order of the model."""
     halves = sorted({half for unit in units for half in halves_of(unit)})
     return tuple(f"{layer}.{HALVES[half]}" for layer, half in halves)
 
@@ -79,7 +78,7 @@ def kept_halves(dropped: Iterable[Unit], num_layers: int) -> Keep:
 
 
 def kept_layers(dropped: Iterable[Unit], num_layers: int) -> list[int]:
-    """Layers of which something is left."""
+    """The layers of which something is left."""
     return [i for i, kept in enumerate(kept_halves(dropped, num_layers)) if any(kept)]
 
 
@@ -94,31 +93,34 @@ def units_of(keep: Sequence[tuple[bool, bool]]) -> Dropped:
 
 def missing_halves(keep: Sequence[tuple[bool, bool]]) -> tuple[str, ...]:
     """The halves that are not kept."""
-    return split(
+    return tuple(
         f"{i}.{HALVES[half]}" for i, pair in enumerate(keep) for half in (0, 1) if not pair[half]
     )
 
 
 def count_layers(units: Iterable[Unit]) -> float:
-    """How many layers: a half is half a layer."""
+    """How many layers the units are; a half is half a layer."""
     return sum(len(halves_of(unit)) for unit in units) / 2
 
 
 def has_halves(units: Iterable[Unit]) -> bool:
-    """Whether any of them is half a layer."""
+    """Whether any of the units is half a layer."""
     return any(isinstance(unit, str) for unit in units)
 
 
 def check_layers(layers: Sequence[Unit], num_layers: int, missing: Collection[str] = ()) -> Dropped:
-    """What to drop, in order and without repeats; a layer where both of its halves are named.
+    """Check what is to be dropped.
 
     Args:
-        layers: what to drop.
+        layers: layers and halves, in any order.
         num_layers: of the model.
         missing: halves that the model is without already.
 
+    Returns:
+        The units in the order of the model; a layer where both of its halves are named.
+
     Raises:
-        InputError: if one does not exist or none would remain.
+        InputError: one does not exist, or nothing would remain.
     """
     for unit in ordered(layers):
         if not 0 <= place(unit)[0] < num_layers:
@@ -127,8 +129,7 @@ def check_layers(layers: Sequence[Unit], num_layers: int, missing: Collection[st
             )
         if unit in missing:
             raise InputError(f"there is no {unit} to drop: the model is without it already")
-    keep = kept_halves([*layers, *missing], num_layers)
-    if not any(map(any, keep)):
+    if not any(map(any, kept_halves([*layers, *missing], num_layers))):
         raise InputError(f"all {num_layers} layers would be dropped: keep at least one")
     halves, wanted = set(split(layers)), set(layers)
     whole = [i for i in range(num_layers) if i in wanted or set(split([i])) <= halves]
@@ -152,7 +153,7 @@ class Units:
 
     @property
     def every(self) -> Dropped:
-        """All of them, in the order of the model."""
+        """All units, in the order of the model."""
         if self.granularity == "layer":
             return tuple(range(self.num_layers))
         kinds = HALVES if self.granularity == "sublayer" else (self.granularity,)
@@ -160,7 +161,7 @@ class Units:
         return tuple(half for half in named if half not in self.missing)
 
     def start(self, initial: Sequence[Unit]) -> Dropped:
-        """What is dropped from the start, checked, as layers or as halves like the rest.
+        """Check what is dropped from the start, and give it in layers or halves, as the rest is.
 
         Raises:
             InputError: it cannot be dropped, or is half a layer where layers are whole.
@@ -175,7 +176,7 @@ class Units:
         return dropped
 
     def left(self, dropped: Sequence[Unit]) -> list[Unit]:
-        """Those that may go next: something of the model remains without any of them."""
+        """The units that may go next: without any one of them something of the model remains."""
         gone = {half for unit in (*dropped, *self.missing) for half in halves_of(unit)}
         remain = 2 * self.num_layers - len(gone)
         return [
@@ -186,16 +187,12 @@ class Units:
 
     @property
     def most(self) -> int:
-        """How many can be dropped."""
-        halves = sum(len(set(halves_of(unit)) - self._gone) for unit in self.every)
-        everything = 2 * self.num_layers - len(self._gone)
-        return len(self.every) - (halves == everything)
-
-    @property
-    def _gone(self) -> set[tuple[int, int]]:
-        return {half for unit in self.missing for half in halves_of(unit)}
+        """How many units can be dropped: all, unless these are all that the model has."""
+        gone = {half for unit in self.missing for half in halves_of(unit)}
+        halves = {half for unit in self.every for half in halves_of(unit)} - gone
+        return len(self.every) - (len(halves) == 2 * self.num_layers - len(gone))
 
 
 def add(dropped: Sequence[Unit], unit: Unit) -> Dropped:
-    """One more is dropped."""
+    """What is dropped if one more unit is."""
     return ordered((*dropped, unit))

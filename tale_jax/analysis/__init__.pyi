@@ -1,4 +1,8 @@
 from .by_layer import layer_table as layer_table
+from .comparison import COMPARISON_COLUMNS as COMPARISON_COLUMNS
+from .comparison import add_p_values as add_p_values
+from .comparison import comparison_figure as comparison_figure
+from .comparison import follow_criterion as follow_criterion
 from .evaluation import measure_against as measure_against
 from .evaluation import measure_splits as measure_splits
 from .information import INFORMATION_COLUMNS as INFORMATION_COLUMNS
@@ -23,15 +27,19 @@ from .transfer import transfer_figure as transfer_figure
 from .writing import write_rows as write_rows
 
 __all__ = [
+    "COMPARISON_COLUMNS",
     "INFORMATION_COLUMNS",
     "LATENCY_COLUMNS",
     "LENS_COLUMNS",
     "TRANSFER_COLUMNS",
     "accurate_enough",
+    "add_p_values",
     "check_workload",
+    "comparison_figure",
     "device_kind",
     "drops_by_task",
     "fast_enough",
+    "follow_criterion",
     "label_prompts",
     "layer_table",
     "lens_figure",

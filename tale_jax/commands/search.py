@@ -1,28 +1,27 @@
-"""Elimination of layers for a task, from names to files: ``from tale_jax import search``."""
+"""``tale search``: which layers a task does not need."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from attention import command_line
-from attention.command_line import command
+from annotated_types import Ge
+
+from attention.command_line import Result, command
 from attention.options import Display
-from tale_jax.analysis import speed_ups
-from tale_jax.criteria import Criterion, Greedy, calibration_rows, make_criterion
-from tale_jax.elimination import NullControl, Result, compare_gains, eliminate
-from tale_jax.models import Model
-from tale_jax.opening import identify, open_model, open_scorer, read_task, task_fingerprint
+from attention.terminal import Terminal
+from attention.words import written
+from tale_jax import analysis, criteria, elimination, models, opening, runs
+from tale_jax.criteria import RankingOptions
+from tale_jax.elimination import SearchOptions
 from tale_jax.options import RENAMED, Options
-from tale_jax.plans import Plan, command_lines
-from tale_jax.runs import PICKS, SEARCH, Run, Terminal, finish
-from tale_jax.scoring import Scorer
-from tale_jax.tasks import count_unparsed
-from tale_jax.units import ordered
+
+if TYPE_CHECKING:  # the rooms are imported when the command runs
+    from tale_jax.criteria import Basis
+    from tale_jax.runs import Run
 
 
 @command(renamed=RENAMED)
@@ -31,158 +30,111 @@ def search(
     task: str,
     out: Path,
     *,
-    plan: Plan = Plan(),
+    layers: SearchOptions = SearchOptions(),
+    ranking: RankingOptions = RankingOptions(),
+    null_control: Annotated[int, Ge(0)] = 0,
     resume: bool = False,
     options: Options = Options(),
     display: Display = Display(),
-) -> command_line.Result:
-    """Eliminate layers of a model for a task, greedily by accuracy, without retraining.
+) -> Result:
+    """Eliminate layers of a model for a task, without retraining.
 
     BEST is the most accurate model met, BSBA the shortest with at least the baseline's accuracy.
-    Both are scored again on the test split if the task has one.  Source: TELL-TALE, arXiv
-    2510.22767.
+    Both are scored again on the test split if the task has one.  The directory then holds
+    summary.json, trajectory.jsonl, candidates.csv, predictions.jsonl and report.html.
 
     Args:
         model: local folder, hub id, or "demo" (the bundled model)
         task: JSONL file, or a name that "tale tasks" lists
         out: directory of the run; must be new unless --resume
+        null_control: repeat the search so often on shuffled answers, no deeper than it went, to
+            see what luck gains
         resume: go on with the run in --out
 
     Returns:
-        The contents of ``summary.json``.
+        The contents of ``summary.json``, among them ``baseline``, ``best`` and ``bsba``.
 
     Raises:
         InputError: for everything that the user can mend.
     """
-    plan = dataclasses.replace(plan, initial=ordered(plan.initial))
-    plan.check()
-    chosen, quiet, terminal = options, display.quiet, Terminal(display.quiet)
-    criterion, granularity, start = plan.criterion, plan.granularity, time.monotonic()
-    loaded = read_task(task, chosen)
-    opened = open_model(model, chosen)
-    scorer = open_scorer(opened, loaded, chosen, terminal)
-    plan.units(opened.config.num_hidden_layers, opened.missing)
-    chooser = _chooser(plan, opened, scorer, chosen.seed)
-    settings = _settings(opened, task, scorer, plan, chosen)
-    with Run(out, SEARCH, settings, resume=resume) as run:
-        look = _look(plan, opened, chooser, run)
-        if not run.known:  # a model whose logits are NaN is refused before anything is written
-            scorer.answers("search", ())
-        result, unparsed, controls = _searched(plan, look, chooser, run, scorer, terminal)
-        summary = finish(
+    criteria.check_criterion(ranking.criterion, layers, null_control)
+    start, terminal = time.monotonic(), Terminal(display.quiet)
+    asked = opening.read_task(task, options)
+    opened = models.load_model(model, options)
+    scorer = opening.open_scorer(opened, asked, options, terminal)
+    units = layers.units(opened.config.num_hidden_layers, opened.missing)
+    basis = criteria.Basis(opened, scorer, units, ranking.calibration, options.seed)
+    settings = opening.identify(opened, options) | opening.identify_task(task, scorer)
+    settings |= dataclasses.asdict(layers) | {"criterion": ranking.criterion}
+    settings["calibration"] = None if ranking.calibration is None else str(ranking.calibration)
+    settings |= {name: getattr(options, name) for name in ("limit", "template", "shots", "seed")}
+    with runs.Run(out, runs.SEARCH, settings, resume=resume) as run:
+        found, controls = _search(run, basis, layers, ranking.criterion, null_control, terminal)
+        given = {"layers": layers, "ranking": ranking, "options": options, "model": model}
+        given |= {"task": task, "out": "RUN", "null_control": len(controls)}
+        export = "tale export --run RUN --pick best --out MODEL"
+        halves = "" if layers.granularity == "layer" else " --format tale"
+        summary = runs.finish(
             run,
-            result,
-            command_lines(
-                model, task, chosen, dataclasses.replace(plan, null_control=len(controls))
-            ),
-            criterion=criterion,
-            options=chosen.as_json(),
-            null_control=_compared(result, controls),
+            found,
+            [written(search, runs.SEARCH, given), export + halves],
+            criterion=ranking.criterion,
+            ranked_by=criteria.CRITERIA.pick(ranking.criterion).description,
+            granularity=layers.granularity,
+            options=options.as_json(),
+            null_control=elimination.compare_gains(found, controls),
             too_long=scorer.too_long,
-            unparsed=unparsed,
-            notes=list(loaded.notes),
-            **({} if granularity == "layer" else {"granularity": granularity}),
+            notes=list(asked.notes),
             compilations=scorer.compilations,
             seconds=round(time.monotonic() - start, 3),
         )
-    if not quiet:
-        picks = [tuple(summary[pick]["dropped"]) for pick in PICKS]
-        terminal.summary(summary, speed_ups(scorer, picks), Path(out))
-    return command_line.Result(summary, "")
+    speeds = None
+    if not display.quiet:
+        speeds = analysis.speed_ups(scorer, [getattr(found, pick).dropped for pick in runs.PICKS])
+    end = f"Stopped: {found.stop_reason}. Report: {out / 'report.html'}"
+    return Result(summary, *runs.describe_search(summary, speeds), end)
 
 
-def _chooser(plan: Plan, model: Model, scorer: Scorer, seed: int) -> Criterion | None:
-    """What proposes the next layer; None: every layer is tried, which is accuracy's way."""
-    if plan.criterion == "accuracy":
-        return None
-    text = calibration_rows(
-        model.tokenizer,
-        scorer.examples["search"],
-        model.config.max_position_embeddings,
-        plan.calibration,
-    )
-    granularity = plan.granularity
-    return make_criterion(plan.criterion, model, scorer, text, seed=seed, granularity=granularity)
-
-
-def _settings(
-    model: Model, task: str, scorer: Scorer, plan: Plan, options: Options
-) -> dict[str, Any]:
-    """What must be the same in a run that is resumed."""
-    planned = dataclasses.asdict(plan)
-    del planned["null_control"]  # more of them may be asked for later
-    if plan.granularity == "layer":  # as in runs of before there were others
-        del planned["granularity"]
-    return (
-        identify(model, options)
-        | {
-            "task": task,
-            "task_fingerprint": task_fingerprint(scorer),
-            "protocol": scorer.protocol.name,
-            "new_tokens": scorer.protocol.new_tokens,
-            "examples": len(scorer.examples["search"]),
-        }
-        | planned
-        | {name: getattr(options, name) for name in ("limit", "template", "shots", "seed")}
-    )
-
-
-def _look(plan: Plan, model: Model, chooser: Criterion | None, run: Run) -> Callable[..., Result]:
-    """The search over a scoring callback, with other options if need be."""
-    steps: dict[str, Any] = {}
-    if isinstance(chooser, Greedy):
-        chooser.known = run.losses(plan.criterion)
-        chooser.on_loss = functools.partial(run.loss, plan.criterion)
-    if chooser is not None:
-        steps["propose"] = lambda dropped: [chooser.next_layer(dropped)]
-    return functools.partial(
-        eliminate,
-        num_layers=model.config.num_hidden_layers,
-        total=run.settings["examples"],
-        missing=model.missing,
-        **steps,
-    )
-
-
-def _searched(
-    plan: Plan,
-    look: Callable[..., Result],
-    chooser: Criterion | None,
+def _search(
     run: Run,
-    scorer: Scorer,
+    basis: Basis,
+    layers: SearchOptions,
+    criterion: str,
+    null_control: int,
     terminal: Terminal,
-) -> tuple[Result, dict[str, int], list[dict[str, Any]]]:
-    """The result, each pick's unparsed answers, and the outcomes of the null control."""
-    with terminal.progress(run, run.settings) as progress:
-        result = look(
+) -> tuple[elimination.Result, list[dict[str, Any]]]:
+    """What the search finds, with the answers of its picks in the journal, and its controls."""
+    scorer, propose = basis.scorer, None
+    if not criteria.CRITERIA.pick(criterion).tries_all:
+        known, keep = run.losses(criterion), functools.partial(run.loss, criterion)
+        propose = criteria.propose_by(criterion, basis, known, keep)
+    find = functools.partial(
+        elimination.eliminate,
+        num_layers=basis.units.num_layers,
+        total=len(scorer.examples["search"]),
+        missing=basis.units.missing,
+        propose=propose,
+    )
+    with runs.show_search(run, terminal) as progress:
+        if not run.known:  # a model whose logits are NaN is refused before anything is written
+            scorer.answers("search", ())
+        found = find(
             scorer.count,
-            options=plan,
+            options=layers,
             known=run.known,
-            race=None if chooser is not None else scorer.race,
+            race=scorer.race if propose is None else None,
             on_candidate=progress.candidate,
             on_accepted=progress.accepted,
         )
-        unparsed = {}
-        for pick in PICKS:
-            dropped = getattr(result, pick).dropped
+        for pick in (found.baseline, found.best, found.bsba):
             for split in scorer.examples:
-                answers = run.evaluate(
-                    split, dropped, lambda s=split, d=dropped: scorer.answers(s, d)
+                run.evaluate(
+                    split, pick.dropped, functools.partial(scorer.answers, split, pick.dropped)
                 )
-                if split == "search":
-                    unparsed[pick] = count_unparsed(answers)
-        control = NullControl(
+        no_deeper = dataclasses.replace(layers, max_drops=max(1, len(found.steps)))
+        control = elimination.NullControl(
             functools.partial(scorer.answers, "search"),
             scorer.examples["search"],
-            functools.partial(
-                look, options=dataclasses.replace(plan, max_drops=max(1, len(result.steps)))
-            ),
+            functools.partial(find, options=no_deeper),
         )
-        controls = run.controls(plan.null_control, control.run, progress.shuffles)
-    return result, unparsed, controls
-
-
-def _compared(result: Result, controls: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    if not controls:
-        return None
-    return compare_gains(result.best.correct - result.baseline.correct, result.total, controls)
+        return found, run.controls(null_control, control.run, progress.shuffles)

@@ -1,4 +1,14 @@
-"""."""
+"""What picks the layer to drop next: the task's accuracy, or the criterion of another method.
+
+How data passes through it: a row of `CRITERIA` names a function.  The function looks at a `Basis`
+(the model, its scores on the task, text to read) and returns either losses, which is a function
+that gives each model a loss, or an order of layers that is known from the start.  `propose_by`
+makes of that what the search asks: which layer to try next.  `RankingOptions` is the group of
+flags.
+
+Open `table.py` first, then `measures.py`.  A criterion of one's own is a function like those in
+`measures.py`, and a row in the table or ``--criterion module:function``.
+"""
 
 import lazy_loader
 

@@ -1,15 +1,19 @@
+from .calibration import answer_rows as answer_rows
 from .calibration import calibration_rows as calibration_rows
-from .ranking import CRITERIA as CRITERIA
-from .ranking import Criterion as Criterion
-from .ranking import Greedy as Greedy
-from .ranking import answer_rows as answer_rows
-from .ranking import make_criterion as make_criterion
+from .proposals import Basis as Basis
+from .proposals import propose_by as propose_by
+from .table import CRITERIA as CRITERIA
+from .table import Criterion as Criterion
+from .table import RankingOptions as RankingOptions
+from .table import check_criterion as check_criterion
 
 __all__ = [
     "CRITERIA",
+    "Basis",
     "Criterion",
-    "Greedy",
+    "RankingOptions",
     "answer_rows",
     "calibration_rows",
-    "make_criterion",
+    "check_criterion",
+    "propose_by",
 ]

@@ -1,12 +1,15 @@
-"""What perplexity and block influence are measured on: the task's own prompts, or a text file."""
+"""Rows of tokens that criteria read: the task's prompts or a text file, and the right answers."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from attention.errors import InputError
 from attention.likelihood import Row
+from tale_jax.models import Model
+from tale_jax.scoring import choice_rows
 from tale_jax.tasks import Example, Tokenizer, encode_prompts
 
 WINDOW, MOST_WINDOWS = 512, 128
@@ -37,6 +40,17 @@ def calibration_rows(
     if not rows:
         raise InputError(f"{file or 'the prompts'}: fewer than two tokens to calibrate on")
     return rows
+
+
+def answer_rows(model: Model, examples: Sequence[Example]) -> list[Row]:
+    """One row for each example: its prompt and, as targets, the tokens of its right answer."""
+    answered = [
+        dataclasses.replace(
+            e, choices=(e.choices[int(e.answer)] if e.choices else str(e.answer),), answer=0
+        )
+        for e in examples
+    ]
+    return choice_rows(model.tokenizer, answered)
 
 
 def _read(file: Path) -> str:

@@ -86,19 +86,21 @@ def _prediction(example: Example) -> Any:
     return example.answer
 
 
-def compare_gains(gain: int, total: int, controls: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Put the gain of a search beside those of its controls.
+def compare_gains(result: Result, controls: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Put what BEST of a search gains over its baseline beside the gains of its controls.
 
     Args:
-        gain: correct answers that BEST has more than the baseline.
-        total: number of examples.
-        controls: what `NullControl.run` returned, at least one.
+        result: of the search.
+        controls: what `NullControl.run` returned.
 
     Returns:
-        ``shuffles``, and as shares of the examples ``gain``, ``gains`` and ``mean_gain``.
-        ``p_value`` is the share of searches, the real one included, that gain at least as much:
-        (1 + #{control ≥ real}) / (1 + #controls).
+        None without controls; else ``shuffles``, which is their number, and ``gain``, ``gains`` and
+        ``mean_gain`` as shares of the examples.  ``p_value`` is the share of searches, the real one
+        included, that gain at least as much: (1 + #{control ≥ real}) / (1 + #controls).
     """
+    if not controls:
+        return None
+    gain, total = result.best.correct - result.baseline.correct, result.total
     gains = [control["best"] - control["baseline"] for control in controls]
     at_least = sum(other >= gain for other in gains)
     return {

@@ -126,7 +126,8 @@ class Search:
         self.steps: list[Candidate] = []
         self.candidates: list[Candidate] = []
         start = self.units.start(self.options.initial)
-        [self.baseline] = self._scored([(None, start)], self._score)
+        counts = () if (0, start) in self._known else self._score([start])
+        [self.baseline] = self._candidates([(None, start)], iter(counts))
 
     def round(
         self, moves: Sequence[Move], parents: Sequence[Candidate], floor: int, winners: int = 1
@@ -141,34 +142,32 @@ class Search:
         """
         self._rounds += 1
         everyone = [dropped for _, dropped in moves]
-
-        def raced(unknown: Sequence[Dropped]) -> Iterator[int]:
+        unknown = [dropped for dropped in everyone if (self._rounds, dropped) not in self._known]
+        counts: Iterable[int] = ()
+        if unknown and self._race is not None:
             # All take part, even if some are known: bounds depend on who does, and a search that
             # goes on from a journal must find the same ones.
-            assert self._race is not None
-            counts = self._race(everyone, [p.dropped for p in parents], floor, winners)
-            return (n for d, n in zip(everyone, counts, strict=True) if d in unknown)
-
-        scored = self._scored(moves, self._score if self._race is None else raced)
+            raced = self._race(everyone, [p.dropped for p in parents], floor, winners)
+            counts = [n for d, n in zip(everyone, raced, strict=True) if d in unknown]
+        elif unknown:
+            counts = self._score(unknown)
+        scored = self._candidates(moves, iter(counts))
         self.candidates += scored
         reach = [c for c in scored if c.correct >= floor and not c.bound]
         return sorted(reach, key=lambda c: -c.correct)[:winners]
 
-    def _scored(self, moves: Sequence[Move], score: Score) -> list[Candidate]:
-        """The moves as candidates; only those that are not known are computed."""
-        iteration, known = self._rounds, self._known
-        unknown = [dropped for _, dropped in moves if (iteration, dropped) not in known]
-        counts = iter(score(unknown) if unknown else ())
+    def _candidates(self, moves: Sequence[Move], counts: Iterator[int]) -> list[Candidate]:
+        """The moves with their counts, as these come; those that are known have none."""
         scored = []
         for unit, dropped in moves:
-            place = iteration, dropped
-            correct = known[place] if place in known else next(counts, None)
+            known = self._known.get((self._rounds, dropped))
+            correct = next(counts, None) if known is None else known
             if correct is None or not 0 <= correct <= self.total:
                 raise ValueError(
                     f"dropping {dropped} scored {correct}, not a count of 0 to {self.total}"
                 )
             bound = isinstance(correct, AtMost)
-            scored.append(Candidate(iteration, unit, dropped, int(correct), bound))
+            scored.append(Candidate(self._rounds, unit, dropped, int(correct), bound))
             self._on_candidate(scored[-1])
         return scored
 

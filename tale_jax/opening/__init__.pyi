@@ -5,6 +5,7 @@ from .from_run import reopen_model as reopen_model
 from .from_run import reopen_scorer as reopen_scorer
 from .from_run import run_options as run_options
 from .named import identify as identify
+from .named import identify_task as identify_task
 from .named import open_model as open_model
 from .named import open_scorer as open_scorer
 from .named import read_task as read_task
@@ -13,6 +14,7 @@ from .named import task_fingerprint as task_fingerprint
 __all__ = [
     "Opened",
     "identify",
+    "identify_task",
     "open_model",
     "open_scorer",
     "open_subject",

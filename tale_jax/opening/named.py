@@ -77,6 +77,17 @@ def identify(model: Model, options: ModelOptions) -> dict[str, Any]:
     }
 
 
+def identify_task(name: str, scorer: Scorer) -> dict[str, Any]:
+    """What tells a task from another, and how it is asked, in the settings of a run."""
+    return {
+        "task": name,
+        "task_fingerprint": task_fingerprint(scorer),
+        "protocol": scorer.protocol.name,
+        "new_tokens": scorer.protocol.new_tokens,
+        "examples": len(scorer.examples["search"]),
+    }
+
+
 def task_fingerprint(scorer: Scorer) -> str:
     """What tells the examples of a task, with their shots, from any others."""
     examples = {

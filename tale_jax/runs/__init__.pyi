@@ -6,7 +6,8 @@ from .finished import FinishedRun as FinishedRun
 from .finished import finish as finish
 from .finished import load_run as load_run
 from .finished import rewrite_report as rewrite_report
-from .terminal import Terminal as Terminal
+from .terminal import describe_search as describe_search
+from .terminal import show_search as show_search
 from .verdicts import PICKS as PICKS
 from .verdicts import layer_list as layer_list
 from .verdicts import measure as measure
@@ -19,7 +20,7 @@ __all__ = [
     "SEARCH",
     "FinishedRun",
     "Run",
-    "Terminal",
+    "describe_search",
     "finish",
     "information_figure",
     "layer_list",
@@ -28,4 +29,5 @@ __all__ = [
     "p_text",
     "percent",
     "rewrite_report",
+    "show_search",
 ]

@@ -29,7 +29,7 @@ from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.directory import Run
 from tale_jax.runs.report import render_report
 from tale_jax.runs.verdicts import PICKS, summarise
-from tale_jax.tasks import Answer
+from tale_jax.tasks import Answer, count_unparsed
 from tale_jax.units import Dropped, parse_unit
 
 SEARCH = "tale search"
@@ -67,6 +67,7 @@ def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any)
         for (split, name), given in answers.items()
         if split == "test"
     }
+    facts["unparsed"] = {name: count_unparsed(answers.get(("search", name), ())) for name in picks}
     summary = summarise(run.settings, result, test or None, **facts)
     summary["commands"] = list(commands)
     trajectory = [_row(step, result.total) for step in result.steps]

@@ -1,129 +1,96 @@
-"""What a person sees while a search runs and when it ends; nothing at all if quiet."""
+"""What a person sees while a search runs, and when it has ended."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from attention.terminal import Terminal, plain_table
 from tale_jax.elimination import Candidate
 from tale_jax.runs.directory import Run
-from tale_jax.runs.verdicts import PICKS, layer_list, p_text, percent, verdict
+from tale_jax.runs.verdicts import LABELS, PICKS, layer_list, p_text, verdict
 from tale_jax.units import Unit, Units
 
 
-class Terminal:
-    """Lines, a progress bar and tables on standard error and output."""
+def describe_search(
+    summary: Mapping[str, Any], speeds: Sequence[float] | None = None
+) -> Iterator[str | Table]:
+    """The three picks in a table, and the verdict in words.
 
-    def __init__(self, quiet: bool):
-        self._out = Console(quiet=quiet, highlight=False, soft_wrap=False)
-        self._err = Console(quiet=quiet, highlight=False, stderr=True)
+    Args:
+        summary: the contents of ``summary.json``.
+        speeds: of the picks, compared with the baseline; None: they were not measured.
+    """
+    columns = ["", "layers dropped", "search accuracy", "test accuracy"]
+    rows = [
+        [
+            LABELS[pick],
+            layer_list(summary[pick]["dropped"]),
+            _accuracy(summary[pick]),
+            _accuracy(summary[pick]["test"]),
+        ]
+        for pick in PICKS
+    ]
+    if speeds is not None:
+        columns.append("speed")
+        rows = [[*row, f"{speed:.2f}x"] for row, speed in zip(rows, speeds, strict=True)]
+    yield plain_table(columns, rows, words=4)
+    yield ""
+    yield from verdict(summary)
+    if any(summary["unparsed"].values()):
+        counts = (f"{LABELS[pick]} {summary['unparsed'][pick]}" for pick in PICKS)
+        yield f"Unparsed answers, counted as wrong: {', '.join(counts)}."
 
-    def message(self, line: str) -> None:
-        """One line about something that happened."""
-        self._err.print(escape(line), soft_wrap=True)
 
-    def table(
-        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2
-    ) -> None:
-        """A table with a line above it; what follows the columns of words stands on the right."""
-        table = Table(box=None, pad_edge=False)
-        for number, column in enumerate(columns):
-            table.add_column(column, overflow="fold", justify="left" if number < words else "right")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        self._out.print(escape(title))
-        self._out.print(table)
+def _accuracy(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "no held-out data"
+    low, high = (f"{100 * found[end]:.1f}" for end in ("low", "high"))
+    p_value = f" {p_text(found['p_value'])}" if found.get("p_value", 1) < 1 else ""
+    return f"{100 * found['accuracy']:.1f} [{low}, {high}]{p_value}"
 
-    @contextlib.contextmanager
-    def steps(self, description: str, total: int) -> Iterator[Callable[[], None]]:
-        """A bar; the function yielded advances it."""
-        hidden = not self._err.is_terminal
-        with Progress(console=self._err, transient=True, disable=hidden) as bar:
-            task = bar.add_task(escape(description), total=total)
-            yield lambda: bar.advance(task)
 
-    @contextlib.contextmanager
-    def progress(self, run: Run, settings: Mapping[str, Any]) -> Iterator[SearchProgress]:
-        """The display of a search; its methods also write to the run's journal."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=14),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[whole]}"),
-        )
-        hidden = not self._err.is_terminal  # a log gets the lines alone
-        with Progress(*columns, console=self._err, transient=True, disable=hidden) as bar:
-            yield SearchProgress(run, settings, bar, self)
+@contextlib.contextmanager
+def show_search(run: Run, terminal: Terminal) -> Iterator[SearchProgress]:
+    """Show a search while it runs: a line for each step, and a bar where there is a terminal.
 
-    def summary(self, summary: Mapping[str, Any], speeds: Sequence[float], out: Path) -> None:
-        """The three picks in a table, the verdict in words, and where the report is."""
-        table = Table(box=None, pad_edge=False, title_justify="left")
-        table.add_column("")
-        table.add_column("layers dropped", overflow="fold")
-        table.add_column("search accuracy", no_wrap=True)
-        table.add_column("test accuracy", no_wrap=True)
-        table.add_column("speed", justify="right", no_wrap=True)
-        for pick, speed in zip(PICKS, speeds, strict=True):
-            found = summary[pick]
-            table.add_row(
-                pick if pick == "baseline" else pick.upper(),
-                layer_list(found["dropped"]),
-                _accuracy(found),
-                _accuracy(found["test"]),
-                f"{speed:.2f}x",
-            )
-        self._out.print()
-        self._out.print(table)
-        self._out.print()
-        for line in verdict(summary):
-            self._out.print(escape(line))
-        if any(summary["unparsed"].values()):
-            named = ((p if p == "baseline" else p.upper(), p) for p in PICKS)
-            counts = (f"{name} {summary['unparsed'][pick]}" for name, pick in named)
-            self._out.print(f"Unparsed answers, counted as wrong: {', '.join(counts)}.")
-        self._out.print(
-            f"Stopped: {summary['stop_reason']}. Report: {out / 'report.html'}",
-            markup=False,
-            soft_wrap=True,
-        )
-
-    def evaluation(self, found: Mapping[str, Any]) -> None:
-        """What ``tale evaluate`` found, a line a split."""
-        dropped = layer_list(found["dropped"])
-        self._out.print(f"layers dropped: {dropped}; protocol {found['protocol']}", markup=False)
-        for split in ("search", "test", "all"):
-            if (part := found[split]) is None:
-                continue
-            line = f"{split:6}  {percent(part)}, {part['correct']} of {part['total']}"
-            if part["unparsed"]:
-                line += f", {part['unparsed']} unparsed"
-            if "full" in part:
-                line += f"; full model {part['full']}, McNemar {p_text(part['p_value'])}"
-            self._out.print(line, markup=False, soft_wrap=True)
+    Args:
+        run: the open run; its settings say how large the search is.
+        terminal: shows the lines.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=14),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[whole]}"),
+    )
+    with terminal.bar(*columns) as bar:
+        yield SearchProgress(run, bar, terminal)
 
 
 class SearchProgress:
-    """Shows each candidate as it is scored, and journals it."""
+    """Shows each candidate as it is scored, and keeps it in the journal.
 
-    def __init__(
-        self, run: Run, settings: Mapping[str, Any], bar: Progress, terminal: Terminal
-    ) -> None:
+    Args:
+        run: the open run.
+        bar: the display.
+        terminal: shows lines.
+    """
+
+    def __init__(self, run: Run, bar: Progress, terminal: Terminal):
         self._run, self._bar, self._terminal = run, bar, terminal
-        granularity, self._total = settings.get("granularity", "layer"), settings["examples"]
-        self._units = Units(settings["num_layers"], granularity).every
+        num_layers, granularity = run.settings["num_layers"], run.settings["granularity"]
+        self._total, self._max_drops = run.settings["examples"], run.settings["max_drops"]
+        self._units = Units(num_layers, granularity).every
         # what every candidate runs besides, in units
-        self._rest = settings["num_layers"] if granularity in ("attention", "mlp") else 0
-        self._max_drops = settings["max_drops"]
+        self._rest = num_layers if granularity in ("attention", "mlp") else 0
         self._task = bar.add_task("baseline", total=1, whole="")
         self._best: Candidate | None = None
         self._iteration = self._asked = self._work = 0
@@ -162,12 +129,13 @@ class SearchProgress:
         return str(datetime.timedelta(seconds=round(seconds)))
 
     def accepted(self, candidate: Candidate) -> None:
-        """A layer has been dropped for good."""
+        """A layer has been dropped or put back."""
         self._run.accepted(candidate)
         if self._best is None or candidate.correct > self._best.correct:
             self._best = candidate
+        did = "dropped" if candidate.layer in candidate.dropped else "put back"
         self._say(
-            f"iteration {candidate.iteration}: dropped {_named(candidate.layer)}, "
+            f"iteration {candidate.iteration}: {did} {_named(candidate.layer)}, "
             f"{self._share(candidate)}"
         )
 
@@ -186,11 +154,3 @@ class SearchProgress:
 
 def _named(unit: Unit | None) -> str:
     return unit if isinstance(unit, str) else f"layer {unit}"
-
-
-def _accuracy(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return "no held-out data"
-    low, high = (f"{100 * found[end]:.1f}" for end in ("low", "high"))
-    p_value = f" {p_text(found['p_value'])}" if found.get("p_value", 1) < 1 else ""
-    return f"{100 * found['accuracy']:.1f} [{low}, {high}]{p_value}"

@@ -12,15 +12,16 @@ from tale_jax.runs import terminal
 @pytest.mark.parametrize(("max_drops", "initial"), [(None, ()), (2, ()), (3, (1,))])
 def test_the_time_left_is_that_of_a_search_nothing_stops(monkeypatch, max_drops, initial):
     num_layers, clock, said = 7, [100.0], []
-    run = types.SimpleNamespace(known={}, candidate=lambda c: None, accepted=lambda c: None)
+    settings = {"num_layers": num_layers, "examples": 5, "max_drops": max_drops}
+    run = types.SimpleNamespace(
+        settings=settings | {"granularity": "layer"},
+        known={},
+        candidate=lambda c: None,
+        accepted=lambda c: None,
+    )
     monkeypatch.setattr(terminal.time, "monotonic", lambda: clock[0])
     bar = Progress(disable=True)
-    shown = terminal.SearchProgress(
-        run,
-        {"num_layers": num_layers, "examples": 5, "max_drops": max_drops},
-        bar,
-        terminal.Terminal(quiet=True),
-    )
+    shown = terminal.SearchProgress(run, bar, terminal.Terminal(quiet=True))
 
     def score(candidates):
         for dropped in candidates:

@@ -31,10 +31,9 @@ def test_the_control_is_the_search_on_shuffled_answers():
         draw = np.random.default_rng(len(dropped) * 31 + sum(dropped))
         return [Answer(int(draw.integers(3)), False) for _ in EXAMPLES]
 
+    options = SearchOptions(max_drops=2)
     control = NullControl(
-        answers,
-        EXAMPLES,
-        lambda score: eliminate(score, 4, len(EXAMPLES), SearchOptions(max_drops=2)),
+        answers, EXAMPLES, lambda score: eliminate(score, 4, len(EXAMPLES), options)
     )
     found = [control.run(seed) for seed in range(3)]
     assert len(asked) == len(set(asked))  # predictions are made once
@@ -46,7 +45,9 @@ def test_the_control_is_the_search_on_shuffled_answers():
 
     assert found[2]["baseline"] == correct(())
     assert found[2]["best"] == correct(found[2]["dropped"])
-    gains = compare_gains(2, 50, [{"baseline": 20, "best": b} for b in (20, 22, 25)])
+    real = eliminate(lambda models: [20 + 2 * (2 in d) for d in models], 4, 50, options)
+    assert compare_gains(real, []) is None
+    gains = compare_gains(real, [{"baseline": 20, "best": b} for b in (20, 22, 25)])
     assert gains["p_value"] == 3 / 4
     assert gains["gains"] == [0, 0.04, 0.1]
     assert gains["mean_gain"] == pytest.approx(7 / 150)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from tiny_models import GPT2, LETTERS, write_model
 
-from attention.errors import InputError
 from attention.transformer import Transformer
-from tale_jax.criteria.ranking import make_criterion
+from tale_jax.criteria import Basis, measures, propose_by
 from tale_jax.models import load_model
 from tale_jax.scoring.scorer import Scorer
 from tale_jax.tasks.examples import Example, Task
@@ -86,19 +85,13 @@ def test_races_choose_what_counting_chooses(model, granularity, front, check_rac
 
 
 def test_criteria_rank_halves(model):
-    task = letters_task(7)
-    scorer = Scorer(model.config, model.params, model.tokenizer, task)
-    how = {"granularity": "sublayer"}
-    last = make_criterion("last", model, scorer, (), **how)
-    assert last.order[:3] == ["2.mlp", "2.attention", "1.mlp"]
-    drawn = make_criterion("random", model, scorer, (), seed=1, **how)
-    assert ordered(drawn.order) == Units(3, "sublayer").every
-    likely = make_criterion("loglikelihood", model, scorer, (), **how)
-    losses = list(likely.losses([(u,) for u in Units(3, "sublayer").every]))
-    assert len(set(losses)) == 6 and likely.next_layer(()) == Units(3, "sublayer").every[
-        losses.index(min(losses))
-    ]  # fmt: skip
-    both = next(likely.losses([("1.attention", "1.mlp")]))
-    assert both == next(likely.losses([(1,)]))
-    with pytest.raises(InputError, match="cosine measures whole layers"):
-        make_criterion("cosine", model, scorer, (), **how)
+    scorer = Scorer(model.config, model.params, model.tokenizer, letters_task(7))
+    basis = Basis(model, scorer, Units(3, "sublayer"))
+    every = basis.units.every
+    assert list(measures.last(basis))[:3] == ["2.mlp", "2.attention", "1.mlp"]
+    assert ordered(measures.shuffled(basis)) == every
+    likely = measures.loglikelihood(basis)
+    losses = list(likely([(unit,) for unit in every]))
+    assert len(set(losses)) == 6
+    assert propose_by("loglikelihood", basis)(()) == [every[losses.index(min(losses))]]
+    assert next(likely([("1.attention", "1.mlp")])) == next(likely([(1,)]))

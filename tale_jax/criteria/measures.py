@@ -1,0 +1,97 @@
+"""The criteria: functions from a `Basis` to losses, or to an order of layers.
+
+Each is a row of `table.CRITERIA`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from attention.likelihood import Row, RowBatches, token_log_probs
+from attention.transformer import TransformerConfig
+from tale_jax.criteria.calibration import answer_rows
+from tale_jax.criteria.proposals import Basis
+from tale_jax.criteria.table import Losses
+from tale_jax.models import Model
+from tale_jax.scoring import layer_states
+from tale_jax.units import Dropped, Unit, kept_halves
+
+
+def accuracy(basis: Basis) -> Losses:
+    """Minus the number of search examples that are answered correctly."""
+    return lambda models: (-float(count) for count in basis.scorer.count(models))
+
+
+def loglikelihood(basis: Basis) -> Losses:
+    """``−Σ log p(right answer)``, in nats, the mean over search examples."""
+    rows = answer_rows(basis.model, basis.scorer.examples["search"])
+    return _row_losses(basis, rows, len(rows))
+
+
+def perplexity(basis: Basis) -> Losses:
+    """The log of the perplexity of the text: ``−log p(token)``, in nats, the mean over tokens.
+
+    Source: SLEB, arXiv 2402.09025.
+    """
+    return _row_losses(basis, basis.text, sum(len(row.targets) for row in basis.text))
+
+
+def cosine(basis: Basis) -> Sequence[Unit]:
+    """The layers by their block influence, the smallest first."""
+    model = basis.model
+    text = RowBatches(basis.text, basis.scorer.batch_tokens, model.batch_sharding)
+    return np.argsort(block_influence(model, text), kind="stable").tolist()
+
+
+def shuffled(basis: Basis) -> Sequence[Unit]:
+    """An order drawn from the seed."""
+    every = basis.units.every
+    return [every[i] for i in np.random.default_rng(basis.seed).permutation(len(every))]
+
+
+def last(basis: Basis) -> Sequence[Unit]:
+    """From the last to the first; the MLP of a layer before its attention."""
+    return basis.units.every[::-1]
+
+
+def _row_losses(basis: Basis, rows: Sequence[Row], count: int) -> Losses:
+    """``−Σ log p(targets) / count`` over all rows."""
+    model = basis.model
+    batches = RowBatches(rows, basis.scorer.batch_tokens, model.batch_sharding)
+
+    def losses(models: Sequence[Dropped]) -> Iterator[float]:
+        for dropped in models:
+            keep = np.array(kept_halves(dropped, model.config.num_hidden_layers))
+            scores = token_log_probs(model.config, model.params, batches, keep)
+            yield -math.fsum(s.log_probs.sum(dtype=np.float64) for s in scores) / count
+
+    return losses
+
+
+def block_influence(model: Model, text: RowBatches) -> Float[np.ndarray, " L"]:
+    """``1 − E_t[x_t · y_t / (|x_t| |y_t|)]`` of each layer's input x and output y, over all tokens.
+
+    Source: ShortGPT, arXiv 2403.03853.
+    """
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def similarities(config: TransformerConfig, params: Any, tokens_BT: Any, where_BT: Any) -> Any:
+        states_LBTD = layer_states(config, params, tokens_BT, where_BT).astype(jnp.float32)
+        norms_LBT = jnp.linalg.norm(states_LBTD, axis=-1)
+        dots_LBT = jnp.sum(states_LBTD[:-1] * states_LBTD[1:], axis=-1)
+        cosines_LBT = dots_LBT / jnp.maximum(norms_LBT[:-1] * norms_LBT[1:], 1e-30)
+        sums_LB = jnp.sum(jnp.where(where_BT[None], cosines_LBT, 0), axis=-1)
+        return sums_LB.T, jnp.sum(where_BT, axis=-1)
+
+    sums_RL, counts_R = text.run(
+        lambda arrays: similarities(model.config, model.params, arrays.tokens, arrays.where)
+    )
+    return 1 - np.sum(sums_RL, axis=0, dtype=np.float64) / np.sum(counts_R)

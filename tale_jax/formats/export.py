@@ -58,17 +58,24 @@ class Export:
             model: where the searched checkpoint is now, if it moved.
 
         Raises:
-            InputError: there is no such format, it cannot hold half-layers and there are some, or
-                the checkpoint is not the one that was searched.
+            InputError: there is no such format, it cannot hold the model, or the checkpoint is not
+                the one that was searched.
         """
         folder = searched_folder(run, model)
-        kept = units_of(halves_left(load_config(folder), tuple(measured["dropped"])))
+        config = load_config(folder)
+        kept = units_of(halves_left(config, tuple(measured["dropped"])))
+        others = " or --format ".join(name for name, row in FORMATS.items() if row.ours)
         halves = [unit for unit in kept if isinstance(unit, str)]
-        if halves and not FORMATS.pick(format).halves:
-            others = [name for name, row in FORMATS.items() if row.halves]
+        ours = FORMATS.pick(format).ours
+        if halves and not ours:
             raise InputError(
                 f"only whole layers export to {format}, and of {len(halves)} half is left, such as "
-                f"{halves[0]}: give --format {' or --format '.join(others)}"
+                f"{halves[0]}: give --format {others}"
+            )
+        if config.normalizer != "softmax" and not ours:
+            raise InputError(
+                f"only models with softmax export to {format}, and this one has "
+                f"{config.normalizer}: give --format {others}"
             )
         return cls(run, pick, measured, format, model or run.settings["model"], folder, kept)
 

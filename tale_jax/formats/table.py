@@ -18,12 +18,13 @@ class Format:
         description: one line about it.
         write: writes an :class:`~tale_jax.formats.export.Export` to a path that is new;
             ``"package.module:function"`` is imported when used.
-        halves: whether it can hold layers that lack one of their halves.
+        ours: whether it can hold what this library alone has: layers that lack a half, and
+            normalizers other than softmax.
     """
 
     description: str
     write: Callable[[Any, Path], None] | str
-    halves: bool = True
+    ours: bool = True
 
 
 def _own(function: Callable[[Any, Path], None]) -> Format:
@@ -37,7 +38,7 @@ FORMATS: Choices[Format] = Choices(
         "huggingface": Format(
             "a shorter checkpoint, which transformers loads",
             "tale_jax.formats.writers:write_checkpoint",
-            halves=False,
+            ours=False,
         ),
         "tale": Format(
             "a checkpoint that may have half-layers, for tale, attn and icl",
@@ -46,7 +47,7 @@ FORMATS: Choices[Format] = Choices(
         "mergekit": Format(
             "a YAML recipe for mergekit",
             "tale_jax.formats.writers:write_recipe",
-            halves=False,
+            ours=False,
         ),
         "list": Format("the dropped layers between commas", "tale_jax.formats.writers:write_list"),
     },

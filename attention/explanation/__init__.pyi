@@ -6,8 +6,7 @@ from .classifier import Inputs as Inputs
 from .decision import Decision as Decision
 from .distances import DISTANCES as DISTANCES
 from .distances import PROPERTIES as PROPERTIES
-from .distances import Distance as Distance
-from .distances import Property as Property
+from .distances import Measure as Measure
 from .efficient import KINDS as KINDS
 from .efficient import effective_attention as effective_attention
 from .efficient import efficient_attention as efficient_attention
@@ -47,14 +46,13 @@ __all__ = [
     "Decision",
     "Decisions",
     "Decomposition",
-    "Distance",
     "Examined",
     "Gradients",
     "Heads",
     "Inputs",
     "Intervention",
     "LayerAttention",
-    "Property",
+    "Measure",
     "Ranking",
     "adversarial_attention",
     "by_attention",

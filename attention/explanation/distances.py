@@ -62,52 +62,41 @@ def _kendall_of_rows(p: Rows, q: Rows) -> Float[np.ndarray, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Distance:
-    """How attention is compared with what it was.
+class Measure:
+    """A number for each row of attention, or for each pair of rows.
 
     Attributes:
-        compute: gives a number for each row of the two arrays ``[row, S]``.
+        compute: gives it for one array ``[row, S]`` (a property), or for two (a distance).
         description: what it is, in a few words.
-        distributions_only: whether both must be distributions.
+        unsigned: whether only distributions have it.
         one_row: whether it is so slow that only the row that the head reads is compared, where
             many replacements are.
     """
 
-    compute: Callable[[Rows, Rows], np.ndarray]
+    compute: Callable[..., np.ndarray]
     description: str
-    distributions_only: bool = False
+    unsigned: bool = False
     one_row: bool = False
 
-
-@dataclasses.dataclass(frozen=True)
-class Property:
-    """A number that tells how attention is spread.
-
-    Attributes:
-        compute: gives a number for each row.
-        description: what it is, in a few words.
-        distributions_only: whether the rows must be distributions.
-    """
-
-    compute: Callable[[Rows], np.ndarray]
-    description: str
-    distributions_only: bool = False
+    def mean(self, *arrays: Rows, signed: bool = False) -> float | None:
+        """The mean over rows; None if the rows are signed and only distributions have it."""
+        return None if signed and self.unsigned else float(self.compute(*arrays).mean())
 
 
 DISTANCES = Choices(
     "distance",
     {
-        "tvd": Distance(tvd, "total variation"),
-        "jsd": Distance(jsd, "Jensen-Shannon divergence, nats", distributions_only=True),
-        "hellinger": Distance(hellinger, "Hellinger distance", distributions_only=True),
-        "cosine": Distance(cosine, "cosine of the angle"),
-        "kendall": Distance(_kendall_of_rows, "Kendall's tau", one_row=True),
+        "tvd": Measure(tvd, "total variation"),
+        "jsd": Measure(jsd, "Jensen-Shannon divergence, nats", unsigned=True),
+        "hellinger": Measure(hellinger, "Hellinger distance", unsigned=True),
+        "cosine": Measure(cosine, "cosine of the angle"),
+        "kendall": Measure(_kendall_of_rows, "Kendall's tau", one_row=True),
     },
 )
 PROPERTIES = Choices(
     "property",
     {
-        "entropy": Property(entropy, "entropy, nats", distributions_only=True),
-        "support": Property(support_size, "tokens with weight"),
+        "entropy": Measure(entropy, "entropy, nats", unsigned=True),
+        "support": Measure(support_size, "tokens with weight"),
     },
 )

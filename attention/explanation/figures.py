@@ -21,7 +21,7 @@ def draw_supports(records: Records) -> Figure:
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.subplots()
     heads = [row for record in records for row in record["heads"]]
-    shown = {name: row for name, row in DECOMPOSITIONS.items() if row.distribution}
+    shown = {name: row for name, row in DECOMPOSITIONS.items() if not row.signed}
     axes.hist(
         [[row[f"support_{name}"] for row in heads] for name in shown],
         bins=16,

@@ -29,7 +29,7 @@ class Intervention:
         description: what replaces attention, in a few words.
         exact: the output cannot move, by construction.  Any other row is evidence.
         draws: how many replacements there are; more than one if they are random.
-        distribution: whether the rows are distributions, up to the sums of the original rows.
+        signed: whether the rows are no distributions: they have entries below zero.
         adversary: whether the trained adversary is needed.
     """
 
@@ -37,7 +37,7 @@ class Intervention:
     description: str
     exact: bool = False
     draws: int = 1
-    distribution: bool = True
+    signed: bool = False
     adversary: bool = False
 
     def replacements(self, decision: Decision) -> Float[np.ndarray, "L B N T S"]:
@@ -55,15 +55,11 @@ def by_layer(
     """
 
     def every(decision: Decision, draw: int) -> AllWeights:
-        generators = [
-            np.random.default_rng([decision.seed + i, draw]) for i in range(len(decision.layers))
-        ]
-        return np.stack(
-            [
-                layer.sums * make(layer, generator)
-                for layer, generator in zip(decision.layers, generators, strict=True)
-            ]
-        )
+        new = []
+        for i, layer in enumerate(decision.layers):
+            generator = np.random.default_rng([decision.seed + i, draw])
+            new.append(layer.sums * make(layer, generator))
+        return np.stack(new)
 
     return every
 
@@ -157,55 +153,35 @@ def _without(
 
 def _of_the_trained_adversary(decision: Decision, _: int) -> AllWeights:
     assert decision.adversary is not None  # `adversary` says so
-    layers = decision.adversary.attention(decision.inputs)[1]
-    return np.stack([layer.weights for layer in layers])
+    return np.stack([layer.weights for layer in decision.adversary.attention(decision.inputs)[1]])
 
 
 def _of_an_adversary(decision: Decision, _: int) -> AllWeights:
     return adversarial_attention(decision.classifier, decision.inputs, decision.chosen_LN)
 
 
+_efficient = by_layer(lambda layer, _: layer.efficient)
+_vertex = by_layer(lambda layer, _: layer.vertex)
+_effective = by_layer(lambda layer, _: layer.effective)
+_without_heaviest = by_layer(_without(lambda rows: rows))
+_without_lightest = by_layer(_without(lambda rows: np.where(rows > 0, -rows, -np.inf)))
 INTERVENTIONS = Choices(
     "intervention",
     {
-        "min_norm": Intervention(
-            by_layer(lambda layer, _: layer.efficient), "efficient attention", exact=True
-        ),
-        "min_support": Intervention(
-            by_layer(lambda layer, _: layer.vertex), "efficient attention, a vertex", exact=True
-        ),
-        "effective": Intervention(
-            by_layer(lambda layer, _: layer.effective),
-            "effective attention",
-            exact=True,
-            distribution=False,
-        ),
-        "null shift": Intervention(
-            by_layer(_null_shift), "a move that the output does not see", exact=True
-        ),
-        "effective shift": Intervention(
-            by_layer(_effective_shift), "an equal move that the output sees", draws=DRAWS
-        ),
+        "min_norm": Intervention(_efficient, "efficient attention", exact=True),
+        "min_support": Intervention(_vertex, "efficient attention, a vertex", exact=True),
+        "effective": Intervention(_effective, "effective attention", exact=True, signed=True),
+        "null shift": Intervention(by_layer(_null_shift), "a move without effect", exact=True),
+        "effective shift": Intervention(by_layer(_effective_shift), "as far, seen", draws=DRAWS),
         "uniform": Intervention(by_layer(_uniform), "the same weight on every token"),
-        "permuted": Intervention(
-            by_layer(_permuted), "its own weights in a random order", draws=DRAWS
-        ),
+        "permuted": Intervention(by_layer(_permuted), "its weights, permuted", draws=DRAWS),
         "random": Intervention(by_layer(_random), "weights of random scores", draws=DRAWS),
         "identity": Intervention(by_layer(_identity), "all weight on the token itself"),
-        "support - heaviest": Intervention(
-            by_layer(_without(lambda rows: rows)), "the vertex without its heaviest token"
-        ),
-        "support - lightest": Intervention(
-            by_layer(_without(lambda rows: np.where(rows > 0, -rows, -np.inf))),
-            "the vertex without its lightest token",
-        ),
-        "adversarial": Intervention(
-            _of_an_adversary, "an adversary made for this decision (Jain & Wallace 2019)"
-        ),
+        "support - heaviest": Intervention(_without_heaviest, "the vertex without its heaviest"),
+        "support - lightest": Intervention(_without_lightest, "the vertex without its lightest"),
+        "adversarial": Intervention(_of_an_adversary, "an adversary for this decision"),
         "trained adversary": Intervention(
-            _of_the_trained_adversary,
-            "an adversary trained on many texts (Wiegreffe & Pinter 2019)",
-            adversary=True,
+            _of_the_trained_adversary, "an adversary for all decisions", adversary=True
         ),
     },
 )

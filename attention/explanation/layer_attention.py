@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -69,20 +70,20 @@ class Decomposition:
     Attributes:
         compute: gives the weights.
         description: what they are, in a few words.
-        distribution: whether the rows are distributions.
+        signed: whether the rows are no distributions: they have entries below zero.
     """
 
     compute: Callable[[LayerAttention], Weights]
     description: str
-    distribution: bool = True
+    signed: bool = False
 
 
 DECOMPOSITIONS = Choices(
     "decomposition",
     {
-        "raw": Decomposition(lambda layer: layer.rows, "as the model has it"),
-        "effective": Decomposition(lambda layer: layer.effective, "the part seen", False),
-        "efficient": Decomposition(lambda layer: layer.efficient, "least norm"),
-        "vertex": Decomposition(lambda layer: layer.vertex, "least support"),
+        "raw": Decomposition(attrgetter("rows"), "as the model has it"),
+        "effective": Decomposition(attrgetter("effective"), "the part seen", signed=True),
+        "efficient": Decomposition(attrgetter("efficient"), "least norm"),
+        "vertex": Decomposition(attrgetter("vertex"), "least support"),
     },
 )

@@ -68,13 +68,12 @@ def _head(layer: LayerAttention, head: int, parts: Mapping[str, Any], real: int)
     )
     value = layer.values[head * len(layer.values) // len(layer.weights)]
     scale = max(1.0, float(np.abs(value).max()))
-    found = {name: distance.compute(raw, small).mean() for name, distance in DISTANCES.items()}
-    found["cosine_effective"] = cosine(raw, effective).mean()
-    for part, decomposition in DECOMPOSITIONS.items():
-        for name, row in PROPERTIES.items():
-            if decomposition.distribution or not row.distributions_only:
-                found[f"{name}_{part}"] = row.compute(rows[part]).mean()
+    found = {name: distance.mean(raw, small) for name, distance in DISTANCES.items()}
+    for name, measure in PROPERTIES.items():
+        for part, row in DECOMPOSITIONS.items():
+            found[f"{name}_{part}"] = measure.mean(rows[part], signed=row.signed)
     found |= {
+        "cosine_effective": cosine(raw, effective).mean(),
         "output_error": np.abs((small - raw) @ value).max() / scale,
         "output_error_vertex": np.abs((vertex - raw) @ value).max() / scale,
         "least_entry": small.min(),
@@ -83,7 +82,7 @@ def _head(layer: LayerAttention, head: int, parts: Mapping[str, Any], real: int)
         "effective_sum_error": np.abs(effective.sum(-1) - raw.sum(-1)).max(),
     }
     place = {"layer": layer.layer, "head": head, "tokens": real}
-    return place | {name: float(number) for name, number in found.items()}
+    return place | {name: float(number) for name, number in found.items() if number is not None}
 
 
 def _interventions(decision: Decision, label: int) -> list[dict[str, Any]]:
@@ -97,7 +96,7 @@ def _interventions(decision: Decision, label: int) -> list[dict[str, Any]]:
             continue
         new_LBNTS = row.replacements(decision)
         after = decision.classifier.logits(decision.inputs, new_LBNTS, chosen)
-        sums = new_LBNTS.sum(-1, keepdims=True) if row.distribution else sums_LBNT1
+        sums = sums_LBNT1 if row.signed else new_LBNTS.sum(-1, keepdims=True)
         rows_LBNTS = new_LBNTS / np.where(sums > 0, sums, 1)
         for draw, logits in enumerate(after):
             output = softmax(logits)
@@ -115,7 +114,7 @@ def _interventions(decision: Decision, label: int) -> list[dict[str, Any]]:
                         rows_LBNTS[:, draw][chosen][:, real],
                         raw_HRS,
                         min(decision.place, decision.real - 1),
-                        row.distribution,
+                        row.signed,
                     ),
                 }
             )
@@ -126,16 +125,14 @@ def _compared(
     new_HRS: Float[np.ndarray, "H R S"],
     old_HRS: Float[np.ndarray, "H R S"],
     place: int,
-    distribution: bool,
+    signed: bool,
 ) -> dict[str, float | None]:
     """Means over heads and rows; None for what only distributions have."""
-    new_HRS = np.maximum(new_HRS, 0) if distribution else new_HRS  # rounding
+    new_HRS = new_HRS if signed else np.maximum(new_HRS, 0)  # rounding
     found: dict[str, float | None] = {}
     for name, distance in DISTANCES.items():
-        possible = distribution or not distance.distributions_only
-        pair = (a[:, place] if distance.one_row else a for a in (new_HRS, old_HRS))
-        found[f"attention_{name}"] = float(distance.compute(*pair).mean()) if possible else None
-    for name, row in PROPERTIES.items():
-        possible = distribution or not row.distributions_only
-        found[f"attention_{name}"] = float(row.compute(new_HRS).mean()) if possible else None
+        pair = (rows[:, place] if distance.one_row else rows for rows in (new_HRS, old_HRS))
+        found[f"attention_{name}"] = distance.mean(*pair, signed=signed)
+    for name, measure in PROPERTIES.items():
+        found[f"attention_{name}"] = measure.mean(new_HRS, signed=signed)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 
 import numpy as np
 from jaxtyping import Float
@@ -53,23 +54,19 @@ def _by_chance(decision: Decision) -> Scores:
     return np.random.default_rng([decision.seed, 99]).random(len(decision.inputs.tokens))
 
 
+def _by_removal(decision: Decision) -> Scores:
+    return decision.classifier.leave_one_out(decision.inputs, decision.guess)
+
+
 RANKINGS = Choices(
     "ranking",
     {
         "raw": Ranking(by_attention("raw"), "attention as it is", attention=True),
         "effective": Ranking(by_attention("effective"), "effective attention", attention=True),
         "efficient": Ranking(by_attention("efficient"), "efficient attention", attention=True),
-        "gradient × input": Ranking(
-            lambda decision: decision.gradients.times_input, "gradient times input state"
-        ),
-        "integrated gradients": Ranking(
-            lambda decision: decision.gradients.integrated, "gradients on the line from zero"
-        ),
-        "leave one out": Ranking(
-            lambda decision: decision.classifier.leave_one_out(decision.inputs, decision.guess),
-            "fall of the probability without the token",
-            curves=False,
-        ),
+        "gradient × input": Ranking(attrgetter("gradients.times_input"), "gradient × input state"),
+        "integrated gradients": Ranking(attrgetter("gradients.integrated"), "from zero on"),
+        "leave one out": Ranking(_by_removal, "fall of p without the token", curves=False),
         "random": Ranking(_by_chance, "chance: a control"),
     },
 )

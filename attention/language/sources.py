@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from attention.language.labelled_texts import (
     Split,
     split_words,
 )
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def load_texts(name: str, split: Split, folder: str | Path = "data") -> Dataset:
@@ -46,14 +48,15 @@ def load_texts(name: str, split: Split, folder: str | Path = "data") -> Dataset:
 
 
 def _from_files(
-    files: Mapping[Split, str],
     row: Callable[[dict[str, Any]], Row],
+    *files: str,
     keep: Callable[[dict[str, Any], Split], bool] = lambda line, split: True,
 ) -> Callable[[Split, Path], list[Row]]:
-    """Rows of the JSONL files of each split, named between spaces."""
+    """Read the JSONL files of each split: for each, the names between spaces."""
 
     def rows(split: Split, folder: Path) -> list[Row]:
-        paths = [folder / file for file in files[split].split()]
+        named = files[SPLITS.index(split)].split()
+        paths = [folder / f"{name}.jsonl.gz" for name in named]
         for path in paths:
             if not path.is_file():
                 raise InputError(f"{path}: no such file; --data is the folder of the data")
@@ -64,19 +67,25 @@ def _from_files(
 
 
 # WNUT's six types in WikiGold's four words.
-_WNUT = {
-    "person": "PER",
-    "location": "LOC",
-    "corporation": "ORG",
-    "group": "ORG",
-    "product": "MISC",
-    "creative-work": "MISC",
-}
+_WNUT = {"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG",
+         "product": "MISC", "creative-work": "MISC"}  # fmt: skip
 
 
 def _entities(line: dict[str, Any]) -> Row:
     plain: list[str] = [tag.partition("-")[2] or tag for tag in line["tags"]]
     return Row(line["tokens"], None, [_WNUT.get(tag, tag) for tag in plain])
+
+
+def _parts_of_speech(line: dict[str, Any]) -> Row:
+    return Row(line["tokens"], None, line["upos"])
+
+
+def _inference(line: dict[str, Any]) -> Row:
+    return Row(split_words(line["premise"]), split_words(line["hypothesis"]), line["label"])
+
+
+def _review(line: dict[str, Any]) -> Row:
+    return Row(split_words(line["text"]), None, line["label"])
 
 
 def _of_premise(line: dict[str, Any], split: Split) -> bool:
@@ -138,57 +147,33 @@ def _generated(split: Split, folder: Path) -> Iterable[Row]:
 UPOS: list[str] = [
     *"ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
 ]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+SNLI = ("snli/validation", "snli/validation", "snli/test")  # its training split is not at hand
+ENTITIES = ("wikigold/all wnut17/train", "wnut17/validation", "wnut17/test")
 SOURCES = Sources(
     "task",
     {
-        # SNLI's training split is not at hand: its validation split stands for both.
         "snli": Source(
             "sequence",
             ["entailment", "neutral", "contradiction"],
-            _from_files(
-                {
-                    "train": "snli/validation.jsonl.gz",
-                    "validation": "snli/validation.jsonl.gz",
-                    "test": "snli/test.jsonl.gz",
-                },
-                lambda line: Row(
-                    split_words(line["premise"]), split_words(line["hypothesis"]), line["label"]
-                ),
-                _of_premise,
-            ),
+            _from_files(_inference, *SNLI, keep=_of_premise),
             "natural language inference (needs context)",
         ),
         "ner": Source(
             "token",
             ["O", "PER", "LOC", "ORG", "MISC"],
-            _from_files(
-                {
-                    "train": "wikigold/all.jsonl.gz wnut17/train.jsonl.gz",
-                    "validation": "wnut17/validation.jsonl.gz",
-                    "test": "wnut17/test.jsonl.gz",
-                },
-                _entities,
-            ),
+            _from_files(_entities, *ENTITIES),
             "named entities: WikiGold and WNUT-17 (needs context)",
         ),
         "pos": Source(
             "token",
             UPOS,
-            _from_files(
-                {split: f"ud_english_ewt/{split}.jsonl.gz" for split in SPLITS},
-                lambda line: Row(line["tokens"], None, line["upos"]),
-            ),
+            _from_files(_parts_of_speech, *(f"ud_english_ewt/{split}" for split in SPLITS)),
             "parts of speech, UD English EWT (needs it less)",
         ),
         "reviews": Source(
             "sequence",
             ["negative", "positive"],
-            _from_files(
-                dict.fromkeys(SPLITS, "movie_reviews/all.jsonl.gz"),
-                lambda line: Row(split_words(line["text"]), None, line["label"]),
-                _of_fold,
-            ),
+            _from_files(_review, *["movie_reviews/all"] * 3, keep=_of_fold),
             "sentiment of long reviews (needs it less)",
         ),
         "demo": Source(

@@ -14,10 +14,9 @@ from attention.explanation import (
     RANKINGS,
     Decision,
     Decomposition,
-    Distance,
     Inputs,
     Intervention,
-    Property,
+    Measure,
     Ranking,
     by_layer,
     distances,
@@ -50,7 +49,7 @@ def test_exact_interventions_leave_the_output_and_others_move_it(decision):
         moved = np.abs(after - logits).max() / np.abs(logits).max()
         assert (moved <= 1e-10) == row.exact, (name, moved)
         away = np.abs(new[:, 0] - weights_of(decision)).max()
-        assert not row.distribution or away > 1e-3, name
+        assert row.signed or away > 1e-3, name
 
 
 def test_only_the_chosen_heads_are_replaced(decision):
@@ -65,7 +64,7 @@ def test_only_the_chosen_heads_are_replaced(decision):
 
 def test_replacements_are_distributions_of_the_same_sums(decision):
     for name in BY_LAYER:
-        if not INTERVENTIONS[name].distribution:
+        if INTERVENTIONS[name].signed:
             continue
         for layer, new in zip(decision.layers, INTERVENTIONS[name].make(decision, 0), strict=True):
             assert new.min() >= 0, name
@@ -115,9 +114,9 @@ def test_rows_from_outside_are_measured(monkeypatch, classifier, text):
     rows = [
         (INTERVENTIONS, Intervention(half, "half way", exact=True)),
         (RANKINGS, Ranking(lambda decision: decision.inputs.tokens, "token numbers")),
-        (DISTANCES, Distance(lambda p, q: np.abs(p - q).max(-1), "largest difference")),
-        (PROPERTIES, Property(lambda p: p.max(-1), "largest weight")),
-        (DECOMPOSITIONS, Decomposition(lambda layer: layer.rows**2, "squares", False)),
+        (DISTANCES, Measure(lambda p, q: np.abs(p - q).max(-1), "largest difference")),
+        (PROPERTIES, Measure(lambda p: p.max(-1), "largest weight")),
+        (DECOMPOSITIONS, Decomposition(lambda layer: layer.rows**2, "squares", signed=True)),
         (KINDS, lambda b, target, basis, where: b),
     ]
     for table, row in rows:

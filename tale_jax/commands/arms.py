@@ -32,7 +32,7 @@ from attention.command_line import Result, command
 from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
-from tale_jax import models, opening, runs
+from tale_jax import opening, runs
 from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.finetune import finetune
 from tale_jax.commands.search import search
@@ -194,7 +194,7 @@ def arms(
     asked = opening.read_task(task, options)
     if not asked.train:
         raise InputError(f"{asked.name} has no train split; give one by --train")
-    opened, terminal = models.load_model(model, options), Terminal(display.quiet)
+    opened, terminal = opening.load_model(model, options), Terminal(display.quiet)
     settings = opening.identify(opened, options) | {
         "task": task,
         "epsilon": epsilon,

@@ -1,4 +1,5 @@
 from .from_run import Opened as Opened
+from .from_run import load_model as load_model
 from .from_run import open_subject as open_subject
 from .from_run import open_variants as open_variants
 from .from_run import reopen_model as reopen_model
@@ -15,6 +16,7 @@ __all__ = [
     "Opened",
     "identify",
     "identify_task",
+    "load_model",
     "open_model",
     "open_scorer",
     "open_subject",

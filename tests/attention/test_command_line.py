@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import math
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -29,6 +30,8 @@ from attention.command_line import (
 )
 from attention.errors import InputError, Preempted
 from attention.options import Devices
+from attention.signature import check_fields
+from attention.words import written
 
 COLOURS = Choices("colour", {"red": 1, "green": 2}, parameters=lambda row, text: row * int(text))
 
@@ -141,6 +144,42 @@ def test_words_and_keywords_give_the_same_values():
     found = dict(ask("m", ("a", "b"), **python))
     assert found == expected and type(found["limit"]) is int
     assert found["devices"].axes == {"data": 2, "model": -1}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, "ask --model 'a b' --tasks x,y"),
+        ({"shots": 3, "mesh": "data=2"}, "ask --model 'a b' --tasks x,y --shots 3 --mesh data=2"),
+        ({"question": Question(shots=2)}, "ask --model 'a b' --tasks x,y"),
+        ({"norm": False, "quiet": True}, "ask --model 'a b' --tasks x,y --no-norm --quiet"),
+        ({"run": ["p", "q"]}, "ask --model 'a b' --tasks x,y --run p --run q"),
+        (
+            {"drop": [3, "5.mlp"], "limit": 7},
+            "ask --model 'a b' --tasks x,y --drop 3,5.mlp --limit 7",
+        ),
+    ],
+)
+def test_the_line_that_gives_arguments(given, line):
+    arguments = {"model": "a b", "tasks": ("x", "y"), **given}
+    assert written(ask, "ask", arguments) == line
+    assert told(ask, *shlex.split(line)[1:]) == ask.command.bind((), arguments)
+
+
+def test_a_group_may_check_its_fields_as_flags():
+    @dataclasses.dataclass(frozen=True)
+    class Checked:
+        shots: Annotated[int, Ge(0)] = 0
+        runs: Annotated[tuple[Path, ...], Repeated()] = ()
+
+        def __post_init__(self):
+            check_fields(self)
+
+    assert Checked(3, ["a"]) == Checked(3, (Path("a"),))
+    with pytest.raises(InputError, match="--shots must be at least 0, not -1"):
+        Checked(-1)
+    with pytest.raises(InputError, match="--runs must be a path"):
+        Checked(runs=[3])
 
 
 def test_a_single_item_is_a_tuple_of_one_and_groups_may_be_passed_whole():

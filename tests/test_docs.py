@@ -73,8 +73,10 @@ def test_links_lead_somewhere(page):
 
 
 def lines() -> Iterator[tuple[Path, str]]:
-    """Every command of every page, on one line."""
+    """Every command of every page, on one line; those of the page about extending are run."""
     for page in PAGES:
+        if page.name == "extending.md":
+            continue
         for block in blocks(page.read_text(encoding="utf-8")):
             if block.language == "sh":
                 for line in block.text.replace("\\\n", " ").splitlines():
@@ -103,8 +105,9 @@ def takes_options(function: Any) -> bool:
     return function is not None and bool(inspect.signature(function).parameters)
 
 
-def check(words: list[str]) -> None:
+def check(line: str) -> None:
     """Fail unless a command line is understood."""
+    words = shlex.split(line.replace("$(cat dropped.txt)", "3,5"), comments=True)
     program, *rest = words
     if program == "make":
         assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -126,12 +129,12 @@ def check(words: list[str]) -> None:
         found = function if hasattr(function, "command") else command(function)
         parse(found.command, options, program, f"{program} {name}")
     else:
-        assert program == "python" and (ROOT / "docs/extending.md").read_text().count(rest[0])
+        raise AssertionError(f"{program} is not known")
 
 
 @pytest.mark.parametrize("page, line", [*lines()], ids=str)
 def test_commands_are_understood(page, line):
-    check(shlex.split(line, comments=True))
+    check(line)
 
 
 @pytest.mark.parametrize("line", QUICK)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from attention import explanation
+from attention import explanation, files
 from attention.command_line import OneOf, Result, command
 from attention.explanation import Adversary, Decisions, Examined
 from attention.language import SOURCES
@@ -45,6 +45,7 @@ def explain(
         adversary: the adversary that is trained
         display: what is shown
     """
+    files.use_compilation_cache()
     summary = explanation.explain_classifier(
         model, task, out, show=show, seed=seed, decisions=decisions, examined=examined,
         adversary=adversary, resume=resume, quiet=display.quiet,

@@ -26,7 +26,7 @@ from attention.command_line import run_script
 from attention.errors import InputError
 from attention.files import load_tokenizer, read_bytes
 from attention.language import encode_pieces
-from attention.training import fit, learned_values, plot
+from attention.training import fit, learned_values, plot_learned
 from attention.transformer import (
     Transformer,
     TransformerConfig,
@@ -126,7 +126,7 @@ def main(
         )
         before, after = held_out(conf, start, test), held_out(conf, state.params, test)
         print(f"{name:12}{before:>10.4f}{after:>10.4f}", flush=True)
-    plot(out / "converted", out / "learned.png")
+    plot_learned(out / "converted", out / "learned.png")
     print(f"\n{out / 'learned.png'}")
 
 

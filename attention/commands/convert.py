@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
-from attention import files, language, normalizers, transformer
+from attention import files, language, transformer
 from attention.command_line import Result, command
 from attention.errors import InputError
 from attention.options import Hub
@@ -57,36 +57,20 @@ def convert(
     config, params = transformer.load_pretrained(folder)
     config, params, drift = transformer.convert(config, params, normalizer, pieces, largest=largest)
     transformer.save_pretrained(out, config, params, source=folder)
-    learned = _by_layer(config, params)
     changes = (
         f"logits over {pieces.size} tokens change by {drift.logit_mean:.2g} on average, "
         f"{drift.logit_max:.2g} at most\n(their standard deviation is {drift.logit_std:.2g}); "
         f"the most likely token stays at {100 * drift.agreement:.1f} %"
     )
-    values = {"out": out, "normalizer": normalizer, "tokens": pieces.size, "learned": learned}
-    shown = _table(drift, learned), changes, f"\nwritten to {out}"
+    values = {"out": out, "normalizer": normalizer, "tokens": pieces.size}
+    shown = _table(drift), changes, f"\nwritten to {out}"
     return Result({**values, "drift": drift}, *shown)
 
 
-def _by_layer(
-    config: transformer.TransformerConfig, params: dict[str, object]
-) -> dict[str, list[float]]:
-    """What the normalizer of each layer starts with; the mean of its heads."""
-    raw = transformer.normalizer_params(params)
-    effective = normalizers.normalizer(config.normalizer).constrain(raw)
-    depth = config.num_hidden_layers
-    return {
-        name: effective[name].reshape(depth, -1).mean(1).tolist()
-        if effective[name].ndim
-        else [float(effective[name])] * depth
-        for name in raw
-    }
-
-
-def _table(drift: transformer.Drift, learned: dict[str, list[float]]) -> Table:
-    rows = zip(drift.score_range, drift.divergence, *learned.values(), strict=True)
+def _table(drift: transformer.Drift) -> Table:
+    rows = zip(drift.score_range, drift.divergence, *drift.learned.values(), strict=True)
     shown = [
         [str(i), f"{most:.2f}", f"{divergence:.2e}", *(f"{value:.4g}" for value in values)]
         for i, (most, divergence, *values) in enumerate(rows)
     ]
-    return plain_table(["layer", "|score| to", "KL, nats", *learned], shown, 0)
+    return plain_table(["layer", "|score| to", "KL, nats", *drift.learned], shown, 0)

@@ -17,5 +17,5 @@ def plot(run: Annotated[Path, Word(metavar="DIR")], out: Path) -> Result:
         run: directory of a training run, or its metrics.jsonl
         out: picture: .svg, .png or .pdf
     """
-    training.plot(run, out)
+    training.plot_learned(run, out)
     return Result({"out": out}, f"written to {out}")

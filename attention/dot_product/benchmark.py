@@ -7,19 +7,22 @@ import functools
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attention.dot_product import attention as dot_product
-from attention.dot_product.attention import Implementation, dot_product_attention
-from attention.dot_product.chunked import Form
 from attention.dot_product.flash import flash_attention
+from attention.dot_product.implementations import (
+    IMPLEMENTATIONS,
+    Call,
+    dot_product_attention,
+    fused,
+)
 from attention.dot_product.masks import Visibility
 from attention.errors import InputError
-from attention.normalizers import normalizer as row_of
+from attention.normalizers import NORMALIZERS
 
 Attend = Callable[..., jax.Array]  # (query, key, value, params)
 
@@ -61,13 +64,13 @@ class Case:
     temporary_bytes: int | None
 
 
-def _implementations() -> list[Implementation]:
-    """Those worth timing: off GPUs and TPUs, Pallas interprets."""
-    compiled = jax.default_backend() in ("gpu", "tpu")
-    return [how for how in get_args(Implementation) if compiled or how != "pallas"]
+def _implementations() -> list[str]:
+    """Names of the implementations that are compiled here, not interpreted."""
+    here = jax.default_backend()
+    return [name for name, row in IMPLEMENTATIONS.items() if here in (row.compiled_on or (here,))]
 
 
-def _ours(implementation: Implementation, normalizer: str) -> Attend:
+def _ours(implementation: str, normalizer: str) -> Attend:
     def attend(query: jax.Array, key: jax.Array, value: jax.Array, params: Any) -> jax.Array:
         return dot_product_attention(
             query,
@@ -95,7 +98,7 @@ def _cases(shape: Shape, normalizers: Sequence[str]) -> dict[str, tuple[Attend, 
         cases[f"jax.nn {kind}"] = (lambda q, k, v, _, library=library: library(q, k, v), {})
     for how in _implementations():
         for name in normalizers:
-            row = row_of(name)
+            row = NORMALIZERS.pick(name)
             learned = {n: jnp.float32(p.value) for n, p in row.parameters.items() if p.learned}
             cases[f"{how} {name}"] = (_ours(how, name), learned)
     if "pallas" in _implementations():
@@ -106,10 +109,7 @@ def _cases(shape: Shape, normalizers: Sequence[str]) -> dict[str, tuple[Attend, 
 
 def _own_softmax(query: jax.Array, key: jax.Array, value: jax.Array, params: Any) -> jax.Array:
     del params
-    form = Form("softmax", True, None, query.shape[3] ** -0.5, None, dot_product.CHUNK)
-    grouped = query.reshape(*query.shape[:2], key.shape[2], -1, query.shape[3])
-    out = flash_attention(grouped, key, value, {}, Visibility(causal=True), form)
-    return out.reshape(query.shape)
+    return fused(flash_attention, Call(query, key, value, Visibility(causal=True), "softmax"))
 
 
 def _runs(
@@ -181,7 +181,7 @@ def _torch_runs(
         attend = torch.compile(flex.flex_attention)
         found["torch flex softmax"] = runs(functools.partial(attend, block_mask=mask))
         if any(name.partition(":")[0] == "ssa" for name in normalizers):
-            n, b = row_of("ssa").defaults.values()
+            n, b = NORMALIZERS.pick("ssa").defaults.values()
 
             def ssa(score: Any, batch: Any, head: Any, query: Any, key: Any) -> Any:
                 logs = n * torch.log1p(b * torch.abs(score))

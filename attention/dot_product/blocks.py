@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float
 from attention.dot_product.chunked import Form
 from attention.dot_product.derivatives import transposed_apart
 from attention.dot_product.masks import Visibility
-from attention.normalizers import masked_softmax, normalizer
+from attention.normalizers import NORMALIZERS, masked_softmax
 
 BLOCK = 20  # queries; 16 to 32 differ by 2 %
 MOST = 8  # blocks, each of which is compiled
@@ -93,7 +93,7 @@ def _forward(
     values: dict[str, Array],
     where: Bool[Array, "#B R S"] | None,
 ):
-    row, dot = normalizer(form.normalizer), _products(form)
+    row, dot = NORMALIZERS.pick(form.normalizer), _products(form)
     transform = row.logit_transform
     assert transform is not None  # the caller looked
     outs, kept = [], []

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from attention.dot_product.masks import Visibility
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 
 _LOWEST = -1e30  # below every logit, and finite: the running maximum of a row that saw no key yet
 
@@ -59,7 +59,7 @@ class _Chunks:
 
     def __init__(self, form: Form, query: Array, key: Array, values: Any, stored: Stored):
         self.form, self.values = form, values
-        self.row = normalizer(form.normalizer)
+        self.row = NORMALIZERS.pick(form.normalizer)
         self.length, self.keys = query.shape[1], key.shape[1]
         self.visible = Visibility(*stored, causal=form.causal, window=form.window)
         self.rows, self.columns = min(form.chunk, self.length), min(form.chunk, self.keys)

@@ -8,14 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from attention.dot_product.attention import grouped, per_head
-from attention.normalizers import Params, effective
-from attention.normalizers import normalizer as row_of
+from attention.dot_product.reference import grouped, per_head
+from attention.normalizers import NORMALIZERS, Params, effective
 
 
 def splits(normalizer: str) -> bool:
     """Whether the weights of a normalizer can be had from two parts of the keys."""
-    return row_of(normalizer).logit_transform is not None
+    return NORMALIZERS.pick(normalizer).logit_transform is not None
 
 
 def attention_behind_prefix(
@@ -50,7 +49,7 @@ def attention_behind_prefix(
         precision: of the products.
     """
     batch, length, heads, size = query.shape
-    num_kv, row = key.shape[2], row_of(normalizer)
+    num_kv, row = key.shape[2], NORMALIZERS.pick(normalizer)
     assert row.logit_transform is not None  # it splits
     dtype = jnp.promote_types(query.dtype, jnp.float32)
     query = query * jnp.asarray(size**-0.5 if scale is None else scale, query.dtype)
@@ -65,7 +64,7 @@ def attention_behind_prefix(
     def together(x: Array) -> Array:  # BKM… → K(BM)…
         return x.swapaxes(0, 1).reshape(num_kv, -1, x.shape[-1]) if jnp.ndim(x) else x
 
-    values = effective(normalizer, row, per_head(params, num_kv, heads), dtype)
+    values = effective(row, per_head(params, num_kv, heads), dtype)
     values = {name: spread(value) for name, value in values.items()}
     count = jnp.sum(mask, -1, dtype=dtype)[:, None, None, :, None] + prefix_key.shape[1]
     count_BKM1 = spread(count)

@@ -1,23 +1,21 @@
-from . import formulas as formulas
+from .base2 import LOG2E as LOG2E
 from .formulas import masked_softmax as masked_softmax
-from .table import CONSTRAINTS as CONSTRAINTS
+from .row import CONSTRAINTS as CONSTRAINTS
+from .row import Normalizer as Normalizer
+from .row import Parameter as Parameter
+from .row import Params as Params
 from .table import NORMALIZERS as NORMALIZERS
-from .table import Normalizer as Normalizer
-from .table import Parameter as Parameter
-from .table import Params as Params
-from .table import effective as effective
-from .table import normalize as normalize
-from .table import normalizer as normalizer
+from .weights import effective as effective
+from .weights import normalize as normalize
 
 __all__ = [
     "CONSTRAINTS",
+    "LOG2E",
     "NORMALIZERS",
     "Normalizer",
     "Parameter",
     "Params",
     "effective",
-    "formulas",
     "masked_softmax",
     "normalize",
-    "normalizer",
 ]

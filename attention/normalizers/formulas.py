@@ -1,8 +1,11 @@
-"""The formulas of the normalizers, each a pure function; ``table`` has the table.
+"""The formulas of the normalizers, each a pure function; ``table`` puts them into rows.
 
-Three forms: a logit transform ``t(scores, params, count)`` that a softmax follows; weights
-``w(scores, where, params, count)``; a feature map ``phi(x, params)`` of queries and keys.
-``count`` is the number of allowed keys of each row, ``[..., 1]``; scores of others are 0.
+There are three forms: a logit transform ``t(scores, params, count)``, which a softmax follows;
+weights ``w(scores, where, params, count)``; a feature map ``phi(x, params)`` of queries and keys.
+
+    scores  [..., S], zero where a key is not allowed
+    where   [..., S], true at allowed keys; None: all are
+    count   [..., 1], the number of allowed keys of each row
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from jaxtyping import Array, Bool, Float
 
 from attention.normalizers.entmax import entmax as tsallis
 
-Params = Mapping[str, Array]
+Values = Mapping[str, Array]  # effective values of the parameters, each fit for the scores
 Where = Bool[Array, "*rows S"] | None
 
 
@@ -52,19 +55,19 @@ def _softmax_jvp(sink, primals, tangents):
     return weights, changed - weights * jnp.sum(changed, axis=-1, keepdims=True)
 
 
-def softmax(scores: Array, params: Params, count: Array) -> Array:
+def softmax(scores: Array, params: Values, count: Array) -> Array:
     """``t(s) = s``."""
     del params, count
     return scores
 
 
-def temperature(scores: Array, params: Params, count: Array) -> Array:
+def temperature(scores: Array, params: Values, count: Array) -> Array:
     """``t(s) = s / temperature``; all weight to the largest towards 0, even towards ∞."""
     del count
     return scores / params["temperature"]
 
 
-def soft_cap(scores: Array, params: Params, count: Array) -> Array:
+def soft_cap(scores: Array, params: Values, count: Array) -> Array:
     """``t(s) = c · tanh(s / c)``: no two logits differ by more than 2c; softmax as c → ∞.
 
     Source: Gemma 2, arXiv 2408.00118.
@@ -92,7 +95,7 @@ def _signed_log_jvp(primals, tangents):
     return n * logs, rate * b * d_scores + logs * d_n + rate * scores * d_b
 
 
-def ssa(scores: Array, params: Params, count: Array) -> Array:
+def ssa(scores: Array, params: Values, count: Array) -> Array:
     """``t(s) = n · sgn(s) · log(1 + b|s|)``: weights in proportion to ``(1 + b|s|)^(n·sgn s)``.
 
     Softmax for b = 1/m, n = m, m → ∞.  A score's lead counts as a power, not an exponential: a
@@ -103,7 +106,7 @@ def ssa(scores: Array, params: Params, count: Array) -> Array:
     return signed_log(scores, params["n"], params["b"])
 
 
-def ssmax(scores: Array, params: Params, count: Array) -> Array:
+def ssmax(scores: Array, params: Values, count: Array) -> Array:
     """``t(s) = scale · log(N) · s`` for N allowed keys: weights do not flatten as N grows.
 
     Source: scalable softmax, arXiv 2501.19399; 0.43 is about what its authors' models learn.
@@ -111,7 +114,7 @@ def ssmax(scores: Array, params: Params, count: Array) -> Array:
     return params["scale"] * jnp.log(count) * scores
 
 
-def sigmoid(scores: Array, where: Where, params: Params, count: Array) -> Array:
+def sigmoid(scores: Array, where: Where, params: Values, count: Array) -> Array:
     """``w(s) = 1 / (1 + exp(−(s − log N)))`` for N allowed keys; at s = 0 about 1/N each.
 
     Source: sigmoid attention, arXiv 2409.04431, with its bias −log N.
@@ -120,7 +123,7 @@ def sigmoid(scores: Array, where: Where, params: Params, count: Array) -> Array:
     return jax.nn.sigmoid(scores - jnp.log(count))
 
 
-def softpick(scores: Array, where: Where, params: Params, count: Array) -> Array:
+def softpick(scores: Array, where: Where, params: Values, count: Array) -> Array:
     """``w(s) = [e^s − 1]₊ / (Σ |e^s' − 1| + 1e-6)``: negative scores get no weight but count.
 
     Source: softpick, arXiv 2504.20966.
@@ -134,7 +137,7 @@ def softpick(scores: Array, where: Where, params: Params, count: Array) -> Array
     return jax.nn.relu(shifted) / (total + 1e-6 * jnp.exp(-largest))
 
 
-def relu(scores: Array, where: Where, params: Params, count: Array) -> Array:
+def relu(scores: Array, where: Where, params: Values, count: Array) -> Array:
     """``w(s) = [s]₊ / N`` for N allowed keys.
 
     Source: Wortsman et al. 2023, arXiv 2309.08586.
@@ -143,7 +146,7 @@ def relu(scores: Array, where: Where, params: Params, count: Array) -> Array:
     return jax.nn.relu(scores) / count
 
 
-def sparsemax(scores: Array, where: Where, params: Params, count: Array) -> Array:
+def sparsemax(scores: Array, where: Where, params: Values, count: Array) -> Array:
     """``w(s) = [s − τ]₊``: the Euclidean projection of the scores onto distributions.
 
     Source: Martins and Astudillo 2016, arXiv 1602.02068.
@@ -152,7 +155,7 @@ def sparsemax(scores: Array, where: Where, params: Params, count: Array) -> Arra
     return tsallis(scores, where, jnp.asarray(2, scores.dtype))
 
 
-def entmax15(scores: Array, where: Where, params: Params, count: Array) -> Array:
+def entmax15(scores: Array, where: Where, params: Values, count: Array) -> Array:
     """``w(s) = [s/2 − τ]₊²``, half-way between softmax and sparsemax.
 
     Source: Peters, Niculae and Martins 2019, arXiv 1905.05702.
@@ -161,7 +164,7 @@ def entmax15(scores: Array, where: Where, params: Params, count: Array) -> Array
     return tsallis(scores, where, jnp.asarray(1.5, scores.dtype))
 
 
-def entmax(scores: Array, where: Where, params: Params, count: Array) -> Array:
+def entmax(scores: Array, where: Where, params: Values, count: Array) -> Array:
     """``w(s) = [(α−1)s − τ]₊^(1/(α−1))``, α in (1, 2]; softmax as α → 1, sparsemax at 2.
 
     Source: adaptively sparse transformers, Correia, Niculae and Martins 2019, arXiv 1909.00015.
@@ -170,7 +173,7 @@ def entmax(scores: Array, where: Where, params: Params, count: Array) -> Array:
     return tsallis(scores, where, params["alpha"])
 
 
-def self_adjust(scores: Array, where: Where, params: Params, count: Array) -> Array:
+def self_adjust(scores: Array, where: Where, params: Values, count: Array) -> Array:
     """``w(s) = (s − min(s, 0)) / (max(s, 0) − min(s, 0)) · softmax(s)``, min and max of the row.
 
     The variant with a normalised factor; zero where all scores are zero.  Source: self-adjust
@@ -183,7 +186,7 @@ def self_adjust(scores: Array, where: Where, params: Params, count: Array) -> Ar
     return (seen - low) / jnp.where(span > 0, span, 1) * masked_softmax(scores, where)
 
 
-def linear(x: Array, params: Params) -> Array:
+def linear(x: Array, params: Values) -> Array:
     """``phi(x) = elu(x) + 1``.
 
     Source: linear transformers, Katharopoulos et al. 2020, arXiv 2006.16236.
@@ -192,7 +195,7 @@ def linear(x: Array, params: Params) -> Array:
     return jax.nn.elu(x) + 1
 
 
-def cosformer(x: Array, params: Params) -> Array:
+def cosformer(x: Array, params: Values) -> Array:
     """``phi(x) = [x]₊``; products are weighted by ``cosine_decay``.
 
     Source: cosFormer, Qin et al. 2022, arXiv 2202.08791.
@@ -201,6 +204,6 @@ def cosformer(x: Array, params: Params) -> Array:
     return jax.nn.relu(x)
 
 
-def cosine_decay(distance: Array, params: Params) -> Array:
+def cosine_decay(distance: Array, params: Values) -> Array:
     """``cos(π/2 · (t − s) / length)``, zero from ``length`` on."""
     return jnp.cos(jnp.pi / 2 * jnp.clip(distance / params["length"], -1, 1))

@@ -1,7 +1,6 @@
-from . import learned as learned
 from .checkpoints import load_params as load_params
 from .learned import learned_values as learned_values
-from .learned import plot as plot
+from .learned import plot_learned as plot_learned
 from .loop import fit as fit
 from .lora import init_lora as init_lora
 from .lora import lora_axes as lora_axes
@@ -25,7 +24,6 @@ __all__ = [
     "decayed",
     "fit",
     "init_lora",
-    "learned",
     "learned_values",
     "load_params",
     "lora_axes",
@@ -34,6 +32,6 @@ __all__ = [
     "make_step",
     "merge_lora",
     "param_shardings",
-    "plot",
+    "plot_learned",
     "transformer_axes",
 ]

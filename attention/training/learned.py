@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from attention import files
 from attention.errors import InputError
-from attention.normalizers import normalizer
-from attention.transformer import TransformerConfig
+from attention.normalizers import NORMALIZERS
+from attention.transformer import TransformerConfig, normalizer_params
 
 if TYPE_CHECKING:  # it takes a while, and training draws nothing
     from matplotlib.figure import Figure
@@ -23,37 +24,32 @@ PREFIX = "normalizer"
 def learned_values(config: TransformerConfig) -> Callable[[Any], dict[str, Array]]:
     """For ``fit(…, watch=learned_values(config))``: effective values of the learned parameters.
 
-    Called ``normalizer/n/0``, ``normalizer/n/1``, … by layer (``normalizer/n`` if all layers share
-    it; ``normalizer/n/0/3`` of head 3 where each has its own).
+    They are called ``normalizer/n/0``, ``normalizer/n/1``, … by layer; ``normalizer/n`` if all
+    layers share one; ``normalizer/n/0/3`` of head 3 if each head has its own.
+
+    Args:
+        config: of the model whose parameters, stacked or unstacked, the result is given.
     """
-    row = normalizer(config.normalizer)
+    row = NORMALIZERS.pick(config.normalizer)
     learned = [name for name, parameter in row.parameters.items() if parameter.learned]
+    attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
 
     def watch(params: Any) -> dict[str, Array]:
-        if not learned or not config.attention:
-            return {}
-        if row.per == "model":
-            raw = params["normalizer"]
-        elif isinstance(layers := params["layers"], tuple):
-            each = [layer["attention"]["normalizer"] for layer in layers]
-            raw = {name: jnp.stack([one[name] for one in each]) for name in learned}
-        else:
-            raw = layers["attention"]["normalizer"]
-        effective = row.constrain(raw)
-        return {
-            "/".join([PREFIX, name, *map(str, place)]): effective[name][place]
-            for name in learned
-            for place in _places(effective[name].shape)
-        }
+        found: dict[str, Array] = {}
+        if not learned or not attending:
+            return found
+        unstacked = isinstance(params["layers"], tuple)
+        effective = row.constrain(normalizer_params(params))
+        for name in learned:
+            values = jnp.asarray(effective[name])
+            places = {(layer,): values[rank if unstacked else layer]
+                      for rank, layer in enumerate(attending)}  # fmt: skip
+            for place, value in ({(): values} if row.per == "model" else places).items():
+                for head in np.ndindex(value.shape):
+                    found["/".join([PREFIX, name, *map(str, (*place, *head))])] = value[head]
+        return found
 
     return watch
-
-
-def _places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    places: list[tuple[int, ...]] = [()]
-    for size in shape:
-        places = [(*place, i) for place in places for i in range(size)]
-    return places
 
 
 def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float]]]]:
@@ -92,8 +88,16 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
     }
 
 
-def plot(path: str | Path, out: str | Path) -> None:
-    """A curve of each layer over the steps, a panel of each parameter; SVG, PNG or PDF by name."""
+def plot_learned(path: str | Path, out: str | Path) -> None:
+    """Draw what a run's normalizer learned: a panel for each parameter, a curve for each layer.
+
+    Args:
+        path: as for `history`.
+        out: the picture, whose name ends in .svg, .png or .pdf.
+
+    Raises:
+        InputError: nothing was learned, or pictures of that kind cannot be written.
+    """
     files.save_figure(lambda: learned_figure(*history(path)), out)
 
 

@@ -15,10 +15,8 @@ from .huggingface import save_pretrained as save_pretrained
 from .layers import Context as Context
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
-from .rotary import rotation as rotation
 from .sizes import parameter_bytes as parameter_bytes
 from .sizes import parameter_counts as parameter_counts
-from .stacking import half_of as half_of
 from .stacking import keep_halves as keep_halves
 from .stacking import keep_layers as keep_layers
 from .stacking import normalizer_params as normalizer_params
@@ -38,7 +36,6 @@ __all__ = [
     "checkpoint_folder",
     "convert",
     "generate",
-    "half_of",
     "jitted_generate",
     "keep_halves",
     "keep_layers",
@@ -47,7 +44,6 @@ __all__ = [
     "normalizer_params",
     "parameter_bytes",
     "parameter_counts",
-    "rotation",
     "run_layer",
     "run_layers",
     "save_pretrained",

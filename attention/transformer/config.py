@@ -8,8 +8,9 @@ from typing import Literal
 
 import jax
 
+from attention.dot_product import IMPLEMENTATIONS
 from attention.errors import InputError
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 
 Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
 FULL_ATTENTION = "full_attention"
@@ -67,10 +68,8 @@ class TransformerConfig:
     attention_bias: bool = False
     attention_out_bias: bool = False
     qk_norm: bool = False
-    normalizer: str = "softmax"  # a specification: see attention.normalizers.table.normalizer
-    attention_implementation: Literal["xla", "blocks", "chunked", "pallas"] = (
-        "xla"  # of dot_product_attention
-    )
+    normalizer: str = "softmax"  # a name or specification: see attention.normalizers
+    attention_implementation: str = "xla"  # of attention.dot_product.IMPLEMENTATIONS
 
     # layer
     attention: bool = True  # False: an MLP-only model
@@ -117,7 +116,8 @@ class TransformerConfig:
                 f"hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}; give head_dim"
             )
-        normalizer(self.normalizer)  # raises for what it does not understand
+        NORMALIZERS.pick(self.normalizer)  # both raise for what they do not understand
+        IMPLEMENTATIONS.pick(self.attention_implementation)
         _check_precision(self.matmul_precision)
         if self.position_embedding == "rope" and self.head_size % 2:
             raise ValueError(f"rotary positions need an even head_dim, not {self.head_size}")

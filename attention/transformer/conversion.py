@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.dot_product import attention_scores
 from attention.errors import InputError
-from attention.normalizers import CONSTRAINTS, NORMALIZERS, Normalizer, normalize, normalizer
+from attention.normalizers import CONSTRAINTS, NORMALIZERS, Normalizer, normalize
 from attention.transformer.config import TransformerConfig
 from attention.transformer.model import Transformer
 from attention.transformer.stacking import with_normalizer_params
@@ -35,6 +35,7 @@ class Drift:
     """What a conversion changed, over the tokens it was fitted on.
 
     Attributes:
+        learned: effective value of each learned parameter by layer, the mean of its heads.
         divergence: mean KL divergence of the weights of each layer, in nats.
         score_range: largest absolute score of each layer.
         logit_mean: mean absolute change of a logit.
@@ -43,6 +44,7 @@ class Drift:
         agreement: share of positions whose most likely token is the same, 0 to 1.
     """
 
+    learned: dict[str, list[float]]
     divergence: list[float]
     score_range: list[float]
     logit_mean: float
@@ -77,7 +79,7 @@ def convert(
         InputError: the model has another normalizer than softmax, or the new one learns nothing or
             is no softmax of a transform, or ``largest`` is too small.
     """
-    row = normalizer(spec)
+    row = NORMALIZERS.pick(spec)
     if config.normalizer != "softmax":
         raise InputError(f"only softmax models can be converted; this one has {config.normalizer}")
     if row.logit_transform is None or not row.learns:
@@ -102,7 +104,8 @@ def convert(
         for scores, mask in _groups(row, scores_LBNTS, mask_LBTS)
     ]
     converted = dataclasses.replace(config, normalizer=spec)
-    new = with_normalizer_params(params, _stored(row, fitted, config))
+    stored = _stored(row, fitted, config)
+    new = with_normalizer_params(params, stored)
     found, _ = apply(converted, new, capture=("mask",))
     real = slice(None) if where_BT is None else np.asarray(where_BT)
     before, after = np.asarray(logits)[real], np.asarray(found)[real]
@@ -112,6 +115,7 @@ def convert(
         jnp.where(mask_LBTS[:, :, None], jnp.abs(scores_LBNTS), 0), axis=(1, 2, 3, 4)
     )
     drift = Drift(
+        learned={name: _mean_of_heads(config, row.constrain(stored)[name]) for name in stored},
         divergence=_by_layer(config, np.broadcast_to(divergence.mean(axis=1), depth)).tolist(),
         score_range=_by_layer(config, largest_scores).tolist(),
         logit_mean=float(np.abs(after - before).mean()),
@@ -210,3 +214,10 @@ def _by_layer(config: TransformerConfig, values: Any, missing: Any = 0) -> np.nd
     every = np.full((config.num_hidden_layers, *values.shape[1:]), missing, values.dtype)
     every[[attention for attention, _ in config.halves]] = values
     return every
+
+
+def _mean_of_heads(config: TransformerConfig, values: Any) -> list[float]:
+    """``[]``, ``[layer]`` or ``[layer, head]`` → a number for each layer."""
+    values = np.asarray(values)
+    means = values.reshape(len(values) if values.ndim else 1, -1).mean(axis=1)
+    return np.broadcast_to(means, config.num_hidden_layers).tolist()

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
 from attention.transformer.layers import Captured, Context, KeyValues, Layer, Places, Tap, at
 from attention.transformer.stacking import take_layer
@@ -63,7 +63,7 @@ def init_layers(config: TransformerConfig, key: Array) -> Mapping[str, Any]:
     zero = jnp.zeros((1, 1), int)
     half = jnp.zeros((1, 1, 1, config.head_size // 2))
     turns = (half, half) if config.position_embedding == "rope" else None
-    row = normalizer(config.normalizer)
+    row = NORMALIZERS.pick(config.normalizer)
     shared = row.init(config.num_attention_heads) if row.per == "model" else None
     context = Context(jnp.ones((1, 1, 1), bool), zero, zero, turns, normalizer=shared)
     layer = Layer(config, parent=None)

@@ -17,7 +17,7 @@ from attention.dot_product import (
     splits,
     weighted_values,
 )
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import MLP, Norm, Projection
 from attention.transformer.rotary import rotate
@@ -70,6 +70,15 @@ class KeyValues(NamedTuple):
 
         return jax.tree.map(write, self, new)
 
+    def behind(self, prefix: KeyValues) -> KeyValues:
+        """With those of a prefix, ``[1, P, K, H]``, before each row."""
+
+        def join(first: Array, own: Array) -> Array:
+            first = jnp.broadcast_to(first, (len(own), *first.shape[1:]))
+            return jnp.concatenate([first, own], axis=1)
+
+        return jax.tree.map(join, prefix, self)
+
 
 class Captured(NamedTuple):
     """What an unrolled layer can show of its attention."""
@@ -107,14 +116,14 @@ class Attention(nn.Module):
         if c.qk_norm:
             self.query_norm = Norm(c, "rmsnorm")
             self.key_norm = Norm(c, "rmsnorm")
-        row = normalizer(c.normalizer)
+        row = NORMALIZERS.pick(c.normalizer)
         self.learned = {}
         if row.learns and row.per != "model":
             self.learned = self.param("normalizer", lambda _: row.init(c.num_attention_heads))
 
     def __call__(
         self,
-        x_BTD: Array,
+        x_BTD: Float[Array, "B T D"],
         context: Context,
         *,
         window: int | Array | None = None,
@@ -123,71 +132,78 @@ class Attention(nn.Module):
         tap: Callable[[Array, Array, Array], Array] | None = None,
         read_at: Places | None = None,
     ) -> tuple[Array, KeyValues, Captured]:
-        """Attention of all places, or of the queries ``read_at`` alone, and its keys and values.
+        """Attention of all places, or of the queries ``read_at`` alone.
 
-        ``cache`` holds those of the tokens before, and has room for these; ``prefix`` those
-        ``[1, P, K, H]`` that stand before every row.
+        Args:
+            x_BTD: states.
+            context: what all layers share.
+            window: a query sees keys less than so many positions away.
+            cache: keys and values of the tokens before, with room for these.
+            prefix: keys and values ``[1, P, K, H]`` that stand before every row.
+            tap: ``tap(weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces the weights.
+            read_at: places whose queries are wanted.
+
+        Returns:
+            Its output ``[B, T or P, D]``, the keys and values of these tokens, and what it can
+            show.
         """
         c = self.config
+        query, own = self._heads(x_BTD, context, read_at)
+        mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
+        params = NORMALIZERS.pick(c.normalizer).constrain(context.normalizer or self.learned)
+        how: dict[str, Any] = {
+            "normalizer": c.normalizer,
+            "params": params,
+            "precision": c.precision,
+        }
+        if prefix is not None and window is None and splits(c.normalizer):
+            own_BTS = mask_BTS[:, :, prefix.key_BSKH.shape[1] :]
+            out = attention_behind_prefix(query, *own, *prefix, mask=own_BTS, **how)
+            return self.out(out), own, _captured(None, query, own, own_BTS)
+        seen = own
+        if prefix is not None:
+            seen = own.behind(prefix)
+        if cache is not None:
+            assert context.slot is not None  # a cache comes with its context
+            seen = cache.written(own, context.slot)
+        if window is not None:
+            distance = positions_BT[:, :, None] - context.positions_BS[:, None, :]
+            mask_BTS &= jnp.abs(distance) < window
+        key, value = seen
+        how["positions"] = (positions_BT, context.positions_BS)
+        weights_BNTS = None
+        if c.attention_implementation == "xla":
+            weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)
+            if tap is not None:
+                weights_BNTS = tap(weights_BNTS, value.swapaxes(1, 2), mask_BTS)
+            out = weighted_values(weights_BNTS, value, precision=c.precision)
+        else:
+            visible: dict[str, Any] = {"mask": mask_BTS}
+            if read_at is None and prefix is None:
+                visible = _visible(c, context, mask_BTS, window)
+            elif isinstance(read_at, slice) and c.causal and cache is None and prefix is None:
+                places = range(x_BTD.shape[1])[read_at]
+                visible |= {"reach": tuple(place + 1 for place in places)}
+            how["implementation"] = c.attention_implementation
+            out = dot_product_attention(query, key, value, **how, **visible)
+        return self.out(out), own, _captured(weights_BNTS, query, seen, mask_BTS)
+
+    def _heads(
+        self, x_BTD: Array, context: Context, read_at: Places | None
+    ) -> tuple[Array, KeyValues]:
+        """Queries of the places to read, keys and values of all; positions turned in."""
         query, key, value = self.query(at(x_BTD, read_at)), self.key(x_BTD), self.value(x_BTD)
-        if c.qk_norm:
+        if self.config.qk_norm:
             query, key = self.query_norm(query), self.key_norm(key)
         if context.rotation is not None:
             turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
             query, key = rotate(query, turns), rotate(key, context.rotation)
-        own = KeyValues(key, value)
+        return query, KeyValues(key, value)
 
-        def result(out: Array, weights: Array | None = None) -> tuple[Array, KeyValues, Captured]:
-            mask = jnp.broadcast_to(mask_BTS, (len(x_BTD), *mask_BTS.shape[1:]))
-            seen = Captured(weights, value.swapaxes(1, 2), query, key, mask)
-            return self.out(out), own, seen
 
-        mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
-        if prefix is not None and window is None and splits(c.normalizer):
-            own_BTS = mask_BTS[:, :, prefix.key_BSKH.shape[1] :]
-            out = attention_behind_prefix(
-                query,
-                key,
-                value,
-                *prefix,
-                mask=own_BTS,
-                normalizer=c.normalizer,
-                params=normalizer(c.normalizer).constrain(context.normalizer or self.learned),
-                precision=c.precision,
-            )
-            return result(out)
-        if prefix is not None:
-            batch = x_BTD.shape[0]
-            key, value = (
-                jnp.concatenate([jnp.broadcast_to(shared, (batch, *shared.shape[1:])), own], 1)
-                for shared, own in zip(prefix, (key, value), strict=True)
-            )
-        if cache is not None:
-            assert context.slot is not None  # a cache comes with its context
-            key, value = cache.written(own, context.slot)
-        if window is not None:
-            distance = positions_BT[:, :, None] - context.positions_BS[:, None, :]
-            mask_BTS &= jnp.abs(distance) < window
-        how: Any = {
-            "normalizer": c.normalizer,
-            "params": normalizer(c.normalizer).constrain(context.normalizer or self.learned),
-            "positions": (positions_BT, context.positions_BS),
-            "precision": c.precision,
-        }
-        if c.attention_implementation != "xla":
-            how |= {"implementation": c.attention_implementation}
-            seen: dict[str, Any] = {"mask": mask_BTS}
-            if read_at is None and prefix is None:
-                seen = _visible(c, context, mask_BTS, window)
-            elif isinstance(read_at, slice) and c.causal and cache is None and prefix is None:
-                places = range(x_BTD.shape[1])[read_at]
-                seen |= {"reach": tuple(place + 1 for place in places)}
-            out = dot_product_attention(query, key, value, **how, **seen)
-            return result(out)
-        weights_BNTS = attention_weights(query, key, mask=mask_BTS, **how)
-        if tap is not None:
-            weights_BNTS = tap(weights_BNTS, value.swapaxes(1, 2), mask_BTS)
-        return result(weighted_values(weights_BNTS, value, precision=c.precision), weights_BNTS)
+def _captured(weights: Array | None, query: Array, seen: KeyValues, mask_BTS: Array) -> Captured:
+    mask_BTS = jnp.broadcast_to(mask_BTS, (len(query), *mask_BTS.shape[1:]))
+    return Captured(weights, seen.value_BSKH.swapaxes(1, 2), query, seen.key_BSKH, mask_BTS)
 
 
 def _visible(

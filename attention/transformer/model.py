@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
 from attention.transformer.context import Branches, branched_context, make_context
 from attention.transformer.depth import Cache, init_layers, run_layers
@@ -67,7 +67,7 @@ class Transformer(nn.Module):
             self.layers = self.param("layers", lambda key: init_layers(c, key))
         else:  # either form, any depth: `self.param` would insist on the stacked one
             self.layers = self.get_variable("params", "layers")
-        row = normalizer(c.normalizer)
+        row = NORMALIZERS.pick(c.normalizer)
         self.normalizer = None
         if row.learns and row.per == "model":
             self.normalizer = self.param("normalizer", lambda _: row.init(c.num_attention_heads))

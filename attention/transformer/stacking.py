@@ -74,14 +74,19 @@ def normalizer_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Stored values of the normalizer's learned parameters by name; none if it learns nothing.
 
     Args:
-        params: stacked.
+        params: stacked or unstacked.
 
     Returns:
-        Each ``[layer]``, or ``[layer, head]`` with ``per=head``, or ``[]`` with ``per=model``.
+        Each ``[layer]``, or ``[layer, head]`` with ``per=head``, or ``[]`` with ``per=model``.  Of
+        unstacked layers, those that have attention count.
     """
     if "normalizer" in params:
         return params["normalizer"]
-    return params["layers"].get("attention", {}).get("normalizer", {})
+    layers = params["layers"]
+    if not isinstance(layers, tuple):
+        return layers.get("attention", {}).get("normalizer", {})
+    each = [layer["attention"].get("normalizer", {}) for layer in layers if "attention" in layer]
+    return jax.tree.map(lambda *values: jnp.stack(values), *each) if each else {}
 
 
 def with_normalizer_params(params: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:

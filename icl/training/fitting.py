@@ -20,7 +20,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from attention.errors import InputError
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 from attention.training import TrainState, fit, learned_values, load_params, make_mesh
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from icl.tasks import Prompts, Task, inputs_and_places, prediction_loss
@@ -100,7 +100,7 @@ def for_training(config: TransformerConfig) -> TransformerConfig:
     """The same model by the means that a CPU trains it faster with (docs/results)."""
     if jax.default_backend() != "cpu":
         return config
-    fits = normalizer(config.normalizer).logit_transform is not None
+    fits = NORMALIZERS.pick(config.normalizer).logit_transform is not None
     return dataclasses.replace(
         config,
         attention_implementation="blocks" if fits else "xla",

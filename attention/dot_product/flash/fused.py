@@ -22,7 +22,7 @@ from attention.dot_product.chunked import Form, Stored, perturbed
 from attention.dot_product.flash.kernels import backward_keys, backward_queries, forward
 from attention.dot_product.flash.launch import Launch, Values, wide_dtype
 from attention.dot_product.masks import Visibility
-from attention.normalizers import Normalizer, normalizer
+from attention.normalizers import NORMALIZERS
 
 
 def flash_attention(
@@ -49,20 +49,10 @@ def flash_attention(
     )
     stored = (visible.mask, visible.query_segments, visible.key_segments)
     count = None
-    if _counts(normalizer(form.normalizer), heads):
+    if NORMALIZERS.pick(form.normalizer).uses_count:
         count = visible.counts(length, key_BSKH.shape[1]).astype(wide_dtype(query_BTKGH))
     out_BKGTH = _attend(form, *arrays, heads, stored, count)
     return jnp.transpose(jnp.asarray(out_BKGTH), (0, 3, 1, 2, 4))
-
-
-def _counts(row: Normalizer, values: Values) -> bool:
-    """Whether the transform looks at the number of keys."""
-    transform = row.logit_transform
-    assert transform is not None  # checked by dot_product_attention
-    scalars = {name: jnp.zeros((), v.dtype) for name, v in values.items()}
-    traced = jax.make_jaxpr(lambda count: transform(jnp.float32(1), scalars, count))(1.0)
-    [count] = traced.jaxpr.invars
-    return any(variable is count for step in traced.jaxpr.eqns for variable in step.invars)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -25,8 +25,8 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jaxtyping import Array
 
-from attention.dot_product.flash.base2_logits import LN2, LOG2E, base2_logits
-from attention.normalizers import Normalizer
+from attention.dot_product.flash.base2_logits import LN2, base2_logits
+from attention.normalizers import LOG2E, Normalizer
 
 LOWEST = -1e30  # below every logit, and finite
 Refs = Mapping[str, Any]

@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from attention.dot_product.chunked import Form, Stored
 from attention.dot_product.flash.kernels import Plan
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 
 Values = dict[str, Array]
 
@@ -93,7 +93,7 @@ class Launch:
         self.rows, self.columns = _up(length, self.tiles.queries), _up(keys, self.tiles.keys)
         self.of_keys = part == "keys"
         self.plan = Plan(
-            row=normalizer(form.normalizer), platform=platform, causal=form.causal,
+            row=NORMALIZERS.pick(form.normalizer), platform=platform, causal=form.causal,
             window=form.window, scale=form.scale, precision=form.precision,
             dtype=wide_dtype(query).name, length=length, keys=keys, padded_length=self.rows,
             groups=groups, query_tile=self.tiles.queries, key_tile=self.tiles.keys,

@@ -10,6 +10,7 @@ import numpy as np
 
 from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
+from attention.transformer.huggingface.config import own_attributes
 from attention.transformer.huggingface.gguf_models import FIELDS, LAYOUTS, names_of
 from attention.transformer.huggingface.tensors import table
 
@@ -28,6 +29,8 @@ def architecture_of(config: TransformerConfig) -> str:
             f"a {config.family} model with the head {config.head} is not written as GGUF; "
             f"causal language models of {families} are"
         )
+    if own := own_attributes(config):
+        raise InputError(f"GGUF has no words for {' and '.join(own)} of a model")
     scaling = config.rope_scaling
     if scaling is not None and scaling.rope_type != "linear":
         raise InputError(f"positions scaled by {scaling.rope_type} are not written as GGUF yet")

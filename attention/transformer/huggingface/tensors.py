@@ -22,7 +22,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from attention.normalizers import normalizer
+from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
 
 Shape = tuple[int, ...]
@@ -259,7 +259,7 @@ def table(config: TransformerConfig) -> Table:
         rows += _linear("classifier", "head/out")
     else:
         rows += [row for row in found.rows if row.name.startswith(wanted)]
-    scoring = normalizer(config.normalizer)
+    scoring = NORMALIZERS.pick(config.normalizer)
     name, path = (
         ("normalizer", "normalizer")
         if scoring.per == "model"

@@ -30,7 +30,7 @@ def test_the_command(tmp_path, capsys):
         [*words, "--out", str(tmp_path / "again"), "--tokens", "64", "--length", "32", "--json"]
     )
     found = json.loads(capsys.readouterr().out)
-    assert found["tokens"] == 64 and len(found["learned"]["n"]) == config.num_hidden_layers
+    assert found["tokens"] == 64 and len(found["drift"]["learned"]["n"]) == config.num_hidden_layers
     assert 0 < found["drift"]["logit_mean"] < found["drift"]["logit_std"]
     new = ["--out", str(tmp_path / "x")]
     for more, message in (

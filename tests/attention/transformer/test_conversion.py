@@ -98,6 +98,7 @@ def test_temperature_is_softmax_exactly(tiny):
         value = np.exp(new["layers"]["attention"]["normalizer"]["temperature"])
         assert value.shape == shape
         np.testing.assert_allclose(value, 1, rtol=1e-3)
+        np.testing.assert_allclose(drift.learned["temperature"], value.reshape(2, -1).mean(1))
         assert drift.logit_max < 1e-3 * drift.logit_std
 
 

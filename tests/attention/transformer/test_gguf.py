@@ -127,6 +127,9 @@ def test_what_gguf_has_no_words_for(tmp_path, source):
     params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
     with pytest.raises(InputError, match="llama3 are not written"):
         save_gguf(tmp_path / "m.gguf", config, params, source=source)
+    ssa = dataclasses.replace(BASE, vocab_size=WORDS, normalizer="ssa:learn=none")
+    with pytest.raises(InputError, match="no words for normalizer"):
+        save_gguf(tmp_path / "m.gguf", ssa, params, source=source)
     assert not list(tmp_path.iterdir())
     (tmp_path / "m.gguf").write_text("x")
     with pytest.raises(InputError, match="exists"):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from attention.dot_product import attention as dot_product
-from attention.normalizers.table import NORMALIZERS
+from attention.dot_product import implementations as dot_product
+from attention.normalizers import NORMALIZERS
 from attention.transformer import Transformer, unstack_layers
 
 SOFTMAXES = [n for n, row in NORMALIZERS.items() if row.logit_transform and n != "softmax"]

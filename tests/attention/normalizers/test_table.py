@@ -8,9 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from attention.normalizers import formulas
-from attention.normalizers import table as normalizers
-from attention.normalizers.table import CONSTRAINTS, NORMALIZERS, Normalizer, Parameter, normalizer
+from attention import normalizers
+from attention.normalizers import (
+    CONSTRAINTS,
+    LOG2E,
+    NORMALIZERS,
+    Normalizer,
+    Parameter,
+    masked_softmax,
+)
 
 normalize = jax.jit(normalizers.normalize, static_argnums=0)
 
@@ -50,7 +56,7 @@ def scores_and_where(seed=0, dtype=np.float32):
 
 
 def test_the_flags_are_true(name):
-    row = normalizer(name)
+    row = NORMALIZERS.pick(name)
     scores, where = scores_and_where()
     weights = np.asarray(normalize(name, scores, where, params_of(name)))
     assert weights.dtype == np.float32
@@ -152,9 +158,9 @@ def test_finite_at_large_scores_in_bfloat16(name):
     weights = normalize(name, scores, where)
     assert weights.dtype == jnp.float32
     assert np.isfinite(weights).all()
-    if normalizer(name).sums_to_one:
+    if NORMALIZERS.pick(name).sums_to_one:
         np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
-    params = {key: jnp.float32(value) for key, value in normalizer(name).defaults.items()}
+    params = {key: jnp.float32(value) for key, value in NORMALIZERS.pick(name).defaults.items()}
     gradient, of_params = jax.grad(
         lambda s, p: jnp.sum(normalize(name, s, where, p)[:, 1]), (0, 1)
     )(scores, params)
@@ -164,9 +170,9 @@ def test_finite_at_large_scores_in_bfloat16(name):
 
 
 def test_learned_parameters_start_at_the_defaults(name):
-    row = normalizer(name)
+    row = NORMALIZERS.pick(name)
     for granularity, shape in (("layer", ()), ("model", ()), ("head", (5,))):
-        raw = row.init(5, granularity)
+        raw = dataclasses.replace(row, per=granularity).init(5)
         assert raw.keys() == {key for key, p in row.parameters.items() if p.learned}
         assert row.constrain(raw).keys() == row.parameters.keys()
         for key, value in raw.items():
@@ -218,7 +224,7 @@ def test_ssa_tends_to_softmax():
 
 
 def test_ssa_slope_at_zero_is_n_times_b():
-    row, params = normalizer("ssa"), {"n": jnp.float32(1.7), "b": jnp.float32(0.6)}
+    row, params = NORMALIZERS.pick("ssa"), {"n": jnp.float32(1.7), "b": jnp.float32(0.6)}
     slope = jax.grad(lambda s: row.logit_transform(s, params, None))
     np.testing.assert_allclose(slope(jnp.float32(0)), 1.7 * 0.6, rtol=1e-6)
     np.testing.assert_allclose(slope(jnp.float32(1e-6)), 1.7 * 0.6, rtol=1e-5)
@@ -301,6 +307,45 @@ def test_the_limits_of_entmax():
             np.testing.assert_array_equal(same, normalize(limit, scores, where))
 
 
+def reads_count(row):
+    """Whether the traced formula looks at the number of keys."""
+    scores = jnp.zeros((T, S))
+    values = {name: jnp.float32(value) for name, value in row.defaults.items()}
+
+    def formula(count):
+        if row.weigh is not None:
+            return row.weigh(scores, None, values, count)
+        return row.logit_transform(scores, values, count)
+
+    traced = jax.make_jaxpr(formula)(jnp.ones((T, 1)))
+    [count] = traced.jaxpr.invars
+    return any(variable is count for step in traced.jaxpr.eqns for variable in step.invars)
+
+
+def test_what_fast_paths_are_told_is_true(name):
+    """`uses_count`, `identity` and `base2` of each row against its formula."""
+    row = NORMALIZERS[name]
+    assert row.uses_count == reads_count(row)
+    if row.logit_transform is None:
+        assert not row.identity and row.base2 is None
+        return
+    scores = jnp.asarray(scores_and_where()[0])
+    values = {key: jnp.float32(value) for key, value in params_of(name).items()}
+    count = jnp.full((B, T, 1), 5.0)
+    logits, pull = jax.vjp(lambda s, v: row.logit_transform(s, v, count), scores, values)
+    assert row.identity == np.array_equal(logits, scores)
+    if row.base2 is None:
+        return
+    found, pull2 = jax.vjp(lambda s, v: row.base2(s, v, count, jnp.log2), scores, values)
+    np.testing.assert_allclose(found, LOG2E * logits, rtol=2e-6)
+    for one, other in zip(
+        jax.tree.leaves(pull2(jnp.ones_like(scores))),
+        jax.tree.leaves(pull(LOG2E * jnp.ones_like(scores))),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=2e-5)
+
+
 def test_ties_and_identical_scores():
     for name in ("sparsemax", "entmax15", "entmax"):
         np.testing.assert_allclose(normalize(name, np.zeros((2, 5), np.float32)), 0.2, atol=1e-6)
@@ -309,7 +354,7 @@ def test_ties_and_identical_scores():
 
 
 def test_a_new_one_takes_one_function_and_one_row(monkeypatch):
-    """What CONTRIBUTING.md shows."""
+    """What docs/extending.md shows."""
 
     def cubed(scores, params, count):
         return params["a"] * scores**3
@@ -318,7 +363,7 @@ def test_a_new_one_takes_one_function_and_one_row(monkeypatch):
     monkeypatch.setitem(NORMALIZERS, "cubed", row)
     scores, where = scores_and_where()
     weights = normalizers.normalize("cubed:a=2", scores, where)
-    expected = formulas.masked_softmax(2 * jnp.asarray(scores) ** 3, where)
+    expected = masked_softmax(2 * jnp.asarray(scores) ** 3, where)
     np.testing.assert_allclose(weights, expected, atol=1e-6)
-    assert normalizer("cubed").init(3).keys() == {"a"}
+    assert NORMALIZERS.pick("cubed").init(3).keys() == {"a"}
     assert dataclasses.replace(row, per="head").init(3)["a"].shape == (3,)

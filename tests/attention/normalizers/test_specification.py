@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from attention import normalizers
 from attention.errors import InputError
-from attention.normalizers import table as normalizers
-from attention.normalizers.table import normalizer
+from attention.normalizers import NORMALIZERS
 
 normalize = jax.jit(normalizers.normalize, static_argnums=0)
 
@@ -25,7 +25,7 @@ SPECS = {
 @pytest.mark.parametrize("spec", SPECS)
 def test_specifications(spec):
     values, learned, per = SPECS[spec]
-    row = normalizer(spec)
+    row = NORMALIZERS.pick(spec)
     raw = row.init(3)
     assert (set(raw), row.per, row.learns) == (learned, per, bool(learned))
     assert all(value.shape == ((3,) if per == "head" else ()) for value in raw.values())
@@ -44,12 +44,12 @@ def test_specifications(spec):
 
 
 BAD = {
-    "softmin": "unknown normalizer 'softmin'; there are softmax, temperature",
+    "softmin": "unknown normalizer 'softmin' (did you mean softmax?); there are softmax, t",
     "ssa:m=2": "'m=2' is not understood; there are n, b, learn",
-    "ssa:n=two": "n is no number",
+    "ssa:n=two": "n must be a number, not 'two'",
     "ssa:n=-1": "n must be between 0 and inf, not -1",
     "ssa:b=nan": "b must be between 0 and inf, not nan",
-    "ssa:learn=c": "normalizer 'ssa' has no parameter c; it has n, b",
+    "ssa:learn=c": "softmax(n sgn(s) log(1 + b|s|)) has no parameter c; it has n, b",
     "ssa:per=token": "'per=token' is not understood",
     "ssa:n=0.9,as=1+softplus": "n must be between 1 and inf, not 0.9",
     "entmax:alpha=2.5": "alpha must be between 1 and 2, not 2.5",
@@ -59,14 +59,14 @@ BAD = {
 @pytest.mark.parametrize("spec", BAD)
 def test_bad_specifications_are_named_in_one_line(spec):
     with pytest.raises(InputError) as caught:
-        normalizer(spec)
+        NORMALIZERS.pick(spec)
     assert BAD[spec] in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_unknown_and_impossible_parameters_raise():
-    with pytest.raises(InputError, match="'ssa' has no parameter temperature; it has n, b"):
+    with pytest.raises(InputError, match="has no parameter temperature; it has n, b"):
         normalize("ssa", jnp.ones(3), None, {"temperature": jnp.float32(1)})
-    with pytest.raises(InputError, match="'softmax' has no parameter b, n; it has none"):
+    with pytest.raises(InputError, match=r"softmax\(s\) has no parameter b, n; it has none"):
         normalize("softmax", jnp.ones(3), None, {"n": jnp.float32(1), "b": jnp.float32(1)})
     with pytest.raises(InputError, match="b must be positive, not -1"):
         normalizers.normalize("ssa", jnp.ones(3), None, {"b": -1})

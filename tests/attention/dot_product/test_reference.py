@@ -5,10 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attention.dot_product import attention as dot_product
-from attention.dot_product.attention import weighted_values
-from attention.dot_product.prefix import attention_behind_prefix, splits
-from attention.normalizers.table import NORMALIZERS
+from attention import dot_product
+from attention.dot_product import attention_behind_prefix, splits, weighted_values
+from attention.normalizers import NORMALIZERS
 
 static = ("normalizer", "scale", "precision")
 attention_weights = jax.jit(dot_product.attention_weights, static_argnames=static)

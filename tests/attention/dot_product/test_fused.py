@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attention.dot_product import attention as dot_product
-from attention.dot_product import blocks
+from attention.dot_product import IMPLEMENTATIONS, blocks
+from attention.dot_product import implementations as dot_product
 from attention.dot_product.flash import launch as flash_launch
 from attention.errors import InputError
-from attention.normalizers.table import NORMALIZERS, Normalizer, Parameter
+from attention.normalizers import NORMALIZERS, Normalizer, Parameter
 
 B, T, S, H = 2, 23, 29, 5
 SOFTMAXES = [name for name, row in NORMALIZERS.items() if row.logit_transform is not None]
@@ -26,7 +26,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setitem(flash_launch.TILES, "cpu", tiles)
 
 
-@pytest.fixture(params=["blocks", "chunked", "pallas"])
+@pytest.fixture(params=[name for name in IMPLEMENTATIONS if name != "xla"])
 def how(request):
     return request.param
 
@@ -200,7 +200,7 @@ def test_what_cannot_be_fused_says_what_can(how):
 
 
 def test_a_new_normalizer_runs_fused_as_it_stands(monkeypatch, how):
-    """That of CONTRIBUTING: one function and one row."""
+    """That of docs/extending.md: one function and one row."""
 
     def cubed(scores, params, count):
         return params["a"] * scores**3

@@ -1,0 +1,120 @@
+"""What a row of the table of normalizers holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+from attention.normalizers.base2 import Log2
+from attention.normalizers.formulas import Values, Where
+
+Params = Mapping[str, ArrayLike]  # values by name
+Granularity = Literal["layer", "head", "model"]  # one value a layer; a query head; in all
+Domain = Literal["raw", "exp", "1+softplus", "1+sigmoid"]
+
+CONSTRAINTS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    # of a learned parameter: effective value of what is stored, and back
+    "raw": (lambda x: x, lambda v: v),
+    "exp": (jnp.exp, jnp.log),
+    "1+softplus": (lambda x: 1 + jax.nn.softplus(x), lambda v: jnp.log(jnp.expm1(v - 1))),
+    "1+sigmoid": (lambda x: 1 + jax.nn.sigmoid(x), lambda v: jnp.log((v - 1) / (2 - v))),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A parameter of a normalizer.
+
+    Attributes:
+        value: effective value; of a learned one, that at the start.
+        domain: how a learned one is stored, a key of ``CONSTRAINTS``.
+        learned: whether training changes it.
+    """
+
+    value: float
+    domain: Domain = "exp"
+    learned: bool = True
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Effective values lie between these two, both excluded."""
+        low = 1.0 if self.learned and self.domain.startswith("1+") else 0.0
+        high = 2.0 if self.learned and self.domain == "1+sigmoid" else float("inf")
+        return low, high
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalizer:
+    """A row of the table: exactly one of three formulas, and what is true of it.
+
+    Attributes:
+        description: its equation, in one line.
+        logit_transform: ``t(scores, params, count)``, if the weights are a softmax of ``t``.
+        weigh: ``weigh(scores, where, params, count)``, if they are no softmax.
+        feature_map: ``phi(x, params)``, if scores are replaced by products ``phi(q) · phi(k)``,
+            and the weights are these over their sum.
+        position_weight: of ``(t − s, params)``, a factor of the products of a feature map.
+        parameters: by name.
+        per: what has a value of its own of each learned parameter.
+        uses_count: the formula looks at ``count``, the number of allowed keys of each row,
+            ``[..., 1]``.
+        identity: ``t`` is the scores themselves, so that kernels made for softmax compute it.
+        base2: ``base2(scores, params, count, log2)``, equal to ``log2(e) · t``, for fused kernels,
+            where it saves them a change of base; None: they multiply.
+        sink: the softmax has one more key, of logit 0 and value 0.
+        sums_to_one: the weights of every row with an allowed key do.
+        non_negative: all weights are.
+        shift_invariant: adding a constant to a row changes nothing.
+    """
+
+    description: str
+    logit_transform: Callable[[Array, Values, Array], Array] | None = None
+    weigh: Callable[[Array, Where, Values, Array], Array] | None = None
+    feature_map: Callable[[Array, Values], Array] | None = None
+    position_weight: Callable[[Array, Values], Array] | None = None
+    parameters: Mapping[str, Parameter] = dataclasses.field(default_factory=dict)
+    per: Granularity = "layer"
+    uses_count: bool = False
+    identity: bool = False
+    base2: Callable[[Array, Values, Array, Log2], Array] | None = None
+    sink: bool = False
+    sums_to_one: bool = True
+    non_negative: bool = True
+    shift_invariant: bool = False
+
+    @property
+    def form(self) -> Literal["scores", "features"]:
+        """What the normalizer works on: scores, or queries and keys apart."""
+        return "scores" if self.feature_map is None else "features"
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        """Effective values of all parameters; of learned ones, those at the start."""
+        return {name: parameter.value for name, parameter in self.parameters.items()}
+
+    @property
+    def learns(self) -> bool:
+        """Whether any parameter is learned."""
+        return any(parameter.learned for parameter in self.parameters.values())
+
+    def init(self, num_heads: int) -> dict[str, Array]:
+        """Stored values of the learned parameters, float32: ``[]``, or ``[head]`` if per head."""
+        shape = (num_heads,) if self.per == "head" else ()
+        return {
+            name: jnp.full(shape, CONSTRAINTS[p.domain][1](jnp.float32(p.value)), jnp.float32)
+            for name, p in self.parameters.items()
+            if p.learned
+        }
+
+    def constrain(self, raw: Values) -> dict[str, Array | float]:
+        """Effective values of all parameters: of learned ones from ``raw``, what is stored."""
+        return {
+            name: CONSTRAINTS[p.domain][0](raw[name]) if p.learned else p.value
+            for name, p in self.parameters.items()
+        }

@@ -4,10 +4,10 @@ r"""Training speed against plain torch, in turns in one run.
     python scripts/benchmark_icl.py --models 12l8ah --seeds 1,8 --steps 20000 \
         --precision tensorfloat32                    # for an accelerator: 5 minutes there
 
-Same model (GPT-2 without its vocabulary, 512 positions), same step (Adam, batch 64, 41 points,
-prompts drawn inside), all threads.  Medians of interleaved blocks; the last line is JSON.
-``matrix_share`` is that of the products of a step in the rate at which the device does the largest
-of them alone, at the same precision.
+Both have the same model (GPT-2 without its vocabulary, 512 positions), the same step (Adam, batch
+64, 41 points, prompts drawn inside) and all threads.  Rates are medians of interleaved blocks; the
+last line is JSON.  ``matrix_share`` is the rate of a step's matrix products, over the rate at which
+the device does the largest of them alone at the same precision.
 """
 
 from __future__ import annotations
@@ -15,32 +15,28 @@ from __future__ import annotations
 import functools
 import json
 import statistics
-import sys
 import time
-from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import optax
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from attention.command_line import run_script
+from attention.command_line import Commas, command, run_script
 from attention.errors import InputError
 from attention.training import TrainState, make_step
-from icl.training import Experiment, data_key, draw_of, init, loss_of, parts_of
+from icl.training import Experiment, data_key, draw_of, init_all, loss_of, parts_of
 
 
 class Ours:
-    """Our training of ``preset``, ``count`` steps a dispatch."""
+    """Our training of an architecture, ``count`` steps in a dispatch."""
 
     def __init__(self, architecture: str, seeds: int, precision: str | None, count: int):
         experiment = Experiment(f"linear-{architecture}", seeds=seeds, precision=precision)
         self.experiment, self.config, self.count = experiment, experiment.config(), count
-        each = [init(self.config, seed) for seed in range(seeds)]
-        params = each[0] if seeds == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
+        task, each = experiment.task(), experiment.all_seeds
+        params = init_all(self.config, each)
         optimizer = optax.adam(1e-4)
-        task, each = experiment.task(), range(seeds)
         self.run = make_step(
             loss_of(self.config, task, each),
             optimizer,
@@ -59,10 +55,10 @@ class Ours:
         return dispatches * self.count / (time.perf_counter() - start)
 
     def products(self) -> float:
-        """Operations of the matrix products of a step: 2 a weight and token, and twice that back.
+        """Operations of a step's matrix products: 2 for a weight and token, and twice that back.
 
-        Of the last layer, keys and values alone are computed for places that are not read.
-        Attention's own products are left out.
+        At places that are not read, the last layer computes keys and values alone.  Attention's own
+        products are left out.
         """
         c, points = self.config, self.experiment.points
         square, wide = c.hidden_size**2, c.hidden_size * c.intermediate_size
@@ -72,7 +68,7 @@ class Ours:
         return 6.0 * of_a_prompt * self.experiment.batch * self.experiment.seeds
 
     def matrix_rate(self) -> float:
-        """Operations a second of the MLP's two products alone, one after the other."""
+        """Operations per second of the MLP's two products alone, one after the other."""
         c, e = self.config, self.experiment
         rows = e.batch // parts_of(e) * (2 * e.points - 1)
         up = jnp.ones((e.seeds, c.hidden_size, c.intermediate_size)) / c.hidden_size
@@ -102,7 +98,7 @@ def measure(
     blocks: int,
     steps: int | None,
 ) -> dict[str, float | list[float]]:
-    """Rates of both, and their ratio."""
+    """The rates of both, and their ratio."""
     usual = {"1l1ah": 240, "12l8ah": 3} if jax.default_backend() == "cpu" else {}
     count = max(1, usual.get(architecture, 1000) // seeds if steps is None else steps // blocks)
     ours, theirs = Ours(architecture, seeds, precision, count), None
@@ -131,30 +127,31 @@ def measure(
     return found
 
 
+@command
 def main(
     *,
-    models: str = "1l1ah,12l8ah",
-    seeds: str = "1",
+    models: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = ("1l1ah", "12l8ah"),
+    seeds: Annotated[tuple[int, ...], Commas(metavar="N,N")] = (1,),
     precision: str | None = None,
     rival: bool = True,
     blocks: int = 5,
     steps: int | None = None,
 ) -> None:
-    """Times training.
+    """Time training.
 
     Args:
-        models: architectures, between commas
-        seeds: how many are trained at once, between commas; torch trains one
-        precision: of ours; None is float32 throughout
+        models: architectures
+        seeds: how many are trained at once; torch trains one
+        precision: of ours; by default float32 throughout
         rival: time torch too, beside one seed
         blocks: of each, in turns
-        steps: of ours in all blocks; None: blocks of some seconds
+        steps: of ours in all blocks; by default blocks take some seconds
     """
-    several = sorted(int(count) if count.isdecimal() else 0 for count in seeds.split(","))
+    several = sorted(seeds)
     if several[0] < 1 or blocks < 1 or (steps is not None and steps < blocks):
-        raise InputError("seeds, blocks and steps of a block must be whole numbers above 0")
+        raise InputError("--seeds, --blocks and steps of a block must be whole numbers above 0")
     table = {}
-    for name in models.split(","):
+    for name in models:
         for count in several:
             row = measure(name, count, precision, rival and count == 1, blocks, steps)
             if count > 1 and name.upper() in table:

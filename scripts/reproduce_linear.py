@@ -1,4 +1,4 @@
-"""Table 2 of arXiv 2411.11465: linear functions learnt in context, tested at σ = 1 … 10.
+"""Table 2 of arXiv 2411.11465: linear functions learned in context, tested at σ = 1 … 10.
 
     python scripts/reproduce_linear.py                 # reduced: minutes on 2 quiet cores
     python scripts/reproduce_linear.py --seeds 3       # mean and spread; three times as long
@@ -6,12 +6,13 @@
                                                        # accelerator, about half an hour for 12L8AH
     python scripts/reproduce_linear.py --full --normalizer ssa
 
-Expected of the reduced setting (4,000 steps of 32 prompts at learning rate 1e-3 instead of 500,000
-of 64 at 1e-4): the error in distribution (σ = 1) near zero for models with two or more layers;
-1L1AH worst at σ ≥ 3; errors beyond that explained by a bound on the output (B_eff); attention-only
-models learn, MLP-only ones do not (error of σ = 1 near that of zero, 2.19); causal 3-NN better than
-all at large σ.  The last lines say of each seed whether this holds.
-Zero and least squares are exact in either setting.  Interrupted runs go on where they stopped.
+The reduced setting has 4,000 steps of 32 prompts at learning rate 1e-3, instead of 500,000 of 64 at
+1e-4.  What to expect of it: the error in distribution (σ = 1) is near zero for models with two or
+more layers; 1L1AH is the worst at σ ≥ 3; errors beyond that are explained by a bound on the output
+(B_eff); attention-only models learn, and MLP-only ones do not (their error at σ = 1 is near that of
+zero, 2.19); causal 3-NN is better than all of them at large σ.  The last lines say for each seed
+whether this holds.  Zero and least squares are exact in either setting.  Interrupted runs go on
+where they stopped.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from attention.command_line import run_script
-from icl.evaluation import errors as evaluation
-from icl.papers import published, reproduction
+from attention.command_line import Commas, command, run_script
+from icl.evaluation import evaluate, model_predictor, predictors
+from icl.papers import Plan, check, evaluation_set, table_2, trained_models, write_tables
+from icl.tasks.functions import FunctionTask
 from icl.training import Experiment
 
 REDUCED = ("1l1ah", "2l2ah", "2al2ah", "2mlp")
@@ -33,7 +35,7 @@ BASELINES = ("zero", "least-squares", "knn-3")
 
 
 def holds(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], seed: int) -> dict[str, Any]:
-    """What the paper says, of the models of one seed; only of what was trained."""
+    """Whether what the paper says holds for the models of one seed that were trained."""
     at = {(row["predictor"], row["sigma"]): row for row in rows if row["seed"] in (seed, "")}
 
     def error(name: str, sigma: int) -> float:
@@ -69,52 +71,48 @@ def _layers(name: str) -> int:
     return int(re.match(r"\d+", name)[0])  # type: ignore[index]
 
 
+@command
 def main(
     *,
     out: Path = Path("runs/linear"),
-    models: str = "",
-    full: bool = False,
-    steps: int | None = None,
+    models: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = (),
     normalizer: str = "softmax",
     functions: int = 100,
-    seed: int = 0,
-    seeds: int = 1,
+    plan: Plan = Plan(),
 ) -> None:
-    """Trains what is missing, evaluates, and writes table_2.csv and table_2.txt.
+    """Train what is missing, evaluate, and write table_2.csv and table_2.txt.
 
     Args:
         out: a run directory for each model, and the tables
-        models: architectures between commas; none for those of the setting
-        full: as published
-        steps: of training; None for those of the setting
-        normalizer: of attention scores
+        models: architectures; by default those of the setting
+        normalizer: turns attention scores into weights
         functions: of 100, how many are evaluated (fewer is faster, and not Table 2)
-        seed: of the training, the first one
-        seeds: models of each kind, trained at once
+        plan: how much is trained
     """
-    chosen = [name for name in models.split(",") if name] or list(FULL if full else REDUCED)
-    updates = steps or (500_000 if full else 4000)
-    settings = reproduction.settings(full, seed, seeds)
-    plans = {}
+    chosen = models or plan.choose(FULL, REDUCED)
+    updates = plan.updates(4000)
+    experiments = {}
     for architecture in chosen:
         name = architecture if normalizer == "softmax" else f"{architecture} {normalizer}"
-        plans[name] = Experiment(f"linear-{architecture}", normalizer=normalizer, **settings)
-    reproduction.check(out, plans.values(), steps, functions=functions)
-    cases = [c for c in published.evaluation_set(None, functions) if c.labels["inputs"] == "normal"]
-    rows, _ = evaluation.evaluate(cases, evaluation.predictors(BASELINES, []))
+        preset = f"linear-{architecture}"
+        experiments[name] = Experiment(preset, normalizer=normalizer, **plan.fields)
+    check(out, experiments.values(), functions=functions)
+    task = FunctionTask()
+    cases = [c for c in evaluation_set(None, functions) if c.setting["inputs"] == "normal"]
+    rows, _ = evaluate(task, cases, predictors(task, BASELINES, []))
     rows = [{**row, "seed": ""} for row in rows]
-    for name, plan in plans.items():
+    for name, experiment in experiments.items():
         place = out / name.replace(" ", "-").replace(":", "-")
-        for i, model in enumerate(reproduction.trained(plan, place, updates)):
-            found, _ = evaluation.evaluate(cases, {name: evaluation.model_predictor(model)})
-            rows += [{**row, "seed": seed + i} for row in found]
-    names = dict(zip(plans, chosen, strict=True))
-    found, text = published.table_2(rows, names)
-    text += f"\n{updates} steps at learning rate {settings['learning_rate']:g}, "
-    text += f"{functions} functions a sigma, {seeds} seed{'s' * (seeds > 1)}\n"
-    for each in range(seed, seed + seeds):
-        text += json.dumps(holds(found, names, each)) + "\n"
-    reproduction.write(out, "table_2", found, text)
+        for i, model in enumerate(trained_models(experiment, place, updates)):
+            found, _ = evaluate(task, cases, {name: model_predictor(model)})
+            rows += [{**row, "seed": plan.seed + i} for row in found]
+    names = dict(zip(experiments, chosen, strict=True))
+    found, text = table_2(rows, names)
+    text += f"\n{updates} steps at learning rate {plan.fields['learning_rate']:g}, "
+    text += f"{functions} functions a sigma, {plan.told}\n"
+    for seed in range(plan.seed, plan.seed + plan.seeds):
+        text += json.dumps(holds(found, names, seed)) + "\n"
+    write_tables(out, "table_2", found, text)
 
 
 if __name__ == "__main__":

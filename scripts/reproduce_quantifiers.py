@@ -1,20 +1,20 @@
-"""``every`` and ``some`` learnt in context (arXiv 2508.14685, section on in-context learning).
+"""``every`` and ``some`` learned in context (arXiv 2508.14685, section on in-context learning).
 
     python scripts/reproduce_quantifiers.py            # reduced: minutes on 2 quiet cores
     python scripts/reproduce_quantifiers.py --seeds 3  # mean and spread; three times as long
     python scripts/reproduce_quantifiers.py --full     # 12L8AH, 500,000 steps: an accelerator, half
                                                        # an hour a model
 
-Models trained on plain prompts of N(0, 1), with and without the labels in context, attention-only
-and MLP-only ones, tested on wider inputs, on designs whose labels do vary, and with a deviant in
-the middle, of the sign that decides nothing: scored at the deviant and at the positions after it.
-The scoring functions are compared by reproduce_scoring.py.  All scores but the first two columns
-are balanced: a constant answer has 0.5.
+Models are trained on plain prompts of N(0, 1), with and without the labels in context; some have
+attention only or MLPs only.  They are tested on wider inputs, on designs whose labels do vary, and
+with a deviant in the middle.  The deviant has the sign that decides nothing; answers are scored at
+it and at the positions after it.  All scores but the first two columns are balanced: a constant
+answer has 0.5.  reproduce_scoring.py compares the scoring functions.
 
-Expected: with labels, balanced accuracy near 1 in distribution for models with attention, and for
-the MLP-only one what the current number alone tells.  The paper gives curves and no numbers: the
-column beside ours is the best constant answer, which is right in 15 of 16 plain prompts from the
-fourth number on.  Interrupted runs go on where they stopped.
+What to expect: with labels, models with attention have a balanced accuracy near 1 in distribution,
+and the MLP-only one has what the current number alone tells.  The paper gives curves and no
+numbers, so that the column beside ours is the best constant answer: from the fourth number on it is
+right in 15 of 16 plain prompts.  Interrupted runs go on where they stopped.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from attention.command_line import run_script
-from icl.evaluation import model_predictor, score
-from icl.papers import reproduction
+from attention.command_line import command, run_script
+from icl.evaluation import evaluate, model_predictor
+from icl.papers import Plan, check, trained_models, write_tables
+from icl.tasks import Sampling
 from icl.training import Experiment
 
 COLUMNS = {
@@ -41,14 +42,14 @@ COLUMNS = {
 }
 
 
-def experiments(full: bool, seed: int, seeds: int) -> dict[str, Experiment]:
+def experiments(plan: Plan) -> dict[str, Experiment]:
     """Name of a run → what it is trained on."""
     settings: dict[str, Any] = {
-        **reproduction.settings(full, seed, seeds),
-        "points": 41 if full else 21,
-        "hidden_size": None if full else 32,
+        **plan.fields,
+        "points": plan.choose(41, 21),
+        "hidden_size": plan.choose(None, 32),
     }
-    model, bare, flat = ("12l8ah", "2al8ah", "12mlp") if full else ("2l2ah", "2al2ah", "2mlp")
+    model, bare, flat = plan.choose(("12l8ah", "2al8ah", "12mlp"), ("2l2ah", "2al2ah", "2mlp"))
     return {
         f"every {model}": Experiment(f"every-{model}", **settings),
         f"some {model}": Experiment(f"some-{model}", **settings),
@@ -59,7 +60,7 @@ def experiments(full: bool, seed: int, seeds: int) -> dict[str, Experiment]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """A line a test below each model; of several seeds the mean, and the deviation below it."""
+    """Below each model a line for each test; several seeds have a mean and a deviation."""
     lines = [f"{'':14}" + "".join(f"{word:>11}" for word in COLUMNS.values())]
     for model, of_model in itertools.groupby(rows, lambda row: row["model"]):
         lines.append(model)
@@ -82,54 +83,48 @@ def _line(label: str, scores: Mapping[str, float]) -> str:
     return (f"{label:14}" + "".join(f"{cell:>11}" for cell in cells)).rstrip()
 
 
+@command
 def main(
     *,
     out: Path = Path("runs/quantifiers"),
-    full: bool = False,
-    steps: int | None = None,
     prompts: int = 512,
-    seed: int = 0,
-    seeds: int = 1,
+    plan: Plan = Plan(),
 ) -> None:
-    """Trains what is missing, evaluates, and writes quantifiers.csv and quantifiers.txt.
+    """Train what is missing, evaluate, and write quantifiers.csv and quantifiers.txt.
 
     Args:
         out: a run directory for each model, and the table
-        full: the paper's 12 layers, 500,000 steps
-        steps: of training; None for those of the setting
-        prompts: a test
-        seed: of the training, the first one, and of the tests
-        seeds: models of each kind, trained at once
+        prompts: prompts of a test
+        plan: how much is trained; its seed is that of the tests too
     """
-    updates = steps or (500_000 if full else 1500)
+    updates, rows = plan.updates(1500), []
     tests = {
         "plain": ["design=plain"],
         "balanced": ["design=balanced"],
         "late": ["design=late"],
         "sigma 30": ["design=balanced", "sigma=30"],
     }
-    rows, plans = [], experiments(full, seed, seeds)
-    reproduction.check(out, plans.values(), steps, prompts=prompts)
-    for name, plan in plans.items():
+    chosen = experiments(plan)
+    check(out, chosen.values(), prompts=prompts)
+    for name, experiment in chosen.items():
         run = out / name.replace(", ", "-").replace(" ", "-")
-        models = reproduction.trained(plan, run, updates)
-        by_name = {str(seed + i): model_predictor(model) for i, model in enumerate(models)}
-        task: Any = models[0].task
-        # A number of this sign decides nothing, so that later labels stay as they are.
-        sign, place = -1 if plan.kind == "some" else 1, plan.points // 2
+        models = trained_models(experiment, run, updates)
+        by_name = {str(plan.seed + i): model_predictor(model) for i, model in enumerate(models)}
+        task, place = models[0].task, experiment.points // 2
+        # A deviant of this sign decides nothing, so that later labels stay as they are.
         deviants = {
-            f"deviant {size}": ["design=balanced", f"deviant={place}:{sign * size}"]
+            f"deviant {size}": ["design=balanced", f"deviant={place}:{task.neutral * size}"]
             for size in (10, 1000)
         }
         for test, sweeps in {**tests, **deviants}.items():
+            sampling = Sampling(prompts=prompts, seed=plan.seed)
+            cases = [task.draw(setting, sampling) for setting in task.settings(sweeps)]
             rows += [
                 {"model": name, "test": test, "seed": row.pop("predictor"), **row}
-                for row in score(by_name, task, sweeps, prompts, seed)
+                for row in evaluate(task, cases, by_name)[0]
             ]
-    columns = dict.fromkeys(key for row in rows for key in row)
-    rows = [{key: row.get(key, "") for key in columns} for row in rows]
-    ending = f"{updates} steps, {seeds} seed{'s' * (seeds > 1)}\n"
-    reproduction.write(out, "quantifiers", rows, f"{table(rows)}\n{ending}")
+    ending = f"{updates} steps, {plan.told}\n"
+    write_tables(out, "quantifiers", rows, f"{table(rows)}\n{ending}")
 
 
 if __name__ == "__main__":

@@ -1,128 +1,125 @@
-"""Softmax against SSA and its rivals on functions learnt in context (arXiv 2508.14685).
+"""Softmax against SSA and its rivals on functions learned in context (arXiv 2508.14685).
 
 Command: ``python scripts/reproduce_scoring.py --out runs/scoring`` (some 20 minutes of one CPU
 core), or with ``--full`` on an accelerator: the paper's 12 layers, 500,000 steps and every
 normalizer.
 
 Models that differ in nothing but the normalizer, at equal seeds and data, are trained on ``every``,
-``some`` and linear functions of inputs from N(0, 1), and tested on prompts of 10 to 200 points, on
-wider inputs (σ 1 to 30), with late flips and with one deviant among the inputs.  Written:
-``results.json`` (every number, seed by seed), ``table.md`` and ``collapse.png``.  Ctrl-C and the
-same command again go on.
+``some`` and linear functions of inputs from N(0, 1).  They are tested on prompts of 10 to 200
+points, on wider inputs (σ 1 to 30), with late flips and with one deviant among the inputs.  The
+script writes ``results.json`` (every number, seed by seed), ``table.md`` and ``collapse.png``.
+After Ctrl-C the same command goes on.
 
-The table counts balanced accuracy (labels hardly vary in these tasks: a constant answer has 0.5)
-beside the plain one, or, of linear functions, the mean squared error over that of answering zero
-(which has 1), always with the better constant answer.  Means and differences to softmax, paired by
-seed, have 95 % intervals of Student's t.
+The table has the balanced accuracy beside the plain one, because labels hardly vary in these tasks
+(a constant answer has 0.5).  For linear functions it has the mean squared error over that of
+answering zero (which has 1).  The better constant answer always stands above.  Means and
+differences to softmax, paired by seed, have 95 % intervals of Student's t.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from attention.command_line import run_script
-from attention.files import read_json, write_json, write_text
+from attention import files
+from attention.command_line import Commas, command, run_script
 from attention.normalizers import NORMALIZERS
 from icl.analysis import collapse_of_model, collapse_of_scores, draw
-from icl.papers import POINTS, table, test, value_of
-from icl.training import Experiment
-from icl.training import fitting as training
+from icl.papers import POINTS, Plan, check, comparison_table, headline, run_tests
+from icl.training import Experiment, Params, Updates, train
 
 TASKS = ("every", "some", "linear")
 REDUCED = ("softmax", "ssa", "ssa:learn=n+b,per=head", "temperature", "ssmax", "sparsemax")
-STEPS = {"every": 400, "some": 400, "linear": 2000}  # reduced; linear functions take longer
+STEPS = {"linear": 2000}  # reduced; linear functions take longer than the 400 of others
 FULL = (*NORMALIZERS, "ssa:learn=n+b,per=head", "ssa:n=2,learn=none")
 
 
-def experiment_of(task: str, normalizer: str, seeds: int, full: bool) -> Experiment:
-    """Models of all seeds that one run trains."""
+def experiment_of(task: str, normalizer: str, plan: Plan) -> Experiment:
+    """The models of all seeds, which one run trains."""
     return Experiment(
-        f"{task}-{'12l8ah' if full else '2l2ah'}",
-        points=POINTS if full else 21,
-        point_curriculum="11:41:2:2000" if full and task == "linear" else None,
+        f"{task}-{plan.choose('12l8ah', '2l2ah')}",
+        points=plan.choose(POINTS, 21),
+        point_curriculum="11:41:2:2000" if plan.full and task == "linear" else None,
         normalizer=normalizer,
-        hidden_size=None if full else 32,
-        batch=64 if full else 32,
-        learning_rate=1e-4 if full else 2e-3,
-        seeds=seeds,
+        hidden_size=plan.choose(None, 32),
+        batch=plan.choose(64, 32),
+        learning_rate=plan.choose(1e-4, 2e-3),
+        seed=plan.seed,
+        seeds=plan.seeds,
     )
 
 
-def train(experiment: Experiment, directory: Path, steps: int, every: int) -> Any:
-    """Parameters of all seeds, stacked; resumes, with a checkpoint ``every`` so many steps."""
-    every = min(steps, every)
-    return training.train(
-        experiment,
-        directory,
-        steps=steps,
-        dispatch=min(100, every) if every % 100 == 0 else 1,
-        save_every=every,
-        log_every=every,
-        quiet=True,
-    ).params
+def trained_params(experiment: Experiment, directory: Path, steps: int) -> Params:
+    """Parameters of all seeds, stacked; an interrupted run goes on."""
+    every = min(steps, 10_000 if steps > 10_000 else 200)
+    dispatch = min(100, every) if every % 100 == 0 else 1
+    updates = Updates(steps, dispatch, save_every=every, log_every=every)
+    return train(experiment, directory, updates, quiet=True).params
 
 
-def examine(experiment: Experiment, directory: Path, steps: int, prompts: int) -> dict[str, Any]:
-    """Results of a model, and its collapse if it answers ``every``; read, if already written."""
+def examine(
+    task: str, experiment: Experiment, directory: Path, steps: int, prompts: int
+) -> dict[str, Any]:
+    """Results of models, and their collapse if they learned ``every``; read if already written."""
     file = directory.with_name(f"{directory.name}-{steps}-{prompts}-{experiment.seeds}.json")
     if file.exists():
-        return read_json(file)
-    params = train(experiment, directory, steps, 10_000 if steps > 10_000 else 200)
-    config, task = experiment.config(), experiment.kind
-    found: dict[str, Any] = {"results": test(task, experiment.normalizer, config, params, prompts)}
+        return files.read_json(file)
+    params = trained_params(experiment, directory, steps)
+    config, normalizer = experiment.config(), experiment.normalizer
+    found: dict[str, Any] = {"results": run_tests(task, normalizer, config, params, prompts)}
     if task == "every":
         found["collapse"] = collapse_of_model(config, params).tolist()
-    write_json(file, found)
-    return found
+    files.write_json(file, found)
+    return files.read_json(file)
 
 
+@command
 def main(
     out: Path,
-    full: bool = False,
-    tasks: str = ",".join(TASKS),
+    *,
+    tasks: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = TASKS,
     normalizers: str = "",
-    seeds: int = 3,
-    steps: int | None = None,
     prompts: int | None = None,
+    plan: Plan = Plan(seeds=3),
 ) -> None:
     """Train, test and write.
 
+    The reduced setting has 400 steps, or 2,000 on linear functions.
+
     Args:
-        out: directory of the results.
-        full: the paper's size; for accelerators.
-        tasks: between commas.
-        normalizers: between spaces; "" for the usual ones.
-        seeds: models of each kind.
-        steps: of training; None for 400 (2,000 on linear functions), or 500,000 if full.
-        prompts: in a test; None for 128, or 1,024 if full.
+        out: directory of the results
+        tasks: names of tasks
+        normalizers: between spaces; by default those of the setting
+        prompts: prompts of a test; by default 128, or 1,024 in full
+        plan: how much is trained
     """
-    names = normalizers.split() or list(FULL if full else REDUCED)
-    prompts = prompts or (1024 if full else 128)
-    lasting = {task: steps or (500_000 if full else STEPS[task]) for task in tasks.split(",")}
-    settings = {"seeds": seeds, "steps": lasting, "prompts": prompts, "full": full}
+    names = normalizers.split() or list(plan.choose(FULL, REDUCED))
+    count: int = plan.choose(1024, 128) if prompts is None else prompts
+    steps = {task: plan.updates(STEPS.get(task, 400)) for task in tasks}
+    plans = {(name, task): experiment_of(task, name, plan) for name in names for task in tasks}
+    check(out, plans.values(), prompts=count)
+    settings = {"seeds": plan.seeds, "steps": steps, "prompts": count, "full": plan.full}
     results: list[dict[str, Any]] = []
     of_models: dict[str, np.ndarray] = {}
-    for name in names:
-        for task, count in lasting.items():
-            directory = out / "runs" / f"{task}-{name.replace(':', '-').replace(',', '-')}"
-            found = examine(experiment_of(task, name, seeds, full), directory, count, prompts)
-            results += found["results"]
-            write_json(out / "results.json", settings | {"results": results})
-            mean = np.mean([value_of(row) for row in found["results"] if row["test"] == "sigma"])
-            print(f"{task:8}{name:28}{mean:.3f} over all σ", flush=True)
-            if "collapse" in found:
-                of_models[name] = np.array(found["collapse"])
-    text = table(results, seeds, names)
-    write_text(out / "table.md", text)
+    for (name, task), experiment in plans.items():
+        directory = out / "runs" / f"{task}-{name.replace(':', '-').replace(',', '-')}"
+        found = examine(task, experiment, directory, steps[task], count)
+        results += found["results"]
+        files.write_json(out / "results.json", settings | {"results": results})
+        mean = np.mean([headline(row) for row in found["results"] if row["test"] == "sigma"])
+        print(f"{task:8}{name:28}{mean:.3f} over all σ", flush=True)
+        if "collapse" in found:
+            of_models[name] = np.array(found["collapse"])
+    text = comparison_table(results, names)
+    files.write_text(out / "table.md", text)
     of_scores = {n: collapse_of_scores(n) for n in {**dict.fromkeys(names), **NORMALIZERS}
                  if NORMALIZERS[n.partition(":")[0]].form == "scores"}  # fmt: skip
     panels = {"one of 32 scores": of_scores}
     if of_models:
         panels["one of 21 inputs of `every`, trained models"] = of_models
-    draw(panels, out / "collapse.png")
+    files.save_figure(lambda: draw(panels), out / "collapse.png")
     print(text)
 
 

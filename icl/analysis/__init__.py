@@ -1,4 +1,11 @@
-"""."""
+"""What a trained model does where its task ends: boundary values, roots, collapse of attention.
+
+``survey`` (``saturation.py``) follows a model along slopes and far inputs.  ``approximate``
+(``roots.py``) asks it for a root of the function that a prompt shows.  ``collapse.py`` looks at how
+much attention one deviant draws to itself.  Each takes a trained model and gives numbers.
+
+Open ``saturation.py`` first.
+"""
 
 import lazy_loader
 

@@ -1,15 +1,19 @@
-from . import saturation as saturation
+from .collapse import MAGNITUDES as MAGNITUDES
 from .collapse import collapse_of_model as collapse_of_model
 from .collapse import collapse_of_scores as collapse_of_scores
 from .collapse import draw as draw
 from .roots import approximate as approximate
-from .saturation import effective_bound as effective_bound
+from .saturation import Survey as Survey
+from .saturation import draw_boundary as draw_boundary
+from .saturation import survey as survey
 
 __all__ = [
+    "MAGNITUDES",
+    "Survey",
     "approximate",
     "collapse_of_model",
     "collapse_of_scores",
     "draw",
-    "effective_bound",
-    "saturation",
+    "draw_boundary",
+    "survey",
 ]

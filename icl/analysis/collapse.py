@@ -1,32 +1,37 @@
-"""How a deviant draws all attention to itself: largest weight and entropy against its size."""
+"""How one deviant draws attention to itself: largest weight and entropy against its size."""
 
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
+from matplotlib.figure import Figure
 
 from attention.normalizers import normalize
 from attention.transformer import Transformer, TransformerConfig
-from icl.papers import deviated
-from icl.tasks import Normal, Quantifiers, inputs_and_places
+from icl.tasks import TASKS, inputs_and_places, with_deviant
+from icl.training import Params
 
 MAGNITUDES = np.geomspace(1, 1e4, 25)
+POINTS = 21
+Curve = Float[np.ndarray, "M 2"]
+"""For each of ``MAGNITUDES`` the largest weight and the entropy."""
 
 
-def spread(weights: np.ndarray) -> tuple[float, float]:
-    """Largest weight, and entropy in nats, of rows of weights scaled to sum 1; means."""
+def spread(weights: Float[np.ndarray, "*B S"]) -> tuple[float, float]:
+    """Largest weight, and entropy in nats, of rows of weights scaled to sum 1; means over rows."""
     shares = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)
     logs = np.log(np.maximum(shares, 1e-30))
     return float(shares.max(-1).mean()), float(-(shares * logs).sum(-1).mean())
 
 
-def collapse_of_scores(normalizer: str) -> np.ndarray:
-    """``[magnitude, (largest weight, entropy)]`` of 64 rows of 32 scores, one the deviant."""
+def collapse_of_scores(normalizer: str) -> Curve:
+    """The curve of a normalizer on 64 rows of 32 scores, one of which is the deviant."""
     scores = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
     found = []
     for magnitude in MAGNITUDES:
@@ -35,43 +40,49 @@ def collapse_of_scores(normalizer: str) -> np.ndarray:
     return np.array(found)
 
 
-def collapse_of_model(config: TransformerConfig, params: Any) -> np.ndarray:
-    """The same of trained models' last query, over layers, heads, seeds; an input deviates."""
-    given = Quantifiers("every", Normal(0.0, 1.0), 21).sample(jax.random.key(9), 0, 32)
+def collapse_of_model(config: TransformerConfig, params: Params) -> Curve:
+    """The curve of the last query of models that learned ``every``, where one input deviates.
+
+    Args:
+        config: of the models.
+        params: of several seeds, stacked ``[seed, …]``.
+
+    Returns:
+        The means over prompts, layers, heads and seeds.
+    """
+    task, key = TASKS.pick("every").make(points=POINTS), jax.random.key(9)
 
     @jax.jit
-    def weights(x_BTD: Any, y_BT: Any) -> Any:
-        tokens, _ = inputs_and_places(x_BTD, y_BT, True)
+    def weights(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> Array:
+        tokens, _ = inputs_and_places(x_BTD, y_BT)
 
-        def one(params: Any) -> Any:
+        def one(params: Params) -> Array:
             apply = functools.partial(Transformer(config).apply, {"params": params})
-            return apply(tokens, capture=("attention_weights",))[1]["attention_weights"]
+            found: Any = apply(tokens, capture=("attention_weights",))
+            return found[1]["attention_weights"]
 
         return jax.vmap(one)(params)[..., -1, :]
 
     found = []
     for magnitude in MAGNITUDES:
-        with_it = deviated("every", given, float(magnitude))
-        found.append(spread(np.asarray(weights(with_it.x_BTD, with_it.y_BT))))
+        change = functools.partial(with_deviant, position=POINTS // 2, value=float(magnitude))
+        given = task.sample(key, 0, 32, change)
+        found.append(spread(np.asarray(weights(given.x_BTD, given.y_BT))))
     return np.array(found)
 
 
-def draw(panels: dict[str, dict[str, np.ndarray]], out: Path) -> None:
-    """Largest weight above, entropy below; a column of each kind of deviant.
+def draw(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
+    """Largest weight above, entropy below; a column for each kind of deviant.
 
     A curve that equals one drawn before it (a temperature of 1 is softmax) is left out.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(4.6 * len(panels) + 2.2, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, sharey="row")
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
-    looks = {name: (f"C{i % 10}", ("-", "--", ":")[i // 5 % 3]) for i, name in enumerate(names)}
+    looks = {name: (f"C{i % 6}", ("-", "--", ":")[i // 6 % 3]) for i, name in enumerate(names)}
     lines: dict[str, Any] = {}
     for j, (title, curves) in enumerate(panels.items()):
-        drawn: list[np.ndarray] = []
+        drawn: list[Curve] = []
         for name, curve in curves.items():
             if any(np.allclose(curve, other, atol=1e-6) for other in drawn):
                 continue
@@ -87,10 +98,6 @@ def draw(panels: dict[str, dict[str, np.ndarray]], out: Path) -> None:
     axes[0, 0].set_ylabel("largest weight, share of the row")
     axes[1, 0].set_ylabel("entropy of the weights, nats")
     shown = [name for name in names if name in lines]
-    figure.legend(
-        [lines[name] for name in shown], shown, loc="outside right center", frameon=False,
-        fontsize=8,
-    )  # fmt: skip
-    for panel in axes.flat:
-        panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(out, dpi=120)
+    handles = [lines[name] for name in shown]
+    figure.legend(handles, shown, loc="outside right center", fontsize=8)
+    return figure

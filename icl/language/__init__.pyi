@@ -1,9 +1,7 @@
-from . import asking as asking
+from .answering import Answerer as Answerer
 from .answering import checkpoint as checkpoint
 from .answering import endpoint as endpoint
+from .questions import ask as ask
+from .questions import check as check
 
-__all__ = [
-    "asking",
-    "checkpoint",
-    "endpoint",
-]
+__all__ = ["Answerer", "ask", "check", "checkpoint", "endpoint"]

@@ -2,61 +2,72 @@
 
 from __future__ import annotations
 
-import json
+import functools
+import itertools
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
+from attention import files
 from attention.errors import InputError
+from attention.likelihood import Arrays, Row, RowBatches
+from attention.transformer import Generated, generate, load_pretrained, unstack_layers
+from attention.transformer.huggingface import checkpoint_folder
 
 KEY = "OPENAI_API_KEY"
 Answerer = Callable[[Sequence[str]], list[str]]
+"""Gives an answer to each prompt."""
 
 
 def endpoint(
     url: str, model: str, *, temperature: float = 0.0, max_tokens: int = 16, timeout: float = 60.0
 ) -> Answerer:
-    """An OpenAI-compatible server: POST ``URL/chat/completions``.
+    """An OpenAI-compatible server: POST ``URL/chat/completions``.  Redirections are not followed.
 
     The key, if any, is read from the environment variable ``OPENAI_API_KEY`` and sent nowhere else.
 
+    Args:
+        url: address up to ``/v1``.
+        model: the server's name for its model.
+        temperature: 0 takes the most probable answer.
+        max_tokens: of an answer.
+        timeout: seconds that an answer may take.
+
     Raises:
-        InputError: an address of another kind; on asking, a server that cannot be reached or
-            answers something else.
+        InputError: the address is of another kind.  When it is asked: the server cannot be
+            reached, or answers something else.
     """
+    import httpx
+
     if not url.startswith(("http://", "https://")):
         raise InputError(f"an endpoint is an http(s) address, not {url!r}")
     address = url.rstrip("/") + "/chat/completions"
 
-    def one(text: str) -> str:
-        body = {
-            "model": model,
-            "messages": [{"role": "user", "content": text}],
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-        }
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(KEY):
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(address, json.dumps(body).encode(), headers)
+    def one(client: httpx.Client, text: str) -> str:
+        messages = [{"role": "user", "content": text}]
+        body = {"model": model, "messages": messages, "temperature": temperature}
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as reply:
-                return json.load(reply)["choices"][0]["message"]["content"] or ""
-        except urllib.error.HTTPError as error:
-            error.close()
-            hint = f"; the key is read from {KEY}" if error.code in (401, 403) else ""
-            raise InputError(f"{address} answered {error.code} {error.reason}{hint}") from None
-        except (urllib.error.URLError, TimeoutError) as error:
+            reply = client.post(address, json={**body, "max_tokens": max_tokens})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise InputError(f"{address} cannot be reached: {error}") from None
+        if not reply.is_success:
+            hint = f"; the key is read from {KEY}" if reply.status_code in (401, 403) else ""
+            told = f"{reply.status_code} {reply.reason_phrase}".strip()
+            raise InputError(f"{address} answered {told}{hint}")
+        try:
+            return reply.json()["choices"][0]["message"]["content"] or ""
         except (KeyError, IndexError, TypeError, ValueError):
             raise InputError(f"{address} did not answer as an OpenAI-compatible server") from None
 
-    return lambda texts: [one(text) for text in texts]
+    def answer(texts: Sequence[str]) -> list[str]:
+        key = os.environ.get(KEY)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with httpx.Client(headers=headers, timeout=timeout) as client:
+            return [one(client, text) for text in texts]
+
+    return answer
 
 
 def checkpoint(
@@ -64,50 +75,54 @@ def checkpoint(
     *,
     temperature: float = 0.0,
     max_tokens: int = 16,
-    batch: int = 8,
+    batch_tokens: int = 4096,
     seed: int = 0,
 ) -> Answerer:
-    """A local folder or hub id that ``attention.transformer`` loads."""
-    from transformers import AutoTokenizer
+    """A causal language model that `attention.transformer.load_pretrained` loads.
 
-    from attention.transformer import generate, load_pretrained, unstack_layers
-    from attention.transformer.huggingface import checkpoint_folder
+    Args:
+        model: local folder or hub id.
+        temperature: 0 takes the most probable answer.
+        max_tokens: of an answer.
+        batch_tokens: tokens of the prompts that are answered at once.
+        seed: of answers at a temperature above 0.
 
-    folder = checkpoint_folder(model, None)
-    config, params = load_pretrained(folder)
+    Raises:
+        InputError: there is no such model, or it is no causal language model.  When it is asked:
+            the prompts are too long.
+    """
+    folder = checkpoint_folder(model)
+    config, stacked = load_pretrained(folder)
     if config.head != "causal_lm":
         raise InputError(f"{model} is no causal language model")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    params = unstack_layers(params)
+    tokenizer, params = files.load_tokenizer(folder), unstack_layers(stacked)
+    end: Any = tokenizer.eos_token_id
+    stop_tokens = [] if end is None else [end]
 
     def answer(texts: Sequence[str]) -> list[str]:
-        out: list[str] = []
-        encoded = [tokenizer(text)["input_ids"] for text in texts]
-        longest = max(map(len, encoded))
+        rows = [Row.prompt(tokenizer(text)["input_ids"]) for text in texts]
+        longest = max(len(row.tokens) for row in rows)
         if longest + max_tokens > config.max_position_embeddings:
             raise InputError(
                 f"prompts of {longest} tokens and {max_tokens} to come are more than the model's "
                 f"{config.max_position_embeddings}; give fewer points or examples"
             )
-        for start in range(0, len(encoded), batch):
-            rows = encoded[start : start + batch]
-            tokens = np.zeros((batch, longest), np.int32)
-            where = np.zeros((batch, longest), bool)
-            for i, row in enumerate(rows):
-                tokens[i, longest - len(row) :], where[i, longest - len(row) :] = row, True
-            where[len(rows) :, -1] = True  # a row of padding alone would divide by zero
-            found = generate(
+        keys = map(functools.partial(jax.random.fold_in, jax.random.key(seed)), itertools.count())
+
+        def program(arrays: Arrays) -> Generated:
+            return generate(
                 config,
                 params,
-                jnp.asarray(tokens),
-                jnp.asarray(where),
+                arrays.tokens,
+                arrays.where,
                 max_new_tokens=max_tokens,
-                stop_tokens=() if tokenizer.eos_token_id is None else (tokenizer.eos_token_id,),
+                stop_tokens=stop_tokens,
                 temperature=temperature,
-                key=jax.random.fold_in(jax.random.key(seed), start),
+                key=next(keys),
             )
-            for new, kept in zip(found.tokens[: len(rows)], found.where[: len(rows)], strict=True):
-                out.append(tokenizer.decode(np.asarray(new)[np.asarray(kept)]))
-        return out
+
+        found = RowBatches(rows, batch_tokens).run(program)
+        pairs = zip(found.tokens, found.where, strict=True)
+        return [str(tokenizer.decode(new[kept])) for new, kept in pairs]
 
     return answer

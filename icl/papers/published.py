@@ -1,4 +1,4 @@
-"""Rows of arXiv 2411.11465, its evaluation set, and tables of ours beside them."""
+"""Table 2 of arXiv 2411.11465, its evaluation set, and our rows beside the published ones."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from attention.errors import InputError
-from icl.analysis import effective_bound
-from icl.evaluation.sweeps import SKIP, Case
+from icl.evaluation import effective_bound
+from icl.tasks import Case, counted
+from icl.tasks.functions import SKIP
 
 _ROWS = """
 1l1ah  0.1 0.8 5.1 13.1 26.9 39.7 53.0 84.8 120.0 153.2
@@ -27,24 +28,28 @@ _ROWS = """
 12l8ah 0.0 0.0 0.3  1.1  2.9  7.9 11.9 28.3  46.9  73.5
 zero   2.19 7.05 19.22 33.94 52.23 73.08 86.02 127.43 165.27 199.31
 """
-# Table 2: trained on N(0,1) twice, tested on x ~ N(0,1); squared error for sigma = 1 … 10
 TABLE_2 = {
     line.split()[0]: tuple(map(float, line.split()[1:])) for line in _ROWS.strip().splitlines()
 }
+"""Squared error for σ = 1 … 10, on x ~ N(0, 1), of models trained on N(0, 1) inputs and
+coefficients."""
 
 
 def table_2(
     rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], str]:
-    """Our errors beside the published ones, with the difference and B_eff, as rows and text.
+    """Our errors beside the published ones, with the difference and B_eff.
 
     Args:
-        rows: of ``errors.csv`` on the published evaluation set; ``seed``, if there is one, tells
-            models of a name apart, of which the text has mean and standard deviation.
-        names: predictor → row of ``TABLE_2``; those with none stand alone.
+        rows: rows of ``errors.csv`` on the published evaluation set.  If they have a ``seed``, the
+            text has mean and standard deviation over the models of one name.
+        names: predictor → row of ``TABLE_2``; other predictors stand alone.
+
+    Returns:
+        Rows of a table, and the same as text.
     """
-    values = [case.y_FBT for case in evaluation_set() if case.labels["inputs"] == "normal"]
-    counted = [y[:, :, SKIP:] for y in values]
+    normal_set = [case for case in evaluation_set() if case.setting["inputs"] == "normal"]
+    values = [case.y_FBT[:, :, SKIP:] for case in normal_set]
     out, lines = [], [_line("", range(1, 11)) + f"{'B_eff':>6}"]
     normal = [row for row in rows if row["inputs"] == "normal"]
     for name in dict.fromkeys(row["predictor"] for row in normal):
@@ -53,7 +58,7 @@ def table_2(
             seed: [row["error"] for row in mine if row.get("seed", "") == seed]
             for seed in dict.fromkeys(row.get("seed", "") for row in mine)
         }
-        bounds = {seed: effective_bound(counted, errors) for seed, errors in by_seed.items()}
+        bounds = {seed: effective_bound(values, errors) for seed, errors in by_seed.items()}
         theirs = TABLE_2.get(names.get(name, name))
         table = np.array([[*errors, bounds[seed]] for seed, errors in by_seed.items()])
         lines.append(_line(name, table.mean(axis=0)))
@@ -72,7 +77,7 @@ def table_2(
 
 
 def _line(label: str, numbers: Iterable[float]) -> str:
-    """80 columns: names of 13 letters, four digits a number."""
+    """A line of 80 columns: 13 letters of the name, four digits of each number."""
     texts = [str(x) if isinstance(x, int) else f"{x:.2f}" for x in numbers]
     texts = [text if len(text) < 6 else f"{float(text):.1f}" for text in texts]
     return f"{label:13.13}" + "".join(f"{text:>6}" for text in texts)
@@ -81,8 +86,13 @@ def _line(label: str, numbers: Iterable[float]) -> str:
 def evaluation_set(path: Path | None = None, functions: int | None = None) -> Iterable[Case]:
     """The published evaluation set: σ = 1 … 10, inputs ``normal`` and ``uniform``.
 
+    Args:
+        path: an npz file with a, b ``[sigma, function]`` and xs_normal, xs_uniform
+            ``[prompt, point]``; None: the bundled one.
+        functions: how many functions are taken; None: all.
+
     Raises:
-        InputError: no such file, or one without the arrays.
+        InputError: there is no such file, or it lacks the arrays.
     """
     source = files("icl") / "assets" / "linear_functions.npz" if path is None else path
     try:
@@ -101,4 +111,5 @@ def evaluation_set(path: Path | None = None, functions: int | None = None) -> It
     for name, x_BT in grids.items():
         for i in range(len(a)):
             y_FBT = a[i][:, None, None] * x_BT + b[i][:, None, None]
-            yield Case({"inputs": name, "sigma": i + 1}, x_BT[:, :, None], y_FBT)
+            where_1T = counted(x_BT.shape[1], SKIP)
+            yield Case({"inputs": name, "sigma": i + 1}, x_BT[:, :, None], y_FBT, where_1T)

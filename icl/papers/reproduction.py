@@ -1,53 +1,86 @@
-"""What the scripts of the papers' tables do alike: train what is missing, write, print."""
+"""What the scripts of the papers' tables have in common: a plan, training, and tables."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attention.errors import InputError
-from icl.arguments import check_folder
-from icl.evaluation import errors as evaluation
-from icl.training import Experiment
-from icl.training import fitting as training
+from attention import files
+from icl.tasks import require_positive
+from icl.training import Experiment, Trained, Updates, load, train
 
 
-def settings(full: bool, seed: int, seeds: int = 1) -> dict[str, Any]:
-    """Fields of an ``Experiment``: the papers' batch and rate, or those of the reduced setting."""
-    return {
-        "batch": 64 if full else 32,
-        "learning_rate": 1e-4 if full else 1e-3,
-        "seed": seed,
-        "seeds": seeds,
-    }
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How much is trained.
+
+    Attributes:
+        full: as published, for an accelerator; otherwise a reduced setting, for a CPU
+        steps: of training; by default those of the setting
+        seed: of the training, the first one
+        seeds: models of each kind, trained at once
+    """
+
+    full: bool = False
+    steps: int | None = None
+    seed: int = 0
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        require_positive(steps=self.steps, seeds=self.seeds)
+
+    def updates(self, reduced: int) -> int:
+        """The steps of training; ``reduced`` of the reduced setting."""
+        return self.steps or (500_000 if self.full else reduced)
+
+    def choose(self, full: Any, reduced: Any) -> Any:
+        """What the setting has."""
+        return full if self.full else reduced
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Fields of an ``Experiment``: batch, learning rate and seeds."""
+        return {
+            "batch": 64 if self.full else 32,
+            "learning_rate": 1e-4 if self.full else 1e-3,
+            "seed": self.seed,
+            "seeds": self.seeds,
+        }
+
+    @property
+    def told(self) -> str:
+        """How many seeds there are, in words."""
+        return f"{self.seeds} seed{'s' * (self.seeds > 1)}"
 
 
-def check(out: Path, plans: Iterable[Experiment], steps: int | None, **counts: int) -> None:
-    """Finds bad settings before anything is trained or written.
+def check(out: Path, experiments: Iterable[Experiment], **counts: int) -> None:
+    """Find bad settings before anything is trained or written.
+
+    Args:
+        out: the directory that will be written.
+        experiments: those that will be trained.
+        counts: numbers by name that must be at least 1.
 
     Raises:
-        InputError: one line.
+        InputError: one of them is not possible.
     """
-    check_folder(out)
-    for name, count in {"steps": 1 if steps is None else steps, **counts}.items():
-        if count < 1:
-            raise InputError(f"{name} must be at least 1, not {count}")
-    for plan in plans:
-        plan.task()
-        plan.config()
+    files.check_folder(out)
+    require_positive(**counts)
+    for experiment in experiments:
+        experiment.config()
 
 
-def trained(experiment: Experiment, directory: Path, steps: int) -> list[training.Trained]:
-    """The models of a run of so many steps, one a seed, trained now as far as they are missing."""
+def trained_models(experiment: Experiment, directory: Path, steps: int) -> list[Trained]:
+    """The models of a run, one for each seed, trained now as far as steps are missing."""
     print(directory.name, flush=True)
-    training.train(experiment, directory, steps=steps, log_every=500, save_every=500)
-    seeds = range(experiment.seed, experiment.seed + experiment.seeds)
-    return [training.load(directory, seed) for seed in seeds]
+    train(experiment, directory, Updates(steps, save_every=500, log_every=500))
+    return [load(directory, seed) for seed in experiment.all_seeds]
 
 
-def write(out: Path, name: str, rows: Sequence[Mapping[str, Any]], text: str) -> None:
-    """``NAME.csv`` and ``NAME.txt``; the text is printed."""
-    evaluation.write_csv(out / f"{name}.csv", rows)
-    (out / f"{name}.txt").write_text(text, encoding="utf-8")
+def write_tables(out: Path, name: str, rows: Sequence[Mapping[str, Any]], text: str) -> None:
+    """Write ``NAME.csv`` and ``NAME.txt``, and print the text."""
+    files.write_table(out / f"{name}.csv", rows)
+    files.write_text(out / f"{name}.txt", text)
     print(text)

@@ -1,31 +1,71 @@
+from .baselines import Baseline as Baseline
+from .baselines import Predictor as Predictor
+from .baselines import baseline as baseline
+from .distributions import DISTRIBUTIONS as DISTRIBUTIONS
+from .distributions import Distribution as Distribution
 from .distributions import Normal as Normal
 from .distributions import distribution as distribution
-from .function_task import FunctionTask as FunctionTask
-from .function_task import Task as Task
-from .function_task import curriculum as curriculum
-from .function_task import prediction_loss as prediction_loss
+from .kind import Listing as Listing
+from .kind import Measure as Measure
+from .kind import Row as Row
+from .kind import Task as Task
+from .losses import LOGISTIC as LOGISTIC
+from .losses import SQUARED as SQUARED
+from .losses import Loss as Loss
+from .options import Form as Form
+from .options import PromptOptions as PromptOptions
+from .options import Sampling as Sampling
+from .options import TaskOptions as TaskOptions
+from .options import given_options as given_options
+from .options import require_positive as require_positive
+from .options import require_seed as require_seed
+from .prompts import ORDERS as ORDERS
+from .prompts import Case as Case
+from .prompts import Inputs as Inputs
+from .prompts import Order as Order
 from .prompts import Prompts as Prompts
-from .prompts import in_order as in_order
+from .prompts import Values as Values
+from .prompts import counted as counted
 from .prompts import inputs_and_places as inputs_and_places
 from .prompts import with_deviant as with_deviant
-from .quantifiers import Design as Design
-from .quantifiers import Quantifiers as Quantifiers
-from .quantifiers import measures as measures
-from .quantifiers import truth as truth
+from .sweeps import Axis as Axis
+from .table import TASKS as TASKS
+from .table import TaskRow as TaskRow
+from .table import task_asked as task_asked
 
 __all__ = [
-    "Design",
-    "FunctionTask",
+    "DISTRIBUTIONS",
+    "LOGISTIC",
+    "ORDERS",
+    "SQUARED",
+    "TASKS",
+    "Axis",
+    "Baseline",
+    "Case",
+    "Distribution",
+    "Form",
+    "Inputs",
+    "Listing",
+    "Loss",
+    "Measure",
     "Normal",
+    "Order",
+    "Predictor",
+    "PromptOptions",
     "Prompts",
-    "Quantifiers",
+    "Row",
+    "Sampling",
     "Task",
-    "curriculum",
+    "TaskOptions",
+    "TaskRow",
+    "Values",
+    "baseline",
+    "counted",
     "distribution",
-    "in_order",
+    "given_options",
     "inputs_and_places",
-    "measures",
-    "prediction_loss",
-    "truth",
+    "require_positive",
+    "require_seed",
+    "task_asked",
     "with_deviant",
 ]

@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from attention.choices import Choices
 from attention.errors import InputError
 
-FORMS = "normal:MEAN,DEVIATION, uniform:LOW,HIGH and mix:A|B of two of these"
 
+class Distribution(abc.ABC):
+    """Distribution of a real number; hashable, so that a jitted function may close over it.
 
-class Distribution(Protocol):
-    """Of a real number; hashable, so that a jitted function may close over it."""
+    Attributes:
+        form: how it is written, behind its name.
+    """
 
-    @property
-    def mean(self) -> float:
-        """Expectation."""
-        ...
+    form: ClassVar[str]
 
-    @property
-    def deviation(self) -> float:
-        """Standard deviation."""
-        ...
+    @classmethod
+    @abc.abstractmethod
+    def read(cls, text: str) -> Self:
+        """The distribution of a text in its form.
 
+        Raises:
+            ValueError: the text cannot be read.
+        """
+
+    @abc.abstractmethod
     def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
         """Independent draws, float32."""
-        ...
 
-    def scaled(self, factor: float) -> Distribution:
-        """Of ``factor`` times the number."""
-        ...
+    @abc.abstractmethod
+    def scaled(self, factor: float) -> Self:
+        """The distribution of ``factor`` times the number."""
+
+
+def _two_numbers(text: str) -> tuple[float, float]:
+    first, second = (float(number) for number in text.split(","))
+    return first, second
 
 
 @dataclasses.dataclass(frozen=True)
-class Normal:
+class Normal(Distribution):
     """N(mean, deviation²)."""
 
     mean: float
     deviation: float
+
+    form: ClassVar[str] = "MEAN,DEVIATION"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and 0 < self.deviation < math.inf):
@@ -51,12 +63,14 @@ class Normal:
                 f"{self} is no distribution: a normal one needs a positive standard deviation"
             )
 
+    @classmethod
+    def read(cls, text: str) -> Normal:
+        return cls(*_two_numbers(text))
+
     def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
-        """Independent draws."""
         return self.mean + self.deviation * jax.random.normal(key, tuple(shape))
 
     def scaled(self, factor: float) -> Normal:
-        """Of ``factor`` times the number."""
         return Normal(factor * self.mean, abs(factor) * self.deviation)
 
     def __str__(self) -> str:
@@ -64,32 +78,26 @@ class Normal:
 
 
 @dataclasses.dataclass(frozen=True)
-class Uniform:
+class Uniform(Distribution):
     """U(low, high)."""
 
     low: float
     high: float
 
+    form: ClassVar[str] = "LOW,HIGH"
+
     def __post_init__(self) -> None:
         if not -math.inf < self.low < self.high < math.inf:
             raise InputError(f"{self} is no distribution: LOW must be less than HIGH")
 
-    @property
-    def mean(self) -> float:
-        """Expectation."""
-        return (self.low + self.high) / 2
-
-    @property
-    def deviation(self) -> float:
-        """Standard deviation."""
-        return (self.high - self.low) / math.sqrt(12)
+    @classmethod
+    def read(cls, text: str) -> Uniform:
+        return cls(*_two_numbers(text))
 
     def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
-        """Independent draws."""
         return jax.random.uniform(key, tuple(shape), minval=self.low, maxval=self.high)
 
     def scaled(self, factor: float) -> Uniform:
-        """Of ``factor`` times the number."""
         low, high = sorted((factor * self.low, factor * self.high))
         return Uniform(low, high)
 
@@ -98,26 +106,22 @@ class Uniform:
 
 
 @dataclasses.dataclass(frozen=True)
-class Mixture:
-    """Either of two distributions with probability 1/2, chosen anew for every number."""
+class Mixture(Distribution):
+    """One of two distributions with probability 1/2, chosen anew for every number."""
 
-    first: Normal | Uniform
-    second: Normal | Uniform
+    first: Distribution
+    second: Distribution
 
-    @property
-    def mean(self) -> float:
-        """Expectation."""
-        return (self.first.mean + self.second.mean) / 2
+    form: ClassVar[str] = "A|B of two of these"
 
-    @property
-    def deviation(self) -> float:
-        """Standard deviation: within the parts, and between them."""
-        parts = (self.first, self.second)
-        within = sum(part.deviation**2 for part in parts) / 2
-        return math.sqrt(within + sum((part.mean - self.mean) ** 2 for part in parts) / 2)
+    @classmethod
+    def read(cls, text: str) -> Mixture:
+        first, second = (distribution(part) for part in text.split("|"))
+        if isinstance(first, Mixture) or isinstance(second, Mixture):
+            raise ValueError("a mixture of mixtures")
+        return cls(first, second)
 
     def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
-        """Independent draws."""
         which, one, other = jax.random.split(key, 3)
         return jnp.where(
             jax.random.bernoulli(which, shape=tuple(shape)),
@@ -126,30 +130,30 @@ class Mixture:
         )
 
     def scaled(self, factor: float) -> Mixture:
-        """Of ``factor`` times the number."""
         return Mixture(self.first.scaled(factor), self.second.scaled(factor))
 
     def __str__(self) -> str:
         return f"mix:{self.first}|{self.second}"
 
 
-def distribution(text: str) -> Normal | Uniform | Mixture:
-    """``normal:0,1``, ``uniform:-5,5`` or ``mix:normal:-1,1|normal:1,1``.
+DISTRIBUTIONS: Choices[type[Distribution]] = Choices(
+    "distribution", {"normal": Normal, "uniform": Uniform, "mix": Mixture}
+)
+
+
+def distribution(text: str) -> Distribution:
+    """Read ``normal:0,1``, ``uniform:-5,5`` or ``mix:normal:-1,1|normal:1,1``.
 
     Raises:
-        InputError: one line that says what is not understood.
+        InputError: the text cannot be read.
     """
     name, _, rest = text.strip().partition(":")
-    if name == "mix":
-        parts = [distribution(part) for part in rest.split("|")]
-        if len(parts) == 2 and not any(isinstance(part, Mixture) for part in parts):
-            first, second = parts
-            return Mixture(first, second)  # type: ignore[arg-type]
-    elif name in ("normal", "uniform"):
-        try:
-            numbers = [float(number) for number in rest.split(",")]
-        except ValueError:
-            numbers = []
-        if len(numbers) == 2:
-            return Normal(*numbers) if name == "normal" else Uniform(*numbers)
-    raise InputError(f"{text!r} is no distribution; there are {FORMS}")
+    try:
+        if name in DISTRIBUTIONS:
+            return DISTRIBUTIONS[name].read(rest)
+    except InputError:
+        raise
+    except ValueError:
+        pass
+    forms = [f"{name}:{row.form}" for name, row in DISTRIBUTIONS.items()]
+    raise InputError(f"{text!r} is no distribution; there are {', '.join(forms)}")

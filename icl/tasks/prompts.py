@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from attention.choices import Choices
 from attention.errors import InputError
+
+Inputs = Float[np.ndarray, "B T d"]
+Values = Float[np.ndarray, "F B T"]
+Change = Callable[[Float[Array, "B T d"]], Float[Array, "B T d"]]
 
 
 class Prompts(NamedTuple):
-    """A batch of sequences of points, one function each."""
+    """A batch of sequences of points; each sequence has a function of its own."""
 
     x_BTD: Float[Array, "B T d"]
     y_BT: Float[Array, "B T"]
-    where_BT: Bool[Array, "#B T"]  # points that count in the loss, alike in all prompts
+    where_BT: Bool[Array, "#B T"]  # points that count in the loss
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Prompts of one setting, on which predictors are compared.
+
+    Attributes:
+        setting: the setting's columns in the tables.
+        x_BTD: inputs, which all functions share.
+        y_FBT: values of F functions; F is 1 if every prompt has a function of its own.
+        where_BT: positions that count.
+    """
+
+    setting: Mapping[str, Any]
+    x_BTD: Inputs
+    y_FBT: Values
+    where_BT: Bool[np.ndarray, "#B T"]
 
 
 def interleave(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> Float[Array, "B U d"]:
-    """Vectors ``x₁, (f(x₁), 0, …), x₂, …, x_T``: U = 2T − 1 of them.
+    """The vectors ``x₁, (f(x₁), 0, …), x₂, …, x_T``: U = 2T − 1 of them.
 
-    The value of the last point is left out: nothing that is read could depend on it.
+    The value of the last point is left out, because no prediction depends on it.
     """
     values_BTD = jnp.zeros_like(x_BTD).at[:, :, 0].set(y_BT)
     both_BTPD = jnp.stack([x_BTD, values_BTD], axis=2)
@@ -32,30 +57,27 @@ def interleave(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> Float
 def inputs_and_places(
     x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"], labels: bool = True
 ) -> tuple[Float[Array, "B U d"], slice]:
-    """The model's input, and where its predictions of ``y_BT`` stand: at every ``x``.
+    """The model's input, and the places at which it predicts ``y_BT``: every ``x``.
 
-    ``labels`` false leaves all values out: the input is ``x₁, x₂, …``.
+    Args:
+        x_BTD: inputs.
+        y_BT: values.
+        labels: False leaves all values out, so that the input is ``x₁, x₂, …``.
     """
     if labels:
         return interleave(x_BTD, y_BT), slice(0, None, 2)
     return x_BTD, slice(0, None, 1)
 
 
-def in_order(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> tuple[Array, Array]:
-    """The same points with the first coordinate ascending."""
-    order_BT = jnp.argsort(x_BTD[:, :, 0], axis=1, stable=True)
-    return (
-        jnp.take_along_axis(x_BTD, order_BT[:, :, None], axis=1),
-        jnp.take_along_axis(y_BT, order_BT, axis=1),
-    )
-
-
 def with_deviant(
     x_BTD: Float[Array, "B T d"], position: int, value: float
 ) -> Float[Array, "B T d"]:
-    """The inputs with that at ``position`` (from 0) replaced by ``value``, in every coordinate.
+    """The inputs with every coordinate at ``position`` (from 0) replaced by ``value``.
 
-    Values of the function must be taken after this.
+    Values of the function must be computed after this.
+
+    Raises:
+        InputError: there is no such position.
     """
     if not 0 <= position < x_BTD.shape[1]:
         raise InputError(
@@ -67,3 +89,47 @@ def with_deviant(
 def mask_points(points: int, used: Int[Array, ""] | int) -> Bool[Array, "1 T"]:
     """True at the first ``used`` of ``points`` points."""
     return (jnp.arange(points) < used)[None]
+
+
+def counted(points: int, skip: int) -> Bool[np.ndarray, "1 T"]:
+    """True at all but the first ``skip`` of ``points`` positions.
+
+    Raises:
+        InputError: no position is left.
+    """
+    if points <= skip:
+        raise InputError(f"prompts need more than {skip} points, the first that do not count")
+    return (np.arange(points) >= skip)[None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """In which order a prompt shows its points.
+
+    Attributes:
+        places: inputs → the place of each point that is shown first, second, …; None: as drawn.
+    """
+
+    places: Callable[[Float[Array, "B T d"]], Int[Array, "B T"]] | None = None
+
+    def arrange(
+        self, x_BTD: Float[Array, "B T d"], y_FBT: Float[Array, "F B T"]
+    ) -> tuple[Float[Array, "B T d"], Float[Array, "F B T"]]:
+        """The same points in this order."""
+        if self.places is None:
+            return x_BTD, y_FBT
+        places_BT = self.places(x_BTD)
+        return (
+            jnp.take_along_axis(x_BTD, places_BT[:, :, None], axis=1),
+            jnp.take_along_axis(y_FBT, places_BT[None], axis=2),
+        )
+
+
+ORDERS = Choices(
+    "order",
+    {
+        "drawn": Order(),
+        "sorted": Order(lambda x_BTD: jnp.argsort(x_BTD[:, :, 0], axis=1, stable=True)),
+    },
+)
+"""The orders that ``--sweep order=…`` knows."""

@@ -1,4 +1,11 @@
-"""."""
+"""Training small transformers on in-context tasks, and loading them again.
+
+An ``Experiment`` says in words what is trained: its preset names a task and an architecture.
+``train`` draws the prompts of every step on the device, minimizes the task's loss, and keeps
+checkpoints and metrics in a run directory; ``load`` gives back a ``Trained`` model.
+
+Open ``experiment.py`` first, then ``fitting.py``.
+"""
 
 import lazy_loader
 

@@ -1,21 +1,35 @@
-from . import fitting as fitting
-from .experiments import QUANTIFIERS as QUANTIFIERS
-from .experiments import Experiment as Experiment
+from .architectures import ModelOptions as ModelOptions
+from .architectures import model as model
+from .experiment import Experiment as Experiment
+from .experiment import Updates as Updates
+from .fitting import Params as Params
 from .fitting import Trained as Trained
 from .fitting import data_key as data_key
 from .fitting import draw_of as draw_of
 from .fitting import init as init
+from .fitting import init_all as init_all
+from .fitting import load as load
+from .fitting import load_all as load_all
 from .fitting import loss_of as loss_of
 from .fitting import parts_of as parts_of
+from .fitting import predict as predict
+from .fitting import train as train
 
 __all__ = [
-    "QUANTIFIERS",
     "Experiment",
+    "ModelOptions",
+    "Params",
     "Trained",
+    "Updates",
     "data_key",
     "draw_of",
-    "fitting",
     "init",
+    "init_all",
+    "load",
+    "load_all",
     "loss_of",
+    "model",
     "parts_of",
+    "predict",
+    "train",
 ]

@@ -1,9 +1,9 @@
-"""Training on functions: data made on the device inside the step, many steps a dispatch.
+"""Training: prompts are made on the device inside the step, and many steps are one program.
 
-The loop, its checkpoints and metrics are ``attention.training.loop``.  Several seeds are one model
-more by ``vmap``: their losses are added up, so each gets its own gradient, and Adam works number
-by number.  Several devices share each batch; a CPU takes it in parts, with the derivatives that it
-is fast at.
+The loop, its checkpoints and its metrics are `attention.training.fit`.  Several seeds are trained
+as one model by ``vmap``: their losses are added up, so that each gets its own gradient, and Adam
+works number by number.  Several devices share each batch.  A CPU takes a batch in parts, with the
+derivatives that it is fast at.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from attention import files
 from attention.errors import InputError
 from attention.normalizers import NORMALIZERS
 from attention.training import TrainState, fit, learned_values, load_params, make_mesh
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
-from icl.tasks import Prompts, Task, inputs_and_places, prediction_loss
-from icl.training.experiments import Experiment, read
+from icl.tasks import Prompts, Task, inputs_and_places
+from icl.training.experiment import COMMAND, Experiment, Updates, read
 
 Params = Mapping[str, Any]
 
@@ -32,7 +33,7 @@ PART = 2**18  # numbers in the residual stream of a part of a batch: 1 MiB
 
 
 def init(config: TransformerConfig, seed: int) -> Params:
-    """Initial parameters, layers unstacked (an unrolled loop is faster at these sizes)."""
+    """Initial parameters; the layers are not stacked, because an unrolled loop is faster here."""
     return _init(config, jax.random.split(jax.random.key(seed))[0])
 
 
@@ -42,11 +43,18 @@ def _init(config: TransformerConfig, key: Key[Array, ""]) -> Params:
     return unstack_layers(Transformer(config).init(key, tokens)["params"])
 
 
+def init_all(config: TransformerConfig, seeds: range) -> Params:
+    """Initial parameters of several seeds, stacked ``[seed, …]``; those of one seed as they are."""
+    each = [init(config, seed) for seed in seeds]
+    return each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
+
+
 def data_key(seed: int) -> Key[Array, ""]:
-    """Key of a seed's data; step t uses ``fold_in(key, t)``."""
+    """The key of a seed's data; step t uses ``fold_in(key, t)``."""
     return jax.random.split(jax.random.key(seed))[1]
 
 
+@functools.partial(jax.jit, static_argnames=("config", "labels"))
 def predict(
     config: TransformerConfig,
     params: Params,
@@ -54,14 +62,22 @@ def predict(
     y_BT: Float[Array, "B T"],
     labels: bool = True,
 ) -> Float[Array, "B T"]:
-    """The model's prediction of every value from the points before it."""
+    """The model's prediction of every value from the points before it.
+
+    Args:
+        config: of the model.
+        params: of the model.
+        x_BTD: inputs.
+        y_BT: values.
+        labels: whether values are in the context.
+    """
     tokens, places = inputs_and_places(x_BTD, y_BT, labels)
     out: Any = Transformer(config).apply({"params": params}, tokens, read_at=places)
     return out[..., 0]
 
 
 def draw_of(task: Task, batch: int, seeds: range) -> Callable[[Int[Array, ""]], Prompts]:
-    """The prompts of a step for ``fit``: ``[B, …]``, or of several seeds ``[B, seed, …]``."""
+    """A function from the step to its prompts: ``[B, …]``, or of several seeds ``[B, seed, …]``."""
 
     def one(key: Key[Array, ""], step: Int[Array, ""]) -> Prompts:
         prompts = task.sample(jax.random.fold_in(key, step), step, batch)
@@ -77,19 +93,19 @@ def draw_of(task: Task, batch: int, seeds: range) -> Callable[[Int[Array, ""]], 
 def loss_of(
     config: TransformerConfig, task: Task, seeds: range
 ) -> Callable[[Params, Prompts, Any], tuple[Array, Array, dict[str, Array]]]:
-    """The loss of prompts ``(params, prompts, key)`` for ``fit``."""
+    """The loss ``(params, prompts, key) → (total, count, sums)`` that ``fit`` minimizes."""
     config = for_training(config)
 
     def one(params: Params, prompts: Prompts) -> tuple[Array, Array]:
         predicted_BT = predict(config, params, prompts.x_BTD, prompts.y_BT, task.labels)
-        return prediction_loss(predicted_BT, prompts, task.loss)
+        return task.loss.total(predicted_BT, prompts)
 
     def loss(params: Params, prompts: Prompts, key: Any) -> tuple[Array, Array, dict]:
-        del key  # all chance is in the prompts
+        del key  # all that is random is in the prompts
         if len(seeds) == 1:
             return *one(params, prompts), {}
         totals_K, counts_K = jax.vmap(one, (0, 1))(params, prompts)
-        total = jnp.sum(totals_K)  # whose gradient is that of each seed's own loss
+        total = jnp.sum(totals_K)  # its gradient is that of each seed's own loss
         shown = total + jax.lax.stop_gradient(jnp.mean(totals_K) - total)
         return shown, counts_K[0], {f"loss_{seed}": totals_K[i] for i, seed in enumerate(seeds)}
 
@@ -97,7 +113,7 @@ def loss_of(
 
 
 def for_training(config: TransformerConfig) -> TransformerConfig:
-    """The same model by the means that a CPU trains it faster with (docs/results)."""
+    """The same model, computed in the way in which a CPU trains it fastest (docs/results)."""
     if jax.default_backend() != "cpu":
         return config
     fits = NORMALIZERS.pick(config.normalizer).logit_transform is not None
@@ -109,12 +125,12 @@ def for_training(config: TransformerConfig) -> TransformerConfig:
 
 
 def parts_of(experiment: Experiment) -> int:
-    """Microbatches of a step; on a CPU as many as leave each ``PART`` numbers, for its cache."""
+    """Microbatches of a step; on a CPU as many as leave ``PART`` numbers to each, for its cache."""
     if jax.default_backend() != "cpu":
         return 1
     tokens = experiment.points * (2 if experiment.labels else 1)
     numbers = tokens * experiment.seeds * experiment.config().hidden_size
-    rows = experiment.batch // jax.device_count()  # of each device
+    rows = experiment.batch // jax.device_count()  # on each device
     counts = [n for n in range(1, rows + 1) if experiment.batch % (n * jax.device_count()) == 0]
     return max((n for n in counts if experiment.batch // n * numbers >= PART), default=1)
 
@@ -122,69 +138,57 @@ def parts_of(experiment: Experiment) -> int:
 def train(
     experiment: Experiment,
     directory: Path | None,
+    updates: Updates | None = None,
     *,
-    steps: int,
-    dispatch: int = 100,
-    save_every: int = 1000,
-    log_every: int = 100,
-    accumulate: int | None = None,
     quiet: bool = False,
 ) -> TrainState:
-    """Trains, or goes on where the run in ``directory`` stopped; see ``fit``.
-
-    Parameters of several seeds are stacked: ``[seed, …]``.
+    """Train models, or go on where the run in a directory stopped.
 
     Args:
         experiment: what is trained.
         directory: of the run; None keeps nothing.
-        steps: updates in all.
-        dispatch: updates in one program.
-        save_every: updates between checkpoints.
-        log_every: updates between lines of metrics.
-        accumulate: parts of a batch, one after the other, whose gradients add up to the batch's;
-            None: ``parts_of``.
-        quiet: nothing on the terminal.
+        updates: how many, and what is kept of them; None: the defaults.
+        quiet: show nothing on the terminal.
+
+    Returns:
+        The state after the last update; parameters of several seeds are stacked ``[seed, …]``.
 
     Raises:
-        InputError: bad settings, or the directory of another experiment.
+        InputError: the settings are not possible, or the directory holds another run.
     """
-    config, task = experiment.config(), experiment.task()
-    seeds = range(experiment.seed, experiment.seed + experiment.seeds)
-    if steps < 1:
-        raise InputError(f"steps must be at least 1, not {steps}")
-    if min(dispatch, save_every, log_every) < 1 or save_every % dispatch or log_every % dispatch:
-        raise InputError(  # before the directory is claimed
-            f"save_every={save_every} and log_every={log_every} must be multiples of "
-            f"dispatch={dispatch}, and positive"
-        )
-    accumulate = parts_of(experiment) if accumulate is None else accumulate
-    mesh = make_mesh() if jax.device_count() > 1 else None
-    if accumulate < 1 or experiment.batch % (accumulate * jax.device_count()):
+    updates = updates or Updates()
+    config, task, seeds = experiment.config(), experiment.task(), experiment.all_seeds
+    accumulate = parts_of(experiment) if updates.accumulate is None else updates.accumulate
+    if experiment.batch % (accumulate * jax.device_count()):
         raise InputError(
             f"a batch of {experiment.batch} prompts has no {accumulate} equal parts "
             f"on {jax.device_count()} device(s)"
         )
-    each = [init(config, seed) for seed in seeds]
-    params = each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
-    if directory is not None:
-        experiment.claim(directory)
-    return fit(
-        loss_of(config, task, seeds),
-        params,
-        optax.adam(experiment.learning_rate),
-        None,
-        steps=steps,
-        key=data_key(experiment.seed),
-        accumulate=accumulate,
-        mesh=mesh,
-        directory=directory,
-        save_every=save_every,
-        log_every=log_every,
-        dispatch=dispatch,
-        watch=learned_values(config) if len(each) == 1 else None,
-        draw=draw_of(task, experiment.batch, seeds),
-        quiet=quiet,
-    )
+
+    def fitted() -> TrainState:
+        return fit(
+            loss_of(config, task, seeds),
+            init_all(config, seeds),
+            optax.adam(experiment.learning_rate),
+            None,
+            steps=updates.steps,
+            key=data_key(experiment.seed),
+            accumulate=accumulate,
+            mesh=make_mesh() if jax.device_count() > 1 else None,
+            directory=directory,
+            save_every=updates.save_every,
+            log_every=updates.log_every,
+            dispatch=updates.dispatch,
+            watch=learned_values(config) if len(seeds) == 1 else None,
+            draw=draw_of(task, experiment.batch, seeds),
+            quiet=quiet,
+        )
+
+    if directory is None:
+        return fitted()
+    settings, owner = dataclasses.asdict(experiment), jax.process_index() == 0
+    with files.RunDirectory(directory, COMMAND, settings, resume=True, owner=owner):
+        return fitted()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,22 +202,33 @@ class Trained:
 
 
 def load(directory: Path, seed: int | None = None) -> Trained:
-    """The model of a run: of its first seed, or of another one.
+    """The model of a run.
+
+    Args:
+        directory: of the run.
+        seed: of the model; None: the first.
 
     Raises:
-        InputError: no run, or no such seed.
+        InputError: there is no run, or no such seed.
     """
     experiment = read(directory)
-    config = experiment.config()
-    seeds = range(experiment.seed, experiment.seed + experiment.seeds)
+    config, seeds = experiment.config(), experiment.all_seeds
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
         raise InputError(f"{directory} has the seeds {seeds[0]} to {seeds[-1]}, not {seed}")
-    abstract = jax.eval_shape(lambda: init(config, 0))
+    params = load_params(directory, jax.eval_shape(lambda: init_all(config, seeds)))
     if len(seeds) > 1:
-        stacked = lambda x: jax.ShapeDtypeStruct((len(seeds), *x.shape), x.dtype)  # noqa: E731
-        params = load_params(directory, jax.tree.map(stacked, abstract))
         params = jax.tree.map(lambda x: x[seed - seeds[0]], params)
-    else:
-        params = load_params(directory, abstract)
     return Trained(experiment, experiment.task(), config, params)
+
+
+def load_all(directory: Path) -> dict[str, Trained]:
+    """The model of a run by the name of its directory; several by name and seed, ``NAME#SEED``.
+
+    Raises:
+        InputError: there is no run.
+    """
+    name, seeds = directory.resolve().name, read(directory).all_seeds
+    if len(seeds) == 1:
+        return {name: load(directory)}
+    return {f"{name}#{seed}": load(directory, seed) for seed in seeds}

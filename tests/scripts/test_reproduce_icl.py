@@ -1,6 +1,7 @@
 """The scripts of the in-context papers: tables over seeds, verdicts, errors in one line."""
 
 import csv
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from attention.command_line import run_script
-from icl.papers import published, reproduction
-from icl.training.experiments import Experiment
-from icl.training.fitting import Trained, init
+from attention.files import RunDirectory
+from icl.papers import TABLE_2, table_2
+from icl.tasks import Sampling
+from icl.training import Experiment, Trained, init
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -23,17 +25,15 @@ def script(name):
 
 
 def untrained(experiment, directory, steps):
-    """In place of ``reproduction.trained``: what it returns, of no steps."""
-    directory.mkdir(parents=True)
-    seeds = range(experiment.seed, experiment.seed + experiment.seeds)
-    config = experiment.config()
-    return [Trained(experiment, experiment.task(), config, init(config, s)) for s in seeds]
+    """In place of ``trained_models``: what it returns after no steps."""
+    config, task = experiment.config(), experiment.task()
+    return [Trained(experiment, task, config, init(config, s)) for s in experiment.all_seeds]
 
 
 def test_a_table_over_seeds(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(reproduction, "trained", untrained)
     words = ["--models", "1l1ah,2l1ah,1mlp", "--functions", "2", "--seeds", "2", "--seed", "3"]
     linear = script("reproduce_linear")
+    monkeypatch.setattr(linear, "trained_models", untrained)
     monkeypatch.setattr(linear, "BASELINES", ("zero", "knn-3"))
     run_script(linear.main, [*words, "--out", str(tmp_path / "out")])
     with (tmp_path / "out" / "table_2.csv").open() as file:
@@ -50,10 +50,10 @@ def test_mean_and_deviation_of_seeds():
     def rows(seed, add):
         return [
             {"predictor": "1l1ah", "inputs": "normal", "sigma": s + 1, "seed": seed,
-             "error": published.TABLE_2["1l1ah"][s] + add} for s in range(10)
+             "error": TABLE_2["1l1ah"][s] + add} for s in range(10)
         ]  # fmt: skip
 
-    found, text = published.table_2([*rows(0, 1.0), *rows(1, 3.0)], {})
+    found, text = table_2([*rows(0, 1.0), *rows(1, 3.0)], {})
     assert [row["difference"] for row in found] == pytest.approx([1.0] * 10 + [3.0] * 10)
     by_label = {line[:13].strip(): line[13:].split() for line in text.splitlines()}
     assert by_label["difference"] == ["2.00"] * 10
@@ -87,7 +87,7 @@ def test_polynomials_of_several_seeds():
         "lines#3": lambda x, y: y * 0.8,
         "lines#4": lambda x, y: y * 0.6,
     }
-    rows = polynomials.by_degree(predict, (1, 2, 3), 5, 3)
+    rows = polynomials.by_degree(predict, (1, 2, 3), Sampling(5, 3))
     named = {f"{row['predictor']}#{row['seed']}".rstrip("#") for row in rows}
     assert named == set(predict)
     lines = polynomials.table(rows, (1, 3)).splitlines()
@@ -148,8 +148,10 @@ def test_errors_in_one_line(name, words, said, tmp_path, capsys):
 
 
 def test_a_run_of_other_settings_is_refused(tmp_path, capsys):
-    Experiment("linear-1l1ah", batch=7).claim(tmp_path / "out" / "1l1ah")
+    settings = dataclasses.asdict(Experiment("linear-1l1ah", batch=7))
+    with RunDirectory(tmp_path / "out" / "1l1ah", "icl train", settings) as run:
+        (run.path / "metrics.jsonl").write_text("{}")
     words = ["--models", "1l1ah", "--functions", "1", "--out", str(tmp_path / "out")]
     with pytest.raises(SystemExit) as stop:
         run_script(script("reproduce_linear").main, words)
-    assert stop.value.code == 2 and "belongs to another experiment" in capsys.readouterr().err
+    assert stop.value.code == 2 and "batch was 7 and is now 32" in capsys.readouterr().err

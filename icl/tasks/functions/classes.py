@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from attention.errors import InputError
 from icl.tasks.distributions import Distribution
+from icl.tasks.losses import SQUARED, Loss
 
-Loss = Literal["squared", "logistic"]
 Count = Int[Array, ""] | int | None
 
 
 @dataclasses.dataclass(frozen=True)
 class FunctionClass(abc.ABC):
-    """Functions of ``d`` numbers."""
+    """A class of functions of ``d`` numbers.
+
+    Attributes:
+        d: numbers of an input.
+        name: how the class is called in ``--functions``.
+        loss: how a prediction is scored.
+    """
 
     d: int = 1
 
-    name: ClassVar[str]  # on the command line
-    loss: ClassVar[Loss] = "squared"
+    name: ClassVar[str]
+    loss: ClassVar[Loss] = SQUARED
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -33,21 +40,32 @@ class FunctionClass(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
-        """Coefficients of one function, independent draws from ``of``.
+        """The coefficients of one function, independent draws.
 
-        ``degree``, if given, replaces the class's own; only series have one.
+        Args:
+            key: of the draws.
+            of: distribution of each coefficient.
+            degree: of a series, in place of the class's own.
         """
 
     @abc.abstractmethod
     def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
-        """``f(x)``, without noise."""
+        """``f(x)`` without noise."""
 
     def observe(
         self, key: Key[Array, ""], coefficients: Any, x_TD: Float[Array, "T d"]
     ) -> Float[Array, " T"]:
-        """What a prompt shows of ``f(x)``: with noise, where the class has any."""
+        """``f(x)`` as a prompt shows it: with noise, if the class has any."""
         del key
         return self.value(coefficients, x_TD)
+
+    def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        """The function of one number as ``c_0 + c_1 x + c_2 x² …``.
+
+        Raises:
+            InputError: the class has no such form.
+        """
+        raise InputError(f"{self} has no roots to compare with: it is no polynomial of one number")
 
     def __str__(self) -> str:
         settings = ",".join(

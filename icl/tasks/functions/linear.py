@@ -1,4 +1,7 @@
-"""Functions linear in their coefficients, and the sign of one: most of the suite of Garg et al."""
+"""Functions that are linear in their coefficients, and the sign of one.
+
+Source: Garg et al. (2022), "What can transformers learn in-context?", whose suite has most of them.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from attention.errors import InputError
 from icl.tasks.distributions import Distribution
-from icl.tasks.functions.classes import Count, FunctionClass, Loss, product
+from icl.tasks.functions.classes import Count, FunctionClass, product
+from icl.tasks.losses import LOGISTIC, Loss
 
 
 @dataclasses.dataclass(frozen=True)
 class Linear(FunctionClass):
-    """``f(x) = w·x`` (Garg et al.)."""
+    """``f(x) = w·x``."""
 
     name: ClassVar[str] = "linear"
 
@@ -40,10 +45,13 @@ class Affine(FunctionClass):
     def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         return product(x_TD, coefficients[:-1]) + coefficients[-1]
 
+    def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        return coefficients[::-1] if self.d == 1 else super().monomials(coefficients)
+
 
 @dataclasses.dataclass(frozen=True)
 class Sparse(Linear):
-    """``f(x) = w·x`` with ``k`` of the ``d`` weights other than zero."""
+    """``f(x) = w·x`` where only ``k`` of the ``d`` weights are not zero."""
 
     name: ClassVar[str] = "sparse"
     d: int = 20
@@ -63,7 +71,7 @@ class Sparse(Linear):
 
 @dataclasses.dataclass(frozen=True)
 class NoisyLinear(Linear):
-    """``w·x + noise · N(0, 1)``; ``renormalize``: scaled so that its variance is d."""
+    """``w·x + noise · N(0, 1)``; ``renormalize`` scales it to the variance d."""
 
     name: ClassVar[str] = "noisy"
     d: int = 20
@@ -87,7 +95,7 @@ class NoisyLinear(Linear):
 
 @dataclasses.dataclass(frozen=True)
 class Quadratic(Linear):
-    """``f(x) = w·x² / sqrt(3)``: the variance of a linear function, for normal inputs."""
+    """``f(x) = w·x² / sqrt(3)``, which for normal inputs varies as much as a linear function."""
 
     name: ClassVar[str] = "quadratic"
     d: int = 20
@@ -98,11 +106,11 @@ class Quadratic(Linear):
 
 @dataclasses.dataclass(frozen=True)
 class Classification(Linear):
-    """``f(x) = sign(w·x)``, ±1."""
+    """``f(x) = sign(w·x)``, a label ±1."""
 
     name: ClassVar[str] = "classification"
     d: int = 20
-    loss: ClassVar[Loss] = "logistic"
+    loss: ClassVar[Loss] = LOGISTIC
 
     def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         return jnp.where(product(x_TD, coefficients) >= 0, 1.0, -1.0)

@@ -1,4 +1,4 @@
-"""Networks and trees, of the suite of Garg et al."""
+"""Networks and trees, from the suite of Garg et al. (2022)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReluNetwork(FunctionClass):
 
 @dataclasses.dataclass(frozen=True)
 class DecisionTree(FunctionClass):
-    """A full tree of ``depth`` splits at the sign of one coordinate each; a value a leaf."""
+    """A full tree: each of ``depth`` splits looks at the sign of one coordinate."""
 
     name: ClassVar[str] = "tree"
     d: int = 20

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from attention.errors import InputError
@@ -16,9 +17,11 @@ from icl.tasks.functions.classes import Count, FunctionClass, written
 
 @dataclasses.dataclass(frozen=True)
 class Series(FunctionClass):
-    """Sums of ``degree + 1`` basis functions of one number; coefficients ``[largest + 1]``.
+    """Sums of basis functions of one number; coefficients ``[largest + 1]``.
 
-    ``degrees`` (say 1, 3 and 5; 2 and 4 are then held out) has every prompt draw its degree.
+    Attributes:
+        degree: there are ``degree + 1`` basis functions.
+        degrees: every prompt draws its degree among these, say 1, 3 and 5: 2 and 4 are held out.
     """
 
     degree: int = 1
@@ -48,9 +51,12 @@ class Series(FunctionClass):
 
 @dataclasses.dataclass(frozen=True)
 class Polynomial(Series):
-    """``f(x) = c_0 + c_1 x + … + c_n x^n``, coefficients independent."""
+    """``f(x) = c_0 + c_1 x + … + c_n x^n``."""
 
     name: ClassVar[str] = "polynomial"
+
+    def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        return coefficients
 
     def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         x_T, total_T = x_TD[:, 0], jnp.zeros_like(x_TD[:, 0])
@@ -61,9 +67,12 @@ class Polynomial(Series):
 
 @dataclasses.dataclass(frozen=True)
 class Chebyshev(Series):
-    """``f(x) = Σ c_i T_i(x)``, by the recurrence, hence defined outside [-1, 1] too."""
+    """``f(x) = Σ c_i T_i(x)``, by the recurrence, which also holds outside [-1, 1]."""
 
     name: ClassVar[str] = "chebyshev"
+
+    def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        return np.polynomial.chebyshev.cheb2poly(np.asarray(coefficients, np.float64))
 
     def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         x_T = x_TD[:, 0]

@@ -1,15 +1,11 @@
-"""Classes of functions to be learnt in context: drawn by a key, evaluated at points.
-
-Each member draws one function (``draw``) and evaluates it (``value``); batches come from ``vmap``.
-The number of dimensions and the degree in use may be data (a curriculum): what lies beyond is
-multiplied by zero, so that shapes, and the compiled program, stay the same.
-"""
+"""The table of classes of functions, and how a class is written with its settings."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
+from attention.choices import Choices
 from attention.errors import InputError
 from icl.tasks.functions.classes import FunctionClass
 from icl.tasks.functions.linear import (
@@ -23,23 +19,26 @@ from icl.tasks.functions.linear import (
 from icl.tasks.functions.nonlinear import DecisionTree, ReluNetwork
 from icl.tasks.functions.series import Chebyshev, Polynomial
 
-KINDS = (
-    *(Affine, Linear, Polynomial, Chebyshev),
-    *(Sparse, NoisyLinear, Quadratic, ReluNetwork, DecisionTree, Classification),
+FUNCTIONS: Choices[type[FunctionClass]] = Choices(
+    "class of functions",
+    {
+        kind.name: kind
+        for kind in (
+            *(Affine, Linear, Polynomial, Chebyshev),
+            *(Sparse, NoisyLinear, Quadratic, ReluNetwork, DecisionTree, Classification),
+        )
+    },
 )
-FUNCTIONS: dict[str, type[FunctionClass]] = {kind.name: kind for kind in KINDS}
 
 
 def function_class(text: str) -> FunctionClass:
     """Read ``affine``, ``linear:d=20``, ``polynomial:degrees=1+3+5``, ``tree:d=5,depth=3``.
 
     Raises:
-        InputError: one line that says what is not understood and what there is.
+        InputError: the class or a setting is unknown.
     """
     name, _, settings = text.strip().partition(":")
-    if name not in FUNCTIONS:
-        raise InputError(f"unknown functions {name!r}; there are {', '.join(FUNCTIONS)}")
-    kind = FUNCTIONS[name]
+    kind = FUNCTIONS.pick(name)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     given: dict[str, Any] = {}
     for setting in filter(None, settings.split(",")):

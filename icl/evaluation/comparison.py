@@ -1,0 +1,71 @@
+"""Every predictor is given the prompts of every setting, and is scored by the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attention.errors import InputError
+from icl.tasks import Case, Predictor, PromptOptions, Task, task_asked
+from icl.training import load
+
+Rows = list[dict[str, Any]]
+
+
+def evaluate(
+    task: Task,
+    cases: Iterable[Case],
+    by_name: Mapping[str, Predictor],
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[Rows, Rows]:
+    """Score every predictor on every case.
+
+    Args:
+        task: scores predictions.
+        cases: the prompts of each setting.
+        by_name: predictors.
+        advance: is called after each case.
+
+    Returns:
+        Rows of ``errors.csv``: predictor, setting and scores; and of ``positions.csv``: the error
+        by position, also where it does not count.
+    """
+    rows, positions = [], []
+    for case in cases:
+        for name, predict in by_name.items():
+            predicted_FBT = np.asarray(predict(case.x_BTD, case.y_FBT))
+            named = {"predictor": name, **case.setting}
+            rows.append({**named, **task.score(case, predicted_FBT)})
+            errors_T = task.loss.error(predicted_FBT, case.y_FBT).mean(axis=(0, 1))
+            positions += [
+                {**named, "position": t + 1, "error": float(error)}
+                for t, error in enumerate(errors_T)
+            ]
+        advance()
+    return rows, positions
+
+
+def run_tasks(options: PromptOptions, runs: Sequence[Path]) -> list[tuple[Task, list[Path]]]:
+    """The tasks that runs are asked, each with the runs that it is a test of.
+
+    Args:
+        options: change the task.
+        runs: directories of ``icl train``; without any the task is that of the options.
+
+    Raises:
+        InputError: a directory holds no run, or runs learned different kinds of tasks.
+    """
+    if not runs:
+        return [(task_asked(options), [])]
+    learned = [(load(run).task, run) for run in runs]
+    kinds = {type(task) for task, _ in learned}
+    if len(kinds) > 1:
+        names = ", ".join(str(task) for task, _ in learned)
+        raise InputError(f"runs of different kinds ({names}) have no scores in common: one by one")
+    groups: dict[Any, tuple[Task, list[Path]]] = {}
+    for task, run in learned:
+        groups.setdefault(task.peers, (task_asked(options, task), []))[1].append(run)
+    return list(groups.values())

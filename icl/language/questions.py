@@ -1,0 +1,71 @@
+"""The questions of every setting, asked of a language model and of what is compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from icl.language.answering import Answerer
+from icl.tasks import Case, Form, Predictor, Task
+
+Rows = list[dict[str, Any]]
+
+
+def check(task: Task, settings: Sequence[dict[str, Any]]) -> None:
+    """Find out whether all settings can be asked, before a model is loaded.
+
+    Raises:
+        InputError: one of them cannot.
+    """
+    for setting in settings:
+        texts(task, task.questions(setting, 1, 0), Form())
+
+
+def texts(task: Task, case: Case, form: Form) -> list[str]:
+    """The questions of a case as text, each up to the position that it asks about."""
+    where_BT = np.broadcast_to(case.where_BT, case.y_FBT.shape[1:])
+    return [
+        task.as_text(x_TD[: t + 1, 0], y_T[: t + 1], form)
+        for x_TD, y_T, t in zip(case.x_BTD, case.y_FBT[0], where_BT.argmax(axis=1), strict=True)
+    ]
+
+
+def ask(
+    task: Task,
+    settings: Sequence[dict[str, Any]],
+    name: str,
+    answer: Answerer,
+    rivals: Mapping[str, Predictor],
+    form: Form,
+) -> tuple[Rows, Rows]:
+    """Ask a language model the questions of every setting, and its rivals the same values.
+
+    Args:
+        task: writes the questions, and reads and scores the answers.
+        settings: of the task.
+        name: of the language model in the rows.
+        answer: gives the answers.
+        rivals: trained models and baselines; they see numbers that are not rounded.
+        form: of the questions.
+
+    Returns:
+        A row of scores for each setting and predictor, with ``failures``, the number of answers
+        that cannot be read, and ``asked``; and each answer with its setting.
+    """
+    rows, answers = [], []
+    for setting in settings:
+        case = task.questions(setting, form.count, form.seed)
+        said = answer(texts(task, case, form))
+        read_B = np.array([task.read(text) for text in said])
+        predicted = {name: np.broadcast_to(read_B[None, :, None], case.y_FBT.shape)}
+        for rival, predict in rivals.items():
+            predicted[rival] = np.asarray(predict(case.x_BTD, case.y_FBT))
+        where_FBT = np.broadcast_to(case.where_BT, case.y_FBT.shape)
+        for who, found_FBT in predicted.items():
+            failures = int(np.isnan(found_FBT[where_FBT]).sum())
+            scores = {**task.score(case, found_FBT), "failures": failures, "asked": form.count}
+            rows.append({"predictor": who, **case.setting, **scores})
+        answers += [{**case.setting, "answer": text} for text in said]
+    return rows, answers

@@ -1,0 +1,180 @@
+"""Estimators: baselines that predict the next value of a function from its earlier points.
+
+Most are linear in the values: ``ŷ_t = Σ_{s<t} W_ts y_s``.  The weights depend on the inputs alone,
+so that one ``W`` per prompt serves any number of functions.  ``W`` is strictly lower triangular:
+no value is seen before it is predicted.  They are computed in float64.  scikit-learn's lasso and
+trees are fitted again for each prefix, which is far slower.  Without earlier points every estimator
+says 0.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from attention.choices import Choices
+from icl.tasks.baselines import ZERO, Baseline
+from icl.tasks.prompts import Inputs, Values
+
+Weigh = Callable[[Float[Array, "T d"], float], Float[Array, "T T"]]
+
+
+def _linear(weigh: Weigh, task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+    """``ŷ = W y`` in float64."""
+    with jax.enable_x64(True):
+        x_BTD, y_FBT = np.asarray(x_BTD, np.float64), np.asarray(y_FBT, np.float64)
+        weights_BTS = _weights(weigh, number, x_BTD)
+        return np.asarray(jnp.einsum("BTS,FBS->FBT", weights_BTS, y_FBT, precision="highest"))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _weights(weigh: Weigh, number: float, x_BTD: Array) -> Float[Array, "B T T"]:
+    return jax.vmap(lambda x_TD: weigh(x_TD, number))(x_BTD)
+
+
+def _earlier(points: int) -> Array:
+    return jnp.tril(jnp.ones((points, points), bool), -1)
+
+
+def _with_one(x_TD: Array) -> Array:
+    return jnp.concatenate([x_TD, jnp.ones_like(x_TD[:, :1])], axis=1)
+
+
+def _prefixes(a_TC: Array) -> tuple[Array, Array]:
+    """The rows before each row, others zero, ``[T, S, C]``, and their products ``[T, C, C]``."""
+    prefixes_TSC = _earlier(a_TC.shape[0])[:, :, None] * a_TC[None]
+    return prefixes_TSC, jnp.einsum("TSC,TSE->TCE", prefixes_TSC, prefixes_TSC)
+
+
+def least_squares(a_TC: Array, number: float = 0) -> Array:
+    """``W_t = a_t · pinv(A_{<t})``: least squares, of the smallest norm where not unique."""
+    where_TS = _earlier(a_TC.shape[0])
+    prefixes_TSC = where_TS[:, :, None] * a_TC[None]
+    return jnp.einsum("TC,TCS->TS", a_TC, jnp.linalg.pinv(prefixes_TSC)) * where_TS
+
+
+def affine_least_squares(x_TD: Array, number: float) -> Array:
+    """Least squares with an intercept."""
+    return least_squares(_with_one(x_TD))
+
+
+def polynomial(x_TD: Array, degree: float) -> Array:
+    """Least squares on the powers of each coordinate, with an intercept."""
+    powers = [x_TD**power for power in range(1, int(degree) + 1)]
+    return least_squares(_with_one(jnp.concatenate(powers, axis=1)))
+
+
+def ridge(x_TD: Array, penalty: float) -> Array:
+    """``W_t = a_t (AᵀA + λ)⁻¹ Aᵀ`` with an intercept.
+
+    This is the posterior mean, and Bayes-optimal, for coefficients N(0, σ²) and noise N(0, τ²) with
+    λ = τ²/σ² (the intercept is a coefficient too).  As λ → 0 it becomes least squares.
+    """
+    a_TC = _with_one(x_TD)
+    prefixes_TSC, gram_TCC = _prefixes(a_TC)
+    gram_TCC += penalty * jnp.eye(a_TC.shape[1], dtype=a_TC.dtype)[None]
+    fitted_TCS = jnp.linalg.solve(gram_TCC, prefixes_TSC.swapaxes(1, 2))
+    return jnp.einsum("TC,TCS->TS", a_TC, fitted_TCS)
+
+
+def nearest(x_TD: Array, k: float) -> Array:
+    """Mean of the up to ``k`` nearest earlier points; of two equally near, the earlier one."""
+    where_TS = _earlier(x_TD.shape[0])
+    distance_TS = jnp.sum(jnp.square(x_TD[:, None] - x_TD[None]), axis=2)
+    order_TS = jnp.argsort(jnp.where(where_TS, distance_TS, jnp.inf), axis=1, stable=True)
+    chosen_TS = (jnp.argsort(order_TS, axis=1) < k) & where_TS
+    return chosen_TS / jnp.maximum(jnp.sum(chosen_TS, axis=1, keepdims=True), 1)
+
+
+def _averaged(products_TS: Array) -> Array:
+    count_T1 = jnp.maximum(jnp.arange(products_TS.shape[0]), 1)[:, None]
+    return jnp.where(_earlier(products_TS.shape[0]), products_TS, 0) / count_T1
+
+
+def averaging(x_TD: Array, number: float) -> Array:
+    """``ŷ_t = x_t · mean(y_s x_s)``."""
+    return _averaged(x_TD @ x_TD.T)
+
+
+def mean(x_TD: Array, number: float) -> Array:
+    """The mean of the earlier values."""
+    return _averaged(jnp.ones((x_TD.shape[0],) * 2, x_TD.dtype))
+
+
+def gradient_descent(x_TD: Array, steps: float) -> Array:
+    """Gradient descent on each prefix's squared error, from 0, at the rate 1/(largest eigenvalue).
+
+    After n steps the coefficients are ``V (1 − (1 − λ/λ₁)ⁿ)/λ Vᵀ Aᵀ y``.
+    """
+    a_TC = _with_one(x_TD)
+    prefixes_TSC, gram_TCC = _prefixes(a_TC)
+    values_TC, vectors_TCC = jnp.linalg.eigh(gram_TCC)
+    values_TC = jnp.maximum(values_TC, 0)
+    largest_T1 = jnp.maximum(values_TC[:, -1:], jnp.finfo(a_TC.dtype).tiny)
+    left_TC = (1 - values_TC / largest_T1) ** int(steps)
+    small_TC = values_TC < 1e-12 * largest_T1  # the limit of (1 − (1 − λ/λ₁)ⁿ)/λ at 0
+    gain_TC = jnp.where(
+        small_TC, int(steps) / largest_T1, (1 - left_TC) / jnp.where(small_TC, 1, values_TC)
+    )
+    gain_TC = jnp.where(values_TC[:, -1:] > 0, gain_TC, 0)  # no earlier point
+    inverse = jnp.einsum("TCE,TE,TGE->TCG", vectors_TCC, gain_TC, vectors_TCC)
+    return jnp.einsum("TC,TCG,TSG->TS", a_TC, inverse, prefixes_TSC)
+
+
+def _refitted(
+    model: Callable[[float], Any], task: Any, number: float, x_BTD: Inputs, y_FBT: Values
+) -> Values:
+    """A model of scikit-learn, fitted to each prefix."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    predicted_FBT = np.zeros(y_FBT.shape)
+    x_BTD = np.asarray(x_BTD, np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for f, b, t in np.ndindex(y_FBT.shape):
+            if t > 0:
+                fitted = model(number).fit(x_BTD[b, :t], y_FBT[f, b, :t])
+                predicted_FBT[f, b, t] = fitted.predict(x_BTD[b, t : t + 1])[0]
+    return predicted_FBT
+
+
+def _lasso(penalty: float) -> Any:
+    from sklearn.linear_model import Lasso
+
+    return Lasso(alpha=penalty)
+
+
+def _tree(depth: float) -> Any:
+    from sklearn.tree import DecisionTreeRegressor
+
+    return DecisionTreeRegressor(max_depth=int(depth), random_state=0)
+
+
+def _row(weigh: Weigh, *number: Any, whole: bool = True) -> Baseline:
+    return Baseline(functools.partial(_linear, weigh), *number, whole=whole)
+
+
+ESTIMATORS = Choices(
+    "predictor",
+    {
+        "zero": ZERO,
+        "least-squares": _row(affine_least_squares),
+        "least-squares-no-intercept": _row(least_squares),
+        "ridge": _row(ridge, 1.0, "λ", whole=False),
+        "polynomial": _row(polynomial, 3, "DEGREE"),
+        "knn": _row(nearest, 3, "K"),
+        "averaging": _row(averaging),
+        "mean": _row(mean),
+        "gradient-descent": _row(gradient_descent, 100, "STEPS"),
+        "lasso": Baseline(functools.partial(_refitted, _lasso), 0.01, "α", whole=False),
+        "tree": Baseline(functools.partial(_refitted, _tree), 4, "DEPTH"),
+    },
+)
+"""The baselines of functions."""

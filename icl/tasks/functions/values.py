@@ -1,0 +1,235 @@
+"""The task of predicting values of functions, from earlier points of the same function."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, Key
+
+from attention.errors import InputError
+from icl.tasks.curricula import Curriculum, curriculum
+from icl.tasks.distributions import DISTRIBUTIONS, Distribution, Normal, distribution
+from icl.tasks.functions.classes import FunctionClass
+from icl.tasks.functions.estimators import ESTIMATORS
+from icl.tasks.functions.linear import Affine
+from icl.tasks.functions.series import Series
+from icl.tasks.functions.table import function_class
+from icl.tasks.kind import Numbers, Task
+from icl.tasks.losses import Loss
+from icl.tasks.options import Sampling
+from icl.tasks.prompts import ORDERS, Case, Change, Prompts, counted, mask_points, with_deviant
+from icl.tasks.sweeps import DEVIANT, POINTS, SIGMA, Axis, Setting, commas_or_range, read_deviant
+
+CURRICULA = ("point_curriculum", "dimension_curriculum", "degree_curriculum")
+SKIP = 2  # first positions that do not count, as in arXiv 2411.11465
+
+
+def _inputs(task: Task, text: str) -> str:
+    """A distribution, or a number that scales the task's."""
+    try:
+        factor = float(text)
+    except ValueError:
+        return str(distribution(text))
+    if not factor > 0:
+        raise InputError(f"inputs are scaled by a positive number, not {text}")
+    return str(task.inputs.scaled(factor))
+
+
+def _distributions_or_range(text: str) -> list[str]:
+    """Distributions have commas of their own: semicolons stand between them."""
+    words = any(letter.isalpha() for letter in text)
+    return text.split(";") if words else commas_or_range(text)
+
+
+def _order(task: Task, text: str) -> str:
+    ORDERS.pick(text)
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionTask(Task):
+    """Points of functions: every prompt draws a function and its inputs.
+
+    Attributes:
+        functions: the class.
+        inputs: distribution of every coordinate of x.
+        coefficients: distribution of every coefficient.
+        points: points of a prompt; curricula use fewer of them.
+        inverse: points are (f(x), x): the value comes first, and its x is predicted.
+        point_curriculum: how many points count.
+        dimension_curriculum: how many coordinates of x are not zero.
+        degree_curriculum: the degree of a series.
+
+    Raises:
+        InputError: the fields contradict one another.
+    """
+
+    functions: FunctionClass = Affine()
+    inputs: Distribution = Normal(0.0, 1.0)
+    coefficients: Distribution = Normal(0.0, 1.0)
+    points: int = 41
+    inverse: bool = False
+    point_curriculum: Curriculum | None = None
+    dimension_curriculum: Curriculum | None = None
+    degree_curriculum: Curriculum | None = None
+
+    readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "functions": function_class,
+        "coefficients": distribution,
+        "inputs": distribution,
+        "points": int,
+        "inverse": bool,
+        **dict.fromkeys(CURRICULA, curriculum),
+    }
+    axes: ClassVar[Mapping[str, Axis]] = {
+        "inputs": Axis(_inputs, _distributions_or_range),
+        "sigma": SIGMA,
+        "degree": Axis(lambda task, text: int(text)),
+        "points": POINTS,
+        "order": Axis(_order, words=True),
+        "deviant": DEVIANT,
+    }
+    baselines = ESTIMATORS
+    skip: ClassVar[int] = SKIP
+
+    def __post_init__(self) -> None:
+        for what, plan, most in (
+            ("points", self.point_curriculum, self.points),
+            ("dimensions", self.dimension_curriculum, self.functions.d),
+            ("degree", self.degree_curriculum, getattr(self.functions, "largest", 0)),
+        ):
+            if plan is not None and plan.end > most:
+                raise InputError(f"the curriculum of {what} ends at {plan.end}, beyond {most}")
+        if self.points < 1:
+            raise InputError(f"a prompt has at least 1 point, not {self.points}")
+        if self.inverse and self.functions.d != 1:
+            raise InputError("the inverse problem is that of functions of one number")
+        if isinstance(self.functions, Series) and self.functions.degrees and self.degree_curriculum:
+            raise InputError("give degrees drawn per prompt, or a curriculum of degrees, not both")
+
+    @property
+    def loss(self) -> Loss:
+        """That of the class of functions."""
+        return self.functions.loss
+
+    @property
+    def input_size(self) -> int:
+        """Numbers of an input."""
+        return self.functions.d
+
+    def __str__(self) -> str:
+        return f"{'the inverse of ' if self.inverse else ''}{self.functions}"
+
+    def sample(
+        self,
+        key: Key[Array, ""],
+        step: Int[Array, ""] | int = 0,
+        batch: int = 64,
+        change: Change | None = None,
+    ) -> Prompts:
+        inputs, coefficients, noise = jax.random.split(key, 3)
+        x_BTD = self.inputs.sample(inputs, (batch, self.points, self.functions.d))
+        if self.dimension_curriculum is not None:
+            used = jnp.arange(self.functions.d) < self.dimension_curriculum.at(step)
+            x_BTD = x_BTD * used[None, None]
+        x_BTD = x_BTD if change is None else change(x_BTD)
+        degree = None if self.degree_curriculum is None else self.degree_curriculum.at(step)
+        drawn = jax.vmap(lambda k: self.functions.draw(k, self.coefficients, degree))(
+            jax.random.split(coefficients, batch)
+        )
+        y_BT = jax.vmap(self.functions.observe)(jax.random.split(noise, batch), drawn, x_BTD)
+        used = self.points if self.point_curriculum is None else self.point_curriculum.at(step)
+        where_BT = mask_points(self.points, used)
+        if self.inverse:
+            return Prompts(y_BT[:, :, None], x_BTD[:, :, 0], where_BT)
+        return Prompts(x_BTD, y_BT, where_BT)
+
+    def changed(self, **options: Any) -> FunctionTask:
+        """The task with other fields; a curriculum that is not given is dropped.
+
+        ``functions`` is a class, a distribution of coefficients, or ``CLASS@DISTRIBUTION``.
+        """
+        if "functions" in options:
+            name, _, law = options.pop("functions").rpartition("@")
+            if not name and law.partition(":")[0] not in DISTRIBUTIONS:
+                name, law = law, ""
+            given = {"functions": name, "coefficients": law}
+            options = {**{key: text for key, text in given.items() if text}, **options}
+        return super().changed(**{**dict.fromkeys(CURRICULA), **options})
+
+    def accepts(self, other: Task) -> bool:
+        """Whether a model learned to predict values of functions."""
+        return isinstance(other, FunctionTask) and not other.inverse
+
+    @property
+    def setting(self) -> Setting:
+        """The setting of a test in which nothing is swept."""
+        drawn = {"degree": None, "order": "drawn", "deviant": ""}
+        return {"inputs": str(self.inputs), "sigma": 1.0, "points": self.points, **drawn}
+
+    def draw(self, setting: Setting, sampling: Sampling) -> Case:
+        """``sampling.count`` functions, all at the same ``sampling.prompts`` rows of inputs.
+
+        Args:
+            setting: ``sigma`` multiplies the coefficients; ``degree`` is that of a series, None
+                for the class's own.  After a ``deviant``, only the positions behind it count: its
+                own value would outweigh all others.
+            sampling: how many.
+
+        Raises:
+            InputError: the setting is not possible.
+        """
+        points, functions, skip = setting["points"], self.functions, self.skip
+        keys = jax.random.split(jax.random.key(sampling.seed), 3)
+        shape = (sampling.prompts or self.prompts, points, functions.d)
+        x_BTD = distribution(setting["inputs"]).sample(keys[0], shape)
+        order = ORDERS.pick(setting["order"])
+        if setting["deviant"]:
+            if order.places is not None:
+                raise InputError("a deviant needs order=drawn: any other order moves it")
+            where, number = read_deviant(setting["deviant"])
+            x_BTD, skip = with_deviant(x_BTD, where, number), max(skip, where + 1)
+        if setting["degree"] is not None:
+            if not isinstance(functions, Series):
+                raise InputError(f"{functions} has no degree to sweep")
+            if setting["degree"] < 0:
+                raise InputError(f"a degree is 0 or more, not {setting['degree']}")
+            functions = dataclasses.replace(functions, degree=setting["degree"], degrees=())
+        of = self.coefficients.scaled(setting["sigma"])
+        drawn_F = jax.vmap(lambda k: functions.draw(k, of))(
+            jax.random.split(keys[1], sampling.count)
+        )
+        observe = jax.vmap(jax.vmap(functions.observe, (0, None, 0)), (0, 0, None))
+        noise_FB = jax.random.split(keys[2], (sampling.count, shape[0]))
+        x_BTD, y_FBT = order.arrange(x_BTD, observe(noise_FB, drawn_F, x_BTD))
+        where_1T = counted(points, skip)
+        return Case(setting, np.asarray(x_BTD), np.asarray(y_FBT, np.float64), where_1T)
+
+    def questions(self, setting: Setting, count: int, seed: int) -> Case:
+        """``count`` prompts, each of a function of its own, and asked about its last value."""
+        case = self.draw(setting, Sampling(count, count, seed))
+        y_BT = np.diagonal(case.y_FBT).T  # function i at the inputs of prompt i
+        last_1T = (np.arange(y_BT.shape[1]) == y_BT.shape[1] - 1)[None]
+        return Case(setting, case.x_BTD, y_BT[None], last_1T)
+
+    def worked(self, rng: np.random.Generator, count: int) -> Iterator[tuple[Numbers, Numbers]]:
+        """Lines, whatever the class."""
+        for _ in range(count):
+            points, (a, b) = rng.normal(size=4), rng.normal(size=2)
+            yield points, a * points + b
+
+
+def require_functions(task: Task) -> FunctionTask:
+    """The task itself.
+
+    Raises:
+        InputError: it is not one of functions.
+    """
+    if not isinstance(task, FunctionTask):
+        raise InputError(f"this needs a run that learned functions, not {task}")
+    return task

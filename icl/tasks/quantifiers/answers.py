@@ -1,0 +1,48 @@
+"""Simple answers ±1 about quantifiers; none of them sees the label that is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attention.choices import Choices
+from icl.tasks.baselines import Baseline
+from icl.tasks.prompts import Inputs, Values
+
+
+def _current(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+    """The sign of the current number."""
+    return np.broadcast_to(np.where(x_BTD[:, :, 0] > 0, 1.0, -1.0), y_FBT.shape)
+
+
+def _previous(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+    """The label before; at the first number, its sign."""
+    first_FB1 = _current(task, number, x_BTD, y_FBT)[:, :, :1]
+    return np.concatenate([first_FB1, y_FBT[:, :, :-1]], axis=2)
+
+
+def _exact(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+    """The rule; in a mix it is "every" until the labels contradict that."""
+    sign_FBT = _current(task, number, x_BTD, y_FBT)
+    every_FBT = np.minimum.accumulate(sign_FBT, axis=2)
+    some_FBT = np.maximum.accumulate(sign_FBT, axis=2)
+    if task.quantifier != "mix":
+        return every_FBT if task.quantifier == "every" else some_FBT
+    agrees_FBT = np.logical_and.accumulate(every_FBT == y_FBT, axis=2)
+    before_FBT = np.roll(agrees_FBT, 1, axis=2)
+    before_FBT[:, :, 0] = True
+    return np.where(before_FBT, every_FBT, some_FBT)
+
+
+ANSWERS = Choices(
+    "predictor",
+    {
+        "true": Baseline(lambda task, number, x_BTD, y_FBT: np.ones_like(y_FBT)),
+        "false": Baseline(lambda task, number, x_BTD, y_FBT: -np.ones_like(y_FBT)),
+        "current": Baseline(_current),
+        "previous": Baseline(_previous, labels=True),
+        "exact": Baseline(_exact),
+    },
+)
+"""The baselines of quantifiers."""

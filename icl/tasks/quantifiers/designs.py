@@ -1,0 +1,63 @@
+"""Designs: how the numbers of a prompt are drawn, so that labels flip more or less often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from attention.choices import Choices
+
+Draws = Float[Array, "B T"]
+Every = Bool[Array, "B 1"]
+Design = Callable[[Key[Array, ""], Draws, Every, float], Draws]
+"""``(key, numbers, every, rate) → numbers``.
+
+``every`` tells prompts of every from those of some; ``rate`` is that of deciding numbers.
+"""
+
+
+def plain(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> Draws:
+    """Independent draws."""
+    return x_BT
+
+
+def balanced(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> Draws:
+    """The label never flips in half of the prompts; in the others it flips at any place."""
+    never, where = jax.random.split(key)
+    batch, points = x_BT.shape
+    flip_B1 = jax.random.randint(where, (batch, 1), 0, points)
+    flip_B1 = jnp.where(jax.random.bernoulli(never, shape=(batch, 1)), points, flip_B1)
+    return _flipped(x_BT, every_B1, flip_B1)
+
+
+def rare(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> Draws:
+    """A number decides (negative for every, positive for some) with probability ``rate``."""
+    decides_BT = jax.random.bernoulli(key, rate, x_BT.shape)
+    return jnp.abs(x_BT) * jnp.where(decides_BT == every_B1, -1, 1)
+
+
+def late(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> Draws:
+    """The label flips in the last quarter."""
+    batch, points = x_BT.shape
+    _, where = jax.random.split(key)
+    first = points - max(1, points // 4)
+    return _flipped(x_BT, every_B1, jax.random.randint(where, (batch, 1), first, points))
+
+
+def _flipped(x_BT: Draws, every_B1: Every, flip_B1: Int[Array, "B 1"]) -> Draws:
+    """The numbers with signs such that the label flips at a place; T: nowhere.
+
+    Numbers behind the flip keep the signs that were drawn.
+    """
+    place_1T = jnp.arange(x_BT.shape[1])[None]
+    sign_BT = jnp.where((place_1T == flip_B1) == every_B1, -1, 1)
+    return jnp.where(place_1T <= flip_B1, jnp.abs(x_BT) * sign_BT, x_BT)
+
+
+DESIGNS: Choices[Design] = Choices(
+    "design", {"plain": plain, "balanced": balanced, "rare": rare, "late": late}
+)
+"""All designs, for ``--design`` and ``--sweep design=…``."""

@@ -1,0 +1,121 @@
+"""An experiment in words: all that decides what a run learns; nothing here imports JAX."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from attention import files
+from attention.command_line import Word
+from attention.errors import InputError
+from icl.tasks import TASKS, TaskOptions, given_options, require_positive, require_seed
+from icl.training.architectures import ModelOptions, model
+
+if TYPE_CHECKING:
+    from attention.transformer import TransformerConfig
+    from icl.tasks import Task
+
+COMMAND = "icl train"
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment(TaskOptions, ModelOptions):
+    """What is trained.
+
+    Attributes:
+        preset: TASK-ARCHITECTURE, such as linear-12l8ah or every-2al4ah; docs/icl.md lists tasks
+            and architectures
+        batch: prompts of a step
+        learning_rate: of Adam
+        seed: the first seed
+        seeds: how many models are trained at once, with consecutive seeds
+
+    Raises:
+        InputError: a number is out of range.
+    """
+
+    preset: Annotated[str, Word(metavar="TASK-ARCHITECTURE")]
+    batch: int = 64
+    learning_rate: float = 1e-4
+    seed: int = 0
+    seeds: int = 1
+
+    def __post_init__(self) -> None:
+        require_positive(batch=self.batch, seeds=self.seeds, hidden_size=self.hidden_size)
+        require_seed(self.seed, self.seeds)
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"--learning-rate must be positive, not {self.learning_rate}")
+
+    @property
+    def all_seeds(self) -> range:
+        """The seed of each model."""
+        return range(self.seed, self.seed + self.seeds)
+
+    def task(self) -> Task:
+        """The task.
+
+        Raises:
+            InputError: the preset names no task, or an option is not one of the task.
+        """
+        name = self.preset.rpartition("-")[0]
+        if name not in TASKS and ":" not in name:
+            raise InputError(
+                f"unknown preset {self.preset!r}; it is TASK-ARCHITECTURE, such as linear-12l8ah, "
+                f"and tasks are {TASKS.listed}"
+            )
+        return TASKS.pick(name).make(**given_options(self))
+
+    def config(self) -> TransformerConfig:
+        """The model.
+
+        Raises:
+            InputError: the preset names no architecture, or an option is not possible.
+        """
+        architecture = self.preset.rpartition("-")[2]
+        return model(architecture, self, input_size=self.task().input_size, points=self.points)
+
+
+@dataclasses.dataclass(frozen=True)
+class Updates:
+    """How long, and what is kept.
+
+    Attributes:
+        steps: updates in all
+        dispatch: updates in one program
+        save_every: updates between checkpoints
+        log_every: updates between lines of metrics
+        accumulate: parts of a batch, one after another, whose gradients add up; by default one, or
+            on a CPU as many as fit its cache
+
+    Raises:
+        InputError: a number is out of range.
+    """
+
+    steps: int = 10_000
+    dispatch: int = 100
+    save_every: int = 1000
+    log_every: int = 100
+    accumulate: int | None = None
+
+    def __post_init__(self) -> None:
+        require_positive(**dataclasses.asdict(self))
+        if self.save_every % self.dispatch or self.log_every % self.dispatch:
+            raise InputError(
+                f"--save-every {self.save_every} and --log-every {self.log_every} must be "
+                f"multiples of --dispatch {self.dispatch}"
+            )
+
+
+def read(directory: Path) -> Experiment:
+    """The experiment of a run directory.
+
+    Raises:
+        InputError: there is no run of ``icl train``.
+    """
+    settings = files.read_settings(directory, COMMAND)
+    try:
+        return Experiment(**settings)
+    except TypeError as error:
+        raise InputError(f"{directory} holds a run of other options: {error}") from None

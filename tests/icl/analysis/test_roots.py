@@ -1,0 +1,79 @@
+"""Exact roots, and both readings of the inverse problem with a perfect model in place of a run."""
+
+import numpy as np
+import pytest
+
+from attention.errors import InputError
+from icl.analysis import approximate, roots
+from icl.analysis.roots import real_roots
+from icl.tasks import baseline
+from icl.tasks.functions import ESTIMATORS, FunctionTask, function_class
+
+POLYNOMIAL = np.polynomial.polynomial
+
+
+@pytest.mark.parametrize(
+    ("ascending", "expected"),
+    [
+        ([4, -4, -1, 1], [-2, 1, 2]),
+        ([-1 / 48, 1 / 24, 5 / 16, -5 / 12, -11 / 12, 1], [-1 / 2, -1 / 3, 1 / 4, 1 / 2, 1]),
+        ([20, 0, -1], [-np.sqrt(20), np.sqrt(20)]),
+        ([1, 0, 1], []),
+        ([0, 0, 3], [0]),
+        ([2, 4, 0, 0], [-0.5]),
+        ([7], []),
+        ([0, 0], []),
+    ],
+)
+def test_roots_of_known_polynomials(ascending, expected):
+    np.testing.assert_allclose(real_roots(np.array(ascending, float)), expected, atol=1e-12)
+
+
+def test_roots_of_polynomials_made_of_them():
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        made = np.sort(rng.uniform(-3, 3, rng.integers(1, 6)))
+        if made.size > 1 and np.diff(made).min() < 0.05:
+            continue
+        found = real_roots(rng.normal() * POLYNOMIAL.polyfromroots(made))
+        np.testing.assert_allclose(found, made, atol=1e-9)
+
+
+def test_roots_of_classes():
+    def roots_of(text, coefficients):
+        return real_roots(function_class(text).monomials(np.array(coefficients)))
+
+    np.testing.assert_allclose(roots_of("affine", [2.0, -3.0]), [1.5])
+    third = roots_of("chebyshev:degree=3", [0.0, 0, 0, 1])
+    np.testing.assert_allclose(third, [-np.sqrt(0.75), 0, np.sqrt(0.75)], atol=1e-12)
+    for text in ("tree", "affine:d=2"):
+        with pytest.raises(InputError, match="no polynomial of one number"):
+            roots_of(text, np.ones(3))
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_both_readings_with_a_perfect_model(inverse, untrained, monkeypatch):
+    exact = baseline(FunctionTask(), ESTIMATORS, "least-squares")
+
+    def ask(trained, x_BT, y_BT):
+        out = [exact(x[None, :, None], y[None, None])[0, 0, -1]
+               for x, y in zip(x_BT, y_BT, strict=True)]  # fmt: skip
+        return np.array(out)
+
+    monkeypatch.setattr(roots, "_ask", ask)
+    perfect = untrained(inverse=inverse, points=7)
+    found = approximate(perfect, count=11, grid=13, seed=1)
+    assert found["functions"] + found["without_root"] == 11 and found["functions"] > 4
+    assert found["median_distance"] < 1e-4 and found["within_0.1"] == 1
+    assert found["unanswered"] == 0
+    assert found["median_distance_of_zero"] > 0.1  # a constant answer is no root
+
+
+def test_no_change_of_sign_is_counted(untrained, monkeypatch):
+    monkeypatch.setattr(roots, "_ask", lambda trained, x, y: np.ones(len(x)))
+    found = approximate(untrained(), count=11, grid=3)
+    assert found["unanswered"] == found["functions"] and np.isinf(found["median_distance"])
+    with pytest.raises(InputError, match="none of 3"):
+        approximate(untrained(), count=3, low=50, high=50.1, grid=3)
+    with pytest.raises(InputError, match="learned functions, not some"):
+        approximate(untrained(preset="some-1l1ah"))

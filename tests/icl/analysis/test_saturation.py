@@ -1,0 +1,61 @@
+"""Boundary values, and the limits that weights predict."""
+
+import numpy as np
+import pytest
+
+from attention.errors import InputError
+from icl.analysis import saturation
+
+
+def test_far_inputs_meet_the_limits_from_the_weights(trained):
+    predicted = saturation.limits(trained)
+    observed = saturation.along_inputs(trained, [1e7, -1e7])
+    np.testing.assert_allclose(observed, predicted, atol=1e-5)
+    assert abs(predicted[0] - predicted[1]) > 1e-3
+    other = saturation.along_inputs(trained, [1e7, -1e7], slope=-40.0)  # whatever the context
+    np.testing.assert_allclose(other, predicted, atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"layer_norm": False}, {"residual": False}])
+def test_models_without_limits(changes, untrained):
+    with pytest.raises(InputError, match="pre-LN"):
+        saturation.limits(untrained(**changes))
+
+
+def test_the_effective_bound_of_a_model(trained, monkeypatch):
+    """One that is exact within ±B, instead of the trained one."""
+    clipped = lambda trained: lambda x, y: np.clip(y, -2.5, 2.5)  # noqa: E731
+    monkeypatch.setattr(saturation, "model_predictor", clipped)
+    assert saturation.bound_of(trained, 20, 8) == pytest.approx(2.5, rel=1e-3)
+
+
+def test_a_survey(trained, untrained):
+    found = saturation.survey(trained, count=5)
+    assert found.slopes.shape == found.along_slopes.shape == found.along_queries.shape == (5,)
+    low, high = found.numbers["plateau_along_slopes"]
+    assert (low, high) == (found.along_slopes.min(), found.along_slopes.max())
+    assert len(found.entropies) == 6 * 2
+    for changes, said in (
+        ({"preset": "every-1l1ah"}, "learned functions"),
+        ({"inverse": True}, "of one number"),
+        ({"functions": "linear:d=2"}, "of one number"),
+    ):
+        with pytest.raises(InputError, match=said):
+            saturation.survey(untrained(**changes))
+
+
+def test_following_is_what_the_model_says(trained):
+    """At f = 0·x the values in the prompt are all 0, so that only inputs are seen."""
+    curve = saturation.follow(trained, [0.0, 2.0], query=1.0, prompts=3)
+    assert curve.shape == (2,) and curve[0] != curve[1]
+    assert saturation.along_inputs(trained, [1.0], slope=2.0, prompts=3)[0] == curve[1]
+
+
+def test_entropies_lie_between_0_and_that_of_uniform_weights(trained, untrained):
+    rows = saturation.entropies(trained, [0.1, 30.0], prompts=3)
+    assert [(row["magnitude"], row["layer"]) for row in rows] == [
+        (0.1, 0), (0.1, 1), (30.0, 0), (30.0, 1)
+    ]  # fmt: skip
+    assert all(0 < row["entropy"] <= np.log(9) + 1e-6 for row in rows)
+    with pytest.raises(InputError, match="without attention"):
+        saturation.entropies(untrained(preset="linear-2mlp"), [1.0])

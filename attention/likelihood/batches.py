@@ -161,8 +161,8 @@ def one_row(tokens: Sequence[int]) -> Arrays:
 
 
 def _arrays(rows: Sequence[Row], shape: Shape) -> Arrays:
-    sizes = {"targets": shape.targets, "owners": shape.targets, "reads": shape.targets}
-    sizes |= {"places": shape.places}
+    asked: list[str] = ["targets", "owners", "reads"]
+    sizes = dict.fromkeys(asked, shape.targets) | {"places": shape.places}
     arrays: dict[str, Any] = {
         name: np.full(
             (shape.rows, sizes.get(name, shape.length)),

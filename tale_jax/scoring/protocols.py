@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,12 @@ class NotFiniteError(InputError):
     """The model's logits are not numbers."""
 
 
-class Asker:
+class Asker(typing.Protocol):
     """A protocol with its model and task: examples → rows → what the device makes → answers.
 
     A protocol that writes has ``write``, any other has ``read``.  Both run on the device, within a
-    jit, and return a tree of arrays ``[R, …]``, one entry a row.
+    jit, and return a tree of arrays ``[R, …]``, one entry a row.  A class of your own inherits from
+    this one, or from one that does.
 
     Attributes:
         name: of the protocol.
@@ -40,27 +42,25 @@ class Asker:
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         """The row of each example."""
-        raise NotImplementedError
+        ...
 
     def read(self, params: Mapping[str, Any], states_BUD: jax.Array, arrays: Arrays) -> Any:
         """What is read of a batch, from the states of ``arrays.places`` behind the last layer."""
-        raise NotImplementedError
 
     def write(self, params: Mapping[str, Any], keep: jax.Array, arrays: Arrays) -> Any:
         """What the model without some halves of its layers writes behind each row of a batch."""
-        raise NotImplementedError
 
     def answers(self, examples: Sequence[Example], outputs: Any) -> list[Answer]:
         """The verdict on each example; ``outputs`` are those of its row, on the host."""
-        raise NotImplementedError
+        ...
 
     def difficulty(self, examples: Sequence[Example], outputs: Any) -> np.ndarray:
         """A number an example, ``[E]``, higher where a model is likelier to be wrong."""
-        raise NotImplementedError
+        ...
 
     def finite(self, outputs: Any) -> bool:
         """Whether the model's logits are numbers."""
-        raise NotImplementedError
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +102,7 @@ PROTOCOLS = Choices(
             writes=True,
         ),
     },
+    own=lambda make: Protocol("of your own", make, writes=getattr(make, "writes", False)),
 )
 
 

@@ -40,7 +40,7 @@ from attention.command_line import Commas, Result, run_script
 from attention.errors import InputError
 from tale_jax import elimination
 from tale_jax.elimination import eliminate
-from tale_jax.models import DEMO, Model, load_model
+from tale_jax.models import DEMO, LoadedModel, load_model
 from tale_jax.scoring import PROTOCOLS, Decode, Protocol, Scorer
 from tale_jax.tasks import NAMES, Answer, Example, Task, demo_examples, encode_prompts, worked
 from tale_jax.units import Dropped
@@ -50,7 +50,7 @@ ROWS = ("zero_shot", "zero_shot_160", "few_shot", "generation")
 ACCELERATOR = "llama-8b"
 
 
-def questions(model: Model, split: Any, tokens: range, count: int) -> list[Example]:
+def questions(model: LoadedModel, split: Any, tokens: range, count: int) -> list[Example]:
     """Four-choice questions about what people have, of such lengths.
 
     The demo's own are shorter: facts about people who are not asked about stand in front.
@@ -71,11 +71,11 @@ def questions(model: Model, split: Any, tokens: range, count: int) -> list[Examp
     return found
 
 
-def _length(model: Model, prompt: str) -> int:
+def _length(model: LoadedModel, prompt: str) -> int:
     return len(encode_prompts(model.tokenizer, [Example(prompt, None, "")])[0])
 
 
-def workload(row: str, model: Model) -> Task:
+def workload(row: str, model: LoadedModel) -> Task:
     """The examples of a row."""
     if row == "generation":
         return Task(row, tuple(demo_examples("reverse", "validation", EXAMPLES)))
@@ -110,7 +110,7 @@ class Exactly(Decode):
 PROTOCOLS["exactly"] = Protocol("so many tokens, whatever they are", Exactly, writes=True)
 
 
-def ours(model: Model, task: Task) -> tuple[elimination.Result, float, Scorer]:
+def ours(model: LoadedModel, task: Task) -> tuple[elimination.Result, float, Scorer]:
     """The whole search, from text to the layer it stops at."""
     jax.clear_caches()
     start = time.perf_counter()
@@ -125,7 +125,7 @@ def ours(model: Model, task: Task) -> tuple[elimination.Result, float, Scorer]:
 class Rival:
     """The torch side of one row: its time and its verdicts."""
 
-    def __init__(self, model: Model, task: Task):
+    def __init__(self, model: LoadedModel, task: Task):
         self.llama = Llama(DEMO)
         self.task = task
         self.tokens = encode_prompts(model.tokenizer, task.search)
@@ -200,7 +200,7 @@ class Rival:
         return count, near, same
 
 
-def compare(row: str, model: Model, share: float) -> dict[str, Any]:
+def compare(row: str, model: LoadedModel, share: float) -> dict[str, Any]:
     """One row of the result."""
     task = workload(row, model)
     result, seconds, scorer = ours(model, task)

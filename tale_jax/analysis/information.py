@@ -28,7 +28,7 @@ from attention.errors import InputError
 from attention.likelihood import Row, RowBatches
 from attention.statistics import bootstrap_interval
 from tale_jax.analysis.by_layer import EMBEDDING, variants
-from tale_jax.models import Model
+from tale_jax.models import LoadedModel
 from tale_jax.scoring import last_states
 from tale_jax.tasks import Example, encode_prompts, fitting
 from tale_jax.units import Dropped, kept_layers
@@ -65,7 +65,7 @@ class Labelled(NamedTuple):
     labels_E: Int[np.ndarray, " E"]
 
 
-def label_prompts(model: Model, examples: Sequence[Example], name: str) -> Labelled:
+def label_prompts(model: LoadedModel, examples: Sequence[Example], name: str) -> Labelled:
     """The prompts that fit the model, with the classes of their answers; rare ones are left out.
 
     Args:
@@ -96,7 +96,7 @@ def label_prompts(model: Model, examples: Sequence[Example], name: str) -> Label
 
 
 def probe_layers(
-    model: Model,
+    model: LoadedModel,
     asked: Labelled,
     dropped: Dropped,
     batch_tokens: int,

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from attention.files import BLUE, VERMILION
 from attention.likelihood import Arrays, Row, RowBatches, score_targets
 from tale_jax.analysis.by_layer import EMBEDDING, variants
-from tale_jax.models import Model
+from tale_jax.models import LoadedModel
 from tale_jax.runs import measure
 from tale_jax.scoring import Scorer, layer_states, without_layers
 from tale_jax.tasks import Answer, encode_choices
@@ -33,7 +33,9 @@ from tale_jax.units import Dropped, kept_layers, ordered
 LENS_COLUMNS = "model layer split correct total accuracy low high".split()
 
 
-def read_layers(model: Model, scorer: Scorer, split: str, dropped: Dropped) -> list[dict[str, Any]]:
+def read_layers(
+    model: LoadedModel, scorer: Scorer, split: str, dropped: Dropped
+) -> list[dict[str, Any]]:
     """The accuracy of each layer, of the full model and of the one without some layers.
 
     Args:
@@ -60,7 +62,9 @@ def read_layers(model: Model, scorer: Scorer, split: str, dropped: Dropped) -> l
     return rows
 
 
-def _read_choices(model: Model, scorer: Scorer, split: str, dropped: Dropped) -> list[list[Answer]]:
+def _read_choices(
+    model: LoadedModel, scorer: Scorer, split: str, dropped: Dropped
+) -> list[list[Answer]]:
     """Answers read before the first layer and after each layer kept, in one pass."""
     examples = scorer.examples[split]
     choices_of = encode_choices(model.tokenizer, examples)
@@ -71,7 +75,9 @@ def _read_choices(model: Model, scorer: Scorer, split: str, dropped: Dropped) ->
     return [scorer.protocol.answers(examples, np.split(column, ends)) for column in log_probs_RL.T]
 
 
-def _lens_program(model: Model, dropped: Dropped) -> Callable[[Arrays], Float[Array, "R L+1"]]:
+def _lens_program(
+    model: LoadedModel, dropped: Dropped
+) -> Callable[[Arrays], Float[Array, "R L+1"]]:
     """Rows → the log-probability of each row's targets, read after every layer."""
     config, kept_params = without_layers(model.config, model.params, dropped)
 

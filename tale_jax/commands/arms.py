@@ -32,7 +32,7 @@ from attention.command_line import Result, command
 from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
-from tale_jax import opening, runs
+from tale_jax import models, opening, runs
 from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.finetune import finetune
 from tale_jax.commands.search import search
@@ -102,8 +102,8 @@ def eliminate(work: Work, folder: str, before: State) -> tuple[State, Mapping[st
         epsilon=work.epsilon,
         max_drops=work.max_drops,
         resume=True,
-        quiet=work.display.quiet,
-        **{field.name: getattr(work.options, field.name) for field in FIELDS},
+        options=work.options,
+        display=work.display,
     )["best"]
     after = State(before.checkpoint, before.kept, best["dropped"])
     return after, {"search": best, "test": best["test"]}
@@ -125,7 +125,6 @@ def tune(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, An
     return after, work.evaluate(after)
 
 
-FIELDS = dataclasses.fields(Options)
 Step = Callable[[Work, str, State], tuple[State, Mapping[str, Any]]]
 
 
@@ -194,7 +193,7 @@ def arms(
     asked = opening.read_task(task, options)
     if not asked.train:
         raise InputError(f"{asked.name} has no train split; give one by --train")
-    opened, terminal = opening.load_model(model, options), Terminal(display.quiet)
+    opened, terminal = models.load_model(model, options), Terminal(display.quiet)
     settings = opening.identify(opened, options) | {
         "task": task,
         "epsilon": epsilon,

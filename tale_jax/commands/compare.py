@@ -13,7 +13,7 @@ from attention.command_line import Commas, OneOf, Result, command
 from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
-from tale_jax import analysis, opening, runs
+from tale_jax import analysis, models, opening, runs
 from tale_jax import criteria as ranking
 from tale_jax.criteria import CRITERIA
 from tale_jax.elimination import SearchOptions
@@ -68,7 +68,7 @@ def compare(
     if calibration is not None and not any(CRITERIA.pick(name).reads_text for name in names):
         raise InputError("no criterion among these reads text: leave out --calibration")
     asked, terminal = opening.read_task(task, options), Terminal(display.quiet)
-    opened = opening.load_model(model, options)
+    opened = models.load_model(model, options)
     scorer = opening.open_scorer(opened, asked, options, terminal)
     units = how.units(opened.config.num_hidden_layers, opened.missing)
     every, what = len(units.every), "layers" if granularity == "layer" else "half-layers"

@@ -8,7 +8,7 @@ from typing import Any
 from attention.command_line import Result, command
 from attention.options import Display
 from attention.terminal import Terminal
-from tale_jax import analysis, opening, runs
+from tale_jax import analysis, models, opening, runs
 from tale_jax.options import RENAMED, Layers, Options
 from tale_jax.tasks import Split
 from tale_jax.units import check_layers
@@ -43,7 +43,7 @@ def evaluate(
         InputError: for everything that the user can mend.
     """
     asked = opening.read_task(task, options, split)
-    opened = opening.load_model(model, options)
+    opened = models.load_model(model, options)
     scorer = opening.open_scorer(opened, asked, options, Terminal(display.quiet))
     dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
     measured = analysis.measure_splits(scorer, dropped, asked.halves)

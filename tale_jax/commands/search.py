@@ -14,7 +14,7 @@ from attention.command_line import Result, command
 from attention.options import Display
 from attention.terminal import Terminal
 from attention.words import written
-from tale_jax import analysis, criteria, elimination, opening, runs
+from tale_jax import analysis, criteria, elimination, models, opening, runs
 from tale_jax.criteria import RankingOptions
 from tale_jax.elimination import SearchOptions
 from tale_jax.options import RENAMED, Options
@@ -60,7 +60,7 @@ def search(
     criteria.check_criterion(ranking.criterion, layers, null_control)
     start, terminal = time.monotonic(), Terminal(display.quiet)
     asked = opening.read_task(task, options)
-    opened = opening.load_model(model, options)
+    opened = models.load_model(model, options)
     scorer = opening.open_scorer(opened, asked, options, terminal)
     units = layers.units(opened.config.num_hidden_layers, opened.missing)
     basis = criteria.Basis(opened, scorer, units, ranking.calibration, options.seed)

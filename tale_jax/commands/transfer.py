@@ -72,7 +72,7 @@ def transfer(
         {"rows": rows, "files": files},
         f"accuracy (%) on the {'test' if tested else 'test or search'} split, {pick.upper()}; "
         "* p < 0.05 against the full model",
-        plain_table(columns, lines),
+        plain_table(columns, lines, words=1),
         f"written: {', '.join(map(str, files))}",
     )
 

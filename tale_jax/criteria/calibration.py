@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attention.errors import InputError
 from attention.likelihood import Row
-from tale_jax.models import Model
+from tale_jax.models import LoadedModel
 from tale_jax.scoring import choice_rows
 from tale_jax.tasks import Example, Tokenizer, encode_prompts
 
@@ -42,7 +42,7 @@ def calibration_rows(
     return rows
 
 
-def answer_rows(model: Model, examples: Sequence[Example]) -> list[Row]:
+def answer_rows(model: LoadedModel, examples: Sequence[Example]) -> list[Row]:
     """One row for each example: its prompt and, as targets, the tokens of its right answer."""
     answered = [
         dataclasses.replace(

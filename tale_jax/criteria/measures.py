@@ -20,7 +20,7 @@ from attention.transformer import TransformerConfig
 from tale_jax.criteria.calibration import answer_rows
 from tale_jax.criteria.proposals import Basis
 from tale_jax.criteria.table import Losses
-from tale_jax.models import Model
+from tale_jax.models import LoadedModel
 from tale_jax.scoring import layer_states
 from tale_jax.units import Dropped, Unit, kept_halves
 
@@ -76,7 +76,7 @@ def _row_losses(basis: Basis, rows: Sequence[Row], count: int) -> Losses:
     return losses
 
 
-def block_influence(model: Model, text: RowBatches) -> Float[np.ndarray, " L"]:
+def block_influence(model: LoadedModel, text: RowBatches) -> Float[np.ndarray, " L"]:
     """``1 − E_t[x_t · y_t / (|x_t| |y_t|)]`` of each layer's input x and output y, over all tokens.
 
     Source: ShortGPT, arXiv 2403.03853.

@@ -13,7 +13,7 @@ from attention.errors import InputError
 from attention.likelihood import Row
 from tale_jax.criteria.calibration import calibration_rows
 from tale_jax.criteria.table import CRITERIA, Losses
-from tale_jax.models import Model
+from tale_jax.models import LoadedModel
 from tale_jax.scoring import Scorer
 from tale_jax.units import Dropped, Unit, Units, add, ordered
 
@@ -30,7 +30,7 @@ class Basis:
         seed: of whatever is random.
     """
 
-    model: Model
+    model: LoadedModel
     scorer: Scorer
     units: Units
     calibration: Path | None = None

@@ -16,11 +16,11 @@ from attention.errors import InputError
 from attention.likelihood import Row, bucket
 from attention.transformer import Transformer, TransformerConfig
 from tale_jax.criteria import answer_rows
-from tale_jax.models import Model
+from tale_jax.models import LoadedModel
 from tale_jax.tasks import Task
 
 
-def training_rows(model: Model, task: Task) -> list[Row]:
+def training_rows(model: LoadedModel, task: Task) -> list[Row]:
     """The train examples that fit the model: what is read, and the answer's tokens as targets.
 
     After an answer that is written the end of the text is a target too.

@@ -1,5 +1,4 @@
 from .from_run import Opened as Opened
-from .from_run import load_model as load_model
 from .from_run import open_subject as open_subject
 from .from_run import open_variants as open_variants
 from .from_run import reopen_model as reopen_model
@@ -7,7 +6,6 @@ from .from_run import reopen_scorer as reopen_scorer
 from .from_run import run_options as run_options
 from .named import identify as identify
 from .named import identify_task as identify_task
-from .named import open_model as open_model
 from .named import open_scorer as open_scorer
 from .named import read_task as read_task
 from .named import task_fingerprint as task_fingerprint
@@ -16,8 +14,6 @@ __all__ = [
     "Opened",
     "identify",
     "identify_task",
-    "load_model",
-    "open_model",
     "open_scorer",
     "open_subject",
     "open_variants",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attention.errors import InputError
 from attention.terminal import Terminal
-from tale_jax.models import Model, load_model, searched_folder
+from tale_jax.models import LoadedModel, load_model, searched_folder
 from tale_jax.opening.named import open_scorer, read_task, task_fingerprint
 from tale_jax.options import Dtype, ModelOptions, Options, Reopening, Subject
 from tale_jax.runs import PICKS, FinishedRun, load_run
@@ -31,7 +31,7 @@ class Opened:
         options: by which both were opened.
     """
 
-    model: Model
+    model: LoadedModel
     task: Task
     dropped: Dropped
     options: Options
@@ -68,7 +68,7 @@ def open_subject(subject: Subject, options: Options, split: Split | None = None)
 
 def open_variants(
     run: Path | None, model: str | None, drop: Sequence[Unit], dtype: Dtype | None
-) -> tuple[Model, dict[str, Dropped]]:
+) -> tuple[LoadedModel, dict[str, Dropped]]:
     """Open a model whose variants are to be compared.
 
     Args:
@@ -121,7 +121,7 @@ def run_options(run: FinishedRun, given: Options = Options()) -> Options:
     return dataclasses.replace(own, **{"mesh": usual["mesh"], **changed})
 
 
-def reopen_model(run: FinishedRun, how: Reopening = Reopening()) -> Model:
+def reopen_model(run: FinishedRun, how: Reopening = Reopening()) -> LoadedModel:
     """Load the checkpoint that was searched.
 
     Args:
@@ -134,12 +134,14 @@ def reopen_model(run: FinishedRun, how: Reopening = Reopening()) -> Model:
     return _searched_model(run, how.model, run_options(run, how.options))
 
 
-def _searched_model(run: FinishedRun, name: str | None, options: ModelOptions) -> Model:
+def _searched_model(run: FinishedRun, name: str | None, options: ModelOptions) -> LoadedModel:
     searched_folder(run, name)
     return load_model(name or run.settings["model"], options)
 
 
-def reopen_scorer(run: FinishedRun, model: Model, how: Reopening, terminal: Terminal) -> Scorer:
+def reopen_scorer(
+    run: FinishedRun, model: LoadedModel, how: Reopening, terminal: Terminal
+) -> Scorer:
     """The model, ready to be scored on the task as it was searched.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 
 from attention.errors import InputError
 from attention.terminal import Terminal
-from tale_jax.models import Model, fingerprint, load_model
+from tale_jax.models import LoadedModel, fingerprint
 from tale_jax.options import AskingOptions, ModelOptions, TaskOptions
 from tale_jax.scoring import Scorer
 from tale_jax.tasks import Split, Task, load_task, render
@@ -30,12 +30,9 @@ def read_task(name: str, options: TaskOptions, split: Split | None = None) -> Ta
     return load_task(name, split=split, **{name: getattr(options, name) for name in names})
 
 
-def open_model(name: str, options: ModelOptions) -> Model:
-    """The model, as the options say."""
-    return load_model(name, options)
-
-
-def open_scorer(model: Model, task: Task, options: AskingOptions, terminal: Terminal) -> Scorer:
+def open_scorer(
+    model: LoadedModel, task: Task, options: AskingOptions, terminal: Terminal
+) -> Scorer:
     """The model, ready to be scored on a task; the terminal shows what there is to note.
 
     Raises:
@@ -65,7 +62,7 @@ def open_scorer(model: Model, task: Task, options: AskingOptions, terminal: Term
     return scorer
 
 
-def identify(model: Model, options: ModelOptions) -> dict[str, Any]:
+def identify(model: LoadedModel, options: ModelOptions) -> dict[str, Any]:
     """What tells a model from another, in the settings of a run."""
     return {
         "model": model.name,

@@ -1,4 +1,4 @@
-"""The model a command works on: its folder, parameters, tokenizer and fingerprint."""
+"""Loads a model: its folder, parameters, tokenizer and fingerprint."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tale_jax.runs import FinishedRun
 from tale_jax.tasks import Tokenizer
 from tale_jax.units import missing_halves
 
-DEMO = Path(__file__).parent / "assets" / "demo"
+DEMO = Path(__file__).parents[1] / "assets" / "demo"
 _ENDS = 2**20  # bytes of a file's start and end that tell it from another of the same size
 
 
 @dataclasses.dataclass(frozen=True)
-class Model:
+class LoadedModel:
     """A causal language model in memory, on one device or shared by several.
 
     Attributes:
@@ -60,7 +60,7 @@ def model_folder(name: str, revision: str | None = None) -> Path:
     return DEMO if name == "demo" else checkpoint_folder(name, revision)
 
 
-def load_model(name: str, options: ModelOptions = ModelOptions()) -> Model:
+def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel:
     """Load a causal language model and its tokenizer.
 
     Args:
@@ -86,7 +86,7 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> Model:
     if config.head != "causal_lm":
         raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
     sharding = batch_sharding(mesh, rules) if mesh else None
-    return Model(name, folder, config, params, load_tokenizer(folder), sharding)
+    return LoadedModel(name, folder, config, params, load_tokenizer(folder), sharding)
 
 
 def fingerprint(folder: Path) -> str:

@@ -29,12 +29,22 @@ from typing import Any, TypeVar
 from attention.choices import Choices
 from attention.errors import InputError, Preempted, is_out_of_memory
 from attention.files import cache_folder
-from attention.flags import Commas, OneOf, Repeated, Word
+from attention.flags import Between, Commas, OneOf, Repeated, Word
 from attention.results import Result, as_json, as_text
 from attention.signature import Command
 from attention.words import help_text, page_width, parse, shortened
 
-__all__ = ["Commas", "OneOf", "Repeated", "Result", "Word", "command", "main", "run_script"]
+__all__ = [
+    "Between",
+    "Commas",
+    "OneOf",
+    "Repeated",
+    "Result",
+    "Word",
+    "command",
+    "main",
+    "run_script",
+]
 Returned = TypeVar("Returned")
 MOST_OF_A_REASON = 120  # letters
 

@@ -1,9 +1,8 @@
 """One flag of a command: its type, how its text is read, and which values are refused.
 
 What a signature cannot say by its types alone, marks say with ``typing.Annotated``: :class:`Word`,
-:class:`Commas`, :class:`Repeated`, :class:`OneOf`, and the ranges of the library
-``annotated_types`` (``Ge``, ``Gt``, ``Le``, ``Lt``, ``Interval``).  Items of a tuple are read and
-checked one by one.
+:class:`Commas`, :class:`Repeated`, :class:`OneOf`, and the range :class:`Between` or one of
+``annotated_types``.  Items of a tuple are read and checked one by one.
 """
 
 from __future__ import annotations
@@ -48,6 +47,23 @@ class Commas(Word):
 
 class Repeated(Word):
     """A tuple that gets one item each time the flag is given: ``--run A --run B``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Between:
+    """The values that a number may have: ``Annotated[int, Between(ge=1)]``.
+
+    Attributes:
+        ge: it is at least this.
+        gt: it is above this.
+        le: it is at most this.
+        lt: it is below this.
+    """
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from annotated_types import Interval
-
 from attention.command_line import Word
 from attention.errors import InputError
+from attention.flags import Between
 
 # what jax.random.key and np.random.default_rng both take
-Seed = Annotated[int, Interval(ge=0, lt=2**32)]
+Seed = Annotated[int, Between(ge=0, lt=2**32)]
 AXES: tuple[str, ...] = ("data", "model")
 
 

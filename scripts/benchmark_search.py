@@ -32,11 +32,10 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
-from annotated_types import Gt, Le
 from benchmark_search_8b import accelerator_row
 from rivals.greedy_search import Llama, choose, torch, write
 
-from attention.command_line import Commas, Result, run_script
+from attention.command_line import Between, Commas, Result, run_script
 from attention.errors import InputError
 from tale_jax import elimination
 from tale_jax.elimination import eliminate
@@ -259,7 +258,7 @@ def matrix_rate(dtype: Any = np.float32, size: int = 2048, rounds: int = 5) -> f
 def main(
     *,
     rows: Annotated[tuple[str, ...], Commas(metavar="ROW,ROW")] = ROWS,
-    sample: Annotated[float, Gt(0), Le(1)] = 0.1,
+    sample: Annotated[float, Between(gt=0), Between(le=1)] = 0.1,
     tiny: bool = False,
 ) -> Result:
     """Time the search against the paper's procedure in plain torch, workload by workload.

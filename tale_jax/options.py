@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Interval
-
-from attention.command_line import Commas, OneOf, Word
+from attention.command_line import Between, Commas, OneOf, Word
 from attention.options import Devices, Seed
 from tale_jax.units import Unit, parse_unit
 
@@ -61,8 +59,8 @@ class TaskOptions:
     test: Path | None = None
     train: Path | None = None
     holdout: float | None = None
-    limit: Annotated[int, Ge(1)] | None = None
-    shots: Annotated[int, Ge(0)] = 0
+    limit: Annotated[int, Between(ge=1)] | None = None
+    shots: Annotated[int, Between(ge=0)] = 0
     seed: Seed = 0
 
 
@@ -83,9 +81,9 @@ class AskingOptions:
 
     protocol: Annotated[str, OneOf("tale_jax.scoring:PROTOCOLS")] = "auto"
     template: str | None = None
-    max_new_tokens: Annotated[int, Ge(1)] | None = None
-    batch_tokens: Annotated[int, Ge(1)] = 4096
-    cache_gib: Annotated[float, Ge(0)] = 4.0
+    max_new_tokens: Annotated[int, Between(ge=1)] | None = None
+    batch_tokens: Annotated[int, Between(ge=1)] = 4096
+    cache_gib: Annotated[float, Between(ge=0)] = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +116,7 @@ class Reopening:
     """
 
     model: str | None = None
-    limit: Annotated[int, Ge(1)] | None = None
+    limit: Annotated[int, Between(ge=1)] | None = None
     mesh: Mesh = "data=-1"
     compilation_cache: bool = True
 
@@ -160,10 +158,10 @@ class Workload:
         warmup: rounds before them
     """
 
-    prompt_length: Annotated[int, Ge(1)] = 128
-    new_tokens: Annotated[int, Ge(2)] = 32
-    rounds: Annotated[int, Ge(1)] = 7
-    warmup: Annotated[int, Ge(0)] = 2
+    prompt_length: Annotated[int, Between(ge=1)] = 128
+    new_tokens: Annotated[int, Between(ge=2)] = 32
+    rounds: Annotated[int, Between(ge=1)] = 7
+    warmup: Annotated[int, Between(ge=0)] = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,18 +183,18 @@ class TrainingOptions:
         save_every: updates between checkpoints
     """
 
-    lora_rank: Annotated[int, Ge(1)] = 64
+    lora_rank: Annotated[int, Between(ge=1)] = 64
     lora_alpha: float = 16.0
-    lora_dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    lora_dropout: Annotated[float, Between(ge=0, lt=1)] = 0.1
     full: bool = False
-    learning_rate: Annotated[float, Gt(0)] = 2e-4
+    learning_rate: Annotated[float, Between(gt=0)] = 2e-4
     schedule: str = "warmup_cosine_decay_schedule"
-    epochs: Annotated[float, Gt(0)] = 3.0
-    steps: Annotated[int, Ge(1)] | None = None
-    batch_size: Annotated[int, Ge(1)] = 4
+    epochs: Annotated[float, Between(gt=0)] = 3.0
+    steps: Annotated[int, Between(ge=1)] | None = None
+    batch_size: Annotated[int, Between(ge=1)] = 4
     weight_decay: float = 0.001
-    clip: Annotated[float, Gt(0)] = 1.0
-    save_every: Annotated[int, Ge(1)] = 200
+    clip: Annotated[float, Between(gt=0)] = 1.0
+    save_every: Annotated[int, Between(ge=1)] = 200
 
 
 RENAMED = {"model-parallel": "--mesh data=-1,model=N"}

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from annotated_types import Ge
-
 from attention import dot_product
-from attention.command_line import Commas, Result, command
+from attention.command_line import Between, Commas, Result, command
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
 
@@ -18,14 +16,14 @@ COLUMNS = ["", "tokens", "forward", "+ backward", "TFLOP/s", "memory"]
 @command
 def bench(
     *,
-    lengths: Annotated[tuple[int, ...], Commas(), Ge(1)] = (1024, 2048, 4096),
+    lengths: Annotated[tuple[int, ...], Commas(), Between(ge=1)] = (1024, 2048, 4096),
     normalizers: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = ("softmax", "ssa"),
-    batch: Annotated[int, Ge(1)] = 1,
-    heads: Annotated[int, Ge(1)] = 8,
-    kv_heads: Annotated[int, Ge(1)] = 8,
-    head_size: Annotated[int, Ge(1)] = 64,
+    batch: Annotated[int, Between(ge=1)] = 1,
+    heads: Annotated[int, Between(ge=1)] = 8,
+    kv_heads: Annotated[int, Between(ge=1)] = 8,
+    head_size: Annotated[int, Between(ge=1)] = 64,
     dtype: Literal["float32", "bfloat16"] = "float32",
-    rounds: Annotated[int, Ge(1)] = 5,
+    rounds: Annotated[int, Between(ge=1)] = 5,
     only: str | None = None,
     display: Display = Display(),
 ) -> Result:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Gt
-
 from attention import files, language, transformer
-from attention.command_line import Result, command
+from attention.command_line import Between, Result, command
 from attention.errors import InputError
 from attention.options import Hub
 from attention.terminal import plain_table
@@ -26,9 +24,9 @@ def convert(
     out: Path,
     *,
     normalizer: str = "ssa:learn=n+b",
-    largest: Annotated[float, Gt(0)] = 64.0,
-    tokens: Annotated[int, Ge(2)] = 512,
-    length: Annotated[int, Ge(2)] = 128,
+    largest: Annotated[float, Between(gt=0)] = 64.0,
+    tokens: Annotated[int, Between(ge=2)] = 512,
+    length: Annotated[int, Between(ge=2)] = 128,
     hub: Hub = Hub(),
 ) -> Result:
     """Give a softmax model another normalizer, as close to softmax as it gets.

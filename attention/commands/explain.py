@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge
-
 from attention import explanation, files
-from attention.command_line import OneOf, Result, command
+from attention.command_line import Between, OneOf, Result, command
 from attention.explanation import Adversary, Decisions, Examined
 from attention.language import SOURCES
 from attention.options import Display, Seed
@@ -20,7 +18,7 @@ def explain(
     task: Annotated[str, OneOf(SOURCES)],
     out: Path,
     *,
-    show: Annotated[int, Ge(0)] = 3,
+    show: Annotated[int, Between(ge=0)] = 3,
     seed: Seed = 0,
     resume: bool = False,
     decisions: Decisions = Decisions(),

@@ -6,13 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval
-
-from attention.command_line import Commas, Word
+from attention.command_line import Between, Commas, Word
 from attention.errors import InputError
 from attention.language import SOURCES, Split
 
-Places = Annotated[tuple[int | Literal["all"], ...], Commas(metavar="all|N,N"), Ge(0)]
+Places = Annotated[tuple[int | Literal["all"], ...], Commas(metavar="all|N,N"), Between(ge=0)]
 
 
 def _folder(text: str) -> Path:
@@ -38,7 +36,7 @@ class Decisions:
 
     split: Split = "test"
     data: DataFolder = Path("data")
-    limit: Annotated[int, Ge(1)] = 50
+    limit: Annotated[int, Between(ge=1)] = 50
     cut: bool = False
 
 
@@ -69,5 +67,5 @@ class Adversary:
             predictions
     """
 
-    adversary_steps: Annotated[int, Ge(0)] = 150
-    adversary_weight: Annotated[float, Interval(ge=0)] = 0.5
+    adversary_steps: Annotated[int, Between(ge=0)] = 150
+    adversary_weight: Annotated[float, Between(ge=0)] = 0.5

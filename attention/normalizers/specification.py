@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from attention.errors import InputError
-from attention.normalizers.row import CONSTRAINTS, Normalizer, Parameter
+from attention.normalizers.definition import CONSTRAINTS, Normalizer, Parameter
 
 
 def specified(row: Normalizer, text: str) -> Normalizer:

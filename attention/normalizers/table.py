@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attention.choices import Choices
 from attention.normalizers import base2, formulas
-from attention.normalizers.row import Normalizer, Parameter
+from attention.normalizers.definition import Normalizer, Parameter
 from attention.normalizers.specification import specified
 
 _ROWS = {

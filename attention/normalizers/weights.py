@@ -8,8 +8,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from attention.errors import InputError
+from attention.normalizers.definition import Normalizer, Params
 from attention.normalizers.formulas import Where, masked_softmax
-from attention.normalizers.row import Normalizer, Params
 from attention.normalizers.specification import check_names
 from attention.normalizers.table import NORMALIZERS
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
-
 from attention import files
-from attention.command_line import Result, command
+from attention.command_line import Between, Result, command
 from attention.errors import InputError
 from attention.options import Seed
 from attention.terminal import plain_table
@@ -21,7 +19,7 @@ def roots(
     run: Path,
     out: Path | None = None,
     seed: Seed = 0,
-    count: Annotated[int, Ge(1)] = 256,
+    count: Annotated[int, Between(ge=1)] = 256,
     low: float = -3.0,
     high: float = 3.0,
 ) -> Result:

@@ -23,12 +23,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from annotated_types import Ge, Interval
-
 from attention import files
 from attention import training as learning
 from attention.choices import Choices
-from attention.command_line import Result, command
+from attention.command_line import Between, Result, command
 from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
@@ -163,8 +161,8 @@ def arms(
     task: str,
     out: Path,
     *,
-    epsilon: Annotated[float, Interval(ge=0, le=1)] = 0.08,
-    max_drops: Annotated[int, Ge(0)] | None = None,
+    epsilon: Annotated[float, Between(ge=0, le=1)] = 0.08,
+    max_drops: Annotated[int, Between(ge=0)] | None = None,
     resume: bool = False,
     training: TrainingOptions = TrainingOptions(),
     options: Options = Options(),

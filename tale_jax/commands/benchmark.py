@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
-
 from attention import files
-from attention.command_line import Commas, Result, command
+from attention.command_line import Between, Commas, Result, command
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, opening, runs
@@ -24,7 +22,7 @@ def benchmark(
     run: Path | None = None,
     model: str | None = None,
     drop: Layers = (),
-    batch: Annotated[tuple[int, ...], Commas(metavar="1,8"), Ge(1)] = (1,),
+    batch: Annotated[tuple[int, ...], Commas(metavar="1,8"), Between(ge=1)] = (1,),
     work: Workload = Workload(),
     dtype: Dtype | None = None,
     out: Path | None = None,

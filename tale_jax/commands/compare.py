@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
-
-from attention.command_line import Commas, OneOf, Result, command
+from attention.command_line import Between, Commas, OneOf, Result, command
 from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
@@ -28,9 +26,9 @@ def compare(
     out: Path,
     *,
     criteria: Annotated[tuple[str, ...], Commas(), OneOf(CRITERIA)] = tuple(CRITERIA),
-    depth: Annotated[int, Ge(1)] | None = None,
+    depth: Annotated[int, Between(ge=1)] | None = None,
     calibration: Path | None = None,
-    draws: Annotated[int, Ge(1)] = 5,
+    draws: Annotated[int, Between(ge=1)] = 5,
     granularity: Granularity = "layer",
     resume: bool = False,
     options: Options = Options(),

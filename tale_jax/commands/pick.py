@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge
-
-from attention.command_line import OneOf, Result, command
+from attention.command_line import Between, OneOf, Result, command
 from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal
@@ -28,7 +26,7 @@ def pick(
     budget_layers: float | None = None,
     format: Annotated[str, OneOf(FORMATS)] = "huggingface",
     reopening: Reopening = Reopening(),
-    batch: Annotated[int, Ge(1)] = 1,
+    batch: Annotated[int, Between(ge=1)] = 1,
     work: Workload = Workload(),
     display: Display = Display(),
 ) -> Result:

@@ -8,9 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
-
-from attention.command_line import Result, command
+from attention.command_line import Between, Result, command
 from attention.options import Display
 from attention.terminal import Terminal
 from attention.words import written
@@ -32,7 +30,7 @@ def search(
     *,
     layers: SearchOptions = SearchOptions(),
     ranking: RankingOptions = RankingOptions(),
-    null_control: Annotated[int, Ge(0)] = 0,
+    null_control: Annotated[int, Between(ge=0)] = 0,
     resume: bool = False,
     options: Options = Options(),
     display: Display = Display(),

@@ -7,9 +7,7 @@ import math
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Interval
-
-from attention.command_line import Commas, OneOf
+from attention.command_line import Between, Commas, OneOf
 from attention.errors import InputError
 from attention.signature import check_fields
 from tale_jax.elimination.strategies import STRATEGIES
@@ -33,9 +31,9 @@ class SearchOptions:
         InputError: an option is not allowed.
     """
 
-    epsilon: Annotated[float, Interval(ge=0, le=1)] = 0.08
+    epsilon: Annotated[float, Between(ge=0, le=1)] = 0.08
     floor: Literal["baseline", "current"] = "baseline"
-    max_drops: Annotated[int, Ge(0)] | None = None
+    max_drops: Annotated[int, Between(ge=0)] | None = None
     initial: Annotated[tuple[int | str, ...], Commas(parse_unit, "3,5.mlp")] = ()
     strategy: Annotated[str, OneOf(STRATEGIES)] = "greedy"
     exhaustive: bool = False

@@ -15,10 +15,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pytest
-from annotated_types import Ge, Gt, Interval, Le, Lt
 
 from attention.choices import Choices
 from attention.command_line import (
+    Between,
     Commas,
     OneOf,
     Repeated,
@@ -45,7 +45,7 @@ class Question:
         protocol: what the model is asked for
     """
 
-    shots: Annotated[int, Interval(ge=0, le=7)] = 0
+    shots: Annotated[int, Between(ge=0, le=7)] = 0
     protocol: Literal["auto", "decode"] = "auto"
 
 
@@ -74,10 +74,10 @@ def ask(
     drop: Annotated[tuple[int | str, ...], Commas(metavar="3,5.mlp")] = (),
     run: Annotated[tuple[Path, ...], Repeated(metavar="DIR")] = (),
     colour: Annotated[str, OneOf(COLOURS)] = "red",
-    lost: Annotated[float, Word(share, "8%"), Lt(1)] = 0.08,
-    budget: Annotated[float, Gt(0), Le(math.inf)] | None = None,
-    limit: Annotated[int, Ge(1)] | None = None,
-    batch: tuple[Annotated[int, Ge(1)], ...] = (1,),
+    lost: Annotated[float, Word(share, "8%"), Between(lt=1)] = 0.08,
+    budget: Annotated[float, Between(gt=0), Between(le=math.inf)] | None = None,
+    limit: Annotated[int, Between(ge=1)] | None = None,
+    batch: tuple[Annotated[int, Between(ge=1)], ...] = (1,),
     norm: bool = True,
     quiet: bool = False,
     question: Question = Question(shots=2),
@@ -169,7 +169,7 @@ def test_the_line_that_gives_arguments(given, line):
 def test_a_group_may_check_its_fields_as_flags():
     @dataclasses.dataclass(frozen=True)
     class Checked:
-        shots: Annotated[int, Ge(0)] = 0
+        shots: Annotated[int, Between(ge=0)] = 0
         runs: Annotated[tuple[Path, ...], Repeated()] = ()
 
         def __post_init__(self):
@@ -191,7 +191,9 @@ def test_a_single_item_is_a_tuple_of_one_and_groups_may_be_passed_whole():
     assert ask("m", tasks="a", shots=3)["question"] == Question(3)
 
 
-def choose(*, layers: tuple[Annotated[int, Ge(0)], ...] | Literal["all"] | None = None) -> None:
+def choose(
+    *, layers: tuple[Annotated[int, Between(ge=0)], ...] | Literal["all"] | None = None
+) -> None:
     """Choose layers."""
 
 

@@ -3,10 +3,10 @@
 ``load_pretrained`` finds the folder (``safetensor_files``), reads its ``config.json`` (``config``,
 with a row of ``families`` for each model type), pairs every tensor with a parameter (``tensors``
 has the names, ``matching`` the pairing, total in both directions), and copies tensor by tensor into
-the stacked parameters (``checkpoint``).  ``save_pretrained`` goes the same way back.
+the stacked parameters (``pretrained``).  ``save_pretrained`` goes the same way back.
 
 A model that transformers has not (another normalizer than softmax, or half-layers) is stored in the
-same way under a model type of its own, ``tale_jax_llama``, say.  Start with ``checkpoint``.
+same way under a model type of its own, ``tale_jax_llama``, say.  Start with ``pretrained``.
 """
 
 import lazy_loader

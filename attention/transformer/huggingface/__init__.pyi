@@ -1,8 +1,8 @@
-from .checkpoint import load_config as load_config
-from .checkpoint import load_pretrained as load_pretrained
-from .checkpoint import save_gguf as save_gguf
-from .checkpoint import save_pretrained as save_pretrained
 from .config import own_attributes as own_attributes
+from .pretrained import load_config as load_config
+from .pretrained import load_pretrained as load_pretrained
+from .pretrained import save_gguf as save_gguf
+from .pretrained import save_pretrained as save_pretrained
 from .sources import checkpoint_folder as checkpoint_folder
 
 __all__ = [

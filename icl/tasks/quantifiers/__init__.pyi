@@ -1,6 +1,6 @@
 from .answers import ANSWERS as ANSWERS
+from .balanced_scores import measures as measures
 from .designs import DESIGNS as DESIGNS
-from .measures import measures as measures
 from .sentences import Quantifiers as Quantifiers
 from .sentences import truth as truth
 

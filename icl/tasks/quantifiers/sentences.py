@@ -20,8 +20,8 @@ from icl.tasks.losses import LOGISTIC, Loss
 from icl.tasks.options import Sampling
 from icl.tasks.prompts import Case, Change, Prompts, Values, counted, with_deviant
 from icl.tasks.quantifiers.answers import ANSWERS
+from icl.tasks.quantifiers.balanced_scores import SKIP, measures
 from icl.tasks.quantifiers.designs import DESIGNS
-from icl.tasks.quantifiers.measures import SKIP, measures
 from icl.tasks.sweeps import (
     DEVIANT,
     POINTS,

@@ -48,7 +48,7 @@ class Shape:
 
     @property
     def flops(self) -> float:
-        """Of the two products of the forward pass, over the keys that a query may see."""
+        """Operations of the two products of the forward pass, over the keys a query may see."""
         pairs = self.batch * self.heads * self.length * (self.length + 1) / 2
         return 4 * pairs * self.head_size
 

@@ -248,7 +248,7 @@ def _attend_bwd(form: Form, kept: Any, d_out: Any):
 
 
 class _Rows(NamedTuple):
-    """Of each query, what its gradients are made of; ``common`` is ``Σ d_out · out``."""
+    """What the gradients of each query are made of; ``common`` is ``Σ d_out · out``."""
 
     query: Array
     d_out: Array

@@ -72,7 +72,7 @@ def _read(
     *,
     branched: bool,
 ) -> TargetScores:
-    """Of one batch; padded targets have scores that mean nothing."""
+    """Score the targets of one batch; those of padding mean nothing."""
     who: dict[str, Any] = {"where": arrays.where}
     if branched:
         who = {"branches": Branches(arrays.branches, arrays.positions)}

@@ -144,7 +144,7 @@ def _halves(config: TransformerConfig) -> Bool[Array, "L 2"] | None:
 
 
 def _there(config: TransformerConfig, keep: Bool[Array, " 2"], layer: Array) -> Bool[Array, " 2"]:
-    """Of a layer's halves to keep, those that the model has."""
+    """The halves of a layer that are to be kept and that the model has."""
     halves = _halves(config)
     return keep if halves is None else keep & halves[layer]
 

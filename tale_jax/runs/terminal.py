@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from attention.terminal import Terminal, plain_table
 from tale_jax.elimination import Candidate
@@ -20,7 +21,7 @@ from tale_jax.units import Unit, Units
 
 def describe_search(
     summary: Mapping[str, Any], speeds: Sequence[float] | None = None
-) -> Iterator[str | Table]:
+) -> Iterator[str | Table | Text]:
     """The three picks in a table, and the verdict in words.
 
     Args:
@@ -42,7 +43,7 @@ def describe_search(
         rows = [[*row, f"{speed:.2f}x"] for row, speed in zip(rows, speeds, strict=True)]
     yield plain_table(columns, rows, words=4)
     yield ""
-    yield from verdict(summary)
+    yield from map(Text, verdict(summary))
     if any(summary["unparsed"].values()):
         counts = (f"{LABELS[pick]} {summary['unparsed'][pick]}" for pick in PICKS)
         yield f"Unparsed answers, counted as wrong: {', '.join(counts)}."

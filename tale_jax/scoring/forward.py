@@ -44,7 +44,7 @@ def without_layers(
 
 
 def halves_left(config: TransformerConfig, dropped: Sequence[Unit]) -> Keep:
-    """Of the model's own halves those that are not dropped."""
+    """The model's own halves that are not dropped."""
     keep = kept_halves(dropped, config.num_hidden_layers)
     pairs = zip(keep, config.halves, strict=True)
     return tuple((a and has_a, m and has_m) for (a, m), (has_a, has_m) in pairs)

@@ -172,7 +172,7 @@ def _loop(spans: list[tuple[Any, Any, bool]], step: Callable[..., Any], carry: A
 
 
 def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
-    """Of a tile of queries: ``out [t, H]`` and ``lse2 = log2 Σ 2^u``, ``[t, 1]``."""
+    """Compute ``out [t, H]`` and ``lse2 = log2 Σ 2^u``, ``[t, 1]``, of a tile of queries."""
     i = pl.program_id(2)
     rows = _rows(refs, ("query", "count", "query_segments"))
 
@@ -209,7 +209,7 @@ def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
 def backward_queries(
     plan: Plan, learned: tuple[str, ...], refs: Refs, d_query_ref: Any, d_values_refs: Refs
 ) -> None:
-    """Of a tile of queries: ``∂/∂query`` and its part of ``∂/∂params``, ``[1, 1]`` of each."""
+    """Compute ``∂/∂query`` of a tile of queries, and its part of ``∂/∂params``, ``[1, 1]`` each."""
     i = pl.program_id(2)
     rows = _rows(refs, ("query", "count", "query_segments", "d_out", "lse", "delta"))
     values = {name: rows["params"][name] for name in learned}
@@ -234,7 +234,7 @@ def backward_queries(
 
 
 def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> None:
-    """Of a tile of keys, over the queries of all heads of its group: ``∂/∂key``, ``∂/∂value``."""
+    """Compute ``∂/∂key`` and ``∂/∂value`` of a tile of keys, over all queries of its group."""
     j = pl.program_id(2)
     columns = {name: refs[name][...] for name in ("key", "value", "key_segments") if name in refs}
     tiles = plan.padded_length // plan.query_tile

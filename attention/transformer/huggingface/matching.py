@@ -108,7 +108,7 @@ def _check_tied(
     stored: Mapping[str, Stored],
     folder: Path,
 ) -> None:
-    """Of two tied tensors either may be stored; if both are, they must be equal."""
+    """Check tied tensors: one of the two may be stored; if both are, they must be equal."""
     for copy, original in names.tied:
         if copy in wanted or copy not in bare or original not in wanted:
             continue

@@ -237,7 +237,7 @@ def test_the_kernels_lower_for_accelerators(name, platform):
 
 
 def test_triton_tiles_fit_shared_memory():
-    """Of an H100, whatever the size of a head; and Triton's products need tiles of 16."""
+    """The limits of an H100, for every size of a head; Triton multiplies tiles of 16 at least."""
     for part, size, dtype in itertools.product(
         ("forward", "queries", "keys"), (16, 64, 80, 128, 256, 512), (jnp.bfloat16, jnp.float32)
     ):

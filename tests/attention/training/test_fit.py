@@ -141,7 +141,7 @@ def test_step_matches_optax_by_hand():
 
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_batches_made_on_the_device(accumulate, tmp_path):
-    """Of each step its own, as if they had been given."""
+    """Each step has its own, as if they had been given."""
     every = jax.tree.map(lambda *x: jnp.stack(x), *(toy_data(t) for t in range(6)))
     draw = lambda t: jax.tree.map(lambda x: x[t], every)  # noqa: E731
     how = {"accumulate": accumulate, "loss": noiseless_loss}

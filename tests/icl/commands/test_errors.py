@@ -29,7 +29,7 @@ BAD = {
     "saturation --run RUN --seed 5 --out OUT": "seeds 11 to 11",
     "train --preset linear-1l1ah --hidden-size -4 --out OUT": "--hidden-size must be at least 1",
     "train --preset linear-1l1ah --precision tf32 --out OUT": "unknown matrix precision 'tf32'",
-    "train --preset linear-1l1ah --learning-rate nan --out OUT": "--learning-rate must be finite",
+    "train --preset linear-1l1ah --learning-rate nan --out OUT": "--learning-rate must be a number",
     "train --preset linear-1l1ah --learning-rate 0 --out OUT": "--learning-rate must be positive",
     "train --preset every-1l1ah --point-curriculum 1:3:1:9 --out OUT": "no point curriculum",
     "train --preset every-1l1ah --functions uniform:0,1 --out OUT": "no functions",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
-import inspect
 import re
 import shlex
 import sys
@@ -101,10 +100,6 @@ def function_of(program: str, name: str) -> Any:
     return module.main
 
 
-def takes_options(function: Any) -> bool:
-    return function is not None and bool(inspect.signature(function).parameters)
-
-
 def check(line: str) -> None:
     """Fail unless a command line is understood."""
     words = shlex.split(line.replace("$(cat dropped.txt)", "3,5"), comments=True)
@@ -119,13 +114,7 @@ def check(line: str) -> None:
         assert importlib.util.find_spec(rest[1]) is not None
     elif program in PROGRAMS or rest[0].startswith("scripts/"):
         name, *options = rest
-        try:
-            function: Any = function_of(program, name)
-        except (ImportError, AttributeError):
-            function = None
-        new = hasattr(function, "command") or (program == "python" and takes_options(function))
-        if not new:
-            pytest.skip("not a command of the new kind yet")
+        function = function_of(program, name)
         found = function if hasattr(function, "command") else command(function)
         parse(found.command, options, program, f"{program} {name}")
     else:
@@ -149,7 +138,7 @@ def test_quick_commands_run(line, capsys):
 def test_python_is_python(page):
     for block in blocks(page.read_text(encoding="utf-8")):
         if block.language == "python":
-            compile(block.text, named(page), "exec")
+            compile(block.text, named(page), "exec", dont_inherit=True)
 
 
 @pytest.fixture
@@ -178,7 +167,7 @@ def follow(found: list[Block], folder: Path) -> None:
         if block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
         elif block.language == "python":
-            exec(compile(block.text, "example", "exec"), scope)
+            exec(compile(block.text, "example", "exec", dont_inherit=True), scope)
         elif block.language == "sh":
             for line in block.text.replace("\\\n", " ").splitlines():
                 program, *words = shlex.split(line, comments=True)
@@ -198,7 +187,9 @@ def script(file: Path, words: list[str]) -> None:
 def sections() -> dict[str, list[Block]]:
     """The examples of each section of the page about extending."""
     _, *parts = re.split(r"^## ", (ROOT / "docs/extending.md").read_text(), flags=re.MULTILINE)
-    return {part.splitlines()[0]: blocks(part) for part in parts}
+    found = {part.splitlines()[0]: blocks(part) for part in parts}
+    assert len(found) == len(parts), "two sections have one name"
+    return found
 
 
 @pytest.mark.parametrize("section", [*sections()])

@@ -25,8 +25,8 @@ class Experiment(TaskOptions, ModelOptions):
     """What is trained.
 
     Attributes:
-        preset: TASK-ARCHITECTURE, such as linear-12l8ah or every-2al4ah; docs/icl.md lists tasks
-            and architectures
+        preset: TASK-ARCHITECTURE, such as linear-12l8ah or every-2al4ah;
+            docs/guides/in_context.md lists tasks and architectures
         batch: prompts of a step
         learning_rate: of Adam
         seed: the first seed

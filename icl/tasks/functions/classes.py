@@ -35,7 +35,8 @@ class FunctionClass(abc.ABC):
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and not value >= int(field.name not in ("degree", "depth")):
+            least = int(field.name not in ("degree", "depth"))
+            if type_name(field) == "int" and value < least:
                 raise InputError(f"{field.name}={value} is too small for {self.name}")
 
     @abc.abstractmethod
@@ -74,6 +75,11 @@ class FunctionClass(abc.ABC):
             if getattr(self, field.name) != field.default
         )
         return f"{self.name}:{settings}" if settings else self.name
+
+
+def type_name(field: dataclasses.Field[Any]) -> str:
+    """The type of a setting as its class writes it; annotations may be texts or types."""
+    return field.type.__name__ if isinstance(field.type, type) else str(field.type)
 
 
 def written(value: Any) -> str:

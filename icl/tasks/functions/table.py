@@ -7,7 +7,7 @@ from typing import Any
 
 from attention.choices import Choices
 from attention.errors import InputError
-from icl.tasks.functions.classes import FunctionClass
+from icl.tasks.functions.classes import FunctionClass, type_name
 from icl.tasks.functions.linear import (
     Affine,
     Classification,
@@ -44,7 +44,7 @@ def function_class(text: str) -> FunctionClass:
     for setting in filter(None, settings.split(",")):
         key, _, value = setting.partition("=")
         try:
-            given[key] = _READ[str(fields[key].type)](value)
+            given[key] = _READ[type_name(fields[key])](value)
         except (KeyError, ValueError):
             raise InputError(
                 f"functions {text!r}: {setting!r} is not understood; "

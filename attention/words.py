@@ -173,7 +173,7 @@ def written(function: Any, line: str, arguments: Mapping[str, Any]) -> str:
     found: Command = function.command
     bound, words = found.bind((), arguments), line.split()
     for flag in found.flags.values():
-        value = getattr(bound[flag.group], flag.name) if flag.group else bound.get(flag.name)
+        value: Any = getattr(bound[flag.group], flag.name) if flag.group else bound.get(flag.name)
         if value == flag.default or (not flag.group and flag.name not in bound):
             continue
         if flag.boolean:

@@ -102,7 +102,7 @@ class Exactly(Decode):
 
     def right(self, tokens: Iterable[int], example: Example) -> bool:
         """Whether the first line that is written is the answer."""
-        text = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
+        text = str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
         return text.split("\n")[0].strip() == str(example.answer).strip()
 
 

@@ -85,11 +85,12 @@ def accelerator_row(matrix_rate: Callable[..., float], tiny: bool) -> dict[str, 
     rate = matrix_rate(jnp.bfloat16, 256 if tiny else 8192)
     params = random_params(config)
     examples = tuple(Example("", ("a", "b", "c", "d"), i % 4) for i in range(count))
+    tokenizer: Any = None  # random tokens need none
     start = time.perf_counter()
     scorer = Scorer(
         config,
         params,
-        None,
+        tokenizer,
         Task("random", examples),
         protocol="random tokens",
         batch_tokens=16384,

@@ -42,9 +42,11 @@ def learned_values(config: TransformerConfig) -> Callable[[Any], dict[str, Array
         effective = row.constrain(normalizer_params(params))
         for name in learned:
             values = jnp.asarray(effective[name])
-            places = {(layer,): values[rank if unstacked else layer]
-                      for rank, layer in enumerate(attending)}  # fmt: skip
-            for place, value in ({(): values} if row.per == "model" else places).items():
+            places: dict[tuple[int, ...], Array] = {(): values}
+            if row.per != "model":
+                ranks = {i: rank if unstacked else i for rank, i in enumerate(attending)}
+                places = {(i,): values[rank] for i, rank in ranks.items()}
+            for place, value in places.items():
                 for head in np.ndindex(value.shape):
                     found["/".join([PREFIX, name, *map(str, (*place, *head))])] = value[head]
         return found

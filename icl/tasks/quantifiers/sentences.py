@@ -242,7 +242,7 @@ class Quantifiers(Task):
             cells = [
                 [row["predictor"], *(f"{row[name]:.3f}" for name in names)]
                 + [str(row.get(name, 0)) for name in more]
-                for row in ({"predictor": "a constant answer", **constant}, *mine)
+                for row in ({"predictor": "a constant", **constant}, *mine)
             ]
             heads = [SHOWN[name] for name in names] + [f"failed\nof {asked}" for _ in more]
             tables.append(Listing(title, ["", *heads], cells))

@@ -195,7 +195,7 @@ def test_what_no_hugging_face_model_is_cannot_be_saved(
 
 def test_a_save_that_fails_leaves_nothing(tiny_models, tmp_path, folder, monkeypatch):
     _, config, params = tiny_models("llama")
-    from attention.transformer.huggingface import checkpoint as weights
+    from attention.transformer.huggingface import pretrained as weights
 
     def full(*_):
         raise OSError("No space left on device")

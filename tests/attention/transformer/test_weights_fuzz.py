@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from attention.errors import InputError
 from attention.transformer import abstract_params, load_pretrained, save_pretrained
-from attention.transformer.huggingface import checkpoint as weights
+from attention.transformer.huggingface import pretrained as weights
 from attention.transformer.huggingface.config import from_hf, to_hf
 
 FUZZ = settings(

@@ -59,7 +59,7 @@ def test_quantifiers_beside_constants(quantified, tmp_path, table):
             assert 0 <= float(row[name]) <= 1 and float(row[f"constant_{name}"]) in (0.5, 1)
     out = str(shown)
     lines = out.splitlines()[:-1]  # the last is where the table was written
-    assert out.count("a constant answer") == 2 and max(map(len, lines)) <= 80
+    assert out.count("a constant ") == 2 and max(map(len, lines)) <= 80
     assert all(word in out for word in ("balanced", "late", "deviant", "wrong"))
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
 

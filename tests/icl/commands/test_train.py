@@ -10,7 +10,10 @@ def test_a_command_is_the_same_run(run, tiny, tmp_path):
     words += ["6", "--log-every", "3", "--quiet", "--out", str(tmp_path / "run"), "--steps", "12"]
     main(words)
     ours, theirs = (
-        [line.partition('"steps_per_s"')[0] for line in (d / "metrics.jsonl").open()]
+        [
+            line.partition('"steps_per_s"')[0]
+            for line in (d / "metrics.jsonl").read_text().splitlines()
+        ]
         for d in (tmp_path / "run", run)
     )
     assert ours == theirs and len(ours) == 5

@@ -73,12 +73,12 @@ def test_a_kind_of_task_from_outside(tables, tmp_path, table, server):
 
 
 def test_a_task_by_the_name_of_its_class(tmp_path, monkeypatch):
-    (tmp_path / "my_tasks.py").write_text(
+    (tmp_path / "my_kinds_of_tasks.py").write_text(
         "import dataclasses\nfrom icl.tasks.functions import FunctionTask\n"
         "@dataclasses.dataclass(frozen=True)\nclass Mine(FunctionTask):\n    points: int = 5\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    task = Experiment("my_tasks:Mine-1l1ah", inputs="uniform:0,1").task()
+    task = Experiment("my_kinds_of_tasks:Mine-1l1ah", inputs="uniform:0,1").task()
     assert type(task).__name__ == "Mine" and task.points == 5
 
 

@@ -118,7 +118,7 @@ def test_a_table_for_each_setting():
     ]
     (listing,) = task.listings(rows)
     assert listing.title == "some, design=late"
-    assert [row[0] for row in listing.rows] == ["a constant answer", "true", "exact"]
+    assert [row[0] for row in listing.rows] == ["a constant", "true", "exact"]
     assert listing.columns[-1].split() == ["wrong", "prompts"] and listing.rows[2][-1] == "0.000"
     (listing,) = task.listings([{**row, "asked": 9, "failures": 4} for row in rows])
     assert listing.columns[-1].split() == ["failed", "of", "9"]

@@ -1,8 +1,8 @@
 """Checkpoints on disk ⇄ a config and parameters; one format for every model of the project.
 
 ``load_pretrained`` finds the folder (``safetensor_files``), reads its ``config.json`` (``config``,
-with a row of ``families`` for each model type), pairs every tensor with a parameter (``tensors``
-has the names, ``matching`` the pairing, total in both directions), and copies tensor by tensor into
+with a row of ``families`` for each model type, which has its tensors' names too), pairs every
+tensor with a parameter (``matching``, total in both directions), and copies tensor by tensor into
 the stacked parameters (``pretrained``).  ``save_pretrained`` goes the same way back.
 
 A model that transformers has not (another normalizer than softmax, or half-layers) is stored in the

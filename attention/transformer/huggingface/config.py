@@ -59,9 +59,9 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
     if isinstance(model_type, str) and model_type.startswith(OWN_TYPE):
         model_type, own = model_type.removeprefix(OWN_TYPE), _own_fields(hf)
         hf = {k: v for k, v in hf.items() if k not in own} | {"model_type": model_type}
-    if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise InputError(f"unknown model_type {model_type!r}; there are {', '.join(FAMILIES)}")
-    family = FAMILIES[model_type]
+    if not isinstance(model_type, str):
+        raise InputError(f"unknown model_type {model_type!r}; there are {FAMILIES.listed}")
+    family = FAMILIES.pick(model_type)
     _check_magnitudes(family, hf)
     full, defaults = _complete(model_type, hf)
     head = _head(family, full)
@@ -114,7 +114,7 @@ def to_hf(config: TransformerConfig) -> dict[str, Any]:
         InputError: no model of the family is this one, because it has no attention, say; the
             message names the fields.
     """
-    family = FAMILIES[config.family]
+    family = FAMILIES.pick(config.family)
     suffix = family.bare_lm if config.head in ("causal_lm", "masked_lm") else None
     if suffix is None:
         suffix = next((s for s, head in HEADS.items() if head == config.head), None)

@@ -9,7 +9,7 @@ both.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gguf
@@ -18,8 +18,7 @@ import numpy as np
 from attention.errors import InputError
 from attention.files import GgufHeader, GgufTensor
 from attention.transformer.config import TransformerConfig
-from attention.transformer.huggingface.families import FAMILIES
-from attention.transformer.huggingface.tensors import Table, table
+from attention.transformer.huggingface.families import FAMILIES, Layout, Table, tensor_table
 
 # Metadata of an architecture → fields of TransformerConfig.
 FIELDS = {
@@ -34,85 +33,18 @@ FIELDS = {
     "attention.layer_norm_epsilon": "norm_eps",
     "attention.sliding_window": "sliding_window",
 }
-Change = Callable[[np.ndarray, TransformerConfig], np.ndarray]
 
 
-def _paired(tensor: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of a head as the file has them (pairs side by side) → first halves, second halves."""
-    size = tensor.shape[0] // heads
-    pairs = tensor.reshape(heads, size // 2, 2, *tensor.shape[1:])
-    return pairs.swapaxes(1, 2).reshape(tensor.shape)
-
-
-def _unpaired(tensor: np.ndarray, heads: int) -> np.ndarray:
-    """The inverse of ``_paired``."""
-    size = tensor.shape[0] // heads
-    halves = tensor.reshape(heads, 2, size // 2, *tensor.shape[1:])
-    return halves.swapaxes(1, 2).reshape(tensor.shape)
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """How an architecture of GGUF stores what a family of Hugging Face has.
-
-    Attributes:
-        family: its ``model_type``.
-        paired: rotary pairs of query and key rows stand side by side.
-        shifted_norms: scales of norms are stored plus one.
-        transposed: endings of names whose matrices Hugging Face stores as ``[in, out]``.
-        extra: further attributes of ``config.json``, from the header.
-    """
-
-    family: str
-    paired: bool = False
-    shifted_norms: bool = False
-    transposed: tuple[str, ...] = ()
-    extra: Callable[[GgufHeader], dict[str, Any]] = lambda header: {}
-
-    def change(self, name: str, config: TransformerConfig, *, load: bool) -> Any:
-        """What turns the stored tensor called ``name`` into Hugging Face's, or back; or None."""
-        kind = name.rpartition(".")[0].rpartition(".")[2]
-        if self.paired and kind in ("attn_q", "attn_k"):
-            heads = config.num_attention_heads if kind == "attn_q" else config.key_value_heads
-            move = _paired if load else _unpaired
-            return lambda tensor: move(tensor, heads)
-        if self.shifted_norms and kind.endswith("norm") and name.endswith(".weight"):
-            return (lambda tensor: tensor - 1) if load else (lambda tensor: tensor + 1)
-        if name.endswith(self.transposed) and self.transposed:
-            return np.transpose
-        return None
-
-
-def _llama(header: GgufHeader) -> dict[str, Any]:
-    return {"attention_bias": "blk.0.attn_q.bias" in header.tensors}
-
-
-LAYOUTS: dict[str, Layout] = {
-    "llama": Layout("llama", paired=True, extra=_llama),
-    "qwen2": Layout("qwen2"),
-    "qwen3": Layout("qwen3"),
-    "gpt2": Layout(
-        "gpt2",
-        transposed=(
-            "attn_qkv.weight",
-            "attn_output.weight",
-            "ffn_up.weight",
-            "ffn_down.weight",
-        ),
-    ),
-}
-
-
-def layout_of(header: GgufHeader) -> Layout:
-    """The row of the file's architecture.
+def layout_of(architecture: str) -> tuple[str, Layout]:
+    """The ``model_type`` that an architecture of GGUF is loaded as, and how its tensors lie.
 
     Raises:
-        InputError: there is none.
+        InputError: no family has this architecture.
     """
-    if header.architecture not in LAYOUTS:
-        known = ", ".join(LAYOUTS)
-        raise InputError(f"GGUF of the architecture {header.architecture!r}; there are {known}")
-    return LAYOUTS[header.architecture]
+    known = {a: (name, row.gguf[a]) for name, row in FAMILIES.items() for a in row.gguf}
+    if architecture not in known:
+        raise InputError(f"GGUF of the architecture {architecture!r}; there are {', '.join(known)}")
+    return known[architecture]
 
 
 def gguf_config(header: GgufHeader) -> dict[str, Any]:
@@ -121,11 +53,11 @@ def gguf_config(header: GgufHeader) -> dict[str, Any]:
     Raises:
         InputError: an architecture or a scaling of positions that is not known.
     """
-    layout = layout_of(header)
-    family = FAMILIES[layout.family]
+    model_type, layout = layout_of(header.architecture)
+    family = FAMILIES[model_type]
     names = {field: name for name, field in family.fields.items()}
     hf: dict[str, Any] = {
-        "model_type": layout.family,
+        "model_type": model_type,
         "architectures": [family.class_prefix + family.bare_lm],
         "torch_dtype": "float32",
         "tie_word_embeddings": "output.weight" not in header.tensors,
@@ -206,10 +138,11 @@ def _llama3(header: GgufHeader, theta: float) -> dict[str, Any]:
 
 def gguf_tensors(header: GgufHeader, config: TransformerConfig) -> dict[str, GgufTensor]:
     """The file's tensors by their names in a checkpoint folder; unknown ones keep their own."""
-    layout, left = layout_of(header), dict(header.tensors)
+    _, layout = layout_of(header.architecture)
+    left = dict(header.tensors)
     left.pop("rope_freqs.weight", None)
     found = {}
-    for name, stored in names_of(config, table(config), header.architecture):
+    for name, stored in names_of(config, tensor_table(config), header.architecture):
         if (tensor := left.pop(stored, None)) is None:
             continue
         shape = tensor.shape[::-1] if stored.endswith(layout.transposed or "\0") else tensor.shape
@@ -227,9 +160,8 @@ def names_of(
     for row in names.rows:
         for layer in range(config.num_hidden_layers if row.layered else 1):
             name = row.name.replace("{i}", str(layer))
-            bare = name.startswith(names.head_names)
-            for whole in (name if bare else names.prefix + name, name):
-                stored = known.get_name(whole, (".weight", ".bias"))
+            for each in (name, names.bare(name)):
+                stored = known.get_name(each, (".weight", ".bias"))
                 if stored is not None:
-                    yield (name if bare else names.prefix + name), stored
+                    yield name, stored
                     break

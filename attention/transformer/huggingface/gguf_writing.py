@@ -11,8 +11,8 @@ import numpy as np
 from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.config import own_attributes
-from attention.transformer.huggingface.gguf_models import FIELDS, LAYOUTS, names_of
-from attention.transformer.huggingface.tensors import table
+from attention.transformer.huggingface.families import FAMILIES, tensor_table
+from attention.transformer.huggingface.gguf_models import FIELDS, layout_of, names_of
 
 
 def architecture_of(config: TransformerConfig) -> str:
@@ -21,10 +21,9 @@ def architecture_of(config: TransformerConfig) -> str:
     Raises:
         InputError: its family has none, or it is none of its family's models.
     """
-    family = "llama" if config.family == "mistral" else config.family
-    found = [name for name, layout in LAYOUTS.items() if layout.family == family]
+    found = list(FAMILIES.pick(config.family).gguf)
     if not found or config.head != "causal_lm":
-        families = ", ".join(layout.family for layout in LAYOUTS.values())
+        families = ", ".join(name for name, family in FAMILIES.items() if family.gguf)
         raise InputError(
             f"a {config.family} model with the head {config.head} is not written as GGUF; "
             f"causal language models of {families} are"
@@ -77,15 +76,15 @@ def stored_form(
 
     Args:
         config: of the model.
-        architecture: a key of ``LAYOUTS``.
+        architecture: of GGUF, which a family has.
         tensors: as ``save_pretrained`` would write them.
         dtype: ``f32``, or ``f16`` for matrices; vectors are always f32.
 
     Raises:
         InputError: a tensor has no name in GGUF.
     """
-    layout = LAYOUTS[architecture]
-    names = dict(names_of(config, table(config), architecture))
+    _, layout = layout_of(architecture)
+    names = dict(names_of(config, tensor_table(config), architecture))
     for name, tensor in tensors:
         if name not in names:
             raise InputError(f"GGUF has no name for {name}")

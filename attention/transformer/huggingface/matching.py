@@ -13,8 +13,8 @@ import numpy as np
 
 from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
+from attention.transformer.huggingface.families import TRANSFORMS, Row, Table, tensor_table
 from attention.transformer.huggingface.safetensor_files import DTYPES
-from attention.transformer.huggingface.tensors import TRANSFORMS, Row, Table, table
 from attention.transformer.stacking import half_of
 
 
@@ -41,8 +41,10 @@ def match_tensors(
     folder: Path,
 ) -> list[tuple[Row, int, Stored]]:
     """Pair tensors with parameters, totally; all that does not fit is one error."""
-    names = table(config)
-    wanted = wanted_tensors(config, names, abstract)
+    names = tensor_table(config)
+    wanted = {
+        names.bare(name): found for name, found in wanted_tensors(config, names, abstract).items()
+    }
     placed, problems = [], []
     bare: dict[str, str] = {}
     for name in stored:
@@ -78,7 +80,7 @@ def match_tensors(
 def wanted_tensors(
     config: TransformerConfig, names: Table, abstract: Mapping[str, Any]
 ) -> dict[str, tuple[Row, int]]:
-    """Tensor name (without prefix) → its row and layer, for the parameters that this model has."""
+    """Tensor name → its row and layer, for the parameters that this model has."""
     wanted = {}
     rows = [row for row in names.rows if all(path in abstract for path in row.paths)]
     for row in rows:
@@ -98,7 +100,7 @@ def _bare(name: str, names: Table) -> str:
     # The oldest BERT checkpoints call a norm's scale and bias gamma and beta.
     name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
     name = re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
-    return name.removeprefix(names.prefix)
+    return names.bare(name)
 
 
 def _check_tied(

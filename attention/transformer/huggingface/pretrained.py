@@ -18,6 +18,7 @@ from attention.errors import InputError
 from attention.files import new_file, new_folder, write_gguf, write_json, write_text
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.config import IGNORABLE, from_hf, to_hf
+from attention.transformer.huggingface.families import TRANSFORMS, tensor_table
 from attention.transformer.huggingface.gguf_writing import (
     architecture_of,
     gguf_metadata,
@@ -32,7 +33,6 @@ from attention.transformer.huggingface.sources import (
     gguf_words,
     tensors_of,
 )
-from attention.transformer.huggingface.tensors import TRANSFORMS, table
 from attention.transformer.model import abstract_params
 from attention.transformer.stacking import stack_layers
 
@@ -155,7 +155,7 @@ def save_gguf(
 
     Args:
         file: must not exist; it appears whole or not at all.
-        config: of a model whose family has a row in ``gguf_models.LAYOUTS``.
+        config: of a model whose family has an architecture in GGUF.
         params: stacked, or unstacked with all halves.
         source: the checkpoint it came from.
         dtype: of matrices; vectors are always f32.
@@ -195,15 +195,12 @@ def _hf_tensors(
     # What does not follow the model's dtype, a normalizer's parameters, keeps its own.
     stored = dataclasses.replace(config, dtype=dtype or config.dtype)
     abstract = _flat(abstract_params(stored))
-    names = table(config)
-    base = config.head == "none"
-    for name, (row, i) in wanted_tensors(config, names, flat).items():
+    for name, (row, i) in wanted_tensors(config, tensor_table(config), flat).items():
         parameters = [flat[path][i] if row.layered else flat[path] for path in row.paths]
         tensor = np.asarray(TRANSFORMS[row.transform].save(parameters))
         if dtype is not None:
             tensor = tensor.astype(abstract[row.paths[0]].dtype)
-        bare = base or name.startswith(names.head_names)
-        yield (name if bare else names.prefix + name), tensor
+        yield name, tensor
 
 
 def _place(parameter: jax.Array, piece: np.ndarray, layer: int | None) -> jax.Array:

@@ -9,8 +9,8 @@ import pytest
 
 from attention.transformer import RopeScaling, Transformer, TransformerConfig, abstract_params
 from attention.transformer.huggingface.config import to_hf
+from attention.transformer.huggingface.families import tensor_table
 from attention.transformer.huggingface.matching import wanted_tensors
-from attention.transformer.huggingface.tensors import table
 
 LLAMA = TransformerConfig(
     hidden_size=12,
@@ -114,7 +114,7 @@ def checkpoint(config):
     """Its config.json and tensor names."""
     flat = jax.tree_util.tree_flatten_with_path(abstract_params(config))[0]
     paths = {"/".join(str(part.key) for part in path): leaf for path, leaf in flat}
-    return to_hf(config), sorted(wanted_tensors(config, table(config), paths))
+    return to_hf(config), sorted(wanted_tensors(config, tensor_table(config), paths))
 
 
 def test_every_field_is_in_the_table():

@@ -1,0 +1,29 @@
+"""The table of families, by the ``model_type`` of ``config.json``."""
+
+from __future__ import annotations
+
+from attention.choices import Choices
+from attention.transformer.config import TransformerConfig
+from attention.transformer.huggingface.families.definition import Family
+from attention.transformer.huggingface.families.encoders import BERT, ROBERTA
+from attention.transformer.huggingface.families.gpt2 import GPT2
+from attention.transformer.huggingface.families.llama_like import LLAMA, MISTRAL, QWEN2, QWEN3
+from attention.transformer.huggingface.families.tensors import Table
+
+FAMILIES: Choices[Family] = Choices(
+    "model_type",
+    {
+        "llama": LLAMA,
+        "qwen2": QWEN2,
+        "qwen3": QWEN3,
+        "mistral": MISTRAL,
+        "gpt2": GPT2,
+        "bert": BERT,
+        "roberta": ROBERTA,
+    },
+)
+
+
+def tensor_table(config: TransformerConfig) -> Table:
+    """The tensors that a model of this family, with this head and normalizer, may have."""
+    return FAMILIES.pick(config.family).tensors.of(config)

@@ -1,12 +1,12 @@
-"""Dot-product attention with any normalizer and grouped key/value heads.
+"""Dot-product attention with any normalizer and with grouped key/value heads.
 
 How data passes through it: ``dot_product_attention`` (``implementations``) takes queries, keys and
-values, puts what queries may see into a ``Visibility`` (``masks``), and hands all of it to a row of
-``IMPLEMENTATIONS``: the ``reference``, which holds every weight, or one that does not (``blocks``,
-``chunked``, ``flash``).
+values.  It puts all that restricts what a query sees into a ``Visibility`` (``masks``), and hands
+the call to a row of ``IMPLEMENTATIONS``.  One of them, the ``reference``, holds every weight.  The
+others (``blocks``, ``chunked``, ``flash``) get their arrays as ``operands``.
 
-``prefix`` is for rows that begin with the same text, ``derivatives`` has gradients in the forms
-that a CPU is fast at, and ``benchmark`` times all implementations.  Open ``reference`` first.
+``prefix`` is for rows that begin with the same text.  ``derivatives`` has gradients that a CPU
+computes fast.  ``benchmark`` times all implementations.  Open ``reference`` first.
 """
 
 import lazy_loader

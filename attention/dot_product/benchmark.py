@@ -1,4 +1,4 @@
-"""``attn bench``: attention by implementation and normalizer, timed in turns in one run."""
+"""Time attention for ``attn bench``: each implementation and normalizer, in turns in one run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,45 @@ from attention.dot_product.implementations import (
     IMPLEMENTATIONS,
     Call,
     dot_product_attention,
-    fused,
+    without_matrix,
 )
 from attention.dot_product.masks import Visibility
 from attention.errors import InputError
 from attention.normalizers import NORMALIZERS
 
-Attend = Callable[..., jax.Array]  # (query, key, value, params)
+Attend = Callable[..., jax.Array]  # of query, key, value and the learned parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """What is timed of a case, compiled and with its arrays.
+
+    Attributes:
+        forward: runs the forward pass, and waits for it.
+        both: runs forward and backward pass, and waits for them.
+        temporary_bytes: what the compiler plans for the temporaries of both; None if unknown.
+    """
+
+    forward: Callable[[], object]
+    both: Callable[[], object]
+    temporary_bytes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """Self-attention over ``length`` tokens, causal."""
+    """The shapes of causal self-attention.
+
+    Attributes:
+        batch: number of sequences.
+        length: tokens of each.
+        heads: query heads.
+        kv_heads: key/value heads, which divide the query heads.
+        head_size: numbers in each head.
+        dtype: of queries, keys and values.
+
+    Raises:
+        InputError: a number is below 1, or the heads do not divide.
+    """
 
     batch: int
     length: int
@@ -48,14 +75,22 @@ class Shape:
 
     @property
     def flops(self) -> float:
-        """Operations of the two products of the forward pass, over the keys a query may see."""
+        """Operations of the two products of the forward pass, over the keys that are seen."""
         pairs = self.batch * self.heads * self.length * (self.length + 1) / 2
         return 4 * pairs * self.head_size
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One row of the table; times are medians in seconds, memory is what the compiler plans."""
+    """One row of the table.
+
+    Attributes:
+        name: implementation and normalizer, or the rival.
+        length: tokens of a sequence.
+        forward: seconds of the forward pass, the median of all rounds.
+        backward: seconds of forward and backward pass, likewise.
+        temporary_bytes: memory that the compiler plans for both; None if unknown.
+    """
 
     name: str
     length: int
@@ -70,81 +105,63 @@ def _implementations() -> list[str]:
     return [name for name, row in IMPLEMENTATIONS.items() if here in (row.compiled_on or (here,))]
 
 
-def _ours(implementation: str, normalizer: str) -> Attend:
-    def attend(query: jax.Array, key: jax.Array, value: jax.Array, params: Any) -> jax.Array:
-        return dot_product_attention(
-            query,
-            key,
-            value,
-            normalizer=normalizer,
-            params=params,
-            causal=True,
-            implementation=implementation,
-        )
-
-    return attend
-
-
 def _cases(shape: Shape, normalizers: Sequence[str]) -> dict[str, tuple[Attend, dict[str, Any]]]:
     """Our implementations and JAX's own, each with the parameters whose gradient it computes."""
     cases: dict[str, tuple[Attend, dict[str, Any]]] = {}
-    kinds: list[Any] = ["xla", "cudnn"] if jax.default_backend() == "gpu" else ["xla"]
-    for kind in kinds:
-        if kind == "cudnn" and shape.dtype == "float32":
-            continue  # it has none
-        library: Any = functools.partial(
-            jax.nn.dot_product_attention, is_causal=True, implementation=kind
-        )
-        cases[f"jax.nn {kind}"] = (lambda q, k, v, _, library=library: library(q, k, v), {})
-    for how in _implementations():
+
+    def library(kind: Any, q: jax.Array, k: jax.Array, v: jax.Array, _: object) -> jax.Array:
+        return jax.nn.dot_product_attention(q, k, v, is_causal=True, implementation=kind)
+
+    def ours(how: dict[str, Any], q: jax.Array, k: jax.Array, v: jax.Array, params: Any):
+        return dot_product_attention(q, k, v, params=params, causal=True, **how)
+
+    for kind in ("xla", "cudnn") if jax.default_backend() == "gpu" else ("xla",):
+        if kind != "cudnn" or shape.dtype != "float32":  # cuDNN has no float32
+            cases[f"jax.nn {kind}"] = (functools.partial(library, kind), {})
+    for implementation in _implementations():
         for name in normalizers:
             row = NORMALIZERS.pick(name)
             learned = {n: jnp.float32(p.value) for n, p in row.parameters.items() if p.learned}
-            cases[f"{how} {name}"] = (_ours(how, name), learned)
+            how = {"implementation": implementation, "normalizer": name}
+            cases[f"{implementation} {name}"] = (functools.partial(ours, how), learned)
     if "pallas" in _implementations():
         # Softmax through our own kernel, where `pallas softmax` may be cuDNN's.
         cases["pallas softmax (own)"] = (_own_softmax, {})
     return cases
 
 
-def _own_softmax(query: jax.Array, key: jax.Array, value: jax.Array, params: Any) -> jax.Array:
-    del params
-    return fused(flash_attention, Call(query, key, value, Visibility(causal=True), "softmax"))
+def _own_softmax(query: jax.Array, key: jax.Array, value: jax.Array, _: object) -> jax.Array:
+    call = Call(query, key, value, Visibility(causal=True), "softmax")
+    return without_matrix(flash_attention, call)
 
 
-def _runs(
-    shape: Shape, attend: Attend, params: dict[str, Any]
-) -> tuple[Callable[[], Any], Callable[[], Any], int | None]:
-    """Compiled forward pass, forward and backward pass, and the latter's temporaries."""
+def _runs(shape: Shape, attend: Attend, params: dict[str, Any]) -> Runs:
+    """Compile a case for random arrays."""
     keys = jax.random.split(jax.random.key(0), 3)
     heads = (shape.heads, shape.kv_heads, shape.kv_heads)
-    drawn: list[Any] = [
+    drawn = [
         jax.random.normal(key, (shape.batch, shape.length, count, shape.head_size), shape.dtype)
         for key, count in zip(keys, heads, strict=True)
     ]
 
-    arrays = [*drawn, params]
-
     def loss(*arrays: Any) -> jax.Array:
         return jnp.sum(attend(*arrays).astype(jnp.float32))
 
-    forward = jax.jit(attend).lower(*arrays).compile()
-    both = jax.jit(jax.grad(loss, (0, 1, 2, 3))).lower(*arrays).compile()
+    forward = jax.jit(attend).lower(*drawn, params).compile()
+    both = jax.jit(jax.grad(loss, (0, 1, 2, 3))).lower(*drawn, params).compile()
     memory = both.memory_analysis()
-    return (
-        lambda: jax.block_until_ready(forward(*arrays)),
-        lambda: jax.block_until_ready(both(*arrays)),
+    return Runs(
+        lambda: jax.block_until_ready(forward(*drawn, params)),
+        lambda: jax.block_until_ready(both(*drawn, params)),
         None if memory is None else memory.temp_size_in_bytes,
     )
 
 
-def _torch_runs(
-    shape: Shape, normalizers: Sequence[str]
-) -> dict[str, tuple[Callable[[], Any], Callable[[], Any], None]]:
-    """PyTorch's ``scaled_dot_product_attention``, where it is installed, and FlexAttention.
+def _torch_runs(shape: Shape, normalizers: Sequence[str]) -> dict[str, Runs]:
+    """PyTorch's ``scaled_dot_product_attention`` and FlexAttention, where PyTorch is installed.
 
-    FlexAttention on a GPU alone, with SSA's constant parameters as its score function if ``ssa`` is
-    among the normalizers: that is compiled for other processors without a backward pass.
+    FlexAttention runs on a GPU alone, because it has no backward pass elsewhere.  If ``ssa`` is
+    among the normalizers, it also runs with SSA's constant parameters in its score function.
     """
     try:
         torch = __import__("torch")
@@ -160,7 +177,7 @@ def _torch_runs(
     ]
     wait = torch.cuda.synchronize if on == "cuda" else lambda: None
 
-    def runs(attend: Callable[..., Any]) -> tuple[Callable[[], Any], Callable[[], Any], None]:
+    def runs(attend: Callable[..., Any]) -> Runs:
         def forward() -> None:
             with torch.no_grad():
                 attend(*arrays)
@@ -170,7 +187,7 @@ def _torch_runs(
             torch.autograd.grad(attend(*arrays).float().sum(), arrays)
             wait()
 
-        return forward, both, None
+        return Runs(forward, both)
 
     sdpa = functools.partial(torch.nn.functional.scaled_dot_product_attention, is_causal=True)
     found = {"torch sdpa": runs(sdpa)}
@@ -201,15 +218,15 @@ def measure(
     Args:
         shape: of the arrays.
         normalizers: names or specifications.
-        rounds: times each is run.
+        rounds: how many times each case runs.
         only: part of a name; cases without it are left out.
 
     Raises:
-        InputError: no rounds, no case, or an unknown normalizer.
+        InputError: there is no round or no case, or a normalizer is unknown.
     """
     if rounds < 1:
         raise InputError(f"there must be at least 1 round, not {rounds}")
-    runs: dict[str, Any] = {
+    runs = {
         name: _runs(shape, *case)
         for name, case in _cases(shape, normalizers).items()
         if only is None or only in name
@@ -218,23 +235,20 @@ def measure(
     runs |= {name: run for name, run in rivals.items() if only is None or only in name}
     if not runs:
         raise InputError(f"no case has {only!r} in its name")
-    times: dict[tuple[str, int], list[float]] = {(name, i): [] for name in runs for i in (0, 1)}
-    for function in (run[i] for run in runs.values() for i in (0, 1)):
-        function()
+    passes = [(name, run) for name, both in runs.items() for run in (both.forward, both.both)]
+    times: list[list[float]] = [[] for _ in passes]
+    for _, run in passes:
+        run()
     order = np.random.default_rng(0)
     for _ in range(rounds):
-        for place in order.permutation(len(times)):
-            name, i = list(times)[place]
+        for place in order.permutation(len(passes)):
             start = time.perf_counter()
-            runs[name][i]()
-            times[name, i].append(time.perf_counter() - start)
+            passes[place][1]()
+            times[place].append(time.perf_counter() - start)
+    medians = [statistics.median(taken) for taken in times]
     return [
-        Case(
-            name,
-            shape.length,
-            statistics.median(times[name, 0]),
-            statistics.median(times[name, 1]),
-            run[2],
+        Case(name, shape.length, forward, backward, run.temporary_bytes)
+        for (name, run), forward, backward in zip(
+            runs.items(), medians[::2], medians[1::2], strict=True
         )
-        for name, run in runs.items()
     ]

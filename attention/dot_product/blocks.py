@@ -1,12 +1,12 @@
 """Attention of short sequences in blocks of queries, each with the keys up to its last place.
 
-For the normalizers that are a softmax of a logit transform.  Weights are kept for the backward
-pass, whose rule needs no reduction over keys: with ``D_t = do_t · out_t``,
+The weights are kept for the backward pass.  With ``D_t = do_t · out_t``, its rule
 
-    dlogits_ts = w_ts (do_t · v_s − D_t),
+    dlogits_ts = w_ts (do_t · v_s − D_t)
 
-as in FlashAttention-2 (Dao 2023, arXiv 2307.08691).  Blocks are static, so that a causal matrix of
-T places costs ``(1 + 1/blocks) / 2`` of the products: for a CPU, an accelerator has kernels.
+needs no reduction over keys, as in FlashAttention-2 (Dao 2023, arXiv 2307.08691).  The blocks are
+static.  A causal matrix of T places therefore costs ``(1 + 1/blocks) / 2`` of all products.  This
+is for CPUs; accelerators have kernels.
 """
 
 from __future__ import annotations
@@ -20,34 +20,32 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from attention.dot_product.chunked import Form
 from attention.dot_product.derivatives import transposed_apart
-from attention.dot_product.masks import Visibility
+from attention.dot_product.operands import Form, Operands, Values
 from attention.normalizers import NORMALIZERS, masked_softmax
 
 BLOCK = 20  # queries; 16 to 32 differ by 2 %
 MOST = 8  # blocks, each of which is compiled
 
-Spans = tuple[tuple[int, int, int], ...]  # first query, behind the last, and its reach
+Spans = tuple[tuple[int, int, int], ...]  # first query, one behind the last, keys up to which
 
 
 def attention_in_blocks(
-    query_BTKGH: Float[Array, "B T K G H"],
-    key_BSKH: Float[Array, "B S K H"],
-    value_BSKH: Float[Array, "B S K H"],
-    values: dict[str, Array],
-    visible: Visibility,
-    form: Form,
-    reach: tuple[int, ...] | None = None,
+    form: Form, operands: Operands, reach: tuple[int, ...] | None = None
 ) -> Float[Array, "B T K G H"]:
-    """``softmax(t(scale · q kᵀ)) v``; ``values`` fit ``[B, K, G, T, S]``.
+    """Compute ``softmax(t(scale · q kᵀ)) v``.
 
-    ``reach``: how many of the first keys each query can see at most.
+    Args:
+        form: what is static.
+        operands: the arrays.
+        reach: how many of the first keys each query can see at most; None: all, or up to its own
+            place if attention is causal.
     """
+    query_BTKGH, key_BSKH, value_BSKH, values, visible = operands
     batch, length, num_kv, groups, size = query_BTKGH.shape
     keys = key_BSKH.shape[1]
     where = visible.where(jnp.arange(length), jnp.arange(keys))
-    if reach is None and form.causal:
+    if reach is None and visible.causal:
         reach = tuple(min(place + 1, keys) for place in range(length))
     spans = ((0, length, keys),) if reach is None else _spans(reach)
     # Heads first, and the queries that share a key as rows of one matrix.
@@ -63,8 +61,8 @@ def attention_in_blocks(
     return out_BKTGH.transpose(0, 2, 1, 3, 4)
 
 
-def _of_rows(value: Array, length: int) -> Array:
-    """``[1, K, G, 1, 1]`` as ``[1, K, T·G, 1]``; one number stays so."""
+def _of_rows(value: Float[Array, "1 K G 1 1"] | Float[Array, ""], length: int) -> Array:
+    """One value for each row of a head, ``[1, K, T·G, 1]``; a single number stays one."""
     if value.ndim == 0:
         return value
     value_1KTG = jnp.broadcast_to(
@@ -80,7 +78,10 @@ def _spans(reach: tuple[int, ...]) -> Spans:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _attend(form: Form, spans: Spans, query, key, value, values, where):
+def _attend(
+    form: Form, spans: Spans, query: Array, key: Array, value: Array, values: Values,
+    where: Array | None,
+) -> Array:  # fmt: skip
     return _forward(form, spans, query, key, value, values, where)[0]
 
 
@@ -90,7 +91,7 @@ def _forward(
     query: Float[Array, "B K R H"],
     key: Float[Array, "B K S H"],
     value: Float[Array, "B K S H"],
-    values: dict[str, Array],
+    values: Values,
     where: Bool[Array, "#B R S"] | None,
 ):
     row, dot = NORMALIZERS.pick(form.normalizer), _products(form)
@@ -119,7 +120,7 @@ def _backward(form: Form, spans: Spans, residuals: Any, d_out: Array):
     query, key, value, values, kept, out = residuals
     dot = _products(form)
     wide = jnp.promote_types(query.dtype, jnp.float32)
-    inner = dot("BKRH,BKRH->BKR", d_out, out)[..., None]  # a sum is ten times slower at K = 1
+    inner = dot("BKRH,BKRH->BKR", d_out, out)[..., None]  # at K = 1 a sum takes ten times as long
     d_key, d_value = (jnp.zeros_like(x, wide) for x in (key, value))
     d_queries, d_values = [], jax.tree.map(jnp.zeros_like, values)
     for (first, last, end), (weights, pull) in zip(spans, kept, strict=True):
@@ -127,7 +128,7 @@ def _backward(form: Form, spans: Spans, residuals: Any, d_out: Array):
         changed = dot("BKSR,BKRH->BKSH", transposed_apart(weights.astype(value.dtype)), d_here)
         d_value = d_value.at[:, :, :end].add(changed)
         d_weights = dot("BKRH,BKSH->BKRS", d_here, value[:, :, :end])
-        # Apart, or XLA runs the product and what follows as one slow loop.
+        # Without the barrier XLA runs the product and what follows as one slow loop.
         d_weights = jax.lax.optimization_barrier(d_weights)
         d_scores, d_given = pull(weights * (d_weights - inner[:, :, first:last]))
         d_scores = (d_scores * form.scale).astype(query.dtype)
@@ -142,7 +143,7 @@ def _backward(form: Form, spans: Spans, residuals: Any, d_out: Array):
 
 
 def _products(form: Form) -> Callable[[str, Array, Array], Array]:
-    """Einsums in float32 at least."""
+    """An einsum that adds up in float32 at least."""
 
     def dot(equation: str, left: Array, right: Array) -> Array:
         wide = jnp.promote_types(left.dtype, jnp.float32)

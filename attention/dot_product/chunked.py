@@ -1,84 +1,64 @@
-"""Attention in chunks of keys, with a running softmax: memory linear in the length, any backend.
+"""Attention in chunks of keys with a running softmax, on any backend.
 
-For the normalizers that are a softmax of a logit transform.  The forward pass keeps each query's
-log-sum-exp; the backward pass recomputes weights from it chunk by chunk, and pulls gradients back
-through the transform, to its parameters too.  Source of the scheme: FlashAttention-2, Dao 2023,
-arXiv 2307.08691.
+The memory is linear in the length.  The forward pass keeps the log-sum-exp of each query.  The
+backward pass recomputes the weights from it, one chunk at a time, and pulls the gradients back
+through the logit transform, to its parameters too.
+
+Source of the scheme: FlashAttention-2, Dao 2023, arXiv 2307.08691.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from attention.dot_product.masks import Visibility
+from attention.dot_product.operands import Form, Operands, Values, split_learned
 from attention.normalizers import NORMALIZERS
 
-_LOWEST = -1e30  # below every logit, and finite: the running maximum of a row that saw no key yet
+LOWEST = -1e30  # finite, and below every logit: the running maximum before any key is seen
+Carry = TypeVar("Carry")
 
 
-class Form(NamedTuple):
-    """What is static: the normalizer, the scale, the precision of products and the chunk."""
-
-    normalizer: str
-    causal: bool
-    window: int | None
-    scale: float
-    precision: str | None
-    chunk: int
-
-
-Stored = tuple[Array | None, Array | None, Array | None]  # mask, segments of queries and of keys
-
-
-def chunked_attention(
-    query_BTKGH: Float[Array, "B T K G H"],
-    key_BSKH: Float[Array, "B S K H"],
-    value_BSKH: Float[Array, "B S K H"],
-    values: dict[str, Array],
-    visible: Visibility,
-    form: Form,
-) -> Float[Array, "B T K G H"]:
-    """``softmax(t(scale · q kᵀ)) v`` in float32 at least; ``values`` fit ``[B, K, G, T, S]``."""
-    stored = (visible.mask, visible.query_segments, visible.key_segments)
-    return _attend(form, query_BTKGH, key_BSKH, value_BSKH, values, stored)
+def chunked_attention(form: Form, operands: Operands) -> Float[Array, "B T K G H"]:
+    """Compute ``softmax(t(scale · q kᵀ)) v`` in float32 at least."""
+    return _attend(form, operands)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _attend(form: Form, query: Array, key: Array, value: Array, values: Any, stored: Stored):
-    return _forward(form, query, key, value, values, stored)[0]
+def _attend(form: Form, operands: Operands) -> Array:
+    return _forward(form, operands)[0]
 
 
 class _Chunks:
-    """Slices of padded arrays, and the scores of a chunk of queries and one of keys."""
+    """Slices of padded arrays, and the scores of a chunk of queries and a chunk of keys."""
 
-    def __init__(self, form: Form, query: Array, key: Array, values: Any, stored: Stored):
-        self.form, self.values = form, values
+    def __init__(self, form: Form, operands: Operands):
+        self.form, self.visible = form, operands.visible
         self.row = NORMALIZERS.pick(form.normalizer)
-        self.length, self.keys = query.shape[1], key.shape[1]
-        self.visible = Visibility(*stored, causal=form.causal, window=form.window)
+        self.length, self.keys = operands.query.shape[1], operands.key.shape[1]
         self.rows, self.columns = min(form.chunk, self.length), min(form.chunk, self.keys)
         self.num_rows = -(-self.length // self.rows)
         self.num_columns = -(-self.keys // self.columns)
-        self.dtype = jnp.promote_types(query.dtype, jnp.float32)
+        self.dtype = jnp.promote_types(operands.query.dtype, jnp.float32)
         self.dot = functools.partial(
             jnp.einsum, precision=form.precision, preferred_element_type=self.dtype
         )
 
-    def pad_rows(self, x: Array) -> Array:
-        """``[B, T, …]`` padded to whole chunks."""
+    def pad_rows(self, x: Float[Array, "B T ..."]) -> Float[Array, "B padded ..."]:
+        """Pad to whole chunks of queries."""
         return _pad(x, self.num_rows * self.rows)
 
-    def pad_columns(self, x: Array) -> Array:
+    def pad_columns(self, x: Float[Array, "B S ..."]) -> Float[Array, "B padded ..."]:
+        """Pad to whole chunks of keys."""
         return _pad(x, self.num_columns * self.columns)
 
-    def where(self, i: Array, j: Array) -> Array:
-        """``[B, 1, 1, t, s]``: keys of chunk j that queries of chunk i see."""
+    def where(self, i: Array, j: Array) -> Bool[Array, "#B 1 1 t s"]:
+        """Which keys of chunk j the queries of chunk i see."""
         queries = i * self.rows + jnp.arange(self.rows)
         keys = j * self.columns + jnp.arange(self.columns)
         where = ((queries < self.length)[:, None] & (keys < self.keys)[None, :])[None]
@@ -87,21 +67,19 @@ class _Chunks:
         )
         return (where if seen is None else where & seen)[:, None, None]
 
-    def overlap(self, i: Array, j: Array) -> Array:
-        """Whether any query of chunk i can see any key of chunk j, by place alone."""
+    def overlap(self, i: Array, j: Array) -> Bool[Array, ""]:
+        """Whether any query of chunk i can see any key of chunk j, by their places alone."""
         first_query, first_key = i * self.rows, j * self.columns
         last_query, last_key = first_query + self.rows - 1, first_key + self.columns - 1
-        may = jnp.bool_(True)
-        if self.form.causal:
+        may, window = jnp.bool_(True), self.visible.window
+        if self.visible.causal:
             may &= first_key <= last_query
-        if self.form.window is not None:
-            may &= (first_query - last_key < self.form.window) & (
-                first_key - last_query < self.form.window
-            )
+        if window is not None:
+            may &= (first_query - last_key < window) & (first_key - last_query < window)
         return may
 
-    def counts(self, i: Array) -> Array:
-        """``[B, 1, 1, t, 1]``: keys that each query of chunk i sees, at least 1."""
+    def counts(self, i: Array) -> Float[Array, "#B 1 1 t 1"]:
+        """How many keys each query of chunk i sees, at least 1."""
 
         def add(total: Array, j: Array) -> tuple[Array, None]:
             return total + jnp.sum(self.where(i, j), -1, jnp.int32, keepdims=True), None
@@ -111,11 +89,11 @@ class _Chunks:
         total, _ = jax.lax.scan(add, start, jnp.arange(self.num_columns))
         return jnp.maximum(total, 1).astype(self.dtype)
 
-    def scores(self, query: Array, key: Array, where: Array) -> Array:
+    def scores(self, query: Array, key: Array, where: Array) -> Float[Array, "B K G t s"]:
         scores = self.dot("BtKGH,BsKH->BKGts", query, key) * self.form.scale
         return jnp.where(where, scores, 0)
 
-    def transform(self, scores: Array, values: Any, count: Array) -> Array:
+    def transform(self, scores: Array, values: Values, count: Array) -> Float[Array, "B K G t s"]:
         assert self.row.logit_transform is not None  # checked by dot_product_attention
         return self.row.logit_transform(scores, values, count)
 
@@ -128,15 +106,17 @@ def _slice(x: Array, i: Array, size: int) -> Array:
     return jax.lax.dynamic_slice_in_dim(x, i * size, size, axis=1)
 
 
-def _if(condition: Array, visit: Callable[[Any], Any], carry: Any) -> Any:
+def _if(condition: Array, visit: Callable[[Carry], Carry], carry: Carry) -> Carry:
     return jax.lax.cond(condition, visit, lambda carry: carry, carry)
 
 
-def _forward(form: Form, query: Array, key: Array, value: Array, values: Any, stored: Stored):
-    """Output ``[B, T, K, G, H]`` and log-sum-exp ``[B, T, K, G]``."""
-    chunks = _Chunks(form, query, key, values, stored)
-    queries, keys = chunks.pad_rows(query), chunks.pad_columns(key)
-    value = chunks.pad_columns(value)
+def _forward(
+    form: Form, operands: Operands
+) -> tuple[Float[Array, "B T K G H"], Float[Array, "B T K G"]]:
+    """The output, and the log-sum-exp of each query."""
+    chunks = _Chunks(form, operands)
+    queries, keys = chunks.pad_rows(operands.query), chunks.pad_columns(operands.key)
+    value = chunks.pad_columns(operands.value)
 
     def rows(i: Array) -> tuple[Array, Array]:
         query = _slice(queries, i, chunks.rows)
@@ -146,84 +126,99 @@ def _forward(form: Form, query: Array, key: Array, value: Array, values: Any, st
             most, total, out = carry
             where = chunks.where(i, j)
             scores = chunks.scores(query, _slice(keys, j, chunks.columns), where)
-            logits = chunks.transform(scores, values, count)
-            new = jnp.maximum(most, jnp.max(jnp.where(where, logits, _LOWEST), axis=-1))
+            logits = chunks.transform(scores, operands.values, count)
+            new = jnp.maximum(most, jnp.max(jnp.where(where, logits, LOWEST), axis=-1))
             bases = jnp.where(where, jnp.exp(jnp.where(where, logits - new[..., None], 0)), 0)
             shrink = jnp.exp(most - new)
             seen = _slice(value, j, chunks.columns)
             added = chunks.dot("BKGts,BsKH->BKGtH", bases.astype(seen.dtype), seen)
             return new, total * shrink + jnp.sum(bases, -1), out * shrink[..., None] + added
 
-        def step(carry: Any, j: Array) -> tuple[Any, None]:
+        def step(carry: tuple[Array, Array, Array], j: Array):
             return _if(chunks.overlap(i, j), functools.partial(visit, j), carry), None
 
         batch, _, num_kv, groups, size = query.shape
         shape = (batch, num_kv, groups, chunks.rows)
-        sink = chunks.row.sink  # one more key of logit 0 and value 0
+        sink = chunks.row.sink  # one more key, of logit 0 and value 0
         start = (
-            jnp.full(shape, 0 if sink else _LOWEST, chunks.dtype),
+            jnp.full(shape, 0 if sink else LOWEST, chunks.dtype),
             jnp.full(shape, 1 if sink else 0, chunks.dtype),
             jnp.zeros((*shape, size), chunks.dtype),
         )
         (most, total, out), _ = jax.lax.scan(step, start, jnp.arange(chunks.num_columns))
         some = total > 0
         out = out / jnp.where(some, total, 1)[..., None]
-        # Of a row without keys: so high that its weights are 0 in the backward pass.
-        lse = jnp.where(some, most + jnp.log(jnp.where(some, total, 1)), -_LOWEST)
+        # A query that sees no key gets a value so high that its weights are 0 in the backward pass.
+        lse = jnp.where(some, most + jnp.log(jnp.where(some, total, 1)), -LOWEST)
         return jnp.moveaxis(out, 3, 1).astype(value.dtype), jnp.moveaxis(lse, 3, 1)
 
     out, lse = jax.lax.map(rows, jnp.arange(chunks.num_rows))
-    return tuple(_unchunk(x)[:, : chunks.length] for x in (out, lse))
+    return _unchunk(out)[:, : chunks.length], _unchunk(lse)[:, : chunks.length]
 
 
-def _unchunk(x: Array) -> Array:
-    """``[chunk, B, t, …]`` → ``[B, T, …]``."""
+def _unchunk(x: Float[Array, "chunk B t ..."]) -> Float[Array, "B T ..."]:
     return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1, *x.shape[3:])
 
 
-def _attend_fwd(form: Form, *arguments: Any):
-    learned, fixed, (query, key, value, values, stored) = perturbed(*arguments)
-    out, lse = _forward(form, query, key, value, values, stored)
-    return out, (query, key, value, learned, fixed, stored, out, lse)
+class _Kept(NamedTuple):
+    """What the forward pass keeps for the backward pass."""
+
+    operands: Operands
+    learned: Values
+    fixed: Values
+    out: Float[Array, "B T K G H"]
+    lse: Float[Array, "B T K G"]
 
 
-def perturbed(*arguments: Any) -> tuple[Any, Any, Any]:
-    """Parameters (the fourth argument) to be differentiated by, those not, and all that is given.
+def _keep(form: Form, operands: Operands) -> tuple[Array, _Kept]:
+    plain, learned, fixed = split_learned(operands)
+    out, lse = _forward(form, plain)
+    return out, _Kept(plain, learned, fixed, out, lse)
 
-    Of what `custom_vjp(…, symbolic_zeros=True)` gives its forward rule.
+
+class _Rows(NamedTuple):
+    """What the gradients of each query are made of.
+
+    Attributes:
+        query: queries.
+        d_out: gradients of the output.
+        lse: log-sum-exp of the logits.
+        common: ``Σ d_out · out``, which normalisation takes off the gradient of every weight.
+        keys: how many keys the query sees.
     """
-    plain = jax.tree.map(lambda x: x.value, arguments, is_leaf=lambda x: hasattr(x, "perturbed"))
-    learned = {name: x.value for name, x in arguments[3].items() if x.perturbed}
-    fixed = {name: x.value for name, x in arguments[3].items() if not x.perturbed}
-    return learned, fixed, plain
+
+    query: Float[Array, "B T K G H"]
+    d_out: Float[Array, "B T K G H"]
+    lse: Float[Array, "B T K G"]
+    common: Float[Array, "B T K G"]
+    keys: Float[Array, "#B T 1 1 1"]
 
 
-def _attend_bwd(form: Form, kept: Any, d_out: Any):
-    query, key, value, values, fixed, stored, out, lse = kept
+def _backward(form: Form, kept: _Kept, d_out: Array) -> tuple[Operands]:
+    query, key, value, *_ = kept.operands
     if isinstance(d_out, jax.custom_derivatives.SymbolicZero):
-        d_out = jnp.zeros_like(out)
-    chunks = _Chunks(form, query, key, values | fixed, stored)
+        d_out = jnp.zeros_like(kept.out)
+    chunks = _Chunks(form, kept.operands)
     wide = chunks.dtype
-    # The part of each weight's gradient that normalisation takes off all of its row.
-    common = jnp.sum(d_out.astype(wide) * out.astype(wide), axis=-1)
+    common = jnp.sum(d_out.astype(wide) * kept.out.astype(wide), axis=-1)
     counts = jnp.moveaxis(jax.lax.map(chunks.counts, jnp.arange(chunks.num_rows)), 4, 2)
     pad = chunks.pad_rows
-    rows = _Rows(pad(query), pad(d_out), pad(lse), pad(common), _unchunk(counts))
+    rows = _Rows(pad(query), pad(d_out), pad(kept.lse), pad(common), _unchunk(counts))
     keys, value_padded = chunks.pad_columns(key), chunks.pad_columns(value)
 
-    def columns(carry: Any, j: Array) -> tuple[Any, Any]:
+    def columns(carry: tuple[Array, Values], j: Array):
         k, v = (_slice(x, j, chunks.columns) for x in (keys, value_padded))
 
-        def visit(i: Array, carry: Any) -> Any:
+        def visit(i: Array, carry: tuple[Array, Array, Array, Values]):
             d_query, *sums = carry
             here = jax.tree.map(lambda x: _slice(x, i, chunks.rows), rows)
-            added, *more = _pull_chunk(chunks, here, k, v, chunks.where(i, j), values, fixed)
+            added, *more = _pull_chunk(chunks, kept, here, k, v, chunks.where(i, j))
             d_query = jax.lax.dynamic_update_slice_in_dim(
                 d_query, _slice(d_query, i, chunks.rows) + added, i * chunks.rows, axis=1
             )
             return d_query, *jax.tree.map(jnp.add, sums, more)
 
-        def step(carry: Any, i: Array) -> tuple[Any, None]:
+        def step(carry: tuple[Array, Array, Array, Values], i: Array):
             return _if(chunks.overlap(i, j), functools.partial(visit, i), carry), None
 
         d_query, d_values = carry
@@ -234,38 +229,31 @@ def _attend_bwd(form: Form, kept: Any, d_out: Any):
         )
         return (d_query, d_values), (d_key, d_value)
 
-    start = (jnp.zeros(rows.query.shape, wide), jax.tree.map(jnp.zeros_like, values))
+    start = (jnp.zeros(rows.query.shape, wide), jax.tree.map(jnp.zeros_like, kept.learned))
     (d_query, d_values), (d_key, d_value) = jax.lax.scan(
         columns, start, jnp.arange(chunks.num_columns)
     )
-    return (
-        d_query[:, : chunks.length].astype(query.dtype),
-        _unchunk(d_key)[:, : chunks.keys].astype(key.dtype),
-        _unchunk(d_value)[:, : chunks.keys].astype(value.dtype),
-        {**dict.fromkeys(fixed), **d_values},
-        (None, None, None),
+    gradients = kept.operands._replace(
+        query=d_query[:, : chunks.length].astype(query.dtype),
+        key=_unchunk(d_key)[:, : chunks.keys].astype(key.dtype),
+        value=_unchunk(d_value)[:, : chunks.keys].astype(value.dtype),
+        values={**dict.fromkeys(kept.fixed), **d_values},
+        visible=None,
     )
-
-
-class _Rows(NamedTuple):
-    """What the gradients of each query are made of; ``common`` is ``Σ d_out · out``."""
-
-    query: Array
-    d_out: Array
-    lse: Array
-    common: Array
-    keys: Array  # how many it sees
+    return (gradients,)
 
 
 def _pull_chunk(
-    chunks: _Chunks, rows: _Rows, key: Array, value: Array, where: Array, values: Any, fixed: Any
-) -> tuple[Array, Array, Array, Any]:
-    """What a chunk of queries and one of keys add to the four gradients."""
+    chunks: _Chunks, kept: _Kept, rows: _Rows, key: Array, value: Array, where: Array
+) -> tuple[Array, Array, Array, Values]:
+    """What a chunk of queries and one of keys add to the gradients of query, key, value, values."""
     lse, common, count = (
         jnp.moveaxis(x, 1, 3) for x in (rows.lse[..., None], rows.common[..., None], rows.keys)
     )
     scores = chunks.scores(rows.query, key, where)
-    logits, pull = jax.vjp(lambda s, v: chunks.transform(s, fixed | v, count), scores, values)
+    logits, pull = jax.vjp(
+        lambda s, learned: chunks.transform(s, kept.fixed | learned, count), scores, kept.learned
+    )
     weights = jnp.where(where, jnp.exp(jnp.where(where, logits - lse, 0)), 0)
     d_weights = chunks.dot("BtKGH,BsKH->BKGts", rows.d_out, value)
     d_scores, d_values = pull(weights * (d_weights - common))
@@ -278,4 +266,4 @@ def _pull_chunk(
     )
 
 
-_attend.defvjp(_attend_fwd, _attend_bwd, symbolic_zeros=True)
+_attend.defvjp(_keep, _backward, symbolic_zeros=True)

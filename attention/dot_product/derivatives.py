@@ -1,7 +1,8 @@
-"""Derivatives in the forms that a CPU is fast at, in reverse mode alone (docs/results).
+"""Derivatives written so that a CPU computes them fast; they have no forward mode.
 
-XLA folds a transposition into the product behind it, and that product is then of a slow kind.  It
-also fuses the sums that a derivative is into each of their users, which compute them again.
+XLA folds a transposition into the product that follows it, and such a product is slow.  It also
+fuses the sums of a derivative into every place that uses them, which computes them several times.
+The measurements stand in docs/results.
 """
 
 from __future__ import annotations
@@ -15,16 +16,28 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-def transposed_apart(x: Array) -> Array:
-    """``xᵀ`` of the last two axes, as an array of its own."""
+def transposed_apart(x: Float[Array, "*batch M N"]) -> Float[Array, "*batch N M"]:
+    """Transpose the last two axes, into an array of its own."""
     return jax.lax.optimization_barrier(jnp.swapaxes(x, -1, -2))
 
 
-def projected(equation: str, precision: str | None, x: Array, kernel: Array) -> Array:
-    """The einsum of a projection as one matrix product with the gradient of ``_dense``."""
+def projected(
+    equation: str,
+    precision: str | None,
+    x: Float[Array, "*batch_and_inputs"],
+    kernel: Float[Array, "*inputs_and_outputs"],
+) -> Float[Array, "*batch_and_outputs"]:
+    """Compute the einsum of a projection as one matrix product, whose gradient is a rule.
+
+    Args:
+        equation: of the einsum, such as ``BTD,DNH->BTNH``.
+        precision: of the products.
+        x: states.
+        kernel: parameters.
+    """
     left, right = equation.partition("->")[0].split(",")
-    shared = sum(axis in right for axis in left)  # axes of x that are summed over, its last
-    if not left.endswith(right[:shared]):  # a table, [vocabulary, embed]
+    shared = sum(axis in right for axis in left)  # the last axes of x, which are summed over
+    if not left.endswith(right[:shared]):  # a table [vocabulary, embed]
         return jnp.einsum(equation, x, kernel, precision=precision)
     inner = math.prod(kernel.shape[:shared])
     out: Any = _dense(precision, x.reshape(-1, inner), kernel.reshape(inner, -1))
@@ -41,8 +54,8 @@ def _dense_backward(precision: str | None, residuals: Any, d_out: Array) -> tupl
     d_x = jnp.dot(d_out, kernel.T, precision=precision)
     if x.shape[1] <= d_out.shape[1]:
         return d_x, jnp.dot(transposed_apart(x), d_out, precision=precision)
-    # A loop is given its operands whole.  Otherwise the transposition of ``d_out`` would be fused
-    # with the sums over all later layers that it is.
+    # A loop gets its operands as whole arrays.  Without it, XLA would fuse the transposition of
+    # ``d_out`` with the sums over all later layers that ``d_out`` consists of.
     halves = [y.reshape(2, -1, y.shape[1]) for y in (d_out, x)] if len(x) % 2 == 0 else None
     if halves is None:
         return d_x, jnp.dot(x.T, d_out, precision=precision)
@@ -60,7 +73,13 @@ _dense.defvjp(
 
 
 def standardized(centred: bool, eps: float, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-    """``h = r (x − mean x)``, ``r = 1 / sqrt(mean (x − mean x)² + eps)``; not centred, no mean."""
+    """Compute ``h = r (x − mean x)`` with ``r = 1 / sqrt(mean (x − mean x)² + eps)``.
+
+    Args:
+        centred: whether the mean is subtracted; it is left out of both formulas otherwise.
+        eps: added to the mean square.
+        x: states.
+    """
     return _standardized(centred, eps, x)[0]
 
 
@@ -73,7 +92,7 @@ def _standardized(centred: bool, eps: float, x: Array) -> tuple[Array, tuple[Arr
 
 
 def _standardized_backward(centred: bool, eps: float, residuals: Any, d_h: Array) -> tuple[Array]:
-    # dx = r (dh − mean dh − h mean(h dh)), which materialises where it is a rule of its own.
+    # dx = r (dh − mean dh − h mean(h dh)).  A rule of its own keeps XLA from fusing the sums.
     del eps
     h, r = residuals
     inner = jnp.einsum("...D,...D->...", h, d_h, precision="highest")[..., None] / h.shape[-1]

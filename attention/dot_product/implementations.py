@@ -12,9 +12,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.choices import Choices
 from attention.dot_product.blocks import attention_in_blocks
-from attention.dot_product.chunked import Form, chunked_attention
+from attention.dot_product.chunked import chunked_attention
 from attention.dot_product.flash import flash_attention
 from attention.dot_product.masks import Visibility
+from attention.dot_product.operands import Form, Operands
 from attention.dot_product.reference import (
     attention_weights,
     grouped,
@@ -29,7 +30,10 @@ CHUNK = 512  # queries and keys in one step of the implementation `chunked`
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """What ``dot_product_attention`` was asked for; ``visible`` says who sees whom."""
+    """The arguments of ``dot_product_attention``; ``visible`` holds all that restrict what is seen.
+
+    See there for each of them.
+    """
 
     query: Float[Array, "B T N H"]
     key: Float[Array, "B S K H"]
@@ -49,10 +53,11 @@ class Implementation:
 
     Attributes:
         description: what it is for, in one line.
-        attend: the output ``[B, T, N, H]`` of a call.
-        every_normalizer: it has all of them, not only those that are a softmax of a transform.
-        compiled_on: the backends it is compiled for; elsewhere it is interpreted, slowly.  None:
-            all backends.
+        attend: computes the output ``[B, T, N, H]`` of a call.
+        every_normalizer: whether it has all normalizers, not only those that are a softmax of a
+            logit transform.
+        compiled_on: the backends it is compiled for; None: all.  On others it is interpreted,
+            slowly.
     """
 
     description: str
@@ -76,39 +81,32 @@ def _whole(call: Call) -> Array:
     return weighted_values(weights, call.value, precision=call.precision)
 
 
-def fused(kernel: Callable[..., Array], call: Call) -> Array:
-    """The call by a kernel for grouped queries, without a matrix of weights of all places.
+def without_matrix(attend: Callable[[Form, Operands], Array], call: Call) -> Array:
+    """Run a call by an implementation that never holds the weights of all places.
 
     Args:
-        kernel: ``(query_BTKGH, key, value, values, visible, form)``, as ``chunked_attention``.
-        call: with a normalizer that is a softmax of a logit transform.
+        attend: such as ``chunked_attention``.
+        call: its normalizer is a softmax of a logit transform.
+
+    Returns:
+        The output ``[B, T, N, H]``.
     """
     query, num_kv = call.query, call.key.shape[2]
-    dtype = jnp.promote_types(query.dtype, jnp.float32)
+    scale = float(query.shape[3] ** -0.5 if call.scale is None else call.scale)
+    form = Form(call.normalizer, scale, call.precision, CHUNK)
     shaped = per_head(call.params, num_kv, query.shape[2])
-    form = Form(
-        call.normalizer,
-        call.visible.causal,
-        call.visible.window,
-        float(query.shape[3] ** -0.5 if call.scale is None else call.scale),
-        call.precision,
-        CHUNK,
-    )
+    dtype = jnp.promote_types(query.dtype, jnp.float32)
     values = effective(NORMALIZERS.pick(call.normalizer), shaped, dtype)
-    out_BTKGH = kernel(grouped(query, num_kv), call.key, call.value, values, call.visible, form)
-    return out_BTKGH.reshape(query.shape)
+    operands = Operands(grouped(query, num_kv), call.key, call.value, values, call.visible)
+    return attend(form, operands).reshape(query.shape)
 
 
 def _blocks(call: Call) -> Array:
-    return fused(functools.partial(attention_in_blocks, reach=call.reach), call)
-
-
-def _chunked(call: Call) -> Array:
-    return fused(chunked_attention, call)
+    return without_matrix(functools.partial(attention_in_blocks, reach=call.reach), call)
 
 
 def _pallas(call: Call) -> Array:
-    return _cudnn(call) if _cudnn_fits(call) else fused(flash_attention, call)
+    return _cudnn(call) if _cudnn_fits(call) else without_matrix(flash_attention, call)
 
 
 IMPLEMENTATIONS = Choices(
@@ -118,7 +116,10 @@ IMPLEMENTATIONS = Choices(
             "the reference, which holds the whole matrix of weights", _whole, every_normalizer=True
         ),
         "blocks": Implementation("training on short sequences on a CPU", _blocks),
-        "chunked": Implementation("memory linear in the length, on any backend", _chunked),
+        "chunked": Implementation(
+            "memory linear in the length, on any backend",
+            functools.partial(without_matrix, chunked_attention),
+        ),
         "pallas": Implementation(
             "one fused kernel, or cuDNN's where it fits", _pallas, compiled_on=("gpu", "tpu")
         ),
@@ -143,49 +144,52 @@ def dot_product_attention(
     implementation: str = "xla",
     reach: tuple[int, ...] | None = None,
 ) -> Float[Array, "B T N H"]:
-    """``out = normalize(scale · q kᵀ) v`` per head, for any normalizer of the table.
+    """Compute ``out = normalize(scale · q kᵀ) v`` per head, for any normalizer of the table.
+
+    Query head ``n`` reads key head ``n // (N / K)``.  A query that sees no key gets zeros.
 
     Args:
-        query: queries; see ``attention_weights`` for the arguments not described here.
+        query: queries.
         key: keys.
         value: values.
         normalizer: a name or specification.
         params: its effective values, each of shape ``[]`` or ``[N]``.
-        mask: true at the keys that may be seen; all restrictions given hold together.
+        mask: true at the keys that may be seen.  A key is seen where all restrictions allow it.
         causal: a query sees no key at a later place than its own; both count from 0.
-        segment_ids: of queries and keys (one array if they are the same places): a query sees keys
-            of its own segment.
-        window: a query sees keys less than so many places away.
-        positions: of queries and keys, for a normalizer with a position weight.
-        scale: ``1/sqrt(H)`` if None.
+        segment_ids: segments of queries and keys, or one array for both.  A query sees the keys of
+            its own segment.
+        window: a query sees keys less than this many places away.
+        positions: of queries and keys, for a normalizer with a position weight; None counts both
+            from 0.
+        scale: factor of the scores; ``1/sqrt(H)`` if None.
         precision: of the products.
         implementation: a key of ``IMPLEMENTATIONS``.  ``xla``, the reference, holds the whole
-            ``[B, N, T, S]`` matrix and has every normalizer.  The others have those that are a
-            softmax of a logit transform.  ``blocks`` is for training on short sequences on a CPU.
-            Two never hold the matrix, so that their memory is linear in T and S: ``chunked``, on
-            any backend, and ``pallas``, one fused kernel for CUDA devices and TPUs (interpreted,
-            slowly, elsewhere), or cuDNN's where that computes the same.
+            matrix ``[B, N, T, S]`` and has every normalizer.  The others have the normalizers that
+            are a softmax of a logit transform.  ``blocks`` is for training on short sequences on a
+            CPU.  ``chunked`` and ``pallas`` never hold the matrix: their memory is linear in T and
+            S.  ``chunked`` runs on any backend.  ``pallas`` is one fused kernel for CUDA devices
+            and TPUs, interpreted elsewhere, or cuDNN's kernel where that computes the same.
         reach: for ``blocks``: how many of the first keys the mask lets each query see at most;
             None: all, or with ``causal`` those up to its own place.
 
     Raises:
-        InputError: unknown normalizer, parameter or implementation, or an implementation that does
-            not have the normalizer; the message says which it has.
-        ValueError: the mask has other sizes than the queries and keys.
+        InputError: the normalizer, a parameter or the implementation is unknown, or the
+            implementation does not have the normalizer; the message says which it has.
+        ValueError: the mask has other sizes than queries and keys, or their heads do not fit.
     """
     if mask is not None and (
         mask.shape[1] not in (1, query.shape[1]) or mask.shape[2] != key.shape[1]
     ):
         raise ValueError(
-            f"mask {mask.shape} fits no {query.shape[1]} queries and {key.shape[1]} keys"
+            f"a mask {mask.shape} does not fit {query.shape[1]} queries and {key.shape[1]} keys"
         )
     chosen = IMPLEMENTATIONS.pick(implementation)
     if not chosen.every_normalizer and NORMALIZERS.pick(normalizer).logit_transform is None:
         fusible = [name for name, each in NORMALIZERS.items() if each.logit_transform is not None]
         every = [name for name, each in IMPLEMENTATIONS.items() if each.every_normalizer]
         raise InputError(
-            f"implementation {implementation!r} has no {normalizer!r}, but {', '.join(fusible)}; "
-            f"{', '.join(map(repr, every))} has all"
+            f"the implementation {implementation!r} has no {normalizer!r}, but "
+            f"{', '.join(fusible)}; {', '.join(map(repr, every))} has all normalizers"
         )
     segments = segment_ids if isinstance(segment_ids, tuple) else (segment_ids, segment_ids)
     visible = Visibility(mask, *segments, causal=causal, window=window)
@@ -195,7 +199,7 @@ def dot_product_attention(
 
 
 def _cudnn_fits(call: Call) -> bool:
-    """Whether cuDNN's kernel, the fastest there is, computes just this."""
+    """Whether cuDNN's kernel, the fastest there is, computes the same."""
     row, query, visible = NORMALIZERS.pick(call.normalizer), call.query, call.visible
     return (
         jax.default_backend() == "gpu"

@@ -1,21 +1,29 @@
-"""Which keys each query may see, as a function of their places, so that it need not be stored."""
+"""Which keys each query may see, as a function of their places, so that no mask need be stored."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+import functools
+import operator
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
 
-class Visibility(NamedTuple):
-    """A key is seen where all that is given agrees; everything is seen if nothing is given.
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["mask", "query_segments", "key_segments"],
+    meta_fields=["causal", "window"],
+)
+@dataclasses.dataclass(frozen=True)
+class Visibility:
+    """Restrictions of what a query sees: a key is seen where all that are given allow it.
 
     Attributes:
-        mask: stored, broadcastable to ``[B, T, S]``.
-        query_segments: ``[B, T]``; a key of another segment is not seen.
-        key_segments: ``[B, S]``.
+        mask: true at the keys that may be seen; broadcastable to ``[B, T, S]``.
+        query_segments: the segment of each query; keys of other segments are not seen.
+        key_segments: the segment of each key.
         causal: keys at later places than the query's are not seen.
         window: keys at ``window`` places from the query's, or more, are not seen.
     """
@@ -29,7 +37,7 @@ class Visibility(NamedTuple):
     def where(
         self, queries: Int[Array, " t"], keys: Int[Array, " s"]
     ) -> Bool[Array, "#B t s"] | None:
-        """For the queries and keys at these places, or None if all are seen."""
+        """Whether the queries at these places see the keys at those; None if they see all."""
         parts = []
         if self.mask is not None:
             rows = self.mask if self.mask.shape[1] == 1 else jnp.take(self.mask, queries, axis=1)
@@ -43,15 +51,10 @@ class Visibility(NamedTuple):
             parts.append(distance_1ts >= 0)
         if self.window is not None:
             parts.append(jnp.abs(distance_1ts) < self.window)
-        if not parts:
-            return None
-        where = parts[0]
-        for part in parts[1:]:
-            where = where & part
-        return where
+        return functools.reduce(operator.and_, parts) if parts else None
 
     def counts(self, length: int, keys: int, chunk: int = 256) -> Int[Array, "#B T"]:
-        """Keys that each query sees, at least 1; a chunk of queries at a time."""
+        """Count the keys that each query sees, at least 1, one chunk of queries at a time."""
         places = jnp.arange(keys)
 
         def count(queries: Int[Array, " t"]) -> Int[Array, "#B t"]:

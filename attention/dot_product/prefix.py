@@ -1,4 +1,4 @@
-"""Attention of rows that all begin with the same text, which is neither copied nor masked."""
+"""Attention of rows that all begin with the same text, without a copy of it for each row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attention.normalizers import NORMALIZERS, Params, effective
 
 
 def splits(normalizer: str) -> bool:
-    """Whether the weights of a normalizer can be had from two parts of the keys."""
+    """Whether the weights of a normalizer can be computed from two parts of the keys."""
     return NORMALIZERS.pick(normalizer).logit_transform is not None
 
 
@@ -30,23 +30,28 @@ def attention_behind_prefix(
     scale: float | None = None,
     precision: str | None = None,
 ) -> Float[Array, "B T N H"]:
-    """``dot_product_attention`` with the prefix's keys before those of every row, all seen.
+    """Compute ``dot_product_attention`` with the prefix's keys, all seen, before those of each row.
 
-    A softmax over both parts needs of each its largest logit ``m``, its sum of exponentials and its
-    weighted values, joined by ``exp(m - max m)``.  The scores of the prefix are one product for all
-    rows, ``[B·T·G, H] × [H, P]`` a head, and stay in that layout.  Sums are a column of the values.
+    A softmax over both parts is put together from three numbers of each part: its largest logit
+    ``m``, its sum of exponentials and its weighted values.  The factor ``exp(m − max m)`` joins
+    them.  The scores of the prefix are one product for all rows, ``[B·T·G, H] × [H, P]`` for each
+    head, and stay in that layout.
 
     Args:
-        query: queries, at least one key of their own or of the prefix before each.
+        query: queries; each sees at least one key, of the prefix or its own.
         key: keys of the rows themselves.
         value: values of the rows themselves.
         prefix_key: keys of the shared text.
         prefix_value: values of the shared text.
-        mask: own keys that may be seen.
+        mask: true at the rows' own keys that may be seen.
         normalizer: one that ``splits``.
         params: its effective values, each of shape ``[]`` or ``[N]``.
-        scale: ``1/sqrt(H)`` if None.
+        scale: factor of the scores; ``1/sqrt(H)`` if None.
         precision: of the products.
+
+    Raises:
+        InputError: the normalizer or a parameter is unknown.
+        ValueError: the heads of keys do not divide those of queries.
     """
     batch, length, heads, size = query.shape
     num_kv, row = key.shape[2], NORMALIZERS.pick(normalizer)
@@ -95,7 +100,7 @@ def attention_behind_prefix(
 def _sums(
     logits: Float[Array, "*B M S"], value: Float[Array, "*B S H"], wide: Any
 ) -> tuple[Float[Array, "*B M H+1"], Float[Array, "*B M 1"]]:
-    """``Σ_s exp(l_s - m) [v_s, 1]`` and the largest logit ``m``."""
+    """``Σ_s exp(l_s − m) [v_s, 1]``, and the largest logit ``m``; the sum is one more column."""
     largest = jax.lax.stop_gradient(logits.max(-1, keepdims=True))
     weights = jnp.exp(logits - largest).astype(value.dtype)
     with_one = jnp.concatenate([value, jnp.ones_like(value[..., :1])], -1)

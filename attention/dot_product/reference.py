@@ -20,10 +20,11 @@ def attention_weights(
     scale: float | None = None,
     precision: str | None = None,
 ) -> Float[Array, "B N T S"]:
-    """Weights ``normalize(scale · q·k)`` over keys, in float32; zero wherever ``mask`` is false.
+    """Compute the weights ``normalize(scale · q·k)`` over keys, in float32 at least.
 
-    Query head ``n`` reads key head ``n // (N / K)``.  For a normalizer of form ``features``,
-    weights are ``phi(q)·phi(k)`` over their sum, and ``scale`` does not enter.
+    They are zero wherever ``mask`` is false.  Query head ``n`` reads key head ``n // (N / K)``.
+    For a normalizer of form ``features`` the weights are ``phi(q)·phi(k)`` over their sum, and
+    ``scale`` is not used.
 
     Args:
         query: queries.
@@ -33,11 +34,12 @@ def attention_weights(
         mask: true at the keys that may be seen.
         positions: of queries and keys, for a normalizer with a position weight; None counts both
             from 0.
-        scale: ``1/sqrt(H)`` if None.
+        scale: factor of the scores; ``1/sqrt(H)`` if None.
         precision: of the products.
 
     Raises:
-        InputError: unknown normalizer or parameter.
+        InputError: the normalizer or a parameter is unknown.
+        ValueError: the heads of keys do not divide those of queries.
     """
     batch, length, num_heads, _ = query.shape
     num_kv = key.shape[2]
@@ -60,7 +62,17 @@ def attention_scores(
     scale: float | None = None,
     precision: str | None = None,
 ) -> Float[Array, "B N T S"]:
-    """``scale · q·k``, which a normalizer gets, in float32 at least; see ``attention_weights``."""
+    """Compute the scores ``scale · q·k`` that a normalizer gets, in float32 at least.
+
+    Args:
+        query: queries.
+        key: keys.
+        scale: factor of the scores; ``1/sqrt(H)`` if None.
+        precision: of the products.
+
+    Raises:
+        ValueError: the heads of keys do not divide those of queries.
+    """
     scores_BKGTS = _scores(grouped(query, key.shape[2]), key, scale, precision)
     return scores_BKGTS.reshape(*query.shape[:1], query.shape[2], query.shape[1], -1)
 
@@ -77,7 +89,7 @@ def _scores(query_BTKGH: Array, key: Array, scale: float | None, precision: str 
 
 
 def grouped(query: Float[Array, "B T N H"], num_kv: int) -> Float[Array, "B T K G H"]:
-    """Queries by the key head that they read.
+    """Group the queries by the key head that they read.
 
     Raises:
         ValueError: the heads of keys do not divide those of queries.
@@ -89,7 +101,7 @@ def grouped(query: Float[Array, "B T N H"], num_kv: int) -> Float[Array, "B T K 
 
 
 def per_head(params: Params | None, num_kv: int, num_heads: int) -> dict[str, ArrayLike]:
-    """Values ``[N]`` in the shape ``[1, K, G, 1, 1]``, numbers as they are."""
+    """Reshape values ``[N]`` to ``[1, K, G, 1, 1]``; single numbers stay as they are."""
     shape = (1, num_kv, num_heads // num_kv, 1, 1)
     return {
         name: jnp.reshape(value, shape) if jnp.ndim(value) else value
@@ -106,7 +118,7 @@ def _feature_weights(
     where: Array | None,
     precision: str | None,
 ) -> Float[Array, "B K G T S"]:
-    """``phi(q)·phi(k) · position weight`` over its sum over the keys seen."""
+    """``phi(q)·phi(k)`` times the position weight, over its sum over the keys seen."""
     assert row.feature_map is not None  # the caller looked
     dtype = jnp.promote_types(key.dtype, jnp.float32)
     products = jnp.einsum(
@@ -132,7 +144,13 @@ def weighted_values(
     *,
     precision: str | None = None,
 ) -> Float[Array, "B T N H"]:
-    """``out_t = sum_s weights_ts value_s`` per head, in the dtype of ``value``."""
+    """Compute ``out_t = Σ_s weights_ts value_s`` per head, in the dtype of ``value``.
+
+    Args:
+        weights: weights over the keys.
+        value: values; query head ``n`` reads value head ``n // (N / K)``.
+        precision: of the product.
+    """
     batch, num_heads, length, keys = weights.shape
     num_kv = value.shape[2]
     weights_BKGTS = weights.reshape(batch, num_kv, num_heads // num_kv, length, keys)

@@ -1,13 +1,13 @@
 """Normalizers: from attention scores to weights over keys, as pure functions in one table.
 
-Every one masks *after* its transform with a boolean ``where``: a masked key gets exactly zero, no
-gradient flows through it, and a row with nothing to attend to is all zeros.  ``where`` also says
-how many keys a row has, for those that depend on their number.
+Each of them masks *after* its transform, with a boolean ``where``.  A masked key gets exactly zero
+and no gradient.  A row that may see no key is all zeros.  Some formulas also read from ``where``
+how many keys a row may see.
 
-``normalize(name, scores, where, params)`` picks a row of ``NORMALIZERS`` (``table``), by its name
-or a specification (``specification``), and applies its formula (``formulas``, ``entmax``).  A model
-stores what a row learns unconstrained, and ``Normalizer.constrain`` gives the effective values
-(``row``).  Start with ``table``.
+How data passes through it: ``normalize(name, scores, where, params)`` (``weights``) picks a row of
+``NORMALIZERS`` (``table``) by its name or a specification (``specification``), and applies its
+formula (``formulas``, ``entmax``).  A model stores what a row learns without constraints;
+``Normalizer.constrain`` (``definition``) gives the effective values.  Open ``table`` first.
 """
 
 import lazy_loader

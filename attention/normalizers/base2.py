@@ -1,4 +1,4 @@
-"""Logit transforms as exponents of 2: ``log2(e) · t(s)``, which fused kernels compute with."""
+"""Logit transforms as exponents of 2, ``log2(e) · t(s)``, for the fused kernels."""
 
 from __future__ import annotations
 
@@ -8,28 +8,37 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 LOG2E = math.log2(math.e)
 Log2 = Callable[[Array], Array]  # the base-2 logarithm as the device computes it fastest
+Scores = Float[Array, "t s"]
 
 
-def ssa(scores: Array, params: Mapping[str, Array], count: Array, log2: Log2) -> Array:
-    """``n · sgn(s) · log2(1 + b|s|)``: a weight is ``(1 + b|s|)^(n·sgn s)`` over its row's sum."""
+def ssa(scores: Scores, params: Mapping[str, Array], count: Array, log2: Log2) -> Scores:
+    """Compute ``n · sgn(s) · log2(1 + b|s|)``; a weight is 2 to the power of it, over the sum.
+
+    Args:
+        scores: a tile of scores.
+        params: effective ``n`` and ``b``.
+        count: not used.
+        log2: the base-2 logarithm as the device computes it fastest.
+    """
     del count
     return signed_log2(log2, scores, params["n"], params["b"])
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def signed_log2(log2: Log2, scores: Array, n: Array, b: Array) -> Array:
-    """``n · sgn(s) · log2(1 + b|s|)``, with the derivative of ``formulas.signed_log``."""
+def signed_log2(log2: Log2, scores: Scores, n: Array, b: Array) -> Scores:
+    """Compute ``n · sgn(s) · log2(1 + b|s|)``, with the derivative of ``formulas.signed_log``."""
     return n * _log2_of_base(log2, scores, b)
 
 
 def _log2_of_base(log2: Log2, scores: Array, b: Array) -> Array:
     u = b * jnp.abs(scores)
     base = 1 + u
-    # 1 + u rounds a small u away; four terms are exact to float32 below 1/64, ten to float64.
+    # 1 + u loses a small u.  Below 1/64 four terms of the series are exact in float32, ten in
+    # float64.
     terms = 4 if base.dtype == jnp.float32 else 10
     series = functools.reduce(lambda sum_, k: 1 / k - u * sum_, range(terms, 0, -1), 0.0) * u
     logs = jnp.where(u < 1 / 64, LOG2E * series, log2(base))

@@ -1,4 +1,4 @@
-"""What a row of the table of normalizers holds."""
+"""What a row of the table of normalizers consists of."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from attention.normalizers.base2 import Log2
 from attention.normalizers.formulas import Values, Where
 
 Params = Mapping[str, ArrayLike]  # values by name
-Granularity = Literal["layer", "head", "model"]  # one value a layer; a query head; in all
+Granularity = Literal["layer", "head", "model"]  # each has a value of its own
 Domain = Literal["raw", "exp", "1+softplus", "1+sigmoid"]
 
 CONSTRAINTS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
-    # of a learned parameter: effective value of what is stored, and back
+    # from the stored to the effective value of a learned parameter, and back
     "raw": (lambda x: x, lambda v: v),
     "exp": (jnp.exp, jnp.log),
     "1+softplus": (lambda x: 1 + jax.nn.softplus(x), lambda v: jnp.log(jnp.expm1(v - 1))),
@@ -32,8 +32,8 @@ class Parameter:
     """A parameter of a normalizer.
 
     Attributes:
-        value: effective value; of a learned one, that at the start.
-        domain: how a learned one is stored, a key of ``CONSTRAINTS``.
+        value: the effective value; if the parameter is learned, the one at the start.
+        domain: how a learned parameter is stored: a key of ``CONSTRAINTS``.
         learned: whether training changes it.
     """
 
@@ -43,7 +43,7 @@ class Parameter:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Effective values lie between these two, both excluded."""
+        """The effective value lies between these two, both excluded."""
         low = 1.0 if self.learned and self.domain.startswith("1+") else 0.0
         high = 2.0 if self.learned and self.domain == "1+sigmoid" else float("inf")
         return low, high
@@ -51,26 +51,25 @@ class Parameter:
 
 @dataclasses.dataclass(frozen=True)
 class Normalizer:
-    """A row of the table: exactly one of three formulas, and what is true of it.
+    """A row of the table: one of three formulas, and what is true of it.
 
     Attributes:
         description: its equation, in one line.
         logit_transform: ``t(scores, params, count)``, if the weights are a softmax of ``t``.
-        weigh: ``weigh(scores, where, params, count)``, if they are no softmax.
-        feature_map: ``phi(x, params)``, if scores are replaced by products ``phi(q) · phi(k)``,
-            and the weights are these over their sum.
-        position_weight: of ``(t − s, params)``, a factor of the products of a feature map.
+        weigh: ``weigh(scores, where, params, count)``, if the weights are another function.
+        feature_map: ``phi(x, params)``, if the weights are the products ``phi(q) · phi(k)`` over
+            their sum.
+        position_weight: ``weight(t − s, params)``, a factor of the products of a feature map.
         parameters: by name.
-        per: what has a value of its own of each learned parameter.
-        uses_count: the formula looks at ``count``, the number of allowed keys of each row,
-            ``[..., 1]``.
-        identity: ``t`` is the scores themselves, so that kernels made for softmax compute it.
-        base2: ``base2(scores, params, count, log2)``, equal to ``log2(e) · t``, for fused kernels,
-            where it saves them a change of base; None: they multiply.
-        sink: the softmax has one more key, of logit 0 and value 0.
-        sums_to_one: the weights of every row with an allowed key do.
-        non_negative: all weights are.
-        shift_invariant: adding a constant to a row changes nothing.
+        per: each layer, each query head or the whole model has its own learned values.
+        uses_count: whether the formula reads ``count``, the number of allowed keys ``[..., 1]``.
+        identity: whether ``t`` is the scores themselves; kernels made for softmax then fit.
+        base2: ``base2(scores, params, count, log2)``, equal to ``log2(e) · t``, if that saves the
+            fused kernels a change of base; None: they multiply.
+        sink: whether the softmax has one more key, of logit 0 and value 0.
+        sums_to_one: whether the weights of every row with an allowed key sum to one.
+        non_negative: whether no weight is below zero.
+        shift_invariant: whether adding a constant to a row of scores changes nothing.
     """
 
     description: str
@@ -90,12 +89,12 @@ class Normalizer:
 
     @property
     def form(self) -> Literal["scores", "features"]:
-        """What the normalizer works on: scores, or queries and keys apart."""
+        """Whether the normalizer works on scores, or on queries and keys separately."""
         return "scores" if self.feature_map is None else "features"
 
     @property
     def defaults(self) -> dict[str, float]:
-        """Effective values of all parameters; of learned ones, those at the start."""
+        """Effective values of all parameters; those of learned ones are the values at the start."""
         return {name: parameter.value for name, parameter in self.parameters.items()}
 
     @property
@@ -104,7 +103,7 @@ class Normalizer:
         return any(parameter.learned for parameter in self.parameters.values())
 
     def init(self, num_heads: int) -> dict[str, Array]:
-        """Stored values of the learned parameters, float32: ``[]``, or ``[head]`` if per head."""
+        """Stored start values of the learned parameters, float32 ``[]``, or ``[N]`` if per head."""
         shape = (num_heads,) if self.per == "head" else ()
         return {
             name: jnp.full(shape, CONSTRAINTS[p.domain][1](jnp.float32(p.value)), jnp.float32)
@@ -113,7 +112,7 @@ class Normalizer:
         }
 
     def constrain(self, raw: Values) -> dict[str, Array | float]:
-        """Effective values of all parameters: of learned ones from ``raw``, what is stored."""
+        """Effective values of all parameters; ``raw`` holds the stored values of learned ones."""
         return {
             name: CONSTRAINTS[p.domain][0](raw[name]) if p.learned else p.value
             for name, p in self.parameters.items()

@@ -1,4 +1,4 @@
-"""α-entmax: the sparse relatives of softmax, for a fixed or a learned α."""
+"""α-entmax: sparse relatives of softmax, for a fixed or a learned α."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ def _power(x: Array, exponent: Array) -> Array:
 def entmax(
     scores: Float[Array, "... S"],
     where: Bool[Array, "... S"] | None,
-    alpha: Array,
+    alpha: Float[Array, ...],
 ) -> Float[Array, "... S"]:
-    """``p_s = [(α−1) z_s − τ]₊^(1/(α−1))`` with τ such that ``Σ p_s = 1``.
+    """Compute ``p_s = [(α−1) z_s − τ]₊^(1/(α−1))`` with τ such that ``Σ p_s = 1``.
 
-    ``argmax_p p·z + H_α(p)`` over distributions, H_α the Tsallis entropy; sparsemax at α = 2,
-    softmax as α → 1.  τ is the root of the convex, decreasing ``‖[(α−1)z − τ]₊‖_q − 1``,
-    ``q = 1/(α−1)``, found by Newton's method from below, which cannot overshoot; one more step, as
-    part of the differentiated program, gives τ its exact derivatives.
+    This is ``argmax_p p·z + H_α(p)`` over distributions, with the Tsallis entropy H_α.  It is
+    sparsemax at α = 2, and softmax as α → 1.  With ``q = 1/(α−1)``, τ is the root of
+    ``‖[(α−1)z − τ]₊‖_q − 1``, which is convex and decreasing.  Newton's method finds it from below
+    and cannot overshoot.  One more step belongs to the differentiated program: it gives τ its exact
+    derivatives.
+
+    Source: Peters, Niculae and Martins 2019; learned α: Correia, Niculae and Martins 2019.
 
     Args:
         scores: z.
-        where: allowed keys; a row without any is zero.
+        where: allowed keys; None: all are.  A row without any is zero.
         alpha: in (1, 2], broadcastable to ``scores``.
-
-    Source: Peters, Niculae and Martins 2019; learned α: Correia, Niculae and Martins 2019.
     """
     where = jnp.ones_like(scores, bool) if where is None else where
     lowest = jnp.finfo(scores.dtype).min

@@ -6,6 +6,7 @@ weights ``w(scores, where, params, count)``; a feature map ``phi(x, params)`` of
     scores  [..., S], zero where a key is not allowed
     where   [..., S], true at allowed keys; None: all are
     count   [..., 1], the number of allowed keys of each row
+    params  effective values by name, each broadcastable to the scores
 """
 
 from __future__ import annotations
@@ -21,13 +22,21 @@ from attention.normalizers.entmax import entmax as tsallis
 
 Values = Mapping[str, Array]  # effective values of the parameters, each fit for the scores
 Where = Bool[Array, "*rows S"] | None
+Scores = Float[Array, "*rows S"]
+Count = Float[Array, "*rows 1"]
 
 
-def masked_softmax(logits: Float[Array, "... S"], where: Where, sink: bool = False) -> Array:
-    """``exp(t_s) / sum_s' exp(t_s')`` over the keys where ``where`` holds, in float32 at least.
+def masked_softmax(
+    logits: Float[Array, "*rows S"], where: Where, sink: bool = False
+) -> Float[Array, "*rows S"]:
+    """Compute ``exp(t_s) / Σ_s' exp(t_s')`` over the allowed keys.
 
-    The largest allowed logit is subtracted first; a row without any allowed key is zero.  ``sink``
-    adds ``exp(0)`` to the sum.
+    The largest allowed logit is subtracted first.  A row without any allowed key is zero.
+
+    Args:
+        logits: ``t``.
+        where: true at allowed keys; None: all are.
+        sink: add ``exp(0)`` to the sum, as if there were one more key of logit 0.
     """
     if where is None and not sink:
         return jax.nn.softmax(logits, axis=-1)
@@ -38,7 +47,7 @@ def masked_softmax(logits: Float[Array, "... S"], where: Where, sink: bool = Fal
 def _softmax(sink: bool, logits: Array, where: Array) -> Array:
     least = jnp.finfo(logits.dtype).min
     seen = jnp.where(where, logits, least)
-    # Half of the least: what a row without any key subtracts, so that its exponentials are zero.
+    # A row without any allowed key subtracts half of the least number: its exponentials are zero.
     largest = jnp.max(seen, axis=-1, keepdims=True, initial=0 if sink else least / 2)
     weights = jnp.exp(seen - largest)
     total = jnp.sum(weights, axis=-1, keepdims=True)
@@ -55,20 +64,20 @@ def _softmax_jvp(sink, primals, tangents):
     return weights, changed - weights * jnp.sum(changed, axis=-1, keepdims=True)
 
 
-def softmax(scores: Array, params: Values, count: Array) -> Array:
-    """``t(s) = s``."""
+def softmax(scores: Scores, params: Values, count: Count) -> Scores:
+    """Compute ``t(s) = s``."""
     del params, count
     return scores
 
 
-def temperature(scores: Array, params: Values, count: Array) -> Array:
-    """``t(s) = s / temperature``; all weight to the largest towards 0, even towards ∞."""
+def temperature(scores: Scores, params: Values, count: Count) -> Scores:
+    """Compute ``t(s) = s / temperature``: one key gets all weight at 0, all get the same at ∞."""
     del count
     return scores / params["temperature"]
 
 
-def soft_cap(scores: Array, params: Values, count: Array) -> Array:
-    """``t(s) = c · tanh(s / c)``: no two logits differ by more than 2c; softmax as c → ∞.
+def soft_cap(scores: Scores, params: Values, count: Count) -> Scores:
+    """Compute ``t(s) = c · tanh(s / c)``: no two logits differ by more than 2c; softmax as c → ∞.
 
     Source: Gemma 2, arXiv 2408.00118.
     """
@@ -77,8 +86,8 @@ def soft_cap(scores: Array, params: Values, count: Array) -> Array:
 
 
 @jax.custom_jvp
-def signed_log(scores: Array, n: Array, b: Array) -> Array:
-    """SSA's logit transform ``t(s) = n · sgn(s) · log(1 + b|s|)``.
+def signed_log(scores: Scores, n: Array, b: Array) -> Scores:
+    """Compute SSA's logit transform ``t(s) = n · sgn(s) · log(1 + b|s|)``.
 
     Its derivative ``n·b / (1 + b|s|)`` is continuous, ``n·b`` at zero, where automatic
     differentiation of ``sgn`` and ``|·|`` would give zero.
@@ -95,27 +104,28 @@ def _signed_log_jvp(primals, tangents):
     return n * logs, rate * b * d_scores + logs * d_n + rate * scores * d_b
 
 
-def ssa(scores: Array, params: Values, count: Array) -> Array:
-    """``t(s) = n · sgn(s) · log(1 + b|s|)``: weights in proportion to ``(1 + b|s|)^(n·sgn s)``.
+def ssa(scores: Scores, params: Values, count: Count) -> Scores:
+    """Compute ``t(s) = n · sgn(s) · log(1 + b|s|)``; weights go with ``(1 + b|s|)^(n·sgn s)``.
 
-    Softmax for b = 1/m, n = m, m → ∞.  A score's lead counts as a power, not an exponential: a
-    large difference of scores does not become a hard choice.  Source: arXiv 2508.14685; n starts at
-    1.5 and b stays at 0.8, as in the paper's decoder.
+    It is softmax for b = 1/m, n = m and m → ∞.  A weight grows as a power of the score, not as an
+    exponential, so a large difference of scores does not become a hard choice.
+
+    Source: arXiv 2508.14685; n starts at 1.5 and b stays at 0.8, as in the paper's decoder.
     """
     del count
     return signed_log(scores, params["n"], params["b"])
 
 
-def ssmax(scores: Array, params: Values, count: Array) -> Array:
-    """``t(s) = scale · log(N) · s`` for N allowed keys: weights do not flatten as N grows.
+def ssmax(scores: Scores, params: Values, count: Count) -> Scores:
+    """Compute ``t(s) = scale · log(N) · s`` for N allowed keys: weights do not flatten as N grows.
 
-    Source: scalable softmax, arXiv 2501.19399; 0.43 is about what its authors' models learn.
+    Source: scalable softmax, arXiv 2501.19399; its authors' models learn a scale of about 0.43.
     """
     return params["scale"] * jnp.log(count) * scores
 
 
-def sigmoid(scores: Array, where: Where, params: Values, count: Array) -> Array:
-    """``w(s) = 1 / (1 + exp(−(s − log N)))`` for N allowed keys; at s = 0 about 1/N each.
+def sigmoid(scores: Scores, where: Where, params: Values, count: Count) -> Scores:
+    """Compute ``w(s) = 1 / (1 + exp(−(s − log N)))`` for N allowed keys: about 1/N at s = 0.
 
     Source: sigmoid attention, arXiv 2409.04431, with its bias −log N.
     """
@@ -123,8 +133,8 @@ def sigmoid(scores: Array, where: Where, params: Values, count: Array) -> Array:
     return jax.nn.sigmoid(scores - jnp.log(count))
 
 
-def softpick(scores: Array, where: Where, params: Values, count: Array) -> Array:
-    """``w(s) = [e^s − 1]₊ / (Σ |e^s' − 1| + 1e-6)``: negative scores get no weight but count.
+def softpick(scores: Scores, where: Where, params: Values, count: Count) -> Scores:
+    """Compute ``w(s) = [e^s − 1]₊ / (Σ |e^s' − 1| + 1e-6)``: scores below 0 only enter the sum.
 
     Source: softpick, arXiv 2504.20966.
     """
@@ -137,8 +147,8 @@ def softpick(scores: Array, where: Where, params: Values, count: Array) -> Array
     return jax.nn.relu(shifted) / (total + 1e-6 * jnp.exp(-largest))
 
 
-def relu(scores: Array, where: Where, params: Values, count: Array) -> Array:
-    """``w(s) = [s]₊ / N`` for N allowed keys.
+def relu(scores: Scores, where: Where, params: Values, count: Count) -> Scores:
+    """Compute ``w(s) = [s]₊ / N`` for N allowed keys.
 
     Source: Wortsman et al. 2023, arXiv 2309.08586.
     """
@@ -146,8 +156,8 @@ def relu(scores: Array, where: Where, params: Values, count: Array) -> Array:
     return jax.nn.relu(scores) / count
 
 
-def sparsemax(scores: Array, where: Where, params: Values, count: Array) -> Array:
-    """``w(s) = [s − τ]₊``: the Euclidean projection of the scores onto distributions.
+def sparsemax(scores: Scores, where: Where, params: Values, count: Count) -> Scores:
+    """Compute ``w(s) = [s − τ]₊``: the Euclidean projection of the scores onto distributions.
 
     Source: Martins and Astudillo 2016, arXiv 1602.02068.
     """
@@ -155,8 +165,8 @@ def sparsemax(scores: Array, where: Where, params: Values, count: Array) -> Arra
     return tsallis(scores, where, jnp.asarray(2, scores.dtype))
 
 
-def entmax15(scores: Array, where: Where, params: Values, count: Array) -> Array:
-    """``w(s) = [s/2 − τ]₊²``, half-way between softmax and sparsemax.
+def entmax15(scores: Scores, where: Where, params: Values, count: Count) -> Scores:
+    """Compute ``w(s) = [s/2 − τ]₊²``, half-way between softmax and sparsemax.
 
     Source: Peters, Niculae and Martins 2019, arXiv 1905.05702.
     """
@@ -164,8 +174,8 @@ def entmax15(scores: Array, where: Where, params: Values, count: Array) -> Array
     return tsallis(scores, where, jnp.asarray(1.5, scores.dtype))
 
 
-def entmax(scores: Array, where: Where, params: Values, count: Array) -> Array:
-    """``w(s) = [(α−1)s − τ]₊^(1/(α−1))``, α in (1, 2]; softmax as α → 1, sparsemax at 2.
+def entmax(scores: Scores, where: Where, params: Values, count: Count) -> Scores:
+    """Compute ``w(s) = [(α−1)s − τ]₊^(1/(α−1))``, α in (1, 2]; softmax as α → 1, sparsemax at 2.
 
     Source: adaptively sparse transformers, Correia, Niculae and Martins 2019, arXiv 1909.00015.
     """
@@ -173,11 +183,12 @@ def entmax(scores: Array, where: Where, params: Values, count: Array) -> Array:
     return tsallis(scores, where, params["alpha"])
 
 
-def self_adjust(scores: Array, where: Where, params: Values, count: Array) -> Array:
-    """``w(s) = (s − min(s, 0)) / (max(s, 0) − min(s, 0)) · softmax(s)``, min and max of the row.
+def self_adjust(scores: Scores, where: Where, params: Values, count: Count) -> Scores:
+    """Compute ``(s − min(s, 0)) / (max(s, 0) − min(s, 0)) · softmax(s)``, min and max of the row.
 
-    The variant with a normalised factor; zero where all scores are zero.  Source: self-adjust
-    softmax, arXiv 2502.18277.
+    This is the variant with a normalised factor.  A row whose scores are all zero gets zeros.
+
+    Source: self-adjust softmax, arXiv 2502.18277.
     """
     del params, count
     seen = scores if where is None else jnp.where(where, scores, 0)
@@ -186,8 +197,8 @@ def self_adjust(scores: Array, where: Where, params: Values, count: Array) -> Ar
     return (seen - low) / jnp.where(span > 0, span, 1) * masked_softmax(scores, where)
 
 
-def linear(x: Array, params: Values) -> Array:
-    """``phi(x) = elu(x) + 1``.
+def linear(x: Float[Array, "... H"], params: Values) -> Float[Array, "... H"]:
+    """Compute the feature map ``phi(x) = elu(x) + 1``.
 
     Source: linear transformers, Katharopoulos et al. 2020, arXiv 2006.16236.
     """
@@ -195,8 +206,8 @@ def linear(x: Array, params: Values) -> Array:
     return jax.nn.elu(x) + 1
 
 
-def cosformer(x: Array, params: Values) -> Array:
-    """``phi(x) = [x]₊``; products are weighted by ``cosine_decay``.
+def cosformer(x: Float[Array, "... H"], params: Values) -> Float[Array, "... H"]:
+    """Compute the feature map ``phi(x) = [x]₊``; ``cosine_decay`` weights the products.
 
     Source: cosFormer, Qin et al. 2022, arXiv 2202.08791.
     """
@@ -204,6 +215,6 @@ def cosformer(x: Array, params: Values) -> Array:
     return jax.nn.relu(x)
 
 
-def cosine_decay(distance: Array, params: Values) -> Array:
-    """``cos(π/2 · (t − s) / length)``, zero from ``length`` on."""
+def cosine_decay(distance: Float[Array, "#B T S"], params: Values) -> Float[Array, "#B T S"]:
+    """Compute ``cos(π/2 · (t − s) / length)`` of the distance; it is zero from ``length`` on."""
     return jnp.cos(jnp.pi / 2 * jnp.clip(distance / params["length"], -1, 1))

@@ -1,11 +1,11 @@
-"""The language of specifications: ``ssa:n=2,learn=n+b,per=head`` is a row with other parameters.
+"""Specifications: ``ssa:n=2,learn=n+b,per=head`` is a row of the table with other settings.
 
-After the name of a row come settings between commas:
+Settings follow the name, with commas between them:
 
-    n=2                             effective value of a parameter (at the start, if learned)
-    learn=n+b                       the learned parameters, or ``none``
-    per=layer|head|model            what has a value of its own of each
-    as=raw|exp|1+softplus|1+sigmoid  how the learned ones are stored
+    n=2                              effective value of a parameter; at the start, if learned
+    learn=n+b                        which parameters are learned, or ``none``
+    per=layer|head|model             what has its own learned values
+    as=raw|exp|1+softplus|1+sigmoid  how learned values are stored
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from attention.normalizers.definition import CONSTRAINTS, Normalizer, Parameter
 
 
 def specified(row: Normalizer, text: str) -> Normalizer:
-    """The row with the settings of a specification, which is the text behind ``name:``.
+    """Change a row by the settings of a specification, the text behind ``name:``.
 
     Raises:
-        InputError: one line that says what is not understood and what there is.
+        InputError: a setting is not understood; the message lists those that exist.
     """
     parameters, per = dict(row.parameters), row.per
     for setting in filter(None, text.split(",")):

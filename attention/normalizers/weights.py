@@ -20,7 +20,7 @@ def normalize(
     where: Where = None,
     params: Params | None = None,
 ) -> Float[Array, "... S"]:
-    """Weights over keys (last axis) by the normalizer called ``name``.
+    """Compute weights over keys, the last axis, with a normalizer of the table.
 
     Args:
         name: a key of ``NORMALIZERS`` of form ``scores``, or a specification.
@@ -34,8 +34,8 @@ def normalize(
         ``where`` is false.
 
     Raises:
-        InputError: unknown name or parameter, a parameter that is not positive, or a normalizer of
-            queries and keys apart.
+        InputError: the name or a parameter is unknown, a parameter is not positive, or the
+            normalizer works on queries and keys rather than on scores.
     """
     row = NORMALIZERS.pick(name)
     dtype = jnp.promote_types(scores.dtype, jnp.float32)
@@ -50,13 +50,13 @@ def normalize(
         count = jnp.full((1,) * scores.ndim, scores.shape[-1], dtype)
     else:
         where = jnp.broadcast_to(where, scores.shape)
-        # The mask comes after the transform; this only keeps a masked infinity or NaN out of the
-        # transform's derivative, which would multiply it by zero.
+        # The mask is applied after the transform.  This only keeps a masked infinity or NaN out of
+        # the derivative of the transform, where it would be multiplied by zero.
         scores = jnp.where(where, scores, 0)
         count = jnp.maximum(jnp.sum(where, axis=-1, keepdims=True), 1).astype(dtype)
     if row.logit_transform is not None:
         return masked_softmax(row.logit_transform(scores, values, count), where, row.sink)
-    assert row.weigh is not None  # a row is one of three
+    assert row.weigh is not None  # a row has one of three formulas
     weights = row.weigh(scores, where, values, count)
     return weights if where is None else jnp.where(where, weights, 0)
 
@@ -64,10 +64,15 @@ def normalize(
 def effective(
     row: Normalizer, params: Params | None, dtype: DTypeLike = jnp.float32
 ) -> dict[str, Array]:
-    """Effective values of all of a row's parameters as arrays: those given, and the usual others.
+    """Effective values of all parameters of a row: those given, and defaults for the others.
+
+    Args:
+        row: of the table.
+        params: values by name, each broadcastable to scores ``[..., S]``.
+        dtype: of the result.
 
     Raises:
-        InputError: a parameter that the row does not have, or a number that is not positive.
+        InputError: the row has no such parameter, or a number is not positive.
     """
     given = dict(params or {})
     check_names(row, set(given))

@@ -1,9 +1,9 @@
 """Fused attention kernels in Pallas, for CUDA devices and TPUs, with gradients.
 
-``flash_attention`` (``fused``) chooses the platform and joins the passes to a differentiable
-function.  ``launch`` pads the arrays, cuts them into tiles and starts a kernel on each; ``kernels``
-has the kernels, one source for all platforms, and ``base2_logits`` the arithmetic of their scores.
-Open ``fused`` first.
+How data passes through it: ``flash_attention`` (``fused``) chooses the platform, and joins the
+passes into a differentiable function.  ``launch`` pads the arrays, cuts them into tiles and starts
+a kernel on each tile.  ``kernels`` has the kernels, one source for all platforms, and
+``base2_logits`` the arithmetic of their scores.  Open ``fused`` first.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Logit transforms times log2(e), as exponents of 2: what the fused kernels compute with."""
+"""Logit transforms times log2(e): the exponents of 2 that the fused kernels compute with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import jax
 import jax.numpy as jnp
 from jax.experimental.pallas import triton
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from attention.normalizers import LOG2E, Normalizer
 
@@ -15,16 +15,20 @@ LN2 = math.log(2)
 
 
 def base2_logits(
-    row: Normalizer, platform: str, scores: Array, values: dict[str, Array], count: Array
-) -> Array:
-    """``log2(e) · t(scores)``: a weight is 2 to the power of it, over the sum of its row.
+    row: Normalizer,
+    platform: str,
+    scores: Float[Array, "t s"],
+    values: dict[str, Array],
+    count: Float[Array, "t 1"],
+) -> Float[Array, "t s"]:
+    """Compute ``log2(e) · t(scores)``: a weight is 2 to the power of it, over the sum of its row.
 
     Args:
-        row: with a logit transform.
+        row: a normalizer with a logit transform.
         platform: that the kernel is compiled for: ``cuda``, ``tpu``, or ``cpu`` (interpreted).
-        scores: a tile of scores, ``[t, s]``.
-        values: effective values of the parameters, each fit for ``scores``.
-        count: of allowed keys, ``[t, 1]``; None for a row that does not use it.
+        scores: one tile of scores.
+        values: effective values of the parameters, each broadcastable to ``scores``.
+        count: how many keys each query may see; only read if the row ``uses_count``.
     """
     if row.base2 is not None:
         fast = platform == "cuda" and scores.dtype == jnp.float32
@@ -38,7 +42,7 @@ def _log2(x: Array) -> Array:
 
 
 def _hardware_log2(x: Array) -> Array:
-    """The processor's own base-2 logarithm: one instruction where ``log`` takes some twenty."""
+    """The base-2 logarithm of the processor: one instruction, where ``log`` takes about twenty."""
     [logs] = triton.elementwise_inline_asm(
         "lg2.approx.ftz.f32 $0, $1;",
         args=[x],

@@ -1,13 +1,13 @@
-"""Tiles of fused attention: the kernels that ``fused`` launches, one source for all.
+"""The kernels of fused attention that ``fused`` launches: one source for all platforms.
 
-Everything is in base 2: with ``u = log2(e) · t(s)`` a weight is ``2^(u − lse2)``, one ``exp2`` a
-score, and SSA's transform is ``n · sgn(s) · log2(1 + b|s|)`` without a change of base.  A kernel
-reads its arrays as a dict of references, each a block that the caller laid out:
+Everything is in base 2.  With ``u = log2(e) · t(s)`` a weight is ``2^(u − lse2)``: one ``exp2`` for
+each score.  SSA's transform is ``n · sgn(s) · log2(1 + b|s|)`` and needs no change of base.  A
+kernel reads its arrays from a dict of references.  Each is a block that the caller laid out:
 
     query, d_out     [t, H] or, for a tile of keys, [G·T, H]
     key, value       [S, H] or [s, H]
-    count, lse, delta, query_segments   a column for the rows; key_segments, a row
-    mask             [t, S] or [T, s], one row for all if it does not depend on the query
+    count, lse, delta, query_segments   one column for the rows; key_segments, one row
+    mask             [t, S] or [T, s]; one row if all queries have the same
     params           [1, 1] of each, or [G, 1, 1]
 
 Source of the scheme: FlashAttention-2, Dao 2023, arXiv 2307.08691.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +26,33 @@ from jax.experimental import pallas as pl
 from jaxtyping import Array
 
 from attention.dot_product.flash.base2_logits import LN2, base2_logits
+from attention.dot_product.operands import Values
 from attention.normalizers import LOG2E, Normalizer
 
-LOWEST = -1e30  # below every logit, and finite
-Refs = Mapping[str, Any]
-Values = dict[str, Array]
+Carry = TypeVar("Carry")
+LOWEST = -1e30  # finite, and below every logit
+Refs = Mapping[str, Any]  # pallas has no public type for a reference
+Span = tuple[int | Array, int | Array, bool]  # tiles from and to; whether some are hidden by place
 
 
 class Plan(NamedTuple):
-    """What is static in a kernel; lengths are those before padding."""
+    """What is static in a kernel.
+
+    Attributes:
+        row: the normalizer.
+        platform: ``cuda``, ``tpu`` or ``cpu``.
+        causal: whether keys at later places are hidden.
+        window: keys at this many places away, or more, are hidden.
+        scale: factor of the scores.
+        precision: of the products.
+        dtype: of everything but the arrays and the operands of products.
+        length: number of queries, without padding.
+        keys: number of keys, without padding.
+        padded_length: number of queries, with padding.
+        groups: query heads for each key head.
+        query_tile: queries in a tile.
+        key_tile: keys in a tile.
+    """
 
     row: Normalizer
     platform: str
@@ -42,7 +60,7 @@ class Plan(NamedTuple):
     window: int | None
     scale: float
     precision: str | None
-    dtype: str  # of everything but the arrays and the products' operands
+    dtype: str
     length: int
     keys: int
     padded_length: int
@@ -51,7 +69,7 @@ class Plan(NamedTuple):
     key_tile: int
 
     def dot(self, a: Array, b: Array, *, trans_a: bool = False, trans_b: bool = False) -> Array:
-        """``a b`` with either transposed, accumulated in ``dtype``."""
+        """The product ``a b``, either of them transposed, accumulated in ``dtype``."""
         return jax.lax.dot_general(
             a,
             b,
@@ -64,8 +82,8 @@ class Plan(NamedTuple):
         """``log2(e) · t(scores)``."""
         return base2_logits(self.row, self.platform, scores, values, count)
 
-    def key_spans(self, i: Array) -> list[tuple[Any, Any, bool]]:
-        """Tiles of keys for tile ``i`` of queries: ``(from, to, some are hidden by place)``."""
+    def key_spans(self, i: Array) -> list[Span]:
+        """The tiles of keys that tile ``i`` of the queries may see."""
         first, size = i * self.query_tile, self.key_tile
         start, whole, end = 0, self.keys // size, -(-self.keys // size)
         if self.causal:
@@ -76,10 +94,10 @@ class Plan(NamedTuple):
         start = _div(jnp.maximum(first - self.window + 1, 0), size)
         return [(start, jnp.minimum(end, _up(first + self.query_tile + self.window, size)), True)]
 
-    def query_spans(self, j: Array) -> list[tuple[Any, Any, bool]]:
-        """Tiles of queries for tile ``j`` of keys.
+    def query_spans(self, j: Array) -> list[Span]:
+        """The tiles of queries that may see tile ``j`` of the keys.
 
-        Keys of the padding may count as seen here: what they receive is cut off.
+        Padded keys may count as seen here, because their gradients are cut off.
         """
         first, size = j * self.key_tile, self.query_tile
         last = first + self.key_tile - 1
@@ -92,7 +110,7 @@ class Plan(NamedTuple):
         return [(start, jnp.minimum(end, _up(last + self.window, size)), True)]
 
     def where(self, arrays: Refs, i: Array, j: Array, by_place: bool) -> Array | None:
-        """``[t, s]``: what queries of tile i see of keys of tile j; None is everything."""
+        """What the queries of tile i see of the keys of tile j, ``[t, s]``; None: everything."""
         shape = (self.query_tile, self.key_tile)
         parts = []
         if by_place:
@@ -113,10 +131,16 @@ class Plan(NamedTuple):
     def weights(
         self, arrays: Refs, values: Values, where: Array | None
     ) -> tuple[Array, Callable[[Array], tuple[Array, Values]]]:
-        """Weights ``[t, s]`` of a tile, from ``lse``, and what pulls ``∂/∂logits`` back.
+        """Weights ``[t, s]`` of a tile, from ``lse``, and the pullback of the logits' gradients.
 
-        To the products ``q·k``, and to every element's own copy of the parameters ``values``,
-        those of ``params`` that are learned.
+        Args:
+            arrays: the tile.
+            values: the learned parameters, the others are read from ``arrays``.
+            where: what the queries see.
+
+        Returns:
+            The weights, and a function from the gradients of the logits to those of the products
+            ``q·k`` and of each element's own copy of ``values``.
         """
         fixed = {name: value for name, value in arrays["params"].items() if name not in values}
         products = self.dot(arrays["query"], arrays["key"], trans_b=True)
@@ -147,7 +171,7 @@ def _tile(start: Array, size: int) -> Any:
 
 
 def _keys(plan: Plan, refs: Refs, j: Array) -> dict[str, Array]:
-    """What a kernel for queries reads of tile ``j`` of the keys."""
+    """The arrays of tile ``j`` of the keys, for a kernel of queries."""
     here = _tile(j, plan.key_tile)
     read = {name: refs[name][here, :] for name in ("key", "value")}
     for name in ("key_segments", "mask"):
@@ -157,13 +181,14 @@ def _keys(plan: Plan, refs: Refs, j: Array) -> dict[str, Array]:
 
 
 def _rows(refs: Refs, names: tuple[str, ...]) -> dict[str, Any]:
-    """What a kernel for queries reads once."""
+    """The arrays that a kernel of queries reads once."""
     read: dict[str, Any] = {name: refs[name][...] for name in names if name in refs}
     read["params"] = {name: ref[...] for name, ref in refs["params"].items()}
     return {"count": None, **read}
 
 
-def _loop(spans: list[tuple[Any, Any, bool]], step: Callable[..., Any], carry: Any) -> Any:
+def _loop(spans: list[Span], step: Callable[..., Carry], carry: Carry) -> Carry:
+    """Carry a value through ``step(by_place, tile, carry)`` over the tiles of all spans."""
     for start, end, by_place in spans:
         carry = jax.lax.fori_loop(
             jnp.int32(start), jnp.int32(end), functools.partial(step, by_place), carry
@@ -172,7 +197,7 @@ def _loop(spans: list[tuple[Any, Any, bool]], step: Callable[..., Any], carry: A
 
 
 def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
-    """Compute ``out [t, H]`` and ``lse2 = log2 Σ 2^u``, ``[t, 1]``, of a tile of queries."""
+    """Compute the output ``[t, H]`` and ``lse2 = log2 Σ 2^u`` ``[t, 1]`` of a tile of queries."""
     i = pl.program_id(2)
     rows = _rows(refs, ("query", "count", "query_segments"))
 
@@ -185,7 +210,7 @@ def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
         seen = logits if where is None else jnp.where(where, logits, LOWEST)
         new = jnp.maximum(most, jnp.max(seen, axis=1, keepdims=True))
         bases = jnp.exp2(seen - new)
-        if where is not None:  # a row that has seen nothing yet has new = LOWEST
+        if where is not None:  # a query that has seen nothing yet has new = LOWEST
             bases = jnp.where(where, bases, 0)
         shrink = jnp.exp2(most - new)
         added = plan.dot(bases.astype(arrays["value"].dtype), arrays["value"])
@@ -202,14 +227,14 @@ def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
     some = total > 0
     total = jnp.where(some, total, 1)
     out_ref[...] = (out / total).astype(out_ref.dtype)
-    # Of a row without keys: so high that its weights are 0 in the backward pass.
+    # A query that sees no key gets a value so high that its weights are 0 in the backward pass.
     lse_ref[...] = jnp.where(some, most + LOG2E * jnp.log(total), -LOWEST)
 
 
 def backward_queries(
     plan: Plan, learned: tuple[str, ...], refs: Refs, d_query_ref: Any, d_values_refs: Refs
 ) -> None:
-    """Compute ``∂/∂query`` of a tile of queries, and its part of ``∂/∂params``, ``[1, 1]`` each."""
+    """Compute the gradients of a tile of queries, and its part ``[1, 1]`` of each parameter's."""
     i = pl.program_id(2)
     rows = _rows(refs, ("query", "count", "query_segments", "d_out", "lse", "delta"))
     values = {name: rows["params"][name] for name in learned}
@@ -234,7 +259,7 @@ def backward_queries(
 
 
 def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> None:
-    """Compute ``∂/∂key`` and ``∂/∂value`` of a tile of keys, over all queries of its group."""
+    """Compute the gradients of a tile of keys and values, over all queries of its group."""
     j = pl.program_id(2)
     columns = {name: refs[name][...] for name in ("key", "value", "key_segments") if name in refs}
     tiles = plan.padded_length // plan.query_tile

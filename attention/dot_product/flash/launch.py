@@ -1,9 +1,10 @@
-"""How the ``kernels`` are launched: tiles, padding, blocks, the grid."""
+"""How ``kernels`` are launched: the sizes of tiles, the padding, the blocks and the grid."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -11,17 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu, triton
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Shaped
 
-from attention.dot_product.chunked import Form, Stored
 from attention.dot_product.flash.kernels import Plan
+from attention.dot_product.operands import Form, Operands, Values
 from attention.normalizers import NORMALIZERS
 
-Values = dict[str, Array]
+Blocked = tuple[Array, pl.BlockSpec]  # a padded array, and the block of it that a kernel reads
 
 
 class Tiles(NamedTuple):
-    """Queries and keys of one step, and Triton's warps and pipeline stages."""
+    """How many queries and keys one step takes, and Triton's warps and pipeline stages."""
 
     queries: int
     keys: int
@@ -29,8 +30,8 @@ class Tiles(NamedTuple):
     stages: int = 2
 
 
-# By platform and pass; on CUDA the larger is halved until both fit the shared memory.
-SHARED_BYTES = 192 * 1024  # of the 227 KiB that a block has on Hopper
+SHARED_BYTES = 192 * 1024  # of shared memory for tiles; a block has 227 KiB on Hopper
+# By platform and pass.  On CUDA the larger size is halved until both tiles fit that memory.
 TILES: dict[str, dict[str, Tiles]] = {
     "cuda": {
         "forward": Tiles(128, 64, warps=8),
@@ -42,8 +43,8 @@ TILES: dict[str, dict[str, Tiles]] = {
 }
 
 
-def wide_dtype(x: Array) -> Any:
-    """That of sums: float32, or float64 for such arrays."""
+def wide_dtype(x: Float[Array, ...]) -> jnp.dtype:
+    """The dtype of sums: float32, or float64 for float64 arrays."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
@@ -51,14 +52,21 @@ def _power(x: int) -> int:
     return max(16, pl.next_power_of_2(x))
 
 
-def tiles_of(platform: str, part: str, query: Array, keys: int) -> Tiles:
-    """Tiles of a kernel (``forward``, ``queries``, ``keys``), no larger than the arrays."""
+def tiles_of(platform: str, part: str, query: Float[Array, "B K G T H"], keys: int) -> Tiles:
+    """Choose the tiles of a kernel, no larger than the arrays.
+
+    Args:
+        platform: ``cuda``, ``tpu`` or ``cpu``.
+        part: ``forward``, ``queries`` or ``keys``.
+        query: the queries.
+        keys: how many keys there are.
+    """
     tiles = TILES[platform][part]
     row = _power(query.shape[-1]) * query.dtype.itemsize
     while platform == "cuda" and row * _rows_held(part, tiles) > SHARED_BYTES:
         larger = "queries" if tiles.queries >= tiles.keys else "keys"
         tiles = tiles._replace(**{larger: getattr(tiles, larger) // 2})
-    if platform == "tpu":  # whole tiles of lanes
+    if platform == "tpu":  # it needs whole tiles of lanes
         return tiles
     return tiles._replace(
         queries=min(tiles.queries, _power(query.shape[3])), keys=min(tiles.keys, _power(keys))
@@ -66,7 +74,7 @@ def tiles_of(platform: str, part: str, query: Array, keys: int) -> Tiles:
 
 
 def _rows_held(part: str, tiles: Tiles) -> int:
-    """Rows of size H in shared memory: the tile that stays, and two that stream by in stages."""
+    """Rows of size H in shared memory: the tiles that stay, and two that stream by in stages."""
     if part == "keys":  # key and value stay; query and d_out stream
         return 2 * tiles.keys + 2 * tiles.stages * tiles.queries
     return (1 if part == "forward" else 2) * tiles.queries + 2 * tiles.stages * tiles.keys
@@ -83,9 +91,17 @@ def _up(x: int, size: int) -> int:
 
 
 class Launch:
-    """Padded arrays, and their blocks in a grid of batch, heads and tiles."""
+    """Pads the arrays of a kernel, and cuts them into blocks for a grid of batch, heads and tiles.
 
-    def __init__(self, platform: str, part: str, form: Form, query: Array, keys: int):
+    Args:
+        platform: ``cuda``, ``tpu`` or ``cpu``.
+        part: ``forward``, ``queries`` or ``keys``: the gradients that the kernel computes.
+        form: what is static.
+        operands: the arrays, heads before places.
+    """
+
+    def __init__(self, platform: str, part: str, form: Form, operands: Operands):
+        query, keys = operands.query, operands.key.shape[2]
         self.platform, self.tiles = platform, tiles_of(platform, part, query, keys)
         batch, num_kv, groups, length, size = query.shape
         self.batch, self.num_kv, self.groups = batch, num_kv, groups
@@ -93,18 +109,19 @@ class Launch:
         self.rows, self.columns = _up(length, self.tiles.queries), _up(keys, self.tiles.keys)
         self.of_keys = part == "keys"
         self.plan = Plan(
-            row=NORMALIZERS.pick(form.normalizer), platform=platform, causal=form.causal,
-            window=form.window, scale=form.scale, precision=form.precision,
-            dtype=wide_dtype(query).name, length=length, keys=keys, padded_length=self.rows,
-            groups=groups, query_tile=self.tiles.queries, key_tile=self.tiles.keys,
+            row=NORMALIZERS.pick(form.normalizer), platform=platform,
+            causal=operands.visible.causal, window=operands.visible.window, scale=form.scale,
+            precision=form.precision, dtype=wide_dtype(query).name, length=length, keys=keys,
+            padded_length=self.rows, groups=groups, query_tile=self.tiles.queries,
+            key_tile=self.tiles.keys,
         )  # fmt: skip
         if self.of_keys:
             self.grid = (batch, num_kv, self.columns // self.tiles.keys)
         else:
             self.grid = (batch, num_kv * groups, self.rows // self.tiles.queries)
 
-    def rows_of_heads(self, x: Array) -> tuple[Array, Any]:
-        """``[B, K, G, T, …]``: a tile of a head, or all of a group for a kernel of keys."""
+    def rows_of_heads(self, x: Float[Array, "B K G T last"]) -> Blocked:
+        """A tile of one head; all rows of a group for a kernel of keys."""
         x = _pad(x, 3, self.rows)
         last = x.shape[-1]
         if self.of_keys:
@@ -113,12 +130,12 @@ class Launch:
             return x, block
         return x.reshape(self.batch, -1, self.rows, last), self.tile_of_head(last)
 
-    def tile_of_head(self, last: int) -> Any:
+    def tile_of_head(self, last: int) -> pl.BlockSpec:
         block = (None, None, self.tiles.queries, last)
         return pl.BlockSpec(block, lambda b, n, i: (b, n, i, 0))
 
-    def of_columns(self, x: Array) -> tuple[Array, Any]:
-        """``[B, K, S, H]``: a tile for a kernel of keys, all of them for one of queries."""
+    def of_columns(self, x: Float[Array, "B K S H"]) -> Blocked:
+        """A tile of keys for a kernel of keys; all keys for a kernel of queries."""
         x = _pad(x, 2, self.columns)
         if self.of_keys:
             return x, self.tile_of_keys()
@@ -126,26 +143,26 @@ class Launch:
         block = (None, None, self.columns, self.size)
         return x, pl.BlockSpec(block, lambda b, n, i: (b, jax.lax.div(n, np.int32(groups)), 0, 0))
 
-    def tile_of_keys(self) -> Any:
+    def tile_of_keys(self) -> pl.BlockSpec:
         block = (None, None, self.tiles.keys, self.size)
         return pl.BlockSpec(block, lambda b, k, j: (b, k, j, 0))
 
-    def column(self, x: Array, fill: int = 0) -> tuple[Array, Any]:
-        """``[B, T]`` as a column for the queries."""
+    def column(self, x: Shaped[Array, "B T"], fill: int = 0) -> Blocked:
+        """A column for the queries."""
         x = _pad(x, 1, self.rows, fill)[:, :, None]
         if self.of_keys:
             return x, pl.BlockSpec((None, self.rows, 1), lambda b, k, j: (b, 0, 0))
         return x, pl.BlockSpec((None, self.tiles.queries, 1), lambda b, n, i: (b, i, 0))
 
-    def row(self, x: Array, fill: int) -> tuple[Array, Any]:
-        """``[B, S]`` as a row for the keys."""
+    def row(self, x: Shaped[Array, "B S"], fill: int) -> Blocked:
+        """A row for the keys."""
         x = _pad(x, 1, self.columns, fill)[:, None]
         if self.of_keys:
             return x, pl.BlockSpec((None, 1, self.tiles.keys), lambda b, k, j: (b, 0, j))
         return x, pl.BlockSpec((None, 1, self.columns), lambda b, n, i: (b, 0, 0))
 
-    def mask(self, x: Array) -> tuple[Array, Any]:
-        """``[#B, #T, S]``."""
+    def mask(self, x: Bool[Array, "#B #T S"]) -> Blocked:
+        """A tile of the mask; one row of it if all queries have the same."""
         x = _pad(x.astype(jnp.int8), 2, self.columns)
         shared, whole = x.shape[0] == 1, x.shape[1] == 1
         if not whole:
@@ -156,8 +173,8 @@ class Launch:
         shape = (None, 1 if whole else self.tiles.queries, self.columns)
         return x, pl.BlockSpec(shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0))
 
-    def params(self, values: Values) -> tuple[Values, Any]:
-        """``[K, G]`` of each, one or the group's."""
+    def params(self, values: Values) -> tuple[Values, dict[str, pl.BlockSpec]]:
+        """The value of one head of each parameter ``[K, G]``, or those of a group."""
         values = {name: v.astype(self.plan.dtype)[..., None, None] for name, v in values.items()}
         if self.of_keys:
             block = pl.BlockSpec((None, self.groups, 1, 1), lambda b, k, j: (k, 0, 0, 0))
@@ -168,36 +185,51 @@ class Launch:
 
     def inputs(
         self,
-        query: Array,
-        key: Array,
-        value: Array,
-        values: Values,
-        stored: Stored,
-        count: Array | None,
-        **more: Array,
+        operands: Operands,
+        count: Float[Array, "#B T"] | None,
+        more: Mapping[str, Float[Array, "B K G T _"]] = MappingProxyType({}),
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """All that a kernel reads, and the block of each."""
+        """All that a kernel reads, and the block of each.
+
+        Args:
+            operands: the arrays, heads before places.
+            count: how many keys each query sees, for a normalizer that uses it.
+            more: what a backward pass reads of each query besides: ``d_out``, ``lse``, ``delta``.
+        """
         wide = functools.partial(_pad, axis=-1, size=self.size)
         arrays: dict[str, tuple[Any, Any]] = {
-            "query": self.rows_of_heads(wide(query)),
-            "key": self.of_columns(wide(key)),
-            "value": self.of_columns(wide(value)),
-            "params": self.params(values),
+            "query": self.rows_of_heads(wide(operands.query)),
+            "key": self.of_columns(wide(operands.key)),
+            "value": self.of_columns(wide(operands.value)),
+            "params": self.params(operands.values),
         }
         for name, x in more.items():
             arrays[name] = self.rows_of_heads(wide(x) if name == "d_out" else x)
-        mask, query_segments, key_segments = stored
-        if mask is not None:
-            arrays["mask"] = self.mask(mask)
-        if query_segments is not None and key_segments is not None:
-            arrays["query_segments"] = self.column(query_segments.astype(jnp.int32))
-            arrays["key_segments"] = self.row(key_segments.astype(jnp.int32), fill=0)
+        visible = operands.visible
+        if visible.mask is not None:
+            arrays["mask"] = self.mask(visible.mask)
+        if visible.query_segments is not None and visible.key_segments is not None:
+            arrays["query_segments"] = self.column(visible.query_segments.astype(jnp.int32))
+            arrays["key_segments"] = self.row(visible.key_segments.astype(jnp.int32), fill=0)
         if count is not None:
             arrays["count"] = self.column(count, fill=1)
         return {k: v[0] for k, v in arrays.items()}, {k: v[1] for k, v in arrays.items()}
 
-    def run(self, kernel: Any, name: str, inputs: Any, blocks: Any, outputs: Any) -> Any:
-        """``outputs`` are pairs of a shape and its block."""
+    def run(
+        self, kernel: Callable[..., None], name: str, inputs: Any, blocks: Any, outputs: Any
+    ) -> Any:
+        """Run a kernel on the grid.
+
+        Args:
+            kernel: is called with references to its inputs and outputs.
+            name: in profiles.
+            inputs: of ``inputs``.
+            blocks: of ``inputs``.
+            outputs: a tree of pairs: the shape of an output, and its block.
+
+        Returns:
+            The outputs, in the tree of ``outputs``.
+        """
         leaf = lambda x: isinstance(x, tuple) and isinstance(x[0], jax.ShapeDtypeStruct)  # noqa: E731
         compiler: Mapping[str, Any] = {
             "cuda": triton.CompilerParams(num_warps=self.tiles.warps, num_stages=self.tiles.stages),

@@ -26,6 +26,7 @@ from .options import Adversary as Adversary
 from .options import DataFolder as DataFolder
 from .options import Decisions as Decisions
 from .options import Examined as Examined
+from .pipeline import DEMO as DEMO
 from .pipeline import explain_classifier as explain_classifier
 from .rankings import RANKINGS as RANKINGS
 from .rankings import Ranking as Ranking
@@ -35,6 +36,7 @@ from .report import write_report as write_report
 
 __all__ = [
     "DECOMPOSITIONS",
+    "DEMO",
     "DISTANCES",
     "INTERVENTIONS",
     "KINDS",

@@ -10,6 +10,7 @@ from .generation import generate as generate
 from .generation import jitted_generate as jitted_generate
 from .huggingface import checkpoint_folder as checkpoint_folder
 from .huggingface import load_config as load_config
+from .huggingface import load_ignored as load_ignored
 from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .layers import Context as Context
@@ -40,6 +41,7 @@ __all__ = [
     "keep_halves",
     "keep_layers",
     "load_config",
+    "load_ignored",
     "load_pretrained",
     "normalizer_params",
     "parameter_bytes",

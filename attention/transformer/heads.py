@@ -6,8 +6,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from attention.transformer.activations import ACTIVATIONS
 from attention.transformer.config import TransformerConfig
-from attention.transformer.positionwise import ACTIVATIONS, Norm, Projection
+from attention.transformer.positionwise import Norm, Projection
 
 LANGUAGE_MODEL_HEADS = ("causal_lm", "masked_lm")
 

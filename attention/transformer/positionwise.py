@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -12,17 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from attention.dot_product import projected, standardized, standardized_by_rule
+from attention.transformer.activations import ACTIVATIONS
 from attention.transformer.config import TransformerConfig
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "silu": jax.nn.silu,
-    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-    "gelu_new": lambda x: jax.nn.gelu(x, approximate=True),
-    "gelu_pytorch_tanh": lambda x: jax.nn.gelu(x, approximate=True),
-    "relu": jax.nn.relu,
-    "relu2": lambda x: jnp.square(jax.nn.relu(x)),
-    "tanh": jnp.tanh,
-}
 
 
 class Norm(nn.Module):

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attention.errors import InputError
+from attention.transformer.activations import ACTIVATIONS
 from attention.transformer.config import Head, TransformerConfig
+from attention.transformer.huggingface.attributes import check_attributes, without_meaning
 from attention.transformer.huggingface.families import FAMILIES, Family, HfConfig
-from attention.transformer.positionwise import ACTIVATIONS
-
-# What a config may say without changing the model that is computed.
-IGNORABLE = frozenset(
-    """
-    architectures model_type transformers_version dtype torch_dtype use_cache return_dict
-    bos_token_id eos_token_id pad_token_id sep_token_id cls_token_id unk_token_id id2label label2id
-    attention_dropout hidden_dropout_prob attention_probs_dropout_prob classifier_dropout
-    resid_pdrop embd_pdrop attn_pdrop dropout summary_type summary_use_proj summary_activation
-    summary_proj_to_labels summary_first_dropout pretraining_tp _name_or_path problem_type
-    task_specific_params finetuning_task gradient_checkpointing n_ctx reorder_and_upcast_attn
-    output_hidden_states output_attentions max_window_layers max_length do_sample temperature
-    _attn_implementation _attn_implementation_autoset attn_implementation num_labels
-    """.split()
-)
 
 OWN_TYPE = "tale_jax_"
 """Precedes the model type of a model that transformers has not: it refuses what it would spoil."""
@@ -52,20 +39,14 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
         dtype: of parameters and products; None takes the checkpoint's own.
 
     Raises:
-        InputError: an unknown architecture, or an attribute that is neither handled, nor
-            ignorable, nor at its default; the message names it.
+        InputError: an unknown architecture, or an attribute that could change what is computed and
+            is not understood (``attributes``); the message names it.
     """
-    model_type, own = hf.get("model_type"), {}
-    if isinstance(model_type, str) and model_type.startswith(OWN_TYPE):
-        model_type, own = model_type.removeprefix(OWN_TYPE), _own_fields(hf)
-        hf = {k: v for k, v in hf.items() if k not in own} | {"model_type": model_type}
-    if not isinstance(model_type, str):
-        raise InputError(f"unknown model_type {model_type!r}; there are {FAMILIES.listed}")
-    family = FAMILIES.pick(model_type)
+    model_type, family, hf, own = _family_of(hf)
     _check_magnitudes(family, hf)
     full, defaults = _complete(model_type, hf)
     head = _head(family, full)
-    _check_attributes(family, hf, full, defaults)
+    check_attributes(family, hf, full, defaults)
     fields: dict[str, Any] = {**family.fixed, "family": model_type, "head": head}
     fields |= {field: full[name] for name, field in family.fields.items() if name in full}
     try:
@@ -80,6 +61,27 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
         raise InputError(f"config.json: {error}") from error
     _check_sizes(config)
     return config
+
+
+def ignored_attributes(hf: HfConfig) -> dict[str, Any]:
+    """What a ``config.json`` says that has no part in what is computed, by name.
+
+    Raises:
+        InputError: an unknown model type.
+    """
+    _, family, hf, _ = _family_of(hf)
+    return without_meaning(family, hf)
+
+
+def _family_of(hf: HfConfig) -> tuple[str, Family, HfConfig, dict[str, Any]]:
+    """The model type, its row, the config as of Hugging Face, and this project's own fields."""
+    model_type, own = hf.get("model_type"), {}
+    if isinstance(model_type, str) and model_type.startswith(OWN_TYPE):
+        model_type, own = model_type.removeprefix(OWN_TYPE), _own_fields(hf)
+        hf = {k: v for k, v in hf.items() if k not in own} | {"model_type": model_type}
+    if not isinstance(model_type, str):
+        raise InputError(f"unknown model_type {model_type!r}; there are {FAMILIES.listed}")
+    return model_type, FAMILIES.pick(model_type), hf, own
 
 
 def own_attributes(config: TransformerConfig) -> dict[str, Any]:
@@ -152,8 +154,10 @@ def _complete(model_type: str, hf: HfConfig) -> tuple[dict[str, Any], dict[str, 
 def _head(family: Family, full: HfConfig) -> Head:
     architectures = full.get("architectures") or [family.class_prefix + family.bare_lm]
     name = str(architectures[0] if isinstance(architectures, list) else architectures)
-    suffix = name.removeprefix(family.class_prefix)
-    if suffix == name or suffix not in HEADS:
+    prefix = family.class_prefix
+    suffix = name[len(prefix) :]
+    # Case is not compared: the first conversions of Llama call the class LLaMAForCausalLM.
+    if name[: len(prefix)].lower() != prefix.lower() or suffix not in HEADS:
         known = ", ".join(family.class_prefix + suffix for suffix in HEADS)
         raise InputError(f"unknown architecture {name!r}; known for this model_type: {known}")
     return HEADS[suffix]
@@ -165,23 +169,6 @@ def _check_magnitudes(family: Family, hf: HfConfig) -> None:
         limit = 10**4 if field == "num_hidden_layers" else 2**31
         if isinstance(value := hf.get(name), int) and abs(value) >= limit:
             raise InputError(f"config.json: {name} is {value}")
-
-
-def _check_attributes(
-    family: Family, hf: HfConfig, full: HfConfig, defaults: Mapping[str, Any]
-) -> None:
-    handled = {*family.fields, *family.reads, "rope_theta", "rope_scaling"}
-    wrong = []
-    for name in {**hf, **full}:
-        value = full.get(name, hf.get(name))
-        if name in handled or name in IGNORABLE:
-            continue
-        if name in family.expected and value == family.expected[name]:
-            continue
-        if name not in defaults or value != defaults[name]:
-            wrong.append(f"{name}={value!r}")
-    if wrong:
-        raise InputError(f"config.json: attributes not handled: {', '.join(sorted(wrong))}")
 
 
 def _check_sizes(config: TransformerConfig) -> None:

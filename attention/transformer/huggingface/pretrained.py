@@ -17,7 +17,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from attention.errors import InputError
 from attention.files import new_file, new_folder, write_gguf, write_json, write_text
 from attention.transformer.config import TransformerConfig
-from attention.transformer.huggingface.config import IGNORABLE, from_hf, to_hf
+from attention.transformer.huggingface.attributes import IGNORABLE
+from attention.transformer.huggingface.config import from_hf, ignored_attributes, to_hf
 from attention.transformer.huggingface.families import TRANSFORMS, tensor_table
 from attention.transformer.huggingface.gguf_writing import (
     architecture_of,
@@ -42,6 +43,11 @@ def load_config(
 ) -> TransformerConfig:
     """Read the config of a checkpoint, and none of its weights; see ``load_pretrained``."""
     return from_hf(config_of(checkpoint_folder(path_or_id, revision)), dtype)
+
+
+def load_ignored(path_or_id: str | Path, *, revision: str | None = None) -> dict[str, Any]:
+    """What a checkpoint's config says that has no part in what is computed, by name."""
+    return ignored_attributes(config_of(checkpoint_folder(path_or_id, revision)))
 
 
 def load_pretrained(

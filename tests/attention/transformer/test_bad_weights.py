@@ -15,7 +15,8 @@ from attention.transformer import (
     load_pretrained,
     save_pretrained,
 )
-from attention.transformer.huggingface.config import from_hf, to_hf
+from attention.transformer.huggingface.attributes import NEUTRAL
+from attention.transformer.huggingface.config import from_hf, ignored_attributes, to_hf
 
 K_PROJ = "layers.1.self_attn.k_proj.weight"
 SPOILT = {
@@ -64,8 +65,6 @@ def test_more_layers_than_the_config_says(folder):
 
 def test_nothing_is_loaded_as_the_wrong_family(folder):
     edit_config(folder, model_type="qwen2", architectures=["Qwen2ForCausalLM"])
-    refused(folder, "attributes not handled: attention_bias=False, mlp_bias=False")
-    edit_config(folder, attention_bias=..., mlp_bias=...)
     refused(folder, "q_proj.bias is missing")
 
 
@@ -124,9 +123,12 @@ BAD_CONFIGS = {
     "another model_type": ({"model_type": "mamba"}, "unknown model_type 'mamba'"),
     "an unknown class": ({"architectures": ["LlamaForTelepathy"]}, "'LlamaForTelepathy'"),
     "another's class": ({"architectures": ["BertForMaskedLM"]}, "'BertForMaskedLM'"),
-    "an unknown attribute": ({"logit_softcap": 30.0}, "logit_softcap=30.0"),
+    "another model's attribute": ({"logit_softcap": 30.0}, "logit_softcap=30.0"),
     "quantised": ({"quantization_config": {"bits": 4}}, "quantization_config"),
-    "remote code": ({"auto_map": {"AutoModel": "x.Y"}}, "auto_map"),
+    "remote code": (
+        {"auto_map": {"AutoModel": "x.Y"}, "architectures": ["YForCausalLM"]},
+        "'YForCausalLM'",
+    ),
     "an unknown activation": ({"hidden_act": "swishy"}, "unknown activation 'swishy'"),
     "a text for a number": ({"hidden_size": "18"}, "hidden_size"),
     "a billion layers": ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000"),
@@ -160,7 +162,16 @@ def test_a_config_that_is(folder, case):
     [
         ("gpt2", {"scale_attn_by_inverse_layer_idx": True}),
         ("gpt2", {"add_cross_attention": True}),
+        ("gpt2", {"scale_attn_weights": None}),
         ("bert", {"position_embedding_type": "relative_key"}),
+        ("llama", {"position_embedding_type": "alibi"}),
+        ("llama", {"quantization_config": {"bits": 4}}),
+        ("llama", {"rope_condense_ratio": 8}),
+        ("llama", {"rope_interleaved": True}),
+        ("llama", {"scale_attn_by_inverse_layer_idx": True}),
+        ("llama", {"final_logit_softcapping": 30.0}),
+        ("llama", {"partial_rotary_factor": 0.5}),
+        ("gpt2", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}),
         ("bert", {"is_decoder": True}),
         ("qwen2", {"use_mrope": True}),
     ],
@@ -170,6 +181,46 @@ def test_an_attribute_that_would_change_the_model_is_named(configs, name, attrib
     from_hf(hf)
     with pytest.raises(InputError, match=next(iter(attribute))):
         from_hf(hf | attribute)
+
+
+INERT = {
+    "llama": {
+        "is_llama_config": True,
+        "rope_interleaved": False,
+        "rope_condense_ratio": 1,
+        "transformers.js_config": {"kv_cache_dtype": {"fp16": "float16"}},
+        "unsloth_fixed": True,
+        "_model_name_or_path": "some name",
+        "neftune_noise_alpha": 5.0,
+        "quantization_config": None,
+        "final_logit_softcapping": None,
+        "max_sequence_length": 2048,
+        "auto_map": {"AutoModel": "x.Y"},
+    },
+    "gpt2": {"_num_labels": 1, "output_past": True, "scale_attn_weights": True},
+    "bert": {"directionality": "bidi", "pooler_fc_size": 768, "pooler_type": "first_token"},
+}
+
+
+@pytest.mark.parametrize("name", INERT)
+def test_an_attribute_that_cannot_change_the_model_is_ignored_and_listed(configs, tmp_path, name):
+    hf = to_hf(configs[name])
+    assert from_hf(hf | INERT[name]) == from_hf(hf)
+    listed = ignored_attributes(hf | INERT[name] | {"bos_token_id": 1, "attention_dropout": 0.5})
+    unknown = {k for k in INERT[name] if k not in NEUTRAL}
+    assert set(listed) == unknown | {"attention_dropout"}
+
+
+def test_inert_attributes_of_public_checkpoints(configs, shared):
+    cases = json.loads((shared.parent / "cases/inert-attributes/attributes.json").read_text())
+    hf = to_hf(configs["llama"])
+    for attributes in cases.values():
+        assert from_hf(hf | attributes) == from_hf(hf)
+
+
+def test_the_oldest_name_of_llama(configs):
+    hf = to_hf(configs["llama"])
+    assert from_hf(hf | {"architectures": ["LLaMAForCausalLM"]}) == from_hf(hf)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from .definition import Normalizer as Normalizer
 from .definition import Parameter as Parameter
 from .definition import Params as Params
 from .formulas import masked_softmax as masked_softmax
+from .specification import with_cap as with_cap
 from .table import NORMALIZERS as NORMALIZERS
 from .weights import effective as effective
 from .weights import normalize as normalize
@@ -18,4 +19,5 @@ __all__ = [
     "effective",
     "masked_softmax",
     "normalize",
+    "with_cap",
 ]

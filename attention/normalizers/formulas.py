@@ -12,7 +12,7 @@ weights ``w(scores, where, params, count)``; a feature map ``phi(x, params)`` of
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +83,14 @@ def soft_cap(scores: Scores, params: Values, count: Count) -> Scores:
     """
     del count
     return params["c"] * jnp.tanh(scores / params["c"])
+
+
+def capped(formula: Callable[..., Array], cap: float) -> Callable[..., Array]:
+    """The formula of ``c · tanh(s / c)`` in place of the scores s, its first argument.
+
+    Source: Gemma 2, arXiv 2408.00118.
+    """
+    return lambda scores, *rest: formula(cap * jnp.tanh(scores / cap), *rest)
 
 
 @jax.custom_jvp

@@ -6,6 +6,7 @@ Settings follow the name, with commas between them:
     learn=n+b                        which parameters are learned, or ``none``
     per=layer|head|model             what has its own learned values
     as=raw|exp|1+softplus|1+sigmoid  how learned values are stored
+    cap=50                           scores s become 50 tanh(s / 50) first
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 
 from attention.errors import InputError
 from attention.normalizers.definition import CONSTRAINTS, Normalizer, Parameter
+from attention.normalizers.formulas import capped
 
 
 def specified(row: Normalizer, text: str) -> Normalizer:
@@ -23,7 +25,7 @@ def specified(row: Normalizer, text: str) -> Normalizer:
     Raises:
         InputError: a setting is not understood; the message lists those that exist.
     """
-    parameters, per = dict(row.parameters), row.per
+    parameters, per, cap = dict(row.parameters), row.per, None
     for setting in filter(None, text.split(",")):
         key, _, value = setting.partition("=")
         if key in parameters:
@@ -36,6 +38,8 @@ def specified(row: Normalizer, text: str) -> Normalizer:
                 each: dataclasses.replace(parameter, learned=each in learned)
                 for each, parameter in parameters.items()
             }
+        elif key == "cap":
+            cap = _number(key, value)
         elif key == "per" and value in ("layer", "head", "model"):
             per = value
         elif key == "as" and value in CONSTRAINTS:
@@ -46,11 +50,31 @@ def specified(row: Normalizer, text: str) -> Normalizer:
         else:
             raise InputError(
                 f"the normalizer {row.description}: {setting!r} is not understood; there are "
-                f"{', '.join([*parameters, 'learn', 'per=layer|head|model'])}, "
+                f"{', '.join([*parameters, 'learn', 'per=layer|head|model', 'cap'])}, "
                 f"as={'|'.join(CONSTRAINTS)}"
             )
     _check_values(parameters)
-    return dataclasses.replace(row, parameters=parameters, per=per)
+    row = dataclasses.replace(row, parameters=parameters, per=per)
+    return row if cap is None else _with_cap(row, cap)
+
+
+def with_cap(name: str, cap: float) -> str:
+    """The specification ``name`` with the setting ``cap``: ``ssa:n=2`` → ``ssa:n=2,cap=50.0``."""
+    return f"{name}{',' if ':' in name else ':'}cap={cap!r}"
+
+
+def _with_cap(row: Normalizer, cap: float) -> Normalizer:
+    """The row on capped scores: every formula of scores sees ``cap · tanh(s / cap)``."""
+    if row.form == "features":
+        raise InputError(f"the normalizer {row.description} has no scores that cap={cap:g} caps")
+    if not 0 < cap < float("inf"):
+        raise InputError(f"the cap of scores must be a positive number, not {cap:g}")
+    formulas = {
+        name: capped(formula, cap)
+        for name in ("logit_transform", "weigh", "base2")
+        if (formula := getattr(row, name)) is not None
+    }
+    return dataclasses.replace(row, **formulas, identity=False, shift_invariant=False)
 
 
 def check_names(row: Normalizer, names: set[str]) -> None:

@@ -54,12 +54,15 @@ TRANSFORMER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"embed/bias", ("embed",)),
     (r"position_embedding/embedding", ("position", "embed")),
     (r"token_type_embedding/embedding", ("type", "embed")),
-    (r"(embedding_norm|layers/(attention|mlp)_norm|final_norm)/(scale|bias)", ("embed",)),
+    (r"(embedding|final)_norm/(scale|bias)", ("embed",)),
+    (r"layers/((attention|mlp)(_output)?_)?norm/(scale|bias)", ("embed",)),
     (r"layers/attention/query/kernel", ("embed", "heads", "head_dim")),
     (r"layers/attention/query/bias", ("heads", "head_dim")),
     (r"layers/attention/(key|value)/kernel", ("embed", "kv_heads", "head_dim")),
     (r"layers/attention/(key|value)/bias", ("kv_heads", "head_dim")),
     (r"layers/attention/(query|key)_norm/scale", ("head_dim",)),
+    (r"layers/attention/query_norm/scale", ("heads", "head_dim")),
+    (r"layers/attention/key_norm/scale", ("kv_heads", "head_dim")),
     (r"layers/attention/out/kernel", ("heads", "head_dim", "embed")),
     (r"layers/attention/out/bias", ("embed",)),
     (r"(layers/attention/)?normalizer/\w+", ("heads", ...)),
@@ -125,14 +128,13 @@ def transformer_axes(params: PyTree) -> PyTree:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         row = re.sub(r"^layers/\d+/", "layers/", name)
         stacked = ("layer",) if row == name and name.startswith("layers/") else ()
-        found = next((a for regex, a in TRANSFORMER_AXES if re.fullmatch(regex, row)), None)
-        if found is not None and found[-1] is ...:
-            rank = leaf.ndim - len(stacked)
-            found = (found[:-1] + (None,) * rank)[:rank]
-        if found is None or len(stacked + found) != leaf.ndim:
-            unmatched.append(f"{name} {tuple(leaf.shape)}")
-            return ()
-        return stacked + found
+        rank = leaf.ndim - len(stacked)
+        for regex, found in TRANSFORMER_AXES:
+            if re.fullmatch(regex, row) and (len(found) == rank or found[-1] is ...):
+                free = found[-1] is ...
+                return stacked + ((found[:-1] + (None,) * rank)[:rank] if free else found)
+        unmatched.append(f"{name} {tuple(leaf.shape)}")
+        return ()
 
     tree = jax.tree_util.tree_map_with_path(axes, params)
     if unmatched:

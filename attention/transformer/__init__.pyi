@@ -13,9 +13,9 @@ from .huggingface import load_config as load_config
 from .huggingface import load_ignored as load_ignored
 from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
-from .layers import Context as Context
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
+from .self_attention import Context as Context
 from .sizes import parameter_bytes as parameter_bytes
 from .sizes import parameter_counts as parameter_counts
 from .stacking import keep_halves as keep_halves

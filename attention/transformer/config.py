@@ -10,7 +10,7 @@ import jax
 
 from attention.dot_product import IMPLEMENTATIONS
 from attention.errors import InputError
-from attention.normalizers import NORMALIZERS
+from attention.normalizers import NORMALIZERS, with_cap
 
 Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
 FULL_ATTENTION = "full_attention"
@@ -53,6 +53,8 @@ class TransformerConfig:
     head_dim: int | None = None  # None: hidden_size / num_attention_heads
     family: str = "llama"  # whose checkpoints these are; the key of families.FAMILIES
 
+    embedding_multiplier: float | None = None  # of token embeddings, rounded to their dtype
+
     # positions
     position_embedding: Literal["rope", "learned", "none"] = "rope"
     max_position_embeddings: int = 2048
@@ -67,7 +69,11 @@ class TransformerConfig:
     layer_types: tuple[str, ...] | None = None  # None: every layer slides if a window is given
     attention_bias: bool = False
     attention_out_bias: bool = False
-    qk_norm: bool = False
+    # RMS norms (LayerNorms without bias if `norm` is one) of queries and keys, before rotation: one
+    # scale for all heads, one for each head, or one norm over all heads together
+    qk_norm: Literal["head", "each_head", "projection"] | None = None
+    attention_multiplier: float | None = None  # of scores; None: 1 / sqrt(head size)
+    attn_logit_softcapping: float | None = None  # scores become c tanh(score / c)
     normalizer: str = "softmax"  # a name or specification: see attention.normalizers
     attention_implementation: str = "xla"  # of attention.dot_product.IMPLEMENTATIONS
 
@@ -76,9 +82,15 @@ class TransformerConfig:
     mlp: bool = True  # False: an attention-only model
     layer_halves: tuple[str, ...] | None = None  # what each has: a key of HALVES; None: both
     residual: bool = True
+    residual_multiplier: float | None = None  # of what a half adds
+    # attention and MLP read the same states, each through a norm of its own or both through one
+    parallel_residual: Literal["separate_norms", "shared_norm"] | None = None
     norm: Literal["rmsnorm", "layernorm", "none"] = "rmsnorm"
     norm_eps: float = 1e-6
-    norm_placement: Literal["pre", "post"] = "pre"
+    norm_bias: bool = True  # of a layernorm
+    norm_less_one: bool = False  # scales are stored less one
+    # x + f(norm(x)); norm(x + f(x)); x + norm(f(x)); x + norm2(f(norm(x)))
+    norm_placement: Literal["pre", "post", "output", "sandwich"] = "pre"
     embedding_norm: bool = False
     final_norm: bool = True
     hidden_act: str = "silu"
@@ -89,6 +101,8 @@ class TransformerConfig:
     head: Head = "causal_lm"
     num_labels: int = 1
     tie_word_embeddings: bool = False
+    logits_scaling: float | None = None  # logits of a vocabulary are divided by it
+    final_logit_softcapping: float | None = None  # then they become c tanh(logit / c)
     initializer_range: float = 0.02
     # gpt2: projections back into the residual stream start at 1/sqrt(2 layers) of that, read-in and
     # regression head of vectors at U(±1/sqrt(inputs))
@@ -116,7 +130,7 @@ class TransformerConfig:
                 f"hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}; give head_dim"
             )
-        NORMALIZERS.pick(self.normalizer)  # both raise for what they do not understand
+        NORMALIZERS.pick(self.scoring)  # both raise for what they do not understand
         IMPLEMENTATIONS.pick(self.attention_implementation)
         _check_precision(self.matmul_precision)
         if self.position_embedding == "rope" and self.head_size % 2:
@@ -132,6 +146,8 @@ class TransformerConfig:
                 raise ValueError(f"unknown layer_types {sorted(unknown)}")
         if self.layer_halves is not None:
             self._check_halves(self.layer_halves)
+        if self.parallel_residual is not None and self.norm_placement != "pre":
+            raise ValueError("parallel_residual goes with norm_placement='pre'")
 
     def _check_halves(self, halves: tuple[str, ...]) -> None:
         if len(halves) != self.num_hidden_layers:
@@ -154,6 +170,12 @@ class TransformerConfig:
     def head_size(self) -> int:
         """Size of one head, H."""
         return self.head_dim or self.hidden_size // self.num_attention_heads
+
+    @property
+    def scoring(self) -> str:
+        """Specification of what turns scores into weights: the normalizer, of capped scores."""
+        cap = self.attn_logit_softcapping
+        return self.normalizer if cap is None else with_cap(self.normalizer, cap)
 
     @property
     def precision(self) -> str:

@@ -10,8 +10,8 @@ from jaxtyping import Array, Bool, Int
 
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import Cache
-from attention.transformer.layers import Context
 from attention.transformer.rotary import rotation
+from attention.transformer.self_attention import Context
 
 
 class Branches(NamedTuple):

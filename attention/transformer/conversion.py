@@ -93,9 +93,12 @@ def convert(
         raise InputError(f"the largest parameter must be above {lowest:g}, not {largest:g}")
     apply = functools.partial(_apply, tokens=tokens_BT, where=where_BT)
     logits, seen = apply(config, params, capture=("queries", "keys", "mask"))
-    scores_LBNTS = jax.vmap(lambda q, k: attention_scores(q, k, precision="highest"))(
+    how: Any = {"scale": config.attention_multiplier, "precision": "highest"}
+    scores_LBNTS = jax.vmap(lambda q, k: attention_scores(q, k, **how))(
         seen["queries"], seen["keys"]
     )
+    if (cap := config.attn_logit_softcapping) is not None:
+        scores_LBNTS = cap * jnp.tanh(scores_LBNTS / cap)
     mask_LBTS = seen["mask"]
     if where_BT is not None:  # rows of padding count for nothing
         mask_LBTS &= jnp.asarray(where_BT)[None, :, :, None]

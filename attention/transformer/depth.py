@@ -21,7 +21,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
-from attention.transformer.layers import Captured, Context, KeyValues, Layer, Places, Tap, at
+from attention.transformer.layer import Layer, entered_states
+from attention.transformer.self_attention import Captured, Context, KeyValues, Places, Tap, at
 from attention.transformer.stacking import take_layer
 
 Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
@@ -122,10 +123,10 @@ def run_layers(
 def _apply(config: TransformerConfig, method: str = "__call__", **static: Any) -> Callable:
     """One layer as a function of its parameters, rematerialised in training if asked."""
 
-    def apply(layer_params: Any, hidden: Array, *context: Context, **data: Any) -> Any:
+    def apply(layer_params: Any, hidden: Array, *arguments: Context | Array, **data: Any) -> Any:
         layer = Layer(config, parent=None)
         variables = {"params": layer_params}
-        return layer.apply(variables, hidden, *context, **data, **static, method=method)
+        return layer.apply(variables, hidden, *arguments, **data, **static, method=method)
 
     return jax.checkpoint(apply) if config.remat else apply
 
@@ -152,19 +153,20 @@ def _there(config: TransformerConfig, keep: Bool[Array, " 2"], layer: Array) -> 
 def _scanned(config, layers, hidden, context, every):
     """The last hidden state and, if ``every``, those of all layers."""
 
-    def attend(hidden, one, window):
+    def attend(hidden, one, window, *_):
         return _apply(config, "attention_half")(one, hidden, context, window=window)[0]
 
-    def transform(hidden, one, _):
-        return _apply(config, "mlp_half")(one, hidden)
+    def transform(hidden, one, _, *entered):
+        return _apply(config, "mlp_half")(one, hidden, *entered)
 
     def body(hidden, layer):
         layer_params, window, has = layer
         if has is None:
             hidden = _apply(config)(layer_params, hidden, context, window=window)[0]
         else:
+            entered = entered_states(config, hidden)
             for there, half in zip(has, (attend, transform), strict=True):
-                data = hidden, layer_params, window
+                data = hidden, layer_params, window, *entered
                 hidden = jax.lax.cond(there, half, lambda hidden, *_: hidden, *data)
         return hidden, hidden if every else None
 
@@ -250,8 +252,8 @@ def run_layer(
         hidden, own, _ = _apply(config, "attention_half")(one, hidden, context, **how)
         return hidden, none if own is None else own
 
-    def transform(hidden: Array) -> Array:
-        return _apply(config, "mlp_half")(take_layer(layers, layer), hidden)
+    def transform(hidden: Array, *entered: Array) -> Array:
+        return _apply(config, "mlp_half")(take_layer(layers, layer), hidden, *entered)
 
     empty = jnp.zeros(
         (*hidden_BTD.shape[:2], config.key_value_heads, config.head_size), hidden_BTD.dtype
@@ -260,7 +262,8 @@ def run_layer(
     hidden, own = jax.lax.cond(
         keep[0], attend, lambda hidden: (at(hidden, read_at), none), hidden_BTD
     )
-    return jax.lax.cond(keep[1], transform, lambda hidden: hidden, hidden), own
+    entered = entered_states(config, hidden_BTD, read_at)
+    return jax.lax.cond(keep[1], transform, lambda hidden, *_: hidden, hidden, *entered), own
 
 
 def _looped(config, layers, hidden, context, keep, start, cache):

@@ -47,7 +47,7 @@ class Head(nn.Module):
     def vocabulary(
         self, hidden_BTD: Array, kernel_VD: Float[Array, "V D"]
     ) -> Float[Array, "B T V"]:
-        """Logits of the two language-model heads, in float32."""
+        """Logits of the two language-model heads, in float32; scaled, then capped if so asked."""
         c = self.config
         if c.head == "masked_lm":
             hidden_BTD = self.norm(ACTIVATIONS[c.hidden_act](self.dense(hidden_BTD)))
@@ -58,7 +58,13 @@ class Head(nn.Module):
             precision=c.precision,
             preferred_element_type=jnp.promote_types(hidden_BTD.dtype, jnp.float32),
         )
-        return logits_BTV + self.bias[None, None] if c.head == "masked_lm" else logits_BTV
+        if c.head == "masked_lm":
+            logits_BTV += self.bias[None, None]
+        if c.logits_scaling is not None:
+            logits_BTV /= c.logits_scaling
+        if (cap := c.final_logit_softcapping) is not None:
+            logits_BTV = cap * jnp.tanh(logits_BTV / cap)
+        return logits_BTV
 
     def labels(self, hidden_BTD: Array, where_BT: Bool[Array, "B T"] | None) -> Array:
         """Scores of the label heads, in float32; see the class for their shapes."""

@@ -15,8 +15,8 @@ from attention.transformer.config import TransformerConfig
 from attention.transformer.context import Branches, branched_context, make_context
 from attention.transformer.depth import Cache, init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
-from attention.transformer.layers import Context, Places, Tap, at
 from attention.transformer.positionwise import Norm, Projection
+from attention.transformer.self_attention import Context, Places, Tap, at
 
 Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
 
@@ -180,6 +180,8 @@ class Transformer(nn.Module):
             context = branched_context(c, branches)
         context = context._replace(normalizer=self.normalizer)
         hidden_BTD = self.embed(tokens)
+        if c.embedding_multiplier is not None:
+            hidden_BTD *= jnp.asarray(c.embedding_multiplier, hidden_BTD.dtype)
         if c.position_embedding == "learned":
             if branches is None and length > c.max_position_embeddings:
                 raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from attention.dot_product import projected, standardized, standardized_by_rule
 from attention.transformer.activations import ACTIVATIONS
@@ -16,25 +16,44 @@ from attention.transformer.config import TransformerConfig
 
 
 class Norm(nn.Module):
-    """``rmsnorm``: ``x / sqrt(mean(x²) + eps) · scale``; ``layernorm``: centred, with a bias."""
+    """``rmsnorm``: ``x / sqrt(mean(x²) + eps) · scale``; ``layernorm``: centred, with a bias.
+
+    The mean is over the last axis, in float32 at least.  With ``norm_less_one`` the stored scale is
+    less one, and is multiplied by before the result is rounded to the dtype of x; otherwise after.
+
+    Attributes:
+        config: of the model.
+        kind: ``rmsnorm``, ``layernorm`` or ``none``, which gives x itself.
+        bias: whether a layernorm has a bias; None: as the config says.
+        axes: last axes that the scale has.
+
+    Sources: RMSNorm, Zhang and Sennrich 2019, arXiv 1910.07467; LayerNorm, Ba, Kiros and Hinton
+    2016, arXiv 1607.06450.
+    """
 
     config: TransformerConfig
     kind: str
+    bias: bool | None = None
+    axes: int = 1
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
         if self.kind == "none":
             return x
-        size = (x.shape[-1],)
-        dtype = jnp.dtype(self.config.dtype)
-        scale = self.param("scale", nn.initializers.ones, size, dtype)
+        c, shape = self.config, x.shape[-self.axes :]
+        lead, dtype = (1,) * (x.ndim - self.axes), jnp.dtype(c.dtype)
+        start = nn.initializers.zeros if c.norm_less_one else nn.initializers.ones
+        scale = self.param("scale", start, shape, dtype).reshape(*lead, *shape)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        rule = standardized_by_rule if self.config.derivatives == "cpu" else standardized
-        wide: Any = rule(self.kind == "layernorm", self.config.norm_eps, wide)
-        lead = (1,) * (x.ndim - 1)
-        out = wide.astype(x.dtype) * scale.reshape(*lead, -1)
-        if self.kind == "layernorm":
-            out += self.param("bias", nn.initializers.zeros, size, dtype).reshape(*lead, -1)
+        rule = standardized_by_rule if c.derivatives == "cpu" else standardized
+        wide: Any = rule(self.kind == "layernorm", c.norm_eps, wide)
+        if c.norm_less_one:
+            out = (wide * (1 + scale.astype(wide.dtype))).astype(x.dtype)
+        else:
+            out = wide.astype(x.dtype) * scale
+        if self.kind == "layernorm" and (c.norm_bias if self.bias is None else self.bias):
+            bias = self.param("bias", nn.initializers.zeros, shape, dtype)
+            out += bias.reshape(*lead, *shape)
         return out
 
 

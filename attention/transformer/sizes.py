@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from attention.transformer.config import TransformerConfig
 from attention.transformer.model import abstract_params
-from attention.transformer.stacking import half_of
+from attention.transformer.stacking import belongs
 
 
 def parameter_counts(config: TransformerConfig) -> dict[str, int]:
@@ -25,7 +25,7 @@ def parameter_counts(config: TransformerConfig) -> dict[str, int]:
         for name, tree in parts.items()
     }
     for name in params["layers"]:  # stacked, even where a layer lacks it
-        having = sum(has[half_of(name)] for has in config.halves)
+        having = sum(belongs(name, has) for has in config.halves)
         counts[f"layers/{name}"] = counts[f"layers/{name}"] * having // config.num_hidden_layers
     return counts
 

@@ -59,15 +59,19 @@ def keep_halves(params: Mapping[str, Any], kept: Sequence[tuple[bool, bool]]) ->
         return shorter
     left = [pair for pair in kept if any(pair)]
     pruned = tuple(
-        {name: tree for name, tree in layer.items() if pair[half_of(name)]}
+        {name: tree for name, tree in layer.items() if belongs(name, pair)}
         for layer, pair in zip(shorter["layers"], left, strict=True)
     )
     return {**shorter, "layers": pruned}
 
 
-def half_of(part: str) -> int:
-    """The half that a part of a layer belongs to: 0 is attention, 1 the MLP."""
-    return ("attention", "mlp").index(part.removesuffix("_norm"))
+def belongs(part: str, halves: tuple[bool, bool]) -> bool:
+    """Whether a layer with these (attention, MLP) has a part, such as ``mlp_norm``.
+
+    ``norm`` is one that both halves read through.
+    """
+    half = part.partition("_")[0]
+    return any(halves) if half == "norm" else halves[("attention", "mlp").index(half)]
 
 
 def normalizer_params(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from attention.errors import InputError
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families import TRANSFORMS, Row, Table, tensor_table
 from attention.transformer.huggingface.safetensor_files import DTYPES
-from attention.transformer.stacking import half_of
+from attention.transformer.stacking import belongs
 
 
 class Stored(Protocol):
@@ -86,8 +86,8 @@ def wanted_tensors(
     for row in rows:
         layers = [0]
         if row.layered:  # what a layer is without is in no checkpoint
-            half = half_of(row.paths[0].split("/")[1])
-            layers = [i for i, has in enumerate(config.halves) if has[half]]
+            part = row.paths[0].split("/")[1]
+            layers = [i for i, has in enumerate(config.halves) if belongs(part, has)]
         for i in layers:
             wanted[row.name.replace("{i}", str(i))] = (row, i)
     covered = {path for row in rows for path in row.paths}

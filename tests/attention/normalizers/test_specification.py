@@ -50,6 +50,9 @@ BAD = {
     "ssa:n=-1": "n must be between 0 and inf, not -1",
     "ssa:b=nan": "b must be between 0 and inf, not nan",
     "ssa:learn=c": "softmax(n sgn(s) log(1 + b|s|)) has no parameter c; it has n, b",
+    "softmax:cap=0": "the cap of scores must be a positive number, not 0",
+    "softmax:cap=high": "cap must be a number, not 'high'",
+    "linear:cap=3": "phi = elu + 1 has no scores that cap=3 caps",
     "ssa:per=token": "'per=token' is not understood",
     "ssa:n=0.9,as=1+softplus": "n must be between 1 and inf, not 0.9",
     "entmax:alpha=2.5": "alpha must be between 1 and 2, not 2.5",
@@ -61,6 +64,19 @@ def test_bad_specifications_are_named_in_one_line(spec):
     with pytest.raises(InputError) as caught:
         NORMALIZERS.pick(spec)
     assert BAD[spec] in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmax1", "ssmax", "sigmoid", "entmax15"])
+def test_capped_scores_are_scores_that_were_capped(name):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 9, (2, 3, 7)).astype(np.float32)
+    where = rng.random((2, 3, 7)) < 0.6
+    found = normalize(f"{name}:cap=2.5", scores, where)
+    np.testing.assert_allclose(
+        found, normalize(name, 2.5 * np.tanh(scores / 2.5), where), atol=1e-6
+    )
+    assert np.abs(found - normalize(name, scores, where)).max() > 0.05
+    assert not NORMALIZERS.pick(f"{name}:cap=2.5").identity  # no kernel of plain softmax
 
 
 def test_unknown_and_impossible_parameters_raise():

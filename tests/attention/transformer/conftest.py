@@ -78,11 +78,39 @@ CONFIGS = {
     ),
     "qwen2": QWEN2,
     "qwen2-mixed": dataclasses.replace(QWEN2, sliding_window=3, layer_types=MIXED),
-    "qwen3": dataclasses.replace(LLAMA, family="qwen3", qk_norm=True),
+    "qwen3": dataclasses.replace(LLAMA, family="qwen3", qk_norm="head"),
     "mistral": dataclasses.replace(LLAMA, family="mistral", sliding_window=5),
     "gpt2": GPT2,
     "bert": ENCODER,
     "roberta": dataclasses.replace(ENCODER, family="roberta", position_offset=2, type_vocab_size=1),
+}
+# Forms of a layer that several families share.
+BLOCKS = {
+    "parallel": dataclasses.replace(
+        LLAMA, parallel_residual="separate_norms", norm="layernorm", qk_norm="head"
+    ),
+    "shared-norm": dataclasses.replace(
+        LLAMA,
+        parallel_residual="shared_norm",
+        norm="layernorm",
+        norm_bias=False,
+        qk_norm="each_head",
+        logits_scaling=0.25,
+    ),
+    "sandwich": dataclasses.replace(
+        LLAMA,
+        norm_placement="sandwich",
+        norm_less_one=True,
+        embedding_multiplier=4.3,
+        attention_multiplier=0.4,
+        attn_logit_softcapping=3.0,
+        final_logit_softcapping=7.0,
+        layer_types=("sliding_attention", "full_attention", "sliding_attention"),
+        sliding_window=3,
+    ),
+    "output": dataclasses.replace(
+        LLAMA, norm_placement="output", qk_norm="projection", residual_multiplier=0.7
+    ),
 }
 CAUSAL = [name for name, config in CONFIGS.items() if config.causal]
 
@@ -111,7 +139,8 @@ class Tiny(NamedTuple):
 
 
 def tiny_model(name: str) -> Tiny:
-    return Tiny(name, CONFIGS[name], random_params(CONFIGS[name]))
+    config = (CONFIGS | BLOCKS)[name]
+    return Tiny(name, config, random_params(config))
 
 
 @pytest.fixture(params=CONFIGS)

@@ -38,7 +38,7 @@ FORMS = {
     "llama-linear": {"rope_scaling": RopeScaling("linear", 2.0)},
     "llama-tied": {"tie_word_embeddings": True},
     "qwen2": {"family": "qwen2", "attention_bias": True},
-    "qwen3": {"family": "qwen3", "qk_norm": True},
+    "qwen3": {"family": "qwen3", "qk_norm": "head"},
     "gpt2": {
         "family": "gpt2",
         "num_key_value_heads": None,

@@ -21,6 +21,7 @@ from attention.transformer import (
     stack_layers,
     unstack_layers,
 )
+from attention.transformer.stacking import belongs
 
 # Attention, MLP of each layer; the last layer, which is read alone, in each of its forms.
 KEPT = [
@@ -54,16 +55,25 @@ def poisoned(params, kept):
     """NaN in all that is dropped."""
 
     def poison(path, leaf):
-        half = int(str(path[0].key).startswith("mlp"))
-        leaf = np.array(leaf)
-        leaf[[not pair[half] for pair in kept]] = np.nan
+        part, leaf = path[0].key, np.array(leaf)
+        leaf[[not belongs(part, pair) for pair in kept]] = np.nan
         return leaf
 
     return {**params, "layers": jax.tree_util.tree_map_with_path(poison, params["layers"])}
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("llama", KEPT[0]), ("gpt2", KEPT[1]), ("qwen2-mixed", KEPT[2])]
+    ("name", "kept"),
+    [
+        ("llama", KEPT[0]),
+        ("gpt2", KEPT[1]),
+        ("qwen2-mixed", KEPT[2]),
+        ("parallel", KEPT[0]),
+        ("parallel", KEPT[1]),
+        ("shared-norm", KEPT[0]),
+        ("sandwich", KEPT[2]),
+        ("output", KEPT[1]),
+    ],
 )
 def test_the_forms_agree(tiny_models, apply, tokens, name, kept):
     _, config, params = tiny_models(name)

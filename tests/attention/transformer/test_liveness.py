@@ -38,6 +38,7 @@ PERTURBED = {
     "num_key_value_heads": (LLAMA, 3),
     "head_dim": (LLAMA, 14),
     "family": (LLAMA, "mistral"),
+    "embedding_multiplier": (LLAMA, 3.5),
     "position_embedding": (LLAMA, "none"),
     "max_position_embeddings": (LEARNED, 37),
     "position_offset": (LEARNED, 2),
@@ -49,15 +50,21 @@ PERTURBED = {
     "layer_types": (WINDOW, ("full_attention", "sliding_attention")),
     "attention_bias": (LLAMA, True),
     "attention_out_bias": (LLAMA, True),
-    "qk_norm": (LLAMA, True),
+    "qk_norm": (LLAMA, "head"),
+    "attention_multiplier": (LLAMA, 0.3),
+    "attn_logit_softcapping": (LLAMA, 30.0),
     "normalizer": (LLAMA, "ssa"),
     "attention_implementation": (LLAMA, "chunked"),
     "attention": (LLAMA, False),
     "mlp": (LLAMA, False),
     "layer_halves": (LLAMA, ("both", "mlp")),
     "residual": (LLAMA, False),
+    "residual_multiplier": (LLAMA, 0.3),
+    "parallel_residual": (LLAMA, "separate_norms"),
     "norm": (LLAMA, "layernorm"),
     "norm_eps": (LLAMA, 1e-5),
+    "norm_bias": (dataclasses.replace(LLAMA, norm="layernorm"), False),
+    "norm_less_one": (LLAMA, True),
     "norm_placement": (LLAMA, "post"),
     "embedding_norm": (LLAMA, True),
     "final_norm": (LLAMA, False),
@@ -67,6 +74,8 @@ PERTURBED = {
     "head": (LLAMA, "token"),
     "num_labels": (VECTORS, 3),
     "tie_word_embeddings": (LLAMA, True),
+    "logits_scaling": (LLAMA, 8.0),
+    "final_logit_softcapping": (LLAMA, 20.0),
     "initializer_range": (LLAMA, 0.3),
     "initializer": (LLAMA, "gpt2"),
     "dtype": (LLAMA, "bfloat16"),
@@ -133,6 +142,23 @@ def test_field_is_alive(field):
         assert checkpoint(base) != checkpoint(changed)
     else:
         assert (program(base), parameters(base)) != (program(changed), parameters(changed))
+
+
+# fields with more than two values: field → a further value, whose program is a third one
+THIRD = {
+    "qk_norm": ("each_head", "projection"),
+    "parallel_residual": ("shared_norm",),
+    "norm_placement": ("output", "sandwich"),
+    "norm": ("none",),
+}
+
+
+@pytest.mark.parametrize("field", THIRD)
+def test_each_value_is_alive(field):
+    values = (getattr(LLAMA, field), PERTURBED[field][1], *THIRD[field])
+    configs = [dataclasses.replace(LLAMA, **{field: value}) for value in values]
+    found = [(program(config), parameters(config)) for config in configs]
+    assert all(a != b for i, a in enumerate(found) for b in found[:i])
 
 
 @pytest.mark.parametrize("field", SCALED)

@@ -108,7 +108,7 @@ QWEN2 = Family(
 QWEN3 = Family(
     "Qwen3",
     {**LLAMA_FIELDS, "attention_bias": "attention_bias"},
-    {"qk_norm": True},
+    {"qk_norm": "head"},
     LLAMA_TENSORS,
     reads=_QWEN_READS,
     read=lambda hf: {**_read_qwen(hf), "attention_out_bias": hf["attention_bias"]},

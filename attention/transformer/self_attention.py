@@ -1,4 +1,4 @@
-"""One transformer layer: attention and what it sees, and an MLP."""
+"""Attention as a part of a layer: projections, positions, what is seen, and what it can show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from attention.dot_product import (
 )
 from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
-from attention.transformer.positionwise import MLP, Norm, Projection
+from attention.transformer.positionwise import Norm, Projection
 from attention.transformer.rotary import rotate
 
 # tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS
@@ -113,9 +113,11 @@ class Attention(nn.Module):
             (c.hidden_size,) if c.attention_out_bias else None,
             role="residual",
         )
-        if c.qk_norm:
-            self.query_norm = Norm(c, "rmsnorm")
-            self.key_norm = Norm(c, "rmsnorm")
+        if c.qk_norm is not None:
+            kind = "layernorm" if c.norm == "layernorm" else "rmsnorm"
+            axes = 2 if c.qk_norm == "each_head" else 1
+            self.query_norm = Norm(c, kind, bias=False, axes=axes)
+            self.key_norm = Norm(c, kind, bias=False, axes=axes)
         row = NORMALIZERS.pick(c.normalizer)
         self.learned = {}
         if row.learns and row.per != "model":
@@ -152,11 +154,12 @@ class Attention(nn.Module):
         mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
         params = NORMALIZERS.pick(c.normalizer).constrain(context.normalizer or self.learned)
         how: dict[str, Any] = {
-            "normalizer": c.normalizer,
+            "normalizer": c.scoring,
             "params": params,
+            "scale": c.attention_multiplier,
             "precision": c.precision,
         }
-        if prefix is not None and window is None and splits(c.normalizer):
+        if prefix is not None and window is None and splits(c.scoring):
             own_BTS = mask_BTS[:, :, prefix.key_BSKH.shape[1] :]
             out = attention_behind_prefix(query, *own, *prefix, mask=own_BTS, **how)
             return self.out(out), own, _captured(None, query, own, own_BTS)
@@ -193,12 +196,17 @@ class Attention(nn.Module):
     ) -> tuple[Array, KeyValues]:
         """Queries of the places to read, keys and values of all; positions turned in."""
         query, key, value = self.query(at(x_BTD, read_at)), self.key(x_BTD), self.value(x_BTD)
-        if self.config.qk_norm:
-            query, key = self.query_norm(query), self.key_norm(key)
+        if self.config.qk_norm is not None:
+            query, key = self._normed(self.query_norm, query), self._normed(self.key_norm, key)
         if context.rotation is not None:
             turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
             query, key = rotate(query, turns), rotate(key, context.rotation)
         return query, KeyValues(key, value)
+
+    def _normed(self, norm: Norm, x: Array) -> Array:
+        if self.config.qk_norm == "projection":
+            return norm(x.reshape(*x.shape[:2], -1)).reshape(x.shape)
+        return norm(x)
 
 
 def _captured(weights: Array | None, query: Array, seen: KeyValues, mask_BTS: Array) -> Captured:
@@ -216,53 +224,3 @@ def _visible(
         return {"mask": mask_BTS}
     segments = None if real is None else (jnp.ones_like(real, int), real.astype(int))
     return {"causal": config.causal, "window": window, "segment_ids": segments}
-
-
-class Layer(nn.Module):
-    """One layer, in two halves that a search can drop apart."""
-
-    config: TransformerConfig
-
-    def setup(self) -> None:
-        c = self.config
-        if c.attention:
-            self.attention_norm = Norm(c, c.norm)
-            self.attention = Attention(c)
-        if c.mlp:
-            self.mlp_norm = Norm(c, c.norm)
-            self.mlp = MLP(c)
-
-    def _join(self, x: Array, update: Array) -> Array:
-        return x + update if self.config.residual else update
-
-    def attention_half(
-        self, x_BTD: Array, context: Context, **arguments
-    ) -> tuple[Array, KeyValues | None, Captured | None]:
-        """``x + attention(norm(x))``, or post-norm ``norm(x + attention(x))``.
-
-        With ``read_at``, the result is that at these places alone; keys are those of all.
-        """
-        read_at = arguments.get("read_at")
-        if not self.config.attention:
-            return at(x_BTD, read_at), None, None
-        pre = self.config.norm_placement == "pre"
-        update, own, captured = self.attention(
-            self.attention_norm(x_BTD) if pre else x_BTD, context, **arguments
-        )
-        joined = self._join(at(x_BTD, read_at), update)
-        return joined if pre else self.attention_norm(joined), own, captured
-
-    def mlp_half(self, x_BTD: Array) -> Array:
-        """``x + mlp(norm(x))``, or post-norm ``norm(x + mlp(x))``."""
-        if not self.config.mlp:
-            return x_BTD
-        if self.config.norm_placement == "pre":
-            return self._join(x_BTD, self.mlp(self.mlp_norm(x_BTD)))
-        return self.mlp_norm(self._join(x_BTD, self.mlp(x_BTD)))
-
-    def __call__(
-        self, x_BTD: Array, context: Context, **arguments
-    ) -> tuple[Array, KeyValues | None, Captured | None]:
-        """Both halves; ``arguments`` are those of ``Attention``."""
-        x_BTD, own, captured = self.attention_half(x_BTD, context, **arguments)
-        return self.mlp_half(x_BTD), own, captured

@@ -11,6 +11,7 @@ from attention.flags import Between
 
 # what jax.random.key and np.random.default_rng both take
 Seed = Annotated[int, Between(ge=0, lt=2**32)]
+Count = Annotated[int, Between(ge=1)]
 AXES: tuple[str, ...] = ("data", "model")
 
 

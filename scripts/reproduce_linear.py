@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from attention.command_line import Commas, command, run_script
+from attention.options import Count
 from icl.evaluation import evaluate, model_predictor, predictors
 from icl.papers import Plan, check, evaluation_set, table_2, trained_models, write_tables
 from icl.tasks.functions import FunctionTask
@@ -77,7 +78,7 @@ def main(
     out: Path = Path("runs/linear"),
     models: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = (),
     normalizer: str = "softmax",
-    functions: int = 100,
+    functions: Count = 100,
     plan: Plan = Plan(),
 ) -> None:
     """Train what is missing, evaluate, and write table_2.csv and table_2.txt.
@@ -96,7 +97,7 @@ def main(
         name = architecture if normalizer == "softmax" else f"{architecture} {normalizer}"
         preset = f"linear-{architecture}"
         experiments[name] = Experiment(preset, normalizer=normalizer, **plan.fields)
-    check(out, experiments.values(), functions=functions)
+    check(out, experiments.values())
     task = FunctionTask()
     cases = [c for c in evaluation_set(None, functions) if c.setting["inputs"] == "normal"]
     rows, _ = evaluate(task, cases, predictors(task, BASELINES, []))

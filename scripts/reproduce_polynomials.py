@@ -35,6 +35,7 @@ import numpy as np
 
 from attention import files
 from attention.command_line import command, run_script
+from attention.options import Count
 from icl.analysis import approximate
 from icl.evaluation import evaluate, model_predictor, predictors
 from icl.papers import Plan, check, trained_models, write_tables
@@ -145,8 +146,8 @@ def main(
     *,
     out: Path = Path("runs/polynomials"),
     architecture: str | None = None,
-    count: int = 100,
-    prompts: int = 64,
+    count: Count = 100,
+    prompts: Count = 64,
     plan: Plan = Plan(),
 ) -> None:
     """Train what is missing, evaluate, and write polynomials.csv and polynomials.txt.
@@ -162,7 +163,7 @@ def main(
     """
     updates, seen = plan.updates(4000), plan.choose((1, 3, 5), (1, 3))
     chosen = experiments(architecture or plan.choose("12l8ah", "2l2ah"), seen, plan)
-    check(out, chosen.values(), count=count, prompts=prompts)
+    check(out, chosen.values())
     longer = plan.choose(1, 3)  # the inverse begins to be learned where the others have ended
     models = {
         name: trained_models(

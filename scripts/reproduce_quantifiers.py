@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from attention.command_line import command, run_script
+from attention.options import Count
 from icl.evaluation import evaluate, model_predictor
 from icl.papers import Plan, check, trained_models, write_tables
 from icl.tasks import Sampling
@@ -87,7 +88,7 @@ def _line(label: str, scores: Mapping[str, float]) -> str:
 def main(
     *,
     out: Path = Path("runs/quantifiers"),
-    prompts: int = 512,
+    prompts: Count = 512,
     plan: Plan = Plan(),
 ) -> None:
     """Train what is missing, evaluate, and write quantifiers.csv and quantifiers.txt.
@@ -105,7 +106,7 @@ def main(
         "sigma 30": ["design=balanced", "sigma=30"],
     }
     chosen = experiments(plan)
-    check(out, chosen.values(), prompts=prompts)
+    check(out, chosen.values())
     for name, experiment in chosen.items():
         run = out / name.replace(", ", "-").replace(" ", "-")
         models = trained_models(experiment, run, updates)

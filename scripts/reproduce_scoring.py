@@ -26,6 +26,7 @@ import numpy as np
 from attention import files
 from attention.command_line import Commas, command, run_script
 from attention.normalizers import NORMALIZERS
+from attention.options import Count
 from icl.analysis import collapse_of_model, collapse_of_scores, draw
 from icl.papers import POINTS, Plan, check, comparison_table, headline, run_tests
 from icl.training import Experiment, Params, Updates, train
@@ -81,7 +82,7 @@ def main(
     *,
     tasks: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = TASKS,
     normalizers: str = "",
-    prompts: int | None = None,
+    prompts: Count | None = None,
     plan: Plan = Plan(seeds=3),
 ) -> None:
     """Train, test and write.
@@ -99,7 +100,7 @@ def main(
     count: int = plan.choose(1024, 128) if prompts is None else prompts
     steps = {task: plan.updates(STEPS.get(task, 400)) for task in tasks}
     plans = {(name, task): experiment_of(task, name, plan) for name in names for task in tasks}
-    check(out, plans.values(), prompts=count)
+    check(out, plans.values())
     settings = {"seeds": plan.seeds, "steps": steps, "prompts": count, "full": plan.full}
     results: list[dict[str, Any]] = []
     of_models: dict[str, np.ndarray] = {}

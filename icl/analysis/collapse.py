@@ -30,6 +30,28 @@ def spread(weights: Float[np.ndarray, "*B S"]) -> tuple[float, float]:
     return float(shares.max(-1).mean()), float(-(shares * logs).sum(-1).mean())
 
 
+@functools.partial(jax.jit, static_argnames="config")
+def last_weights(
+    config: TransformerConfig,
+    params: Params,
+    x_BTD: Float[Array, "B T d"],
+    y_BT: Float[Array, "B T"],
+) -> Float[Array, "L B N S"]:
+    """The attention weights of a prompt's last query, in every layer and head.
+
+    Args:
+        config: of the model.
+        params: of the model.
+        x_BTD: inputs.
+        y_BT: values.
+    """
+    tokens, _ = inputs_and_places(x_BTD, y_BT)
+    found: Any = Transformer(config).apply(
+        {"params": params}, tokens, capture=("attention_weights",)
+    )
+    return found[1]["attention_weights"][:, :, :, -1]
+
+
 def collapse_of_scores(normalizer: str) -> Curve:
     """The curve of a normalizer on 64 rows of 32 scores, one of which is the deviant."""
     scores = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
@@ -51,23 +73,12 @@ def collapse_of_model(config: TransformerConfig, params: Params) -> Curve:
         The means over prompts, layers, heads and seeds.
     """
     task, key = TASKS.pick("every").make(points=POINTS), jax.random.key(9)
-
-    @jax.jit
-    def weights(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> Array:
-        tokens, _ = inputs_and_places(x_BTD, y_BT)
-
-        def one(params: Params) -> Array:
-            apply = functools.partial(Transformer(config).apply, {"params": params})
-            found: Any = apply(tokens, capture=("attention_weights",))
-            return found[1]["attention_weights"]
-
-        return jax.vmap(one)(params)[..., -1, :]
-
+    of_seeds = jax.vmap(functools.partial(last_weights, config), (0, None, None))
     found = []
     for magnitude in MAGNITUDES:
         change = functools.partial(with_deviant, position=POINTS // 2, value=float(magnitude))
         given = task.sample(key, 0, 32, change)
-        found.append(spread(np.asarray(weights(given.x_BTD, given.y_BT))))
+        found.append(spread(np.asarray(of_seeds(params, given.x_BTD, given.y_BT))))
     return np.array(found)
 
 

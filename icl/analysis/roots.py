@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from attention.errors import InputError
 from icl.tasks.functions import require_functions
-from icl.training import Trained, predict
+from icl.training import Trained, predict_last
 
 
 def real_roots(ascending: Float[np.ndarray, " N"]) -> Float[np.ndarray, " R"]:
@@ -107,21 +107,12 @@ def approximate(
     }
 
 
-def _ask(
-    trained: Trained, x_BT: Float[np.ndarray, "B T"], y_BT: Float[np.ndarray, "B T"]
-) -> Float[np.ndarray, " B"]:
-    """The prediction of the last value."""
-    x_BTD = np.float32(x_BT[:, :, None])
-    out_BT = predict(trained.config, trained.params, x_BTD, np.float32(y_BT))
-    return np.asarray(out_BT)[:, -1]
-
-
 def _swapped(
     trained: Trained, x_BT: Float[np.ndarray, "B T"], y_BT: Float[np.ndarray, "B T"]
 ) -> Float[np.ndarray, " B"]:
     asked_BT = np.array(y_BT)
     asked_BT[:, -1] = 0
-    return _ask(trained, asked_BT, x_BT)
+    return predict_last(trained, asked_BT, x_BT)
 
 
 def _scanned(
@@ -135,7 +126,7 @@ def _scanned(
     for i, place in enumerate(places_G):
         asked_BT = np.array(x_BT)
         asked_BT[:, -1] = place
-        values_BG[:, i] = _ask(trained, asked_BT, y_BT)
+        values_BG[:, i] = predict_last(trained, asked_BT, y_BT)
     answers_B = np.full(len(x_BT), np.nan)
     for row, value_G in enumerate(values_BG):
         crossing = np.flatnonzero(np.sign(value_G[:-1]) != np.sign(value_G[1:]))

@@ -13,21 +13,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from attention import files
 from attention.errors import InputError
-from attention.transformer import Transformer
+from icl.analysis.collapse import last_weights, spread
 from icl.evaluation import effective_bound, evaluate, model_predictor
-from icl.tasks import SQUARED, Sampling, inputs_and_places
+from icl.tasks import SQUARED, Sampling
 from icl.tasks.functions import FunctionTask, require_functions
-from icl.training import Trained, predict
+from icl.training import Trained, predict_last
 
 MAGNITUDES = (0.1, 1, 3, 10, 30, 100)  # of prompts whose attention is looked at
 FAR = 1e6  # an x at which the limits are observed
@@ -131,7 +129,7 @@ def follow(
     task = _task_of_one_number(trained)
     x_BT = np.array(task.inputs.sample(jax.random.key(seed), (prompts, task.points)))
     x_BT[:, -1] = query
-    return np.array([_last(trained, x_BT, slope * x_BT) for slope in slopes])
+    return np.array([predict_last(trained, x_BT, slope * x_BT).mean() for slope in slopes])
 
 
 def along_inputs(
@@ -139,14 +137,6 @@ def along_inputs(
 ) -> Float[np.ndarray, " Q"]:
     """Mean output for ``f = slope·x`` at the last point, for each queried x; see `follow`."""
     return np.array([follow(trained, [slope], query, seed, prompts)[0] for query in queries])
-
-
-def _last(
-    trained: Trained, x_BT: Float[np.ndarray, "B T"], y_BT: Float[np.ndarray, "B T"]
-) -> float:
-    x_BTD = np.float32(x_BT[:, :, None])
-    out_BT = predict(trained.config, trained.params, x_BTD, np.float32(y_BT))
-    return float(np.mean(np.asarray(out_BT)[:, -1]))
 
 
 def bound_of(trained: Trained, functions: int = 50, prompts: int = 16) -> float:
@@ -179,23 +169,13 @@ def entropies(
         raise InputError("a model without attention has no entropy of attention")
     task = _task_of_one_number(trained)
     x_BT = task.inputs.sample(jax.random.key(seed), (prompts, task.points))
-
-    @jax.jit
-    def entropy(params: Any, x_BT: Float[Array, "B T"]) -> Float[Array, " L"]:
-        tokens, _ = inputs_and_places(x_BT[:, :, None], x_BT, task.labels)
-        found: Any = Transformer(trained.config).apply(
-            {"params": params}, tokens, capture=("attention_weights",)
-        )
-        weights_LBNS = found[1]["attention_weights"][:, :, :, -1]
-        each_LBN = -jnp.sum(jax.scipy.special.xlogy(weights_LBNS, weights_LBNS), axis=-1)
-        return each_LBN.mean(axis=(1, 2))
-
     rows = []
     for magnitude in magnitudes:
-        by_layer = np.asarray(entropy(trained.params, magnitude * x_BT))
+        far_BT = magnitude * x_BT
+        weights_LBNS = last_weights(trained.config, trained.params, far_BT[:, :, None], far_BT)
         rows += [
-            {"magnitude": float(magnitude), "layer": i, "entropy": float(value)}
-            for i, value in enumerate(by_layer)
+            {"magnitude": float(magnitude), "layer": i, "entropy": spread(np.asarray(layer))[1]}
+            for i, layer in enumerate(weights_LBNS)
         ]
     return rows
 

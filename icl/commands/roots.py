@@ -10,7 +10,7 @@ from attention.command_line import Between, Result, command
 from attention.errors import InputError
 from attention.options import Seed
 from attention.terminal import plain_table
-from icl import analysis, training
+from icl import analysis, tasks, training
 
 
 @command
@@ -52,14 +52,10 @@ def roots(
         rows.append({"reading": reading, "predictor": name, **{of: found[of] for of in measured}})
         told = f"{reading}: {found['functions']} functions; {found['without_root']} without a root"
     columns = list(rows[0])[1:]
-    cells = [[_shown(row[column]) for column in columns] for row in rows]
+    cells = [[tasks.shown(row[column]) for column in columns] for row in rows]
     table = plain_table([column.replace("_", " ") for column in columns], cells, words=1)
     shown = [f"{told} in {low:g} to {high:g}\n", table]
     if out is not None:
         files.write_table(out / "roots.csv", rows)
         shown.append(f"\n{out / 'roots.csv'}")
     return Result({"roots": rows}, *shown)
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from attention.files import GREY
-from icl.tasks import Measure, Row, Task
+from icl.tasks import Measure, Row, Task, shown
 
 Rows = Sequence[Row]
 MAPS_ACROSS = 4  # then another row of them
@@ -80,8 +80,8 @@ def heat_map(rows: Rows, down: str, across: str, measure: Measure) -> Figure:
         first, last = i % columns == 0, i + columns >= len(names)
         ax.spines[:].set_visible(True)
         ax.set(title=name, xlabel=across if last else "", ylabel=down if first else "")
-        ax.set_xticks(range(len(xs)), [_tick(x) for x in xs])
-        ax.set_yticks(range(len(ys)), [_tick(y) if first else "" for y in ys])
+        ax.set_xticks(range(len(xs)), [shown(x) for x in xs])
+        ax.set_yticks(range(len(ys)), [shown(y) if first else "" for y in ys])
     for ax in axes[len(names) :]:
         ax.set_visible(False)
     figure.colorbar(image, ax=axes, label="error / error of zero", extend="both")
@@ -101,7 +101,7 @@ def curves(rows: Rows, across: str, measure: Measure) -> Figure:
         if words:
             ax.set_xticks(range(len(xs)), xs, rotation=20)
         elif len(xs) <= 10:
-            ax.set_xticks(xs, [_tick(x) for x in xs])
+            ax.set_xticks(xs, [shown(x) for x in xs])
         if "low" in mine[0]:
             low, high = ([max(row[end], least) for row in mine] for end in ("low", "high"))
             ax.fill_between(line.get_xdata(), low, high, color=line.get_color(), alpha=0.2)
@@ -114,7 +114,3 @@ def curves(rows: Rows, across: str, measure: Measure) -> Figure:
         ax.set_ylim(min(0.45, *(row[measure.column] for row in rows)) - 0.02, 1.02)
     ax.legend(fontsize=8)
     return figure
-
-
-def _tick(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

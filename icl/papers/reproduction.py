@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attention import files
-from icl.tasks import require_positive
+from attention.options import Count, Seed
 from icl.training import Experiment, Trained, Updates, load, train
 
 
@@ -24,12 +24,9 @@ class Plan:
     """
 
     full: bool = False
-    steps: int | None = None
-    seed: int = 0
-    seeds: int = 1
-
-    def __post_init__(self) -> None:
-        require_positive(steps=self.steps, seeds=self.seeds)
+    steps: Count | None = None
+    seed: Seed = 0
+    seeds: Count = 1
 
     def updates(self, reduced: int) -> int:
         """The steps of training; ``reduced`` of the reduced setting."""
@@ -55,19 +52,17 @@ class Plan:
         return f"{self.seeds} seed{'s' * (self.seeds > 1)}"
 
 
-def check(out: Path, experiments: Iterable[Experiment], **counts: int) -> None:
+def check(out: Path, experiments: Iterable[Experiment]) -> None:
     """Find bad settings before anything is trained or written.
 
     Args:
         out: the directory that will be written.
         experiments: those that will be trained.
-        counts: numbers by name that must be at least 1.
 
     Raises:
         InputError: one of them is not possible.
     """
     files.check_folder(out)
-    require_positive(**counts)
     for experiment in experiments:
         experiment.config()
 

@@ -9,6 +9,7 @@ from .kind import Listing as Listing
 from .kind import Measure as Measure
 from .kind import Row as Row
 from .kind import Task as Task
+from .kind import shown as shown
 from .losses import LOGISTIC as LOGISTIC
 from .losses import SQUARED as SQUARED
 from .losses import Loss as Loss
@@ -17,8 +18,6 @@ from .options import PromptOptions as PromptOptions
 from .options import Sampling as Sampling
 from .options import TaskOptions as TaskOptions
 from .options import given_options as given_options
-from .options import require_positive as require_positive
-from .options import require_seed as require_seed
 from .prompts import ORDERS as ORDERS
 from .prompts import Case as Case
 from .prompts import Inputs as Inputs
@@ -64,8 +63,7 @@ __all__ = [
     "distribution",
     "given_options",
     "inputs_and_places",
-    "require_positive",
-    "require_seed",
+    "shown",
     "task_asked",
     "with_deviant",
 ]

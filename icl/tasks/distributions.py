@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -19,33 +19,37 @@ from attention.errors import InputError
 class Distribution(abc.ABC):
     """Distribution of a real number; hashable, so that a jitted function may close over it.
 
+    A subclass is a frozen dataclass of numbers, and a row of ``DISTRIBUTIONS``.
+
     Attributes:
-        form: how it is written, behind its name.
+        name: how the distribution is called, as in ``normal:0,1``.
+        form: how its numbers are written behind the name.
     """
 
+    name: ClassVar[str]
     form: ClassVar[str]
 
     @classmethod
-    @abc.abstractmethod
     def read(cls, text: str) -> Self:
-        """The distribution of a text in its form.
+        """Read the part of ``normal:0,1`` behind the colon.
 
         Raises:
+            TypeError: there are too few numbers, or too many.
             ValueError: the text cannot be read.
         """
+        return cls(*(float(number) for number in text.split(",")))
 
     @abc.abstractmethod
     def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
-        """Independent draws, float32."""
+        """Draw independent numbers, float32."""
 
     @abc.abstractmethod
-    def scaled(self, factor: float) -> Self:
+    def scaled(self, factor: float) -> Distribution:
         """The distribution of ``factor`` times the number."""
 
-
-def _two_numbers(text: str) -> tuple[float, float]:
-    first, second = (float(number) for number in text.split(","))
-    return first, second
+    def __str__(self) -> str:
+        numbers: Any = self  # a dataclass, as every subclass is
+        return f"{self.name}:{','.join(f'{x:g}' for x in dataclasses.astuple(numbers))}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,26 +59,18 @@ class Normal(Distribution):
     mean: float
     deviation: float
 
+    name: ClassVar[str] = "normal"
     form: ClassVar[str] = "MEAN,DEVIATION"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and 0 < self.deviation < math.inf):
-            raise InputError(
-                f"{self} is no distribution: a normal one needs a positive standard deviation"
-            )
-
-    @classmethod
-    def read(cls, text: str) -> Normal:
-        return cls(*_two_numbers(text))
+            raise InputError(f"{self} is no distribution: DEVIATION must be positive")
 
     def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
         return self.mean + self.deviation * jax.random.normal(key, tuple(shape))
 
     def scaled(self, factor: float) -> Normal:
         return Normal(factor * self.mean, abs(factor) * self.deviation)
-
-    def __str__(self) -> str:
-        return f"normal:{self.mean:g},{self.deviation:g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,25 +80,18 @@ class Uniform(Distribution):
     low: float
     high: float
 
+    name: ClassVar[str] = "uniform"
     form: ClassVar[str] = "LOW,HIGH"
 
     def __post_init__(self) -> None:
         if not -math.inf < self.low < self.high < math.inf:
             raise InputError(f"{self} is no distribution: LOW must be less than HIGH")
 
-    @classmethod
-    def read(cls, text: str) -> Uniform:
-        return cls(*_two_numbers(text))
-
     def sample(self, key: Key[Array, ""], shape: Sequence[int]) -> Float[Array, ...]:
         return jax.random.uniform(key, tuple(shape), minval=self.low, maxval=self.high)
 
     def scaled(self, factor: float) -> Uniform:
-        low, high = sorted((factor * self.low, factor * self.high))
-        return Uniform(low, high)
-
-    def __str__(self) -> str:
-        return f"uniform:{self.low:g},{self.high:g}"
+        return Uniform(*sorted((factor * self.low, factor * self.high)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +101,7 @@ class Mixture(Distribution):
     first: Distribution
     second: Distribution
 
+    name: ClassVar[str] = "mix"
     form: ClassVar[str] = "A|B of two of these"
 
     @classmethod
@@ -133,11 +123,11 @@ class Mixture(Distribution):
         return Mixture(self.first.scaled(factor), self.second.scaled(factor))
 
     def __str__(self) -> str:
-        return f"mix:{self.first}|{self.second}"
+        return f"{self.name}:{self.first}|{self.second}"
 
 
 DISTRIBUTIONS: Choices[type[Distribution]] = Choices(
-    "distribution", {"normal": Normal, "uniform": Uniform, "mix": Mixture}
+    "distribution", {kind.name: kind for kind in (Normal, Uniform, Mixture)}
 )
 
 
@@ -153,7 +143,7 @@ def distribution(text: str) -> Distribution:
             return DISTRIBUTIONS[name].read(rest)
     except InputError:
         raise
-    except ValueError:
+    except (TypeError, ValueError):
         pass
     forms = [f"{name}:{row.form}" for name, row in DISTRIBUTIONS.items()]
     raise InputError(f"{text!r} is no distribution; there are {', '.join(forms)}")

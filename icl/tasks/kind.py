@@ -277,5 +277,5 @@ class Task(abc.ABC):
 
 
 def shown(value: Any) -> str:
-    """A cell of a table: four digits of a number."""
+    """A cell of a table: a number has four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

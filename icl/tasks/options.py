@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Annotated, Any, Literal
 
-from attention.command_line import Repeated
-from attention.errors import InputError
+from attention.command_line import Between, Repeated
+from attention.options import Count, Seed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,13 +71,9 @@ class Sampling:
         seed: draws functions and inputs
     """
 
-    count: int = 100
-    prompts: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_positive(count=self.count, prompts=self.prompts)
-        require_seed(self.seed)
+    count: Count = 100
+    prompts: Count | None = None
+    seed: Seed = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,22 +86,13 @@ class Form:
         decimals: of every number
         temperature: 0 takes the most probable answer
         seed: draws functions and inputs
-
-    Raises:
-        InputError: a number is out of range.
     """
 
-    count: int = 100
-    examples: int = 5
-    decimals: int = 2
-    temperature: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_positive(count=self.count)
-        require_seed(self.seed)
-        if min(self.examples, self.decimals) < 0 or not 0 <= self.temperature < math.inf:
-            raise InputError("--examples, --decimals and --temperature must not be negative")
+    count: Count = 100
+    examples: Annotated[int, Between(ge=0)] = 5
+    decimals: Annotated[int, Between(ge=0)] = 2
+    temperature: Annotated[float, Between(ge=0)] = 0.0
+    seed: Seed = 0
 
 
 OPTIONS = {field.name for cls in (TaskOptions, PromptOptions) for field in dataclasses.fields(cls)}
@@ -117,24 +103,3 @@ def given_options(group: TaskOptions | PromptOptions) -> dict[str, Any]:
     own = TaskOptions if isinstance(group, TaskOptions) else PromptOptions
     pairs = [(getattr(group, field.name), field) for field in dataclasses.fields(own)]
     return {field.name: value for value, field in pairs if value != field.default}
-
-
-def require_positive(**counts: int | None) -> None:
-    """Check that counts are at least 1, or None.
-
-    Raises:
-        InputError: one of them is not; the message names its option.
-    """
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {count}")
-
-
-def require_seed(seed: int, seeds: int = 1) -> None:
-    """Check that a seed, or each of so many from it on, is one of JAX and NumPy.
-
-    Raises:
-        InputError: it is not.
-    """
-    if not 0 <= seed <= 2**32 - seeds:
-        raise InputError(f"a seed is a whole number from 0 to 2^32 - 1, not {seed}")

@@ -13,6 +13,7 @@ from .fitting import load_all as load_all
 from .fitting import loss_of as loss_of
 from .fitting import parts_of as parts_of
 from .fitting import predict as predict
+from .fitting import predict_last as predict_last
 from .fitting import train as train
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "model",
     "parts_of",
     "predict",
+    "predict_last",
     "train",
 ]

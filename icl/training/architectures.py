@@ -8,6 +8,7 @@ from typing import Literal
 
 from attention import transformer
 from attention.errors import InputError
+from attention.options import Count
 
 DEEP = 12  # from this depth on the papers use size 256, below it 64
 
@@ -26,7 +27,7 @@ class ModelOptions:
     """
 
     normalizer: str = "softmax"
-    hidden_size: int | None = None
+    hidden_size: Count | None = None
     layer_norm: bool = True
     residual: bool = True
     positions: Literal["learned", "rope", "none"] = "learned"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from attention import files
 from attention.command_line import Word
 from attention.errors import InputError
-from icl.tasks import TASKS, TaskOptions, given_options, require_positive, require_seed
+from attention.flags import Between
+from attention.options import Count, Seed
+from attention.signature import check_fields
+from icl.tasks import TASKS, TaskOptions, given_options
 from icl.training.architectures import ModelOptions, model
 
 if TYPE_CHECKING:
@@ -37,16 +39,15 @@ class Experiment(TaskOptions, ModelOptions):
     """
 
     preset: Annotated[str, Word(metavar="TASK-ARCHITECTURE")]
-    batch: int = 64
-    learning_rate: float = 1e-4
-    seed: int = 0
-    seeds: int = 1
+    batch: Count = 64
+    learning_rate: Annotated[float, Between(gt=0)] = 1e-4
+    seed: Seed = 0
+    seeds: Count = 1
 
     def __post_init__(self) -> None:
-        require_positive(batch=self.batch, seeds=self.seeds, hidden_size=self.hidden_size)
-        require_seed(self.seed, self.seeds)
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"--learning-rate must be positive, not {self.learning_rate}")
+        check_fields(self)
+        if self.seed + self.seeds > 2**32:
+            raise InputError(f"--seed and --seeds end at 2^32, not at {self.seed + self.seeds}")
 
     @property
     def all_seeds(self) -> range:
@@ -93,14 +94,14 @@ class Updates:
         InputError: a number is out of range.
     """
 
-    steps: int = 10_000
-    dispatch: int = 100
-    save_every: int = 1000
-    log_every: int = 100
-    accumulate: int | None = None
+    steps: Count = 10_000
+    dispatch: Count = 100
+    save_every: Count = 1000
+    log_every: Count = 100
+    accumulate: Count | None = None
 
     def __post_init__(self) -> None:
-        require_positive(**dataclasses.asdict(self))
+        check_fields(self)
         if self.save_every % self.dispatch or self.log_every % self.dispatch:
             raise InputError(
                 f"--save-every {self.save_every} and --log-every {self.log_every} must be "

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
@@ -199,6 +200,21 @@ class Trained:
     task: Task
     config: TransformerConfig
     params: Params
+
+
+def predict_last(
+    trained: Trained, x_BT: Float[np.ndarray, "B T"], y_BT: Float[np.ndarray, "B T"]
+) -> Float[np.ndarray, " B"]:
+    """A model's prediction of the last value of each prompt.
+
+    Args:
+        trained: a model of functions of one number.
+        x_BT: inputs.
+        y_BT: values; the last of each prompt is not looked at.
+    """
+    x_BTD = np.float32(x_BT[:, :, None])
+    out_BT = predict(trained.config, trained.params, x_BTD, np.float32(y_BT))
+    return np.asarray(out_BT)[:, -1]
 
 
 def load(directory: Path, seed: int | None = None) -> Trained:

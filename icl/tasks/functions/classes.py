@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,17 +14,22 @@ from attention.errors import InputError
 from icl.tasks.distributions import Distribution
 from icl.tasks.losses import SQUARED, Loss
 
-Count = Int[Array, ""] | int | None
+Degree = Int[Array, ""] | int | None
+Vector = Float[Array, " C"]
+Coefficients = TypeVar("Coefficients")
 
 
 @dataclasses.dataclass(frozen=True)
-class FunctionClass(abc.ABC):
-    """A class of functions of ``d`` numbers.
+class FunctionClass(abc.ABC, Generic[Coefficients]):
+    """A class of functions of ``d`` numbers; the fields are its settings.
 
     Attributes:
         d: numbers of an input.
         name: how the class is called in ``--functions``.
         loss: how a prediction is scored.
+
+    Raises:
+        InputError: a whole number is too small.
     """
 
     d: int = 1
@@ -36,12 +41,12 @@ class FunctionClass(abc.ABC):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             least = int(field.name not in ("degree", "depth"))
-            if type_name(field) == "int" and value < least:
+            if type(value) is int and value < least:
                 raise InputError(f"{field.name}={value} is too small for {self.name}")
 
     @abc.abstractmethod
-    def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
-        """The coefficients of one function, independent draws.
+    def draw(self, key: Key[Array, ""], of: Distribution, degree: Degree = None) -> Coefficients:
+        """Draw the coefficients of one function, independently.
 
         Args:
             key: of the draws.
@@ -50,11 +55,11 @@ class FunctionClass(abc.ABC):
         """
 
     @abc.abstractmethod
-    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+    def value(self, coefficients: Coefficients, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         """``f(x)`` without noise."""
 
     def observe(
-        self, key: Key[Array, ""], coefficients: Any, x_TD: Float[Array, "T d"]
+        self, key: Key[Array, ""], coefficients: Coefficients, x_TD: Float[Array, "T d"]
     ) -> Float[Array, " T"]:
         """``f(x)`` as a prompt shows it: with noise, if the class has any."""
         del key
@@ -77,16 +82,25 @@ class FunctionClass(abc.ABC):
         return f"{self.name}:{settings}" if settings else self.name
 
 
-def type_name(field: dataclasses.Field[Any]) -> str:
-    """The type of a setting as its class writes it; annotations may be texts or types."""
-    return field.type.__name__ if isinstance(field.type, type) else str(field.type)
-
-
-def written(value: Any) -> str:
-    """A setting as ``function_class`` reads it."""
+def written(value: float | tuple[int, ...]) -> str:
+    """A setting as `read_setting` reads it: ``3``, ``0.5``, ``true`` or ``1+3+5``."""
     if isinstance(value, tuple):
         return "+".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+def read_setting(text: str, default: Any) -> float | tuple[int, ...]:
+    """The setting that `written` wrote, of the type that its default has.
+
+    Raises:
+        KeyError: it is neither ``true`` nor ``false``.
+        ValueError: it is no number.
+    """
+    if isinstance(default, tuple):
+        return tuple(int(number) for number in text.split("+"))
+    if isinstance(default, bool):
+        return {"true": True, "false": False}[text]
+    return type(default)(text)
 
 
 def product(x_TD: Float[Array, "T d"], w_D: Float[Array, " d"]) -> Float[Array, " T"]:

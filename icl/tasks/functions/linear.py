@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,33 +16,33 @@ from jaxtyping import Array, Float, Key
 
 from attention.errors import InputError
 from icl.tasks.distributions import Distribution
-from icl.tasks.functions.classes import Count, FunctionClass, product
+from icl.tasks.functions.classes import Degree, FunctionClass, Vector, product
 from icl.tasks.losses import LOGISTIC, Loss
 
 
 @dataclasses.dataclass(frozen=True)
-class Linear(FunctionClass):
+class Linear(FunctionClass[Vector]):
     """``f(x) = w·x``."""
 
     name: ClassVar[str] = "linear"
 
-    def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
+    def draw(self, key: Key[Array, ""], of: Distribution, degree: Degree = None) -> Vector:
         return of.sample(key, (self.d,))
 
-    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+    def value(self, coefficients: Vector, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         return product(x_TD, coefficients)
 
 
 @dataclasses.dataclass(frozen=True)
-class Affine(FunctionClass):
+class Affine(FunctionClass[Vector]):
     """``f(x) = a·x + b``; coefficients ``[d + 1]``, ``b`` last."""
 
     name: ClassVar[str] = "affine"
 
-    def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
+    def draw(self, key: Key[Array, ""], of: Distribution, degree: Degree = None) -> Vector:
         return of.sample(key, (self.d + 1,))
 
-    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+    def value(self, coefficients: Vector, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         return product(x_TD, coefficients[:-1]) + coefficients[-1]
 
     def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
@@ -64,7 +64,7 @@ class Sparse(Linear):
                 f"{self.name}: k={self.k} weights of d={self.d} cannot be other than 0"
             )
 
-    def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
+    def draw(self, key: Key[Array, ""], of: Distribution, degree: Degree = None) -> Vector:
         key, order = jax.random.split(key)
         return jnp.where(jax.random.permutation(order, self.d) < self.k, super().draw(key, of), 0)
 
@@ -84,7 +84,7 @@ class NoisyLinear(Linear):
             raise InputError(f"{self.name}: noise={self.noise:g} is no standard deviation")
 
     def observe(
-        self, key: Key[Array, ""], coefficients: Any, x_TD: Float[Array, "T d"]
+        self, key: Key[Array, ""], coefficients: Vector, x_TD: Float[Array, "T d"]
     ) -> Float[Array, " T"]:
         clean_T = self.value(coefficients, x_TD)
         noisy_T = clean_T + self.noise * jax.random.normal(key, clean_T.shape)
@@ -100,7 +100,7 @@ class Quadratic(Linear):
     name: ClassVar[str] = "quadratic"
     d: int = 20
 
-    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+    def value(self, coefficients: Vector, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         return product(jnp.square(x_TD), coefficients) / math.sqrt(3)
 
 
@@ -112,5 +112,5 @@ class Classification(Linear):
     d: int = 20
     loss: ClassVar[Loss] = LOGISTIC
 
-    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+    def value(self, coefficients: Vector, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         return jnp.where(product(x_TD, coefficients) >= 0, 1.0, -1.0)

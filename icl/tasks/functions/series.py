@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,11 @@ from jaxtyping import Array, Float, Key
 
 from attention.errors import InputError
 from icl.tasks.distributions import Distribution
-from icl.tasks.functions.classes import Count, FunctionClass, written
+from icl.tasks.functions.classes import Degree, FunctionClass, Vector, written
 
 
 @dataclasses.dataclass(frozen=True)
-class Series(FunctionClass):
+class Series(FunctionClass[Vector]):
     """Sums of basis functions of one number; coefficients ``[largest + 1]``.
 
     Attributes:
@@ -39,7 +39,7 @@ class Series(FunctionClass):
         """The highest degree there can be."""
         return max(self.degrees, default=self.degree)
 
-    def draw(self, key: Key[Array, ""], of: Distribution, degree: Count = None) -> Any:
+    def draw(self, key: Key[Array, ""], of: Distribution, degree: Degree = None) -> Vector:
         which, key = jax.random.split(key)
         if degree is None and self.degrees:
             degree = jax.random.choice(which, jnp.array(self.degrees))
@@ -58,7 +58,7 @@ class Polynomial(Series):
     def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         return coefficients
 
-    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+    def value(self, coefficients: Vector, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         x_T, total_T = x_TD[:, 0], jnp.zeros_like(x_TD[:, 0])
         for power in reversed(range(coefficients.shape[0])):
             total_T = total_T * x_T + coefficients[power]
@@ -74,7 +74,7 @@ class Chebyshev(Series):
     def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         return np.polynomial.chebyshev.cheb2poly(np.asarray(coefficients, np.float64))
 
-    def value(self, coefficients: Any, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+    def value(self, coefficients: Vector, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
         x_T = x_TD[:, 0]
         before_T, now_T = jnp.ones_like(x_T), x_T
         total_T = coefficients[0] * before_T

@@ -7,7 +7,7 @@ from typing import Any
 
 from attention.choices import Choices
 from attention.errors import InputError
-from icl.tasks.functions.classes import FunctionClass, type_name
+from icl.tasks.functions.classes import FunctionClass, read_setting
 from icl.tasks.functions.linear import (
     Affine,
     Classification,
@@ -44,18 +44,10 @@ def function_class(text: str) -> FunctionClass:
     for setting in filter(None, settings.split(",")):
         key, _, value = setting.partition("=")
         try:
-            given[key] = _READ[type_name(fields[key])](value)
+            given[key] = read_setting(value, fields[key].default)
         except (KeyError, ValueError):
             raise InputError(
                 f"functions {text!r}: {setting!r} is not understood; "
                 f"{name} has {', '.join(f'{each}=' for each in fields)}"
             ) from None
     return kind(**given)
-
-
-_READ: dict[str, Any] = {
-    "int": int,
-    "float": float,
-    "bool": lambda text: {"true": True, "false": False}[text],
-    "tuple[int, ...]": lambda text: tuple(int(number) for number in text.split("+")),
-}

@@ -60,7 +60,7 @@ def test_both_readings_with_a_perfect_model(inverse, untrained, monkeypatch):
                for x, y in zip(x_BT, y_BT, strict=True)]  # fmt: skip
         return np.array(out)
 
-    monkeypatch.setattr(roots, "_ask", ask)
+    monkeypatch.setattr(roots, "predict_last", ask)
     perfect = untrained(inverse=inverse, points=7)
     found = approximate(perfect, count=11, grid=13, seed=1)
     assert found["functions"] + found["without_root"] == 11 and found["functions"] > 4
@@ -70,7 +70,7 @@ def test_both_readings_with_a_perfect_model(inverse, untrained, monkeypatch):
 
 
 def test_no_change_of_sign_is_counted(untrained, monkeypatch):
-    monkeypatch.setattr(roots, "_ask", lambda trained, x, y: np.ones(len(x)))
+    monkeypatch.setattr(roots, "predict_last", lambda trained, x, y: np.ones(len(x)))
     found = approximate(untrained(), count=11, grid=3)
     assert found["unanswered"] == found["functions"] and np.isinf(found["median_distance"])
     with pytest.raises(InputError, match="none of 3"):

@@ -29,8 +29,8 @@ BAD = {
     "saturation --run RUN --seed 5 --out OUT": "seeds 11 to 11",
     "train --preset linear-1l1ah --hidden-size -4 --out OUT": "--hidden-size must be at least 1",
     "train --preset linear-1l1ah --precision tf32 --out OUT": "unknown matrix precision 'tf32'",
-    "train --preset linear-1l1ah --learning-rate nan --out OUT": "--learning-rate must be a number",
-    "train --preset linear-1l1ah --learning-rate 0 --out OUT": "--learning-rate must be positive",
+    "train --preset linear-1l1ah --learning-rate nan --out OUT": "--learning-rate must be above 0",
+    "train --preset linear-1l1ah --learning-rate 0 --out OUT": "--learning-rate must be above 0",
     "train --preset every-1l1ah --point-curriculum 1:3:1:9 --out OUT": "no point curriculum",
     "train --preset every-1l1ah --functions uniform:0,1 --out OUT": "no functions",
     "train --preset noisy-1l1ah --functions noisy:noise=nan --out OUT": "noise=nan",
@@ -55,7 +55,7 @@ BAD = {
     "ask --model m --endpoint ftp://x --out OUT": "http(s)",
     "ask --model OUT/nothing --count 1 --out OUT": "nothing",
     "ask --model m --count 0 --out OUT": "at least 1",
-    "ask --model m --decimals -1 --out OUT": "must not be negative",
+    "ask --model m --decimals -1 --out OUT": "--decimals must be at least 0",
 }
 
 

@@ -75,6 +75,7 @@ class TaleModel(TemplateLM):
         depth = loaded.config.num_hidden_layers
         dropped = check_layers(_layers(drop), depth, loaded.missing)
         self.tokenizer: Any = loaded.tokenizer
+        self._end_tokens, self._chats = loaded.end_tokens, False
         self.max_length = loaded.config.max_position_embeddings
         self._config, self._params = without_layers(loaded.config, loaded.params, dropped)
         self._batch_tokens, self._sharding = int(batch_tokens), loaded.batch_sharding
@@ -97,11 +98,12 @@ class TaleModel(TemplateLM):
     ) -> list[int]:
         if add_special_tokens is False:
             return self.tokenizer(string, add_special_tokens=False, verbose=False)["input_ids"]
-        return encode_texts(self.tokenizer, [string])[0]
+        return encode_texts(self.tokenizer, [string], not self._chats)[0]
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
     ) -> str:
+        self._chats = True  # lm-eval asks all or none of its prompts as chats
         return self.tokenizer.apply_chat_template(
             chat_history,
             tokenize=False,
@@ -177,8 +179,7 @@ class TaleModel(TemplateLM):
                 f"{new_tokens} new tokens leave no room for a prompt in {self.max_length} "
                 "positions; lower max_gen_toks"
             )
-        end = self.tokenizer.eos_token_id
-        how: Any = {"max_new_tokens": new_tokens, "stop_tokens": [] if end is None else [end]}
+        how: Any = {"max_new_tokens": new_tokens, "stop_tokens": self._end_tokens}
         rows = [Row.prompt(self.tok_encode(prompt)[-room:]) for prompt in prompts]
         longest = max(len(row.tokens) for row in rows)
         size = max(1, self._batch_tokens * longest // (longest + new_tokens))  # room for new tokens

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from attention.command_line import Between, Commas, OneOf, Word
+from attention.command_line import Between, Commas, OneOf, Repeated, Word
 from attention.options import Devices, Seed
 from tale_jax.units import Unit, parse_unit
 
@@ -72,7 +72,12 @@ class AskingOptions:
         protocol: auto compares the log-probabilities of the choices where there are choices, and
             lets the model write where there are none; loglikelihood, loglikelihood-norm (per byte)
             and decode (write) always do so
-        template: jinja2 file in place of the tokenizer's chat template; none for plain text
+        template: auto puts benchmarks through the tokenizer's chat template if it has one, and
+            leaves other tasks plain text; chat puts any task through it; none is plain text; or a
+            jinja2 FILE of your own
+        template_variables: variables of the template, such as enable_thinking=false
+        template_date: the day, as 2026-01-02, that a template is told if it writes the date; by
+            default today, and in a run the day on which it began
         max_new_tokens: tokens to write, if the model writes its answers; by default the task's
             number, or two more than the longest answer has
         batch_tokens: tokens in a batch; halved if memory runs out
@@ -80,7 +85,9 @@ class AskingOptions:
     """
 
     protocol: Annotated[str, OneOf("tale_jax.scoring:PROTOCOLS")] = "auto"
-    template: str | None = None
+    template: Annotated[str, Word(metavar="auto|chat|none|FILE")] = "auto"
+    template_variables: Annotated[tuple[str, ...], Repeated(metavar="NAME=VALUE,...")] = ()
+    template_date: Annotated[str | None, Word(metavar="DATE")] = None
     max_new_tokens: Annotated[int, Between(ge=1)] | None = None
     batch_tokens: Annotated[int, Between(ge=1)] = 4096
     cache_gib: Annotated[float, Between(ge=0)] = 4.0
@@ -100,7 +107,8 @@ class Options(AskingOptions, TaskOptions, ModelOptions):
         """The options that :meth:`as_json` made values of."""
         given = {name: values[name] for name in ("data", "test", "train")}
         paths = {name: Path(value) for name, value in given.items() if value is not None}
-        return cls(**{**values, **paths})
+        variables = tuple(values["template_variables"])
+        return cls(**{**values, **paths, "template_variables": variables})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,8 +30,10 @@ from .pages import render_page as render_page
 from .reading import read_bytes as read_bytes
 from .reading import read_json as read_json
 from .reading import read_json_lines as read_json_lines
+from .run_directory import SETTINGS as SETTINGS
 from .run_directory import RunDirectory as RunDirectory
 from .run_directory import read_settings as read_settings
+from .tokenizers import end_tokens as end_tokens
 from .tokenizers import load_tokenizer as load_tokenizer
 from .writing import check_folder as check_folder
 from .writing import new_file as new_file
@@ -51,6 +53,7 @@ __all__ = [
     "INK",
     "ORANGE",
     "PURPLE",
+    "SETTINGS",
     "SKY",
     "VERMILION",
     "GgufHeader",
@@ -61,6 +64,7 @@ __all__ = [
     "RunDirectory",
     "cache_folder",
     "check_folder",
+    "end_tokens",
     "figure_style",
     "figure_to_svg",
     "gguf_tokenizer",

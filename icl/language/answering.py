@@ -6,7 +6,6 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 
@@ -96,8 +95,7 @@ def checkpoint(
     if config.head != "causal_lm":
         raise InputError(f"{model} is no causal language model")
     tokenizer, params = files.load_tokenizer(folder), unstack_layers(stacked)
-    end: Any = tokenizer.eos_token_id
-    stop_tokens = [] if end is None else [end]
+    stop_tokens = files.end_tokens(folder, tokenizer)
 
     def answer(texts: Sequence[str]) -> list[str]:
         rows = [Row.prompt(tokenizer(text)["input_ids"]) for text in texts]

@@ -8,7 +8,7 @@ from typing import Any
 from attention.statistics import mcnemar_p_value
 from tale_jax.runs import measure
 from tale_jax.scoring import Scorer
-from tale_jax.tasks import Answer, count_unparsed
+from tale_jax.tasks import Answer, count_cut, count_unparsed
 from tale_jax.units import Dropped
 
 
@@ -21,9 +21,10 @@ def measure_splits(scorer: Scorer, dropped: Dropped, halves: bool = False) -> di
         halves: measure all examples together as well, as ``all``.
 
     Returns:
-        For each split ``correct, total, accuracy, low, high`` (Wilson 95 % interval) and
-        ``unparsed``. With layers dropped each also has ``full``, the correct answers of the full
-        model, and ``p_value`` of the exact McNemar test against it.
+        For each split ``correct, total, accuracy, low, high`` (Wilson 95 % interval), ``unparsed``
+        and ``cut`` (written answers cut off before their end). With layers dropped each also has
+        ``full``, the correct answers of the full model, and ``p_value`` of the exact McNemar test
+        against it.
     """
     found, whole = {}, ([], [])
     for split in scorer.examples:
@@ -53,7 +54,8 @@ def measure_against(
 
 
 def _compared(full: Sequence[Answer], answers: Sequence[Answer], dropped: bool) -> dict[str, Any]:
-    found = measure(_count(answers), len(answers)) | {"unparsed": count_unparsed(answers)}
+    found = measure(_count(answers), len(answers))
+    found |= {"unparsed": count_unparsed(answers), "cut": count_cut(answers)}
     if dropped:
         right = [[a.correct for a in given] for given in (full, answers)]
         found |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}

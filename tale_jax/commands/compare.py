@@ -67,6 +67,7 @@ def compare(
         raise InputError("no criterion among these reads text: leave out --calibration")
     asked, terminal = opening.read_task(task, options), Terminal(display.quiet)
     opened = models.load_model(model, options)
+    options = opening.dated(options, asked, opened, out)
     scorer = opening.open_scorer(opened, asked, options, terminal)
     units = how.units(opened.config.num_hidden_layers, opened.missing)
     every, what = len(units.every), "layers" if granularity == "layer" else "half-layers"
@@ -76,7 +77,8 @@ def compare(
     split = "test" if "test" in scorer.examples else "search"
     if split == "search":
         terminal.message("no test split: the search split is scored, where accuracy looked already")
-    settings = opening.identify(opened, options) | opening.identify_task(task, scorer)
+    settings = opening.identify(opened, options)
+    settings |= opening.identify_task(task, asked, opened, scorer, options)
     settings |= {"criteria": names, "depth": depth, "draws": draws, "seed": options.seed}
     settings |= {"calibration": calibration and str(calibration), "granularity": granularity}
     rows: list[dict[str, Any]] = []

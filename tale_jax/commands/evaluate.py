@@ -69,6 +69,8 @@ def _lines(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         line = f"{split:6}  {runs.percent(part)}, {part['correct']} of {part['total']}"
         if part["unparsed"]:
             line += f", {part['unparsed']} unparsed"
+        if part["cut"]:
+            line += f", {part['cut']} cut at --max-new-tokens"
         if "full" in part:
             line += f"; full model {part['full']}, McNemar {runs.p_text(part['p_value'])}"
         yield line

@@ -59,13 +59,15 @@ def search(
     start, terminal = time.monotonic(), Terminal(display.quiet)
     asked = opening.read_task(task, options)
     opened = models.load_model(model, options)
+    options = opening.dated(options, asked, opened, out)
     scorer = opening.open_scorer(opened, asked, options, terminal)
     units = layers.units(opened.config.num_hidden_layers, opened.missing)
     basis = criteria.Basis(opened, scorer, units, ranking.calibration, options.seed)
-    settings = opening.identify(opened, options) | opening.identify_task(task, scorer)
+    settings = opening.identify(opened, options)
+    settings |= opening.identify_task(task, asked, opened, scorer, options)
     settings |= dataclasses.asdict(layers) | {"criterion": ranking.criterion}
     settings["calibration"] = None if ranking.calibration is None else str(ranking.calibration)
-    settings |= {name: getattr(options, name) for name in ("limit", "template", "shots", "seed")}
+    settings |= {name: getattr(options, name) for name in ("limit", "shots", "seed")}
     with runs.Run(out, runs.SEARCH, settings, resume=resume) as run:
         found, controls = _search(run, basis, layers, ranking.criterion, null_control, terminal)
         given = {"layers": layers, "ranking": ranking, "options": options, "model": model}

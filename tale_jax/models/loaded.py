@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from attention.errors import InputError
-from attention.files import load_tokenizer, use_compilation_cache
+from attention.files import end_tokens, load_tokenizer, use_compilation_cache
 from attention.training import (
     LogicalRules,
     batch_sharding,
@@ -40,6 +40,7 @@ class LoadedModel:
         params: its parameters, stacked by layer.
         tokenizer: that comes with it.
         batch_sharding: of batches over several devices; None on one.
+        end_tokens: ids at which it ends what it writes.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LoadedModel:
     params: dict[str, Any]
     tokenizer: Tokenizer
     batch_sharding: jax.sharding.Sharding | None
+    end_tokens: tuple[int, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -86,7 +88,9 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
     if config.head != "causal_lm":
         raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
     sharding = batch_sharding(mesh, rules) if mesh else None
-    return LoadedModel(name, folder, config, params, load_tokenizer(folder), sharding)
+    tokenizer = load_tokenizer(folder)
+    ends = end_tokens(folder, tokenizer)
+    return LoadedModel(name, folder, config, params, tokenizer, sharding, ends)
 
 
 def fingerprint(folder: Path) -> str:

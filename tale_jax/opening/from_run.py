@@ -9,7 +9,7 @@ from pathlib import Path
 from attention.errors import InputError
 from attention.terminal import Terminal
 from tale_jax.models import LoadedModel, load_model, searched_folder
-from tale_jax.opening.named import open_scorer, read_task, task_fingerprint
+from tale_jax.opening.named import fingerprints, open_scorer, read_task
 from tale_jax.options import Dtype, ModelOptions, Options, Reopening, Subject
 from tale_jax.runs import PICKS, FinishedRun, load_run
 from tale_jax.scoring import Scorer
@@ -156,10 +156,12 @@ def reopen_scorer(
     options = run_options(run)
     task = read_task(run.settings["task"], options)
     scorer = open_scorer(model, task, options, terminal)
-    if task_fingerprint(scorer) != run.settings["task_fingerprint"]:
-        raise InputError(
-            f"{run.settings['task']} no longer has the examples that {run.directory} searched"
-        )
+    for which, found in fingerprints(task, model, options).items():
+        if found != run.settings[which]:
+            what = "examples" if which == "task_fingerprint" else "chat template"
+            raise InputError(
+                f"{run.settings['task']} no longer has the {what} that {run.directory} searched"
+            )
     if how.limit is None:
         return scorer
     return open_scorer(model, limited(task, how.limit), options, Terminal(quiet=True))

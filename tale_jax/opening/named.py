@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
+from attention.files import SETTINGS, read_settings
 from attention.terminal import Terminal
 from tale_jax.models import LoadedModel, fingerprint
-from tale_jax.options import AskingOptions, ModelOptions, TaskOptions
-from tale_jax.scoring import Scorer
-from tale_jax.tasks import Split, Task, load_task, render
+from tale_jax.options import AskingOptions, ModelOptions, Options, TaskOptions
+from tale_jax.scoring import SPLITS, Scorer
+from tale_jax.tasks import Split, Task, choose_template, load_task, render, template_date
 
 
 def read_task(name: str, options: TaskOptions, split: Split | None = None) -> Task:
@@ -30,6 +32,17 @@ def read_task(name: str, options: TaskOptions, split: Split | None = None) -> Ta
     return load_task(name, split=split, **{name: getattr(options, name) for name in names})
 
 
+def render_task(model: LoadedModel, task: Task, options: AskingOptions) -> Task:
+    """The task as a model is asked it: through its chat template, or as plain text.
+
+    Raises:
+        InputError: the template cannot be used.
+    """
+    how = options.template, options.template_variables, options.template_date
+    rendered = render(task, model.tokenizer, *how)
+    return dataclasses.replace(rendered, end_tokens=model.end_tokens)
+
+
 def open_scorer(
     model: LoadedModel, task: Task, options: AskingOptions, terminal: Terminal
 ) -> Scorer:
@@ -40,13 +53,14 @@ def open_scorer(
     """
     if options.batch_tokens < 1:
         raise InputError(f"a batch needs at least 1 token, not {options.batch_tokens}")
-    for note in task.notes:
+    rendered = render_task(model, task, options)
+    for note in rendered.notes:
         terminal.message(note)
     scorer = Scorer(
         model.config,
         model.params,
         model.tokenizer,
-        render(task, model.tokenizer, options.template),
+        rendered,
         protocol=options.protocol,
         batch_tokens=options.batch_tokens,
         max_new_tokens=options.max_new_tokens,
@@ -74,21 +88,58 @@ def identify(model: LoadedModel, options: ModelOptions) -> dict[str, Any]:
     }
 
 
-def identify_task(name: str, scorer: Scorer) -> dict[str, Any]:
+def identify_task(
+    name: str, task: Task, model: LoadedModel, scorer: Scorer, options: AskingOptions
+) -> dict[str, Any]:
     """What tells a task from another, and how it is asked, in the settings of a run."""
     return {
         "task": name,
-        "task_fingerprint": task_fingerprint(scorer),
+        **fingerprints(task, model, options),
+        "template": options.template,
+        "template_variables": options.template_variables,
+        "template_date": options.template_date,
         "protocol": scorer.protocol.name,
         "new_tokens": scorer.protocol.new_tokens,
         "examples": len(scorer.examples["search"]),
     }
 
 
-def task_fingerprint(scorer: Scorer) -> str:
-    """What tells the examples of a task, with their shots, from any others."""
-    examples = {
+def fingerprints(task: Task, model: LoadedModel, options: AskingOptions) -> dict[str, str | None]:
+    """What tells the rows of a task, with their shots, and its template from any others.
+
+    Neither depends on the day: the date that a template writes is a setting of its own.
+    """
+    chosen = choose_template(task, model.tokenizer, options.template, options.template_variables)
+    rows = {
         split: [dataclasses.astuple(example) for example in given]
-        for split, given in scorer.examples.items()
+        for split in SPLITS
+        if (given := getattr(task, split)) is not None
     }
-    return hashlib.blake2b(json.dumps(examples).encode(), digest_size=8).hexdigest()
+    return {
+        "task_fingerprint": _hash(json.dumps(rows)),
+        "template_fingerprint": None if chosen is None else _hash(chosen.source),
+    }
+
+
+def dated(options: Options, task: Task, model: LoadedModel, run: Path) -> Options:
+    """The options with the day that the chat template is told, where it asks for the date.
+
+    Args:
+        options: of the command; a day that they name stays.
+        task: that is asked.
+        model: whose tokenizer may bring the template.
+        run: the directory of a run; if it has begun before, its day is taken again.
+
+    Raises:
+        InputError: the template cannot be read, or the run's settings are damaged.
+    """
+    how = options.template, options.template_variables, options.template_date
+    chosen = choose_template(task, model.tokenizer, *how)
+    date = None if chosen is None else template_date(chosen, model.tokenizer)
+    if date is not None and options.template_date is None and (run / SETTINGS).is_file():
+        date = read_settings(run).get("template_date", date)
+    return dataclasses.replace(options, template_date=date)
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -21,8 +21,8 @@ def _check(record: Record) -> None:
         raise TypeError
     if not all(map(is_unit, record["dropped"])) or type(record.get("bound", False)) is not bool:
         raise TypeError
-    for _, correct in record.get("answers", ()):
-        if type(correct) is not bool:
+    for _, *verdicts in record.get("answers", ()):
+        if not verdicts or not all(type(verdict) is bool for verdict in verdicts):
             raise TypeError
 
 
@@ -100,7 +100,7 @@ class Run(RunDirectory):
             answer: answers the examples, in order; called only if the journal has no answers yet.
         """
         if self._journal.get("evaluated", split, dropped) is None:
-            answers = [(prediction, bool(correct)) for prediction, correct in answer()]
+            answers = [(said, bool(correct), bool(cut)) for said, correct, cut in answer()]
             self._journal.append("evaluated", split=split, dropped=dropped, answers=answers)
         return self.answers(split, dropped) or []
 

@@ -29,7 +29,7 @@ from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.directory import Run
 from tale_jax.runs.report import render_report
 from tale_jax.runs.verdicts import PICKS, summarise
-from tale_jax.tasks import Answer, count_unparsed
+from tale_jax.tasks import Answer, count_cut, count_unparsed
 from tale_jax.units import Dropped, parse_unit
 
 SEARCH = "tale search"
@@ -67,7 +67,9 @@ def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any)
         for (split, name), given in answers.items()
         if split == "test"
     }
-    facts["unparsed"] = {name: count_unparsed(answers.get(("search", name), ())) for name in picks}
+    counts = {"unparsed": count_unparsed, "cut": count_cut}
+    for fact, count in counts.items():
+        facts[fact] = {name: count(answers.get(("search", name), ())) for name in picks}
     summary = summarise(run.settings, result, test or None, **facts)
     summary["commands"] = list(commands)
     trajectory = [_row(step, result.total) for step in result.steps]
@@ -168,7 +170,13 @@ def _read(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _predictions(answers: Mapping[tuple[str, str], Sequence[Answer]]) -> Iterator[dict[str, Any]]:
-    """Lines of ``predictions.jsonl``: one for each split, pick and example, counted from 0."""
+    """Lines of ``predictions.jsonl``: one for each split, pick and example, counted from 0.
+
+    ``cut`` stands there only if it is true.
+    """
     for (split, pick), given in answers.items():
         for number, answer in enumerate(given):
-            yield {"split": split, "pick": pick, "example": number, **answer._asdict()}
+            said = answer._asdict()
+            if not said["cut"]:
+                del said["cut"]
+            yield {"split": split, "pick": pick, "example": number, **said}

@@ -44,9 +44,11 @@ def describe_search(
     yield plain_table(columns, rows, words=4)
     yield ""
     yield from map(Text, verdict(summary))
-    if any(summary["unparsed"].values()):
-        counts = (f"{LABELS[pick]} {summary['unparsed'][pick]}" for pick in PICKS)
-        yield f"Unparsed answers, counted as wrong: {', '.join(counts)}."
+    said = {"unparsed": "Unparsed answers, counted as wrong", "cut": "Answers cut off at their end"}
+    for fact, words in said.items():
+        if any(summary[fact].values()):
+            counts = (f"{LABELS[pick]} {summary[fact][pick]}" for pick in PICKS)
+            yield f"{words}: {', '.join(counts)}."
 
 
 def _accuracy(found: Mapping[str, Any] | None) -> str:

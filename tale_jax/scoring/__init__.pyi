@@ -8,11 +8,13 @@ from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import Asker as Asker
 from .protocols import NotFiniteError as NotFiniteError
 from .protocols import Protocol as Protocol
+from .scorer import SPLITS as SPLITS
 from .scorer import Scorer as Scorer
 from .writing import Decode as Decode
 
 __all__ = [
     "PROTOCOLS",
+    "SPLITS",
     "Asker",
     "Decode",
     "Loglikelihood",

@@ -19,7 +19,11 @@ Written = tuple[Int[np.ndarray, "E new"], Bool[np.ndarray, " E"]]
 
 
 class Decode(Asker):
-    """Greedy tokens up to a stop string, and the answer read off the text before it."""
+    """Greedy tokens up to an end token or a stop string, and the answer read off what is before.
+
+    End tokens are those of the task's model and the tokenizer's; stop strings are the task's and
+    the example's.
+    """
 
     writes = True
 
@@ -35,7 +39,7 @@ class Decode(Asker):
         self.new_tokens = new_tokens or self._usual_length(task)
         self._judge = task.judge or judge_first
         self._stops = ("\n",) if task.stop is None and task.generated else task.stop or ()
-        self._stop_V = self._stop_tokens()
+        self._stop_V = self._stop_tokens(task.end_tokens)
 
     def _usual_length(self, task: Task) -> int:
         """What the task says, but at most a quarter of the positions; or by its longest answer."""
@@ -52,16 +56,16 @@ class Decode(Asker):
         encoded = self._tokenizer(sorted(texts), add_special_tokens=False)["input_ids"]
         return max(map(len, encoded))
 
-    def _stop_tokens(self) -> Bool[np.ndarray, " V"]:
-        """End-of-text and every token that begins with a stop string.
+    def _stop_tokens(self, ends: Sequence[int]) -> Bool[np.ndarray, " V"]:
+        """End tokens, and every token that begins with a stop string.
 
         A stop string that begins within a token or goes over several ends the answer all the same,
         but not the writing.
         """
         size = self._config.vocab_size or 0
         stop_V = np.zeros(size, bool)
-        eos: Any = self._tokenizer.eos_token_id
-        stop_V[[] if eos is None or eos >= size else [eos]] = True
+        known = (self._tokenizer.eos_token_id, *ends)
+        stop_V[[end for end in known if isinstance(end, int) and end < size]] = True
         if self._stops:
             texts = self._tokenizer.batch_decode(
                 [[i] for i in range(min(size, len(self._tokenizer)))]
@@ -85,10 +89,14 @@ class Decode(Asker):
         texts = self._tokenizer.batch_decode(
             [[int(t) for t in line if t >= 0] for line in outputs[0]], skip_special_tokens=True
         )
-        return [
-            Answer(*self._judge(cut(text, self._stops), example))
-            for text, example in zip(texts, examples, strict=True)
-        ]
+        found = []
+        for text, example, line in zip(texts, examples, outputs[0], strict=True):
+            before = cut(text, (*self._stops, *example.stop))
+            answer, correct = self._judge(before, example)
+            open_end = line[-1] >= 0 and before == text  # a choice that was read needs no more
+            unfinished = open_end and (example.choices is None or answer is None)
+            found.append(Answer(answer, correct, bool(unfinished)))
+        return found
 
     def difficulty(self, examples: Sequence[Example], outputs: Written) -> np.ndarray:
         """Wrong answers before right ones, then long answers before short ones."""

@@ -1,10 +1,13 @@
 from .answers import Answer as Answer
 from .answers import argmax as argmax
+from .answers import count_cut as count_cut
 from .answers import count_unparsed as count_unparsed
 from .answers import cut as cut
 from .answers import extract as extract
 from .answers import judge_first as judge_first
+from .chat import choose_template as choose_template
 from .chat import render as render
+from .chat import template_date as template_date
 from .data_sets import Hub as Hub
 from .demo_tasks import DEMO_TASKS as DEMO_TASKS
 from .demo_tasks import NAMES as NAMES
@@ -45,7 +48,9 @@ __all__ = [
     "Task",
     "Tokenizer",
     "argmax",
+    "choose_template",
     "completed",
+    "count_cut",
     "count_unparsed",
     "cut",
     "demo_examples",
@@ -59,5 +64,6 @@ __all__ = [
     "load_task",
     "named_tasks",
     "render",
+    "template_date",
     "worked",
 ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from tale_jax.tasks.examples import Example
+from tale_jax.tasks.examples import Example, JsonValue
 
-NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,3}(?!\d))?|[-+]?\.\d+"
+_GROUPS = ",'\u2019\u00a0\u2007\u2009\u202f"  # comma, apostrophes, spaces that do not break
+_WHOLE = rf"(?:\d{{1,3}}(?:[{_GROUPS}]\d{{3}})+(?!\d)|\d+)"
+NUMBER = rf"[-+]?{_WHOLE}(?:\.\d+)?(?:[eE][-+]?\d{{1,3}}(?!\d))?|[-+]?\.\d+"
 _BRACED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
 
 
@@ -19,15 +21,22 @@ class Answer(NamedTuple):
     Attributes:
         prediction: the answer as a JSON value; None: no answer could be read.
         correct: whether it is right.
+        cut: whether the model was still writing when it had written as many tokens as it may.
     """
 
-    prediction: Any
+    prediction: JsonValue
     correct: bool
+    cut: bool = False
 
 
 def count_unparsed(answers: Iterable[Answer]) -> int:
     """How many answers there are in which nothing could be read."""
     return sum(answer.prediction is None for answer in answers)
+
+
+def count_cut(answers: Iterable[Answer]) -> int:
+    """How many answers were cut off before their end."""
+    return sum(answer.cut for answer in answers)
 
 
 def extract(text: str, choices: Sequence[str] | None) -> int | str | None:
@@ -67,14 +76,14 @@ def extract(text: str, choices: Sequence[str] | None) -> int | str | None:
     return same[0] if len(same) == 1 else None
 
 
-def judge_first(text: str, example: Example) -> tuple[Any, bool]:
+def judge_first(text: str, example: Example) -> tuple[JsonValue, bool]:
     """The choice or the line that stands first, as of ``extract``, and whether it is right."""
     answer = extract(text, example.choices)
     right = example.answer.strip() if isinstance(example.answer, str) else example.answer
     return answer, answer == right
 
 
-def judge_number(text: str, example: Example) -> tuple[Any, bool]:
+def judge_number(text: str, example: Example) -> tuple[JsonValue, bool]:
     """The number that a text ends in, as a string, and whether it is the right one.
 
     Whole numbers must be equal. Others may differ by 1e-3, as in the evaluation of PAL (Gao et al.,
@@ -90,7 +99,8 @@ def judge_number(text: str, example: Example) -> tuple[Any, bool]:
 def read_number(text: str) -> Decimal | None:
     r"""The number behind the first ``####``, else in the last ``\boxed{}``, else the last one.
 
-    Commas between groups of three digits, dollar signs and the spaces of LaTeX are ignored.
+    What stands between groups of three digits is ignored: commas, apostrophes, and spaces at which
+    no line breaks, thin ones too. So are dollar signs and the spaces of LaTeX.
 
     Returns:
         The number, or None if there is none at that place.
@@ -127,7 +137,7 @@ def _signed() -> str:
 
 def _decimal(digits: str) -> Decimal | None:
     try:
-        return Decimal(digits.replace(",", ""))
+        return Decimal(re.sub(f"[{_GROUPS}]", "", digits))
     except InvalidOperation:
         return None
 

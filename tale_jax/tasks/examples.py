@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from attention.errors import InputError
 from attention.files import read_json_lines
 
-KEYS = {"prompt", "choices", "answer"}
+JsonValue: TypeAlias = "str | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+KEYS = {"prompt", "choices", "answer", "stop"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Example:
             text, and what follows is the same.
         messages: the prompt as a chat, pairs of role and text, if it has that form too.
         row: identifies the row that the example was made from, for judges that ask for it.
+        stop: texts that end a written answer, besides those of the task.
+        rendered: the prompt went through a chat template, and brings its own special tokens.
     """
 
     prompt: str
@@ -42,9 +45,11 @@ class Example:
     contexts: tuple[str, ...] = ()
     messages: tuple[tuple[str, str], ...] = ()
     row: str = ""
+    stop: tuple[str, ...] = ()
+    rendered: bool = False
 
 
-Judge = Callable[[str, Example], tuple[Any, bool]]
+Judge = Callable[[str, Example], tuple[JsonValue, bool]]
 """Written text → the answer in it as a JSON value (None: none can be read), and whether it is
 right."""
 
@@ -68,6 +73,7 @@ class Task:
         judge: reads a written answer; None: the choice or the line that stands first.
         stop: texts that end a written answer; None: a line break if there is nothing to choose.
         new_tokens: tokens to write unless told otherwise; None: two more than the longest answer.
+        end_tokens: at which the model that is asked ends what it writes, besides the tokenizer's.
         halves: whether search and test split are two halves of one labelled split.
         notes: lines to tell the user.
     """
@@ -84,6 +90,7 @@ class Task:
     judge: Judge | None = None
     stop: tuple[str, ...] | None = None
     new_tokens: int | None = None
+    end_tokens: tuple[int, ...] = ()
     halves: bool = False
     notes: tuple[str, ...] = ()
 
@@ -132,7 +139,8 @@ def unlike(examples: Iterable[Example], known: Iterable[Example]) -> list[Exampl
 def read_examples(path: str | Path) -> tuple[Example, ...]:
     """Read the examples of a JSONL file (``.gz`` too), one object a line.
 
-    ``{"prompt": "…", "choices": ["…", "…"], "answer": 0}`` or ``{"prompt": "…", "answer": "…"}``.
+    ``{"prompt": "…", "choices": ["…", "…"], "answer": 0}`` or ``{"prompt": "…", "answer": "…"}``,
+    and ``"stop": ["…"]`` where a text, besides a line break, ends a written answer.
 
     Raises:
         InputError: the file cannot be read, holds no example or mixes the two kinds, or a line is
@@ -155,16 +163,18 @@ def read_examples(path: str | Path) -> tuple[Example, ...]:
 def _parse(fields: dict[str, Any]) -> Example:
     if unknown := fields.keys() - KEYS:
         raise ValueError(
-            f"unknown key {shown(min(unknown))}; an example has prompt, answer and maybe choices"
+            f"unknown key {shown(min(unknown))}; an example has prompt, answer, maybe choices and "
+            "stop"
         )
     for key in ("prompt", "answer"):
         if key not in fields:
             raise ValueError(f"no {key}")
     check_text("prompt", fields["prompt"])
+    stop = _stops(fields.get("stop", []))
     if "choices" not in fields:
-        return Example(fields["prompt"], None, _reference(fields["answer"]))
+        return Example(fields["prompt"], None, _reference(fields["answer"]), stop=stop)
     choices = _choices(fields["choices"])
-    return Example(fields["prompt"], choices, _index(fields["answer"], len(choices)))
+    return Example(fields["prompt"], choices, _index(fields["answer"], len(choices)), stop=stop)
 
 
 def check_text(name: str, text: Any) -> None:
@@ -189,6 +199,15 @@ def _choices(choices: Any) -> tuple[str, ...]:
         if choice in choices[:i]:
             raise ValueError(f"choice {i} repeats {shown(choice)}; choices must differ")
     return tuple(choices)
+
+
+def _stops(stops: Any) -> tuple[str, ...]:
+    stops = [stops] if isinstance(stops, str) else stops
+    if not isinstance(stops, list) or "" in stops:
+        raise ValueError(f"stop is {shown(stops)}, not a list of strings that are not empty")
+    for i, stop in enumerate(stops):
+        check_text(f"stop {i}", stop)
+    return tuple(stops)
 
 
 def _index(answer: Any, count: int) -> int:

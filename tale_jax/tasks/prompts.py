@@ -144,8 +144,8 @@ def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
 
     Prompt and choice become tokens as one text. The space at the end of a prompt belongs to the
     choice. If the prompt alone has n tokens, then all tokens from the n-th on are the choice's.
-    Special tokens stand in front once. An empty prompt is the beginning-of-text token alone, or the
-    end-of-text token if the tokenizer has no other.
+    Special tokens stand in front once; a rendered chat brings its own. An empty prompt is the
+    beginning-of-text token alone, or the end-of-text token if the tokenizer has no other.
 
     Args:
         tokenizer: of the model.
@@ -165,9 +165,10 @@ def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
             prompts.append(prompt.rstrip())
             owners.append(i)
     distinct = list(dict.fromkeys(prompts))
-    prompt_tokens = dict(zip(distinct, encode_texts(tokenizer, distinct), strict=True))
+    special = not any(example.rendered for example in examples)
+    prompt_tokens = dict(zip(distinct, encode_texts(tokenizer, distinct, special), strict=True))
     encoded: list[list[EncodedChoice]] = [[] for _ in examples]
-    all_tokens = encode_texts(tokenizer, texts)
+    all_tokens = encode_texts(tokenizer, texts, special)
     for i, prompt, text, tokens in zip(owners, prompts, texts, all_tokens, strict=True):
         start = prompt_tokens[prompt]
         if not prompt:
@@ -187,7 +188,7 @@ def encode_prompts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
 
     Args:
         tokenizer: of the model.
-        examples: whose prompts are encoded as they stand.
+        examples: whose prompts are encoded as they stand; all or none are rendered chats.
 
     Returns:
         The tokens of each prompt.
@@ -195,7 +196,8 @@ def encode_prompts(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
     Raises:
         InputError: a prompt is empty and the tokenizer has no token to begin with.
     """
-    return encode_texts(tokenizer, [example.prompt for example in examples])
+    special = not any(example.rendered for example in examples)
+    return encode_texts(tokenizer, [example.prompt for example in examples], special)
 
 
 def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
@@ -218,15 +220,23 @@ def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
     return kept
 
 
-def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+def encode_texts(
+    tokenizer: Tokenizer, texts: Sequence[str], special_tokens: bool = True
+) -> list[list[int]]:
     """Make tokens of texts, with the special tokens of the tokenizer in front once and none behind.
 
     An empty text becomes the beginning-of-text token, or else the end-of-text token.
 
+    Args:
+        tokenizer: of the model.
+        texts: each becomes a list of tokens.
+        special_tokens: false for rendered chats, which get the tokens that
+            ``apply_chat_template(tokenize=True)`` gives.
+
     Raises:
         InputError: a text is empty and the tokenizer has neither token.
     """
-    front = _front(tokenizer)
+    front = _front(tokenizer) if special_tokens else []
     # The text may begin with the special token already, as chat templates do.
     encoded = [
         tokens if front and tokens[: len(front)] == front else front + tokens

@@ -238,6 +238,13 @@ def test_zorro_lines_must_alternate(tmp_path):
         ("costs $1,000.50.", "1000.5"),
         ("from 12-15", "15"),
         ("a list 1,2,3", "3"),
+        ("1\u2009234 apples", "1234"),  # a thin space, and others at which no line breaks
+        ("1\u202f234\u202f567.5", "1234567.5"),
+        ("1\u00a0234", "1234"),
+        ("#### 1\u2019234", "1234"),
+        (r"\boxed{1'234}", "1234"),
+        ("1'23", "23"),  # no group
+        ("room 12 345", "345"),  # a plain space divides numbers
         ("x2", None),
         ("nothing", None),
         ("", None),

@@ -12,6 +12,8 @@ from attention.flags import Between
 # what jax.random.key and np.random.default_rng both take
 Seed = Annotated[int, Between(ge=0, lt=2**32)]
 Count = Annotated[int, Between(ge=1)]
+Weights = Literal["exact", "int8"]
+"""How the linear layers of a model are held."""
 AXES: tuple[str, ...] = ("data", "model")
 
 
@@ -35,6 +37,27 @@ class Hub:
     """
 
     revision: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Storage:
+    """How the parameters of a model are held.
+
+    Attributes:
+        weights: int8 holds the linear layers in 8 bits with a scale for each column, for models
+            that would not fit otherwise; answers may change a little
+    """
+
+    weights: Weights = "exact"
+
+    def check_trainable(self) -> None:
+        """Refuse to train what is rounded.
+
+        Raises:
+            InputError: the parameters are held in 8 bits.
+        """
+        if self.weights != "exact":
+            raise InputError("a model in 8 bits is not trained: leave out --weights int8")
 
 
 @dataclasses.dataclass(frozen=True)

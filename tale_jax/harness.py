@@ -31,6 +31,7 @@ from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
 
 from attention.errors import InputError
 from attention.likelihood import Arrays, Row, RowBatches, token_log_probs
+from attention.options import Weights
 from attention.transformer import generate, unstack_layers
 from tale_jax.models import load_model
 from tale_jax.options import ModelOptions
@@ -51,6 +52,7 @@ class TaleModel(TemplateLM):
         drop: str | int | Sequence[Unit] = "",
         dtype: Literal["float32", "bfloat16"] = "float32",
         revision: str | None = None,
+        weights: Weights = "exact",
         batch_tokens: int = 4096,
         **ignored: Any,
     ):
@@ -62,6 +64,7 @@ class TaleModel(TemplateLM):
                 (commas divide arguments).
             dtype: ``float32`` or ``bfloat16``.
             revision: of a model on the hub.
+            weights: ``exact`` or ``int8``, which holds the linear layers in 8 bits.
             batch_tokens: tokens in a batch.
             ignored: what lm-eval adds of itself: ``batch_size``, ``max_batch_size``, ``device``.
 
@@ -71,7 +74,9 @@ class TaleModel(TemplateLM):
         super().__init__()
         if unknown := ignored.keys() - {"batch_size", "max_batch_size", "device"}:
             raise InputError(f"the model tale_jax has no argument {min(unknown)}")
-        loaded = load_model(pretrained, ModelOptions(dtype=dtype, revision=revision))
+        loaded = load_model(
+            pretrained, ModelOptions(dtype=dtype, revision=revision, weights=weights)
+        )
         depth = loaded.config.num_hidden_layers
         dropped = check_layers(_layers(drop), depth, loaded.missing)
         self.tokenizer: Any = loaded.tokenizer

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from attention.command_line import Between, Commas, OneOf, Repeated, Word
-from attention.options import Devices, Seed
+from attention.options import Devices, Seed, Storage
 from tale_jax.units import Unit, parse_unit
 
 Layers = Annotated[tuple[Unit, ...], Commas(parse_unit, "3,5.mlp")]
@@ -23,7 +23,7 @@ Mesh = Annotated[str, Word(metavar="data=N,model=N")]
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelOptions(Devices):
+class ModelOptions(Storage, Devices):
     """How the model is loaded.
 
     Attributes:
@@ -31,6 +31,8 @@ class ModelOptions(Devices):
             parameters over model; an axis left out is 1, and one may be -1, which takes all
             devices that are left
         dtype: type of the parameters and products
+        weights: int8 holds the linear layers in 8 bits with a scale for each column, for models
+            that would not fit otherwise; answers may change a little
         revision: branch, tag or commit of a model on the hub
         compilation_cache: keep compiled programs between runs, in the user's cache folder
     """

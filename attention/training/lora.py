@@ -19,10 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from attention.transformer import normalizer_params, with_normalizer_params
-
-INPUT_AXES = {"query": 1, "key": 1, "value": 1, "out": 2, "gate": 1, "up": 1, "down": 1}
-"""How many axes of each kernel, behind that of the layer, are summed over."""
+from attention.transformer import INPUT_AXES, normalizer_params, with_normalizer_params
 
 Adapters = dict[str, dict[str, Array]]
 

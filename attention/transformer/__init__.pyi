@@ -16,6 +16,8 @@ from .huggingface import save_pretrained as save_pretrained
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
 from .self_attention import Context as Context
+from .quantization import INPUT_AXES as INPUT_AXES
+from .quantization import is_quantized as is_quantized
 from .sizes import parameter_bytes as parameter_bytes
 from .sizes import parameter_counts as parameter_counts
 from .stacking import keep_halves as keep_halves
@@ -26,6 +28,7 @@ from .stacking import unstack_layers as unstack_layers
 from .stacking import with_normalizer_params as with_normalizer_params
 
 __all__ = [
+    "INPUT_AXES",
     "Branches",
     "Context",
     "Drift",
@@ -37,6 +40,7 @@ __all__ = [
     "checkpoint_folder",
     "convert",
     "generate",
+    "is_quantized",
     "jitted_generate",
     "keep_halves",
     "keep_layers",

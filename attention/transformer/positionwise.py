@@ -58,7 +58,11 @@ class Norm(nn.Module):
 
 
 class Projection(nn.Module):
-    """``einsum(equation, x, kernel) + bias`` with the config's dtype and precision."""
+    """``einsum(equation, x, kernel) + bias`` with the config's dtype and precision.
+
+    Parameters in 8 bits have a ``scale`` beside the kernel: ``einsum(equation, x, kernel) · scale``
+    (see ``quantization``).
+    """
 
     config: TransformerConfig
     equation: str
@@ -71,7 +75,9 @@ class Projection(nn.Module):
         dtype = jnp.dtype(self.config.dtype)
         init, bias_init = self._initializers()
         kernel = self.param("kernel", init, self.shape, dtype)
-        if self.config.derivatives == "cpu":
+        if self.has_variable("params", "scale"):
+            out = self._dequantized(x, kernel)
+        elif self.config.derivatives == "cpu":
             out = projected(self.equation, self.config.precision, x, kernel)
         else:
             out = jnp.einsum(self.equation, x, kernel, precision=self.config.precision)
@@ -79,6 +85,18 @@ class Projection(nn.Module):
             bias = self.param("bias", bias_init, self.bias_shape, dtype)
             out += bias.reshape((1,) * (out.ndim - bias.ndim) + bias.shape)
         return out
+
+    def _dequantized(self, x: Array, kernel: Array) -> Array:
+        """The product with a kernel of whole numbers, in the type of ``x``."""
+        out = jnp.einsum(
+            self.equation,
+            x,
+            kernel.astype(x.dtype),
+            precision=self.config.precision,
+            preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
+        )
+        scale = self.get_variable("params", "scale")
+        return (out * scale.reshape((1,) * (out.ndim - scale.ndim) + scale.shape)).astype(x.dtype)
 
     def _initializers(self) -> tuple[nn.initializers.Initializer, nn.initializers.Initializer]:
         c, deviation = self.config, self.config.initializer_range

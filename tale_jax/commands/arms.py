@@ -187,6 +187,7 @@ def arms(
     Raises:
         InputError: no train split, or whatever else can be mended.
     """
+    options.check_trainable()
     learning.make_schedule(training.schedule, training.learning_rate, training.steps or 10**9)
     asked = opening.read_task(task, options)
     if not asked.train:

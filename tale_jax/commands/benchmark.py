@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from attention import files
 from attention.command_line import Between, Commas, Result, command
-from attention.options import Display
+from attention.options import Display, Weights
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, opening, runs
 from tale_jax.options import Dtype, Layers, Workload
@@ -25,6 +25,7 @@ def benchmark(
     batch: Annotated[tuple[int, ...], Commas(metavar="1,8"), Between(ge=1)] = (1,),
     work: Workload = Workload(),
     dtype: Dtype | None = None,
+    weights: Weights | None = None,
     out: Path | None = None,
     display: Display = Display(),
 ) -> Result:
@@ -38,6 +39,7 @@ def benchmark(
         drop: layers to leave out, 0-based, or halves such as 3.mlp, in place of a run
         batch: prompts at a time, one measurement for each number
         dtype: type of the parameters and products; by default that of the run, or float32
+        weights: int8 holds the linear layers in 8 bits; by default that of the run, or exact
         out: CSV file to write
 
     Returns:
@@ -47,7 +49,7 @@ def benchmark(
         InputError: there is neither a run nor both a model and layers, or the model has too few
             positions.
     """
-    opened, variants = opening.open_variants(run, model, drop, dtype)
+    opened, variants = opening.open_variants(run, model, drop, dtype, weights)
     terminal, rows, shown = Terminal(display.quiet), [], []
     analysis.check_workload(opened.config, work)  # before anything is measured
     with terminal.steps("models timed", len(batch)) as advance:

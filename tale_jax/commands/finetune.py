@@ -33,8 +33,9 @@ def finetune(
         ``out`` (the checkpoint), ``dropped``, ``examples``, ``steps`` and ``loss``, the last one.
 
     Raises:
-        InputError: no train split, or whatever else can be mended.
+        InputError: weights in 8 bits, no train split, or whatever else can be mended.
     """
-    opened = opening.open_subject(subject, options)
+    options.check_trainable()
+    opened = opening.open_subject(subject, options, exact=True)
     found = finetuning.tune(opened, training, out, resume=resume, quiet=display.quiet)
     return Result(found, f"{found['out']}: {found['steps']} steps, loss {found['loss']:.4g}")

@@ -84,7 +84,12 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
         assert mesh is not None  # asked for only then
         return param_shardings(abstract, transformer_axes(abstract), mesh, rules)
 
-    config, params = load_pretrained(folder, options.dtype, shardings=shardings if mesh else None)
+    config, params = load_pretrained(
+        folder,
+        options.dtype,
+        shardings=shardings if mesh else None,
+        weights=options.weights,
+    )
     if config.head != "causal_lm":
         raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
     sharding = batch_sharding(mesh, rules) if mesh else None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention.errors import InputError
+from attention.options import Weights
 from attention.terminal import Terminal
 from tale_jax.models import LoadedModel, load_model, searched_folder
 from tale_jax.opening.named import fingerprints, open_scorer, read_task
@@ -37,13 +38,16 @@ class Opened:
     options: Options
 
 
-def open_subject(subject: Subject, options: Options, split: Split | None = None) -> Opened:
+def open_subject(
+    subject: Subject, options: Options, split: Split | None = None, *, exact: bool = False
+) -> Opened:
     """Open a model and a task, by their names or from a finished search.
 
     Args:
         subject: their names, the search, and the layers to leave out.
         options: of the model and the task; with the task of a search they are those of the search.
         split: the one split that is wanted; None: search and test.
+        exact: load the model of a search with exact weights, even if it was searched in 8 bits.
 
     Raises:
         InputError: there is neither a search nor both a model and a task, or a search is given
@@ -61,13 +65,19 @@ def open_subject(subject: Subject, options: Options, split: Split | None = None)
     run = load_run(subject.run)
     if subject.task is None:
         options = run_options(run, options)
+    if exact:
+        options = dataclasses.replace(options, weights="exact")
     task = read_task(subject.task or run.settings["task"], options, split)
     model = _searched_model(run, subject.model, options)
     return Opened(model, task, run.dropped(subject.pick), options)
 
 
 def open_variants(
-    run: Path | None, model: str | None, drop: Sequence[Unit], dtype: Dtype | None
+    run: Path | None,
+    model: str | None,
+    drop: Sequence[Unit],
+    dtype: Dtype | None = None,
+    weights: Weights | None = None,
 ) -> tuple[LoadedModel, dict[str, Dropped]]:
     """Open a model whose variants are to be compared.
 
@@ -76,6 +86,7 @@ def open_variants(
         model: its name; with a search, where the checkpoint is now.
         drop: layers and half-layers to leave out, in place of a search.
         dtype: of parameters and products; None: that of the search, or ``float32``.
+        weights: how the linear layers are held; None: that of the search, or ``exact``.
 
     Returns:
         The model, and what each variant goes without, by its name; the baseline is the first.
@@ -86,14 +97,17 @@ def open_variants(
     if run is None:
         if model is None or not drop:
             raise InputError("give --run, or both --model and --drop")
-        opened = load_model(model, ModelOptions(dtype=dtype or "float32"))
+        options = ModelOptions(dtype=dtype or "float32", weights=weights or "exact")
+        opened = load_model(model, options)
         layers = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
         return opened, {"baseline": (), "dropped": layers}
     if drop:
         raise InputError("a run says which layers to drop: leave out --drop")
     found = load_run(run)
     options = run_options(found)
-    options = dataclasses.replace(options, dtype=dtype or options.dtype)
+    options = dataclasses.replace(
+        options, dtype=dtype or options.dtype, weights=weights or options.weights
+    )
     names = {pick: pick if pick == "baseline" else pick.upper() for pick in PICKS}
     variants = {name: found.dropped(pick) for pick, name in names.items()}
     return _searched_model(found, model, options), variants

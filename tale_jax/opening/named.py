@@ -84,6 +84,7 @@ def identify(model: LoadedModel, options: ModelOptions) -> dict[str, Any]:
         "fingerprint": fingerprint(model.folder),
         "num_layers": model.config.num_hidden_layers,
         "dtype": options.dtype,
+        "weights": options.weights,
         "precision": model.config.precision,
     }
 

@@ -16,6 +16,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from attention.errors import InputError
 from attention.files import new_file, new_folder, write_gguf, write_json, write_text
+from attention.options import Weights
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.attributes import IGNORABLE
 from attention.transformer.huggingface.config import from_hf, ignored_attributes, to_hf
@@ -35,6 +36,13 @@ from attention.transformer.huggingface.sources import (
     tensors_of,
 )
 from attention.transformer.model import abstract_params
+from attention.transformer.quantization import (
+    is_quantized,
+    quantize,
+    quantized_inputs,
+    quantized_shapes,
+    scale_path,
+)
 from attention.transformer.stacking import stack_layers
 
 
@@ -56,6 +64,7 @@ def load_pretrained(
     *,
     revision: str | None = None,
     shardings: Callable[[Any], Any] | None = None,
+    weights: Weights = "exact",
 ) -> tuple[TransformerConfig, dict[str, Any]]:
     """Read a checkpoint: its config and stacked parameters.
 
@@ -73,6 +82,8 @@ def load_pretrained(
         revision: branch, tag or commit on the hub.
         shardings: from the tree of abstract parameters to their shardings
             (``attention.training.sharding``); None puts them on the default device.
+        weights: ``int8`` holds the linear layers in 8 bits, each column with a float32 scale
+            (``quantization``); such a model computes, and is neither trained nor written.
 
     Returns:
         ``(config, params)`` for ``Transformer(config).apply({"params": params}, …)``.
@@ -86,16 +97,18 @@ def load_pretrained(
     tree = abstract_params(config)
     abstract = _flat(tree)
     placed = match_tensors(config, abstract, tensors_of(folder, config), folder)
-    where = {} if shardings is None else _flat(shardings(tree))
+    held = quantized_shapes(tree) if weights == "int8" else tree
+    where = {} if shardings is None else _flat(shardings(held))
     params = {
         path: jnp.zeros(leaf.shape, leaf.dtype, device=where.get(path))
-        for path, leaf in abstract.items()
+        for path, leaf in _flat(held).items()
     }
     for row, i, tensor in placed:
         shapes = [abstract[path].shape[1 if row.layered else 0 :] for path in row.paths]
         pieces = TRANSFORMS[row.transform].load(tensor.open(), shapes)
         for path, piece in zip(row.paths, pieces, strict=True):
-            params[path] = _place(params[path], piece, i if row.layered else None)
+            for part, array in _parts(path, piece, weights):
+                params[part] = _place(params[part], array, i if row.layered else None)
     return config, unflatten_dict(params, sep="/")
 
 
@@ -181,7 +194,20 @@ def save_gguf(
         write_gguf(part, architecture, about, tensors)
 
 
+def _parts(path: str, piece: np.ndarray, weights: Weights) -> Iterator[tuple[str, np.ndarray]]:
+    """A parameter as it is held, by path: itself, or whole numbers and their scale."""
+    inputs = quantized_inputs(path)
+    if weights == "exact" or inputs is None:
+        yield path, piece
+        return
+    kernel, scale = quantize(piece, inputs)
+    yield path, np.asarray(kernel)
+    yield scale_path(path), np.asarray(scale)
+
+
 def _check_shapes(config: TransformerConfig, params: Mapping[str, Any]) -> None:
+    if is_quantized(params):
+        raise InputError("a model in 8 bits is not written: load it with exact weights")
     wanted, given = (
         {path: leaf.shape for path, leaf in _flat(tree).items()}
         for tree in (abstract_params(config), params)

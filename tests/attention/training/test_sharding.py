@@ -107,8 +107,8 @@ def test_unknown_parameters_are_all_named():
     params["head"]["out"]["kernel"] = array((D,))
     with pytest.raises(ValueError, match=r"head/out/kernel .*layers/attention/gate/kernel"):
         transformer_axes(params)
-    with pytest.raises(ValueError, match="layers/2/mlp/down/scale"):
-        transformer_axes({"layers": ({}, {}, {"mlp": {"down": {"scale": array((D,))}}})})
+    with pytest.raises(ValueError, match="layers/2/mlp/down/slope"):
+        transformer_axes({"layers": ({}, {}, {"mlp": {"down": {"slope": array((D,))}}})})
 
 
 @pytest.mark.parametrize("form", ["stacked", "unstacked"])

@@ -4,12 +4,21 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import (
+    ByteLevelBPETokenizer,
+    Tokenizer,
+    decoders,
+    models,
+    pre_tokenizers,
+    processors,
+)
 from transformers import PreTrainedTokenizerFast
 
 from attention.transformer import Transformer, TransformerConfig, save_pretrained
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDE0123456789 .?!:\n"
+
+BYTE_TEXT = "True and not False is. Ann has: a cup, 37 pens and 1024 lines.\n  two  spaces\n" * 3
 
 GPT2 = {
     "family": "gpt2",
@@ -36,6 +45,20 @@ def letter_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.post_processor = processors.TemplateProcessing("<s> $A", None, [("<s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def byte_tokenizer(words: int) -> PreTrainedTokenizerFast:
+    """A vocabulary of byte pairs, with a chat template."""
+    backend = ByteLevelBPETokenizer()
+    backend.train_from_iterator(
+        [BYTE_TEXT], words, show_progress=False, special_tokens=["<s>", "</s>"]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend._tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        chat_template="{{ 1 }}",
     )
 
 

@@ -36,7 +36,7 @@ _NUMBERS = {
     11: "q",
     12: "d",
 }
-_STRING, _ARRAY = 8, 9
+_FLOAT32, _STRING, _ARRAY = 6, 8, 9
 _PLAIN = {
     gguf.GGMLQuantizationType.F32: np.dtype(np.float32),
     gguf.GGMLQuantizationType.F16: np.dtype(np.float16),
@@ -152,6 +152,8 @@ class _Reader:
     def value(self, kind: int) -> Any:
         if kind == _STRING:
             return self.text()
+        if kind == _FLOAT32:  # the shortest decimal that it stands for: 1e-5, not 9.99999975e-6
+            return float(str(np.float32(self.numbers(_NUMBERS[kind])[0])))
         if kind != _ARRAY:
             return self.numbers(_NUMBERS[kind])[0]
         (inner,), (count,) = self.numbers("I"), self.numbers("Q")

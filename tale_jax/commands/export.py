@@ -1,4 +1,4 @@
-"""``tale export``: a model of a search as a checkpoint, a recipe or a list."""
+"""``tale export``: a model of a search as a checkpoint, a GGUF file, a recipe or a list."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def export(
     """Write the model that a search picked, as a checkpoint that is shorter or in another format.
 
     huggingface is a shorter checkpoint, which transformers loads.  tale is one that may have
-    half-layers, which every command of this library loads.  mergekit is a YAML recipe, and list the
+    half-layers, which every command of this library loads.  gguf is one file, matrices as float16,
+    and gguf-f32 the same as float32; neither is quantised.  mergekit is a YAML recipe, and list the
     dropped layers between commas.
 
     Args:

@@ -44,6 +44,16 @@ FORMATS: Choices[Format] = Choices(
             "a checkpoint that may have half-layers, for tale, attn and icl",
             "tale_jax.formats.writers:write_checkpoint",
         ),
+        "gguf": Format(
+            "one GGUF file, matrices as float16, for llama.cpp and its likes",
+            "tale_jax.formats.writers:write_half_gguf",
+            ours=False,
+        ),
+        "gguf-f32": Format(
+            "one GGUF file with the checkpoint's own numbers as float32",
+            "tale_jax.formats.writers:write_full_gguf",
+            ours=False,
+        ),
         "mergekit": Format(
             "a YAML recipe for mergekit",
             "tale_jax.formats.writers:write_recipe",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from attention.files import write_new
 from attention.transformer import load_pretrained, save_pretrained
+from attention.transformer.huggingface import save_gguf
 from tale_jax import __version__
 from tale_jax.formats.export import Export
 from tale_jax.runs import layer_list, percent
@@ -19,6 +21,21 @@ def write_checkpoint(export: Export, out: Path) -> None:
     config, params = without_layers(*load_pretrained(export.folder, None), export.dropped)
     readme = "\n".join(_provenance(export)) + "\n"
     save_pretrained(out, config, params, source=export.folder, readme=readme)
+
+
+def write_half_gguf(export: Export, out: Path) -> None:
+    """Write a GGUF file whose matrices are float16."""
+    _write_gguf(export, out, "f16")
+
+
+def write_full_gguf(export: Export, out: Path) -> None:
+    """Write a GGUF file of float32."""
+    _write_gguf(export, out, "f32")
+
+
+def _write_gguf(export: Export, out: Path, dtype: Literal["f16", "f32"]) -> None:
+    config, params = without_layers(*load_pretrained(export.folder, None), export.dropped)
+    save_gguf(out, config, params, source=export.folder, dtype=dtype)
 
 
 def write_recipe(export: Export, out: Path) -> None:

@@ -144,7 +144,7 @@ def test_an_export_is_searched_for_what_is_left(searched, exported, tmp_path):
 
 
 def test_halves_do_not_export_to_others(searched, exported, tmp_path, failing, capsys):
-    for form in ("huggingface", "mergekit"):
+    for form in ("huggingface", "gguf", "mergekit"):
         words = ("pick", "--run", searched / "halves", "--budget-layers", 3.5, "--format", form)
         error = failing(*words, "--out", tmp_path / "x", "--no-compilation-cache")
         assert f"only whole layers export to {form}" in error and "--format tale" in error

@@ -122,7 +122,9 @@ def to_hf(config: TransformerConfig) -> dict[str, Any]:
         suffix = next((s for s, head in HEADS.items() if head == config.head), None)
     if suffix is None or config.vocab_size is None:
         name = "head" if suffix is None else "input_size"
-        raise InputError(f"no Hugging Face {config.family} model has {_named(config, [name])}")
+        raise InputError(
+            f"no Hugging Face {config.family} model has {named_fields(config, [name])}"
+        )
     own = own_attributes(config)
     hf: dict[str, Any] = {
         "architectures": [f"{family.class_prefix}{suffix}"],
@@ -188,7 +190,19 @@ def _check_sizes(config: TransformerConfig) -> None:
 
 
 def _check_round_trip(config: TransformerConfig, hf: HfConfig) -> None:
-    again = from_hf(hf, config.dtype)
+    if differing := differing_fields(config, from_hf(hf, config.dtype)):
+        raise InputError(
+            f"no Hugging Face {config.family} model has {named_fields(config, differing)}"
+        )
+
+
+def differing_fields(config: TransformerConfig, again: TransformerConfig) -> list[str]:
+    """Fields by which a config that was written and read again is another model.
+
+    Args:
+        config: what was written.
+        again: what was read.
+    """
     if again.windows == config.windows:  # no layer slides any more, or every one does
         again = dataclasses.replace(
             again, sliding_window=config.sliding_window, layer_types=config.layer_types
@@ -202,14 +216,13 @@ def _check_round_trip(config: TransformerConfig, hf: HfConfig) -> None:
         remat=again.remat,
         derivatives=again.derivatives,
     )
-    differing = [
+    return [
         field.name
         for field in dataclasses.fields(config)
         if getattr(again, field.name) != getattr(plain, field.name)
     ]
-    if differing:
-        raise InputError(f"no Hugging Face {config.family} model has {_named(config, differing)}")
 
 
-def _named(config: TransformerConfig, fields: Sequence[str]) -> str:
+def named_fields(config: TransformerConfig, fields: Sequence[str]) -> str:
+    """Fields with their values, for a message."""
     return ", ".join(f"{name}={getattr(config, name)!r}" for name in fields)

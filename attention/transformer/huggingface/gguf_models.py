@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gguf
-import numpy as np
 
 from attention.errors import InputError
 from attention.files import GgufHeader, GgufTensor
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families import FAMILIES, Layout, Table, tensor_table
+from attention.transformer.huggingface.gguf_positions import DIVISORS, read_positions
 
 # Metadata of an architecture → fields of TransformerConfig.
 FIELDS = {
@@ -41,7 +41,10 @@ def layout_of(architecture: str) -> tuple[str, Layout]:
     Raises:
         InputError: no family has this architecture.
     """
-    known = {a: (name, row.gguf[a]) for name, row in FAMILIES.items() for a in row.gguf}
+    known: dict[str, tuple[str, Layout]] = {}
+    for name, family in FAMILIES.items():
+        for each, layout in family.gguf.items():
+            known.setdefault(each, (name, layout))  # several families are written as llama
     if architecture not in known:
         raise InputError(f"GGUF of the architecture {architecture!r}; there are {', '.join(known)}")
     return known[architecture]
@@ -65,20 +68,15 @@ def gguf_config(header: GgufHeader) -> dict[str, Any]:
     for key, field in FIELDS.items():
         value = header.about(key)
         if value is not None and field in names:
-            hf[names[field]] = _decimal(value) if isinstance(value, float) else value
+            hf[names[field]] = value
     embedding = header.tensors.get("token_embd.weight")
     if embedding is not None:
         hf["vocab_size"] = embedding.shape[0]
     if "rope_parameters" in family.reads:
-        hf |= _rope(header)
+        hf |= read_positions(header)
     hf |= layout.extra(header)
     hf |= _token_ids(header.metadata)
     return hf
-
-
-def _decimal(value: float) -> float:
-    """The shortest decimal that the stored float32 stands for: 1e-5, not 9.99999975e-6."""
-    return float(str(np.float32(value)))
 
 
 def _token_ids(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,55 +90,11 @@ def _token_ids(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _rope(header: GgufHeader) -> dict[str, Any]:
-    theta = _decimal(header.about("rope.freq_base", 10000.0))
-    kind = header.about("rope.scaling.type", "none")
-    scaling: dict[str, Any] | None = None
-    if "rope_freqs.weight" in header.tensors:
-        scaling = _llama3(header, theta)
-    elif kind == "linear":
-        scaling = {"rope_type": "linear", "factor": float(header.about("rope.scaling.factor"))}
-    elif kind == "yarn":
-        scaling = {
-            "rope_type": "yarn",
-            "factor": float(header.about("rope.scaling.factor")),
-            "original_max_position_embeddings": header.about(
-                "rope.scaling.original_context_length"
-            ),
-        }
-    elif kind != "none":
-        raise InputError(f"GGUF: rope.scaling.type {kind!r} is not handled")
-    return {"rope_theta": theta, "rope_scaling": scaling}
-
-
-def _llama3(header: GgufHeader, theta: float) -> dict[str, Any]:
-    """The settings of Llama 3's scaling that give the divisors stored in ``rope_freqs``.
-
-    Raises:
-        InputError: none of the published ones does.
-    """
-    stored = np.asarray(header.tensors["rope_freqs.weight"].open(), np.float64)
-    size = 2 * len(stored)
-    waves = 2 * np.pi * theta ** (np.arange(0, size, 2) / size)
-    low, high, original = 1.0, 4.0, 8192
-    for factor in (8.0, 32.0, 4.0, 16.0):
-        smooth = np.clip((original / waves - low) / (high - low), 0, 1)
-        if np.allclose(1 / ((1 - smooth) / factor + smooth), stored, rtol=1e-4):
-            return {
-                "rope_type": "llama3",
-                "factor": factor,
-                "low_freq_factor": low,
-                "high_freq_factor": high,
-                "original_max_position_embeddings": original,
-            }
-    raise InputError("GGUF: rope_freqs.weight is not that of a published Llama 3 model")
-
-
 def gguf_tensors(header: GgufHeader, config: TransformerConfig) -> dict[str, GgufTensor]:
     """The file's tensors by their names in a checkpoint folder; unknown ones keep their own."""
     _, layout = layout_of(header.architecture)
     left = dict(header.tensors)
-    left.pop("rope_freqs.weight", None)
+    left.pop(DIVISORS, None)
     found = {}
     for name, stored in names_of(config, tensor_table(config), header.architecture):
         if (tensor := left.pop(stored, None)) is None:

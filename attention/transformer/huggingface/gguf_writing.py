@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
 
 from attention.errors import InputError
+from attention.files import read_header
 from attention.transformer.config import TransformerConfig
-from attention.transformer.huggingface.config import own_attributes
+from attention.transformer.huggingface.config import (
+    differing_fields,
+    from_hf,
+    named_fields,
+    own_attributes,
+)
 from attention.transformer.huggingface.families import FAMILIES, tensor_table
-from attention.transformer.huggingface.gguf_models import FIELDS, layout_of, names_of
+from attention.transformer.huggingface.gguf_models import (
+    FIELDS,
+    gguf_config,
+    layout_of,
+    names_of,
+)
+from attention.transformer.huggingface.gguf_positions import position_tensors, positions_metadata
 
 
 def architecture_of(config: TransformerConfig) -> str:
@@ -30,9 +44,6 @@ def architecture_of(config: TransformerConfig) -> str:
         )
     if own := own_attributes(config):
         raise InputError(f"GGUF has no words for {' and '.join(own)} of a model")
-    scaling = config.rope_scaling
-    if scaling is not None and scaling.rope_type != "linear":
-        raise InputError(f"positions scaled by {scaling.rope_type} are not written as GGUF yet")
     return found[0]
 
 
@@ -57,13 +68,22 @@ def gguf_metadata(
             found[prefix + key] = value
     found[f"{prefix}vocab_size"] = config.vocab_size
     if config.position_embedding == "rope":
-        found[f"{prefix}rope.freq_base"] = float(config.rope_theta)
-        found[f"{prefix}rope.dimension_count"] = config.head_size
-        scaling = config.rope_scaling
-        if scaling is not None and scaling.rope_type == "linear":
-            found[f"{prefix}rope.scaling.type"] = "linear"
-            found[f"{prefix}rope.scaling.factor"] = float(scaling.factor)
+        found |= {prefix + key: value for key, value in positions_metadata(config).items()}
     return found
+
+
+def check_written(file: Path, config: TransformerConfig) -> None:
+    """Check that a file says what the model is.
+
+    Raises:
+        InputError: GGUF has no words for some of it; the message names the fields.
+    """
+    again = from_hf(gguf_config(read_header(file)), config.dtype)
+    again = dataclasses.replace(
+        again, family=config.family, initializer_range=config.initializer_range
+    )
+    if differing := differing_fields(config, again):
+        raise InputError(f"GGUF has no words for {named_fields(config, differing)} of a model")
 
 
 def stored_form(
@@ -93,3 +113,4 @@ def stored_form(
         array = array if change is None else change(array)
         wide = dtype == "f32" or array.ndim == 1
         yield names[name], array if wide else array.astype(np.float16)
+    yield from position_tensors(config)

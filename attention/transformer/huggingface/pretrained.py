@@ -23,6 +23,7 @@ from attention.transformer.huggingface.config import from_hf, ignored_attributes
 from attention.transformer.huggingface.families import TRANSFORMS, tensor_table
 from attention.transformer.huggingface.gguf_writing import (
     architecture_of,
+    check_written,
     gguf_metadata,
     stored_form,
 )
@@ -192,6 +193,7 @@ def save_gguf(
     tensors = stored_form(config, architecture, _hf_tensors(config, params, None), dtype)
     with new_file(file) as part:
         write_gguf(part, architecture, about, tensors)
+        check_written(part, config)
 
 
 def _parts(path: str, piece: np.ndarray, weights: Weights) -> Iterator[tuple[str, np.ndarray]]:

@@ -6,8 +6,7 @@ import gguf
 import jax
 import numpy as np
 import pytest
-from tokenizers import ByteLevelBPETokenizer
-from transformers import PreTrainedTokenizerFast
+from tiny_models import byte_tokenizer
 
 from attention.errors import InputError
 from attention.files import load_tokenizer, read_header
@@ -37,6 +36,8 @@ FORMS = {
     "llama-bias": {"attention_bias": True, "attention_out_bias": True},
     "llama-linear": {"rope_scaling": RopeScaling("linear", 2.0)},
     "llama-tied": {"tie_word_embeddings": True},
+    "llama3-8": {"rope_scaling": RopeScaling("llama3", 8.0), "rope_theta": 500000.0},
+    "llama3-own": {"rope_scaling": RopeScaling("llama3", 5.0, original_max_position_embeddings=41)},
     "qwen2": {"family": "qwen2", "attention_bias": True},
     "qwen3": {"family": "qwen3", "qk_norm": "head"},
     "gpt2": {
@@ -56,7 +57,6 @@ FORMS = {
 
 
 WORDS = 307
-TEXT = "True and not False is. Ann has: a cup, 37 pens and 1024 lines.\n  two  spaces\n" * 3
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +66,7 @@ def source(tmp_path_factory):
     config = dataclasses.replace(BASE, vocab_size=WORDS)
     params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
     save_pretrained(folder, config, params)
-    backend = ByteLevelBPETokenizer()
-    backend.train_from_iterator([TEXT], WORDS, show_progress=False, special_tokens=["<s>", "</s>"])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend._tokenizer,
-        bos_token="<s>",
-        eos_token="</s>",
-        chat_template="{{ 1 }}",
-    )
-    tokenizer.save_pretrained(folder)
+    byte_tokenizer(WORDS).save_pretrained(folder)
     return folder
 
 
@@ -94,8 +86,20 @@ def test_a_model_comes_back_from_gguf(tmp_path, name, source):
         assert getattr(again, field) == getattr(config, field)
     # in the words of the library itself
     reader = gguf.GGUFReader(tmp_path / "m.gguf")
+    assert {tensor.name for tensor in reader.tensors} == set(
+        read_header(tmp_path / "m.gguf").tensors
+    )
     assert reader.fields["general.architecture"].contents() == config.family
-    assert len(reader.tensors) == len(read_header(tmp_path / "m.gguf").tensors)
+
+
+def test_a_mistral_without_a_window_is_a_llama_in_gguf(tmp_path, source):
+    config = dataclasses.replace(BASE, vocab_size=WORDS, family="mistral")
+    params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
+    save_gguf(tmp_path / "m.gguf", config, params, source=source, dtype="f32")
+    again, found = load_pretrained(tmp_path / "m.gguf")
+    assert again.family == "llama"
+    for ours, theirs in zip(jax.tree.leaves(params), jax.tree.leaves(found), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_half_precision_keeps_vectors_wide(tmp_path, source):
@@ -123,22 +127,18 @@ def test_the_tokenizer_goes_along(tmp_path, source):
 
 
 def test_what_gguf_has_no_words_for(tmp_path, source):
-    config = dataclasses.replace(BASE, vocab_size=WORDS, rope_scaling=RopeScaling("llama3", 8.0))
+    config = dataclasses.replace(BASE, vocab_size=WORDS)
     params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
-    with pytest.raises(InputError, match="llama3 are not written"):
-        save_gguf(tmp_path / "m.gguf", config, params, source=source)
+    window = dataclasses.replace(config, family="mistral", sliding_window=3)
+    with pytest.raises(InputError, match="no words for sliding_window=3"):
+        save_gguf(tmp_path / "m.gguf", window, params, source=source)
     ssa = dataclasses.replace(BASE, vocab_size=WORDS, normalizer="ssa:learn=none")
     with pytest.raises(InputError, match="no words for normalizer"):
         save_gguf(tmp_path / "m.gguf", ssa, params, source=source)
     assert not list(tmp_path.iterdir())
     (tmp_path / "m.gguf").write_text("x")
     with pytest.raises(InputError, match="exists"):
-        save_gguf(
-            tmp_path / "m.gguf",
-            dataclasses.replace(config, rope_scaling=None),
-            params,
-            source=source,
-        )
+        save_gguf(tmp_path / "m.gguf", config, params, source=source)
 
 
 def test_llama_3_scaling_is_read_from_its_divisors(tmp_path):

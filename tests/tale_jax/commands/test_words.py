@@ -23,7 +23,7 @@ import pytest
          "--model-parallel is now --mesh data=-1,model=N"),
         (["evaluate", "--model", "demo", "--task", "demo:facts", "--mesh", "model=64"],
          "needs more than"),
-        (["export", "--run", "a", "--format", "gguf"], "unknown format 'gguf'"),
+        (["export", "--run", "a", "--format", "ggml"], "unknown format 'ggml'"),
     ],
 )  # fmt: skip
 def test_bad_words_end_in_one_line(failing, words, message):

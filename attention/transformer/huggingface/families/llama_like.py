@@ -82,6 +82,7 @@ def _gguf_biases(header: GgufHeader) -> dict[str, Any]:
     return {"attention_bias": "blk.0.attn_q.bias" in header.tensors}
 
 
+_GGUF_LLAMA = {"llama": Layout(paired=True, extra=_gguf_biases)}
 _QWEN_READS = ("rope_parameters", "layer_types", "sliding_window", "use_sliding_window")
 
 LLAMA = Family(
@@ -92,7 +93,7 @@ LLAMA = Family(
     reads=("rope_parameters",),
     read=_read_llama,
     write=_write_llama,
-    gguf={"llama": Layout(paired=True, extra=_gguf_biases)},
+    gguf=_GGUF_LLAMA,
 )
 QWEN2 = Family(
     "Qwen2",
@@ -123,4 +124,5 @@ MISTRAL = Family(
     reads=("rope_parameters",),
     read=read_rope,
     write=write_rope,
+    gguf=_GGUF_LLAMA,  # which has no window
 )

@@ -15,9 +15,9 @@ from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
-from .self_attention import Context as Context
 from .quantization import INPUT_AXES as INPUT_AXES
 from .quantization import is_quantized as is_quantized
+from .self_attention import Context as Context
 from .sizes import parameter_bytes as parameter_bytes
 from .sizes import parameter_counts as parameter_counts
 from .stacking import keep_halves as keep_halves

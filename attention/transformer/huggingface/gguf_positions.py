@@ -53,7 +53,7 @@ def _llama3(header: GgufHeader, theta: float) -> dict[str, Any]:
         InputError: no settings of the usual form do.
     """
     stored = np.asarray(header.tensors[DIVISORS].open(), np.float32)
-    largest = float(str(stored.max()))
+    largest = float(f"{stored.max():.6g}")
     stated = header.about(ORIGINAL, PUBLISHED_ORIGINAL)
     for original in dict.fromkeys((stated, PUBLISHED_ORIGINAL)):
         for factor in (largest, *PUBLISHED_FACTORS):

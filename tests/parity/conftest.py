@@ -66,6 +66,22 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 29,
 }
+GRANITE = {
+    "embedding_multiplier": 3.5,
+    "attention_multiplier": 0.2,
+    "residual_multiplier": 0.6,
+    "logits_scaling": 0.7,
+}
+LAYER_NORMED = NO_HEAD_DIM | {"norm_epsilon": 1e-3, "hidden_act": "gelu_pytorch_tanh"}
+TIED = ROTARY | {"tie_word_embeddings": True, "hidden_size": 24}
+GEMMA2 = {
+    "query_pre_attn_scalar": 7,
+    "attn_logit_softcapping": 3.0,
+    "final_logit_softcapping": 9.0,
+    "sliding_window": 4,
+    "attention_bias": True,
+}
+COHERE = NO_HEAD_DIM | {"layer_norm_eps": 1e-3, "logit_scale": 0.3, "tie_word_embeddings": True}
 # name → (family of classes, attributes)
 MODELS = {
     "llama": ("Llama", ROTARY),
@@ -86,6 +102,14 @@ MODELS = {
     "qwen3-sliding": ("Qwen3", ROTARY | SLIDING | {"attention_bias": True}),
     "mistral": ("Mistral", ROTARY | {"sliding_window": 5}),
     "mistral-full": ("Mistral", ROTARY | {"sliding_window": None}),
+    "granite": ("Granite", NO_HEAD_DIM | GRANITE),
+    "olmo2": ("Olmo2", NO_HEAD_DIM | {"attention_bias": True}),
+    "starcoder2": ("Starcoder2", LAYER_NORMED | {"sliding_window": 4}),
+    "starcoder2-plain": ("Starcoder2", LAYER_NORMED | {"use_bias": False}),
+    "gemma": ("Gemma", TIED | {"hidden_act": "gelu"}),  # which means the tanh form there
+    "gemma2": ("Gemma2", TIED | GEMMA2),
+    "cohere": ("Cohere", COHERE | {"attention_bias": True}),
+    "cohere-qk-norm": ("Cohere", COHERE | {"use_qk_norm": True}),
     "gpt2": ("GPT2", LEARNED),
     "gpt2-untied": ("GPT2", LEARNED | {"tie_word_embeddings": False, "n_inner": None}),
     "bert": ("Bert", ENCODER),

@@ -1,7 +1,9 @@
-"""Llama and its likes: Qwen2, Qwen3, Mistral."""
+"""Llama and its likes: Qwen2, Qwen3, Mistral, Granite, OLMo 2, StarCoder2."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from attention.files import GgufHeader
@@ -9,7 +11,15 @@ from attention.transformer.config import SLIDING_ATTENTION, TransformerConfig
 from attention.transformer.huggingface.families.definition import COMMON_FIELDS, Family, HfConfig
 from attention.transformer.huggingface.families.gguf_layouts import Layout
 from attention.transformer.huggingface.families.rope_settings import read_rope, write_rope
-from attention.transformer.huggingface.families.tensors import ATTENTION, Table, linear, row
+from attention.transformer.huggingface.families.tensors import (
+    ATTENTION,
+    Row,
+    Table,
+    linear,
+    norm,
+    row,
+)
+from attention.transformer.stacking import belongs
 
 LLAMA_FIELDS = {
     **COMMON_FIELDS,
@@ -19,39 +29,69 @@ LLAMA_FIELDS = {
 }
 
 _LAYER = "layers.{i}"
-LLAMA_TENSORS = Table(
-    prefix="model.",
-    attention=f"{_LAYER}.self_attn",
-    rows=(
-        row("embed_tokens.weight", "embed/embedding"),
-        row(f"{_LAYER}.input_layernorm.weight", "layers/attention_norm/scale"),
-        *linear(f"{_LAYER}.self_attn.q_proj", f"{ATTENTION}/query"),
-        *linear(f"{_LAYER}.self_attn.k_proj", f"{ATTENTION}/key"),
-        *linear(f"{_LAYER}.self_attn.v_proj", f"{ATTENTION}/value"),
-        *linear(f"{_LAYER}.self_attn.o_proj", f"{ATTENTION}/out", "linear_out"),
-        row(f"{_LAYER}.self_attn.q_norm.weight", f"{ATTENTION}/query_norm/scale"),
-        row(f"{_LAYER}.self_attn.k_norm.weight", f"{ATTENTION}/key_norm/scale"),
-        row(f"{_LAYER}.post_attention_layernorm.weight", "layers/mlp_norm/scale"),
-        *linear(f"{_LAYER}.mlp.gate_proj", "layers/mlp/gate"),
-        *linear(f"{_LAYER}.mlp.up_proj", "layers/mlp/up"),
-        *linear(f"{_LAYER}.mlp.down_proj", "layers/mlp/down"),
-        row("norm.weight", "final_norm/scale"),
-    ),
-    heads={
-        "causal_lm": (row("lm_head.weight", "lm_head/kernel"),),
-        "sequence": linear("score", "head/out"),
-        "token": linear("score", "head/out"),
-    },
-    ignored=(r"layers\.[0-9]+\.self_attn\.rotary_emb\.inv_freq", r"rotary_emb\.inv_freq"),
-    tied=(("lm_head.weight", "embed_tokens.weight"),),
-)
+_LLAMA_NORMS = {"attention_norm": "input_layernorm", "mlp_norm": "post_attention_layernorm"}
 
 
-def _read_llama(hf: HfConfig) -> dict[str, Any]:
-    return {**read_rope(hf), "attention_out_bias": hf.get("attention_bias", False)}
+def llama_tensors(
+    norms: Mapping[str, str] = MappingProxyType(_LLAMA_NORMS),
+    *,
+    up: str = "up_proj",
+    down: str = "down_proj",
+    side_by_side: bool = False,
+) -> Table:
+    """The tensors of a model that names its parts as Llama does.
+
+    Args:
+        norms: parameter of a layer → name of that norm.
+        up: name of the MLP's first projection.
+        down: name of the MLP's last projection.
+        side_by_side: rotary pairs of queries and keys are neighbours, not halves of a head apart.
+    """
+    into, each = ("linear_pairs", "pairs") if side_by_side else ("linear", "copy")
+    before: list[Row] = []
+    between: list[Row] = []
+    for part, name in norms.items():
+        rows = before if belongs(part, (True, False)) else between
+        rows += norm(f"{_LAYER}.{name}", f"layers/{part}")
+    return Table(
+        prefix="model.",
+        attention=f"{_LAYER}.self_attn",
+        rows=(
+            row("embed_tokens.weight", "embed/embedding"),
+            *before,
+            *linear(f"{_LAYER}.self_attn.q_proj", f"{ATTENTION}/query", into),
+            *linear(f"{_LAYER}.self_attn.k_proj", f"{ATTENTION}/key", into),
+            *linear(f"{_LAYER}.self_attn.v_proj", f"{ATTENTION}/value"),
+            *linear(f"{_LAYER}.self_attn.o_proj", f"{ATTENTION}/out", "linear_out"),
+            row(f"{_LAYER}.self_attn.q_norm.weight", f"{ATTENTION}/query_norm/scale", each),
+            row(f"{_LAYER}.self_attn.k_norm.weight", f"{ATTENTION}/key_norm/scale", each),
+            *between,
+            *linear(f"{_LAYER}.mlp.gate_proj", "layers/mlp/gate"),
+            *linear(f"{_LAYER}.mlp.{up}", "layers/mlp/up"),
+            *linear(f"{_LAYER}.mlp.{down}", "layers/mlp/down"),
+            *norm("norm", "final_norm"),
+        ),
+        heads={
+            "causal_lm": (row("lm_head.weight", "lm_head/kernel"),),
+            "sequence": linear("score", "head/out"),
+            "token": linear("score", "head/out"),
+        },
+        ignored=(r"layers\.[0-9]+\.self_attn\.rotary_emb\.inv_freq", r"rotary_emb\.inv_freq"),
+        tied=(("lm_head.weight", "embed_tokens.weight"),),
+    )
 
 
-def _write_llama(config: TransformerConfig) -> dict[str, Any]:
+LLAMA_TENSORS = llama_tensors()
+
+
+def read_llama(hf: HfConfig) -> dict[str, Any]:
+    """Fields of rotary positions, and ``attention_bias``, which is of the output too."""
+    bias = hf.get("attention_bias", False)
+    return {**read_rope(hf), "attention_bias": bias, "attention_out_bias": bias}
+
+
+def write_llama(config: TransformerConfig) -> dict[str, Any]:
+    """The attributes that ``read_llama`` reads."""
     return {**write_rope(config), "attention_bias": config.attention_bias}
 
 
@@ -87,12 +127,12 @@ _QWEN_READS = ("rope_parameters", "layer_types", "sliding_window", "use_sliding_
 
 LLAMA = Family(
     "Llama",
-    {**LLAMA_FIELDS, "attention_bias": "attention_bias", "mlp_bias": "mlp_bias"},
+    {**LLAMA_FIELDS, "mlp_bias": "mlp_bias"},
     {},
     LLAMA_TENSORS,
-    reads=("rope_parameters",),
-    read=_read_llama,
-    write=_write_llama,
+    reads=("rope_parameters", "attention_bias"),
+    read=read_llama,
+    write=write_llama,
     gguf=_GGUF_LLAMA,
 )
 QWEN2 = Family(
@@ -125,4 +165,51 @@ MISTRAL = Family(
     read=read_rope,
     write=write_rope,
     gguf=_GGUF_LLAMA,  # which has no window
+)
+GRANITE = Family(
+    "Granite",
+    {
+        **LLAMA_FIELDS,
+        "mlp_bias": "mlp_bias",
+        "embedding_multiplier": "embedding_multiplier",
+        "attention_multiplier": "attention_multiplier",
+        "residual_multiplier": "residual_multiplier",
+        "logits_scaling": "logits_scaling",
+    },
+    {},
+    LLAMA_TENSORS,
+    reads=("rope_parameters", "attention_bias"),
+    read=read_llama,
+    write=write_llama,
+)
+OLMO2 = Family(
+    "Olmo2",
+    LLAMA_FIELDS,
+    {"norm_placement": "output", "qk_norm": "projection"},
+    llama_tensors(
+        {"attention_norm": "post_attention_layernorm", "mlp_norm": "post_feedforward_layernorm"}
+    ),
+    reads=("rope_parameters", "attention_bias"),
+    read=read_llama,
+    write=write_llama,
+)
+
+
+def _read_starcoder2(hf: HfConfig) -> dict[str, Any]:
+    biases = ("attention_bias", "attention_out_bias", "mlp_bias")
+    return {**read_rope(hf), **dict.fromkeys(biases, hf["use_bias"])}
+
+
+STARCODER2 = Family(
+    "Starcoder2",
+    {
+        **{k: v for k, v in LLAMA_FIELDS.items() if k != "rms_norm_eps"},
+        "norm_epsilon": "norm_eps",
+        "sliding_window": "sliding_window",
+    },
+    {"norm": "layernorm", "gated_mlp": False},
+    llama_tensors(up="c_fc", down="c_proj"),
+    reads=("rope_parameters", "use_bias"),
+    read=_read_starcoder2,
+    write=lambda config: {**write_rope(config), "use_bias": config.mlp_bias},
 )

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from attention.choices import Choices
 from attention.transformer.config import TransformerConfig
+from attention.transformer.huggingface.families.cohere import COHERE
 from attention.transformer.huggingface.families.definition import Family
 from attention.transformer.huggingface.families.encoders import BERT, ROBERTA
+from attention.transformer.huggingface.families.gemma import GEMMA, GEMMA2
 from attention.transformer.huggingface.families.gpt2 import GPT2
-from attention.transformer.huggingface.families.llama_like import LLAMA, MISTRAL, QWEN2, QWEN3
+from attention.transformer.huggingface.families.llama_like import (
+    GRANITE,
+    LLAMA,
+    MISTRAL,
+    OLMO2,
+    QWEN2,
+    QWEN3,
+    STARCODER2,
+)
 from attention.transformer.huggingface.families.tensors import Table
 
 FAMILIES: Choices[Family] = Choices(
@@ -17,6 +27,12 @@ FAMILIES: Choices[Family] = Choices(
         "qwen2": QWEN2,
         "qwen3": QWEN3,
         "mistral": MISTRAL,
+        "granite": GRANITE,
+        "olmo2": OLMO2,
+        "starcoder2": STARCODER2,
+        "gemma": GEMMA,
+        "gemma2": GEMMA2,
+        "cohere": COHERE,
         "gpt2": GPT2,
         "bert": BERT,
         "roberta": ROBERTA,

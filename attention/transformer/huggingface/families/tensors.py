@@ -62,12 +62,37 @@ def _split(tensor: Any, shapes: Sequence[Shape]) -> list[Any]:
     return [tensor[..., i * size : (i + 1) * size].reshape(shape) for i, shape in enumerate(shapes)]
 
 
+def _halves_apart(parameter: Any) -> Any:
+    """Heads, on the last axis, whose rotary pairs stand side by side → pairs (i, i + H/2)."""
+    pairs = parameter.reshape(*parameter.shape[:-1], -1, 2)
+    return pairs.swapaxes(-1, -2).reshape(parameter.shape)
+
+
+def _side_by_side(parameter: Any) -> Any:
+    """The inverse of ``_halves_apart``."""
+    halves = parameter.reshape(*parameter.shape[:-1], 2, -1)
+    return halves.swapaxes(-1, -2).reshape(parameter.shape)
+
+
 TRANSFORMS: dict[str, Transform] = {
     "copy": Transform(_reshape, lambda parameters: parameters[0]),
     "flat": Transform(_reshape, lambda parameters: _flat(parameters[0])),
     # torch's nn.Linear stores [out, in]; heads are split off one of the two
     "linear": Transform(_transpose, lambda parameters: _in_first(parameters[0]).T),
     "linear_out": Transform(_transpose, lambda parameters: _out_last(parameters[0]).T),
+    # queries and keys of Cohere
+    "pairs": Transform(
+        lambda tensor, shapes: [_halves_apart(tensor.reshape(shapes[0]))],
+        lambda parameters: _side_by_side(parameters[0]),
+    ),
+    "flat_pairs": Transform(
+        lambda tensor, shapes: [_halves_apart(tensor.reshape(shapes[0]))],
+        lambda parameters: _flat(_side_by_side(parameters[0])),
+    ),
+    "linear_pairs": Transform(
+        lambda tensor, shapes: [_halves_apart(tensor.T.reshape(shapes[0]))],
+        lambda parameters: _in_first(_side_by_side(parameters[0])).T,
+    ),
     # GPT-2's Conv1D stores [in, out]; query, key and value in one
     "conv1d": Transform(_reshape, lambda parameters: _out_last(parameters[0])),
     "conv1d_qkv": Transform(_split, lambda ps: jnp.concatenate([_in_first(p) for p in ps], 1)),
@@ -135,13 +160,17 @@ def row(name: str, path: str | tuple[str, ...], transform: str = "copy") -> Row:
 
 
 def linear(name: str, path: str, transform: str = "linear") -> tuple[Row, Row]:
-    """The two tensors of torch's ``nn.Linear``; ``linear_out`` where heads are its inputs."""
-    bias = "copy" if transform == "linear_out" else "flat"
+    """The two tensors of torch's ``nn.Linear``.
+
+    ``linear_out`` where heads are its inputs, ``linear_pairs`` where its outputs are heads whose
+    rotary pairs stand side by side.
+    """
+    bias = {"linear": "flat", "linear_out": "copy", "linear_pairs": "flat_pairs"}[transform]
     return row(f"{name}.weight", f"{path}/kernel", transform), row(
         f"{name}.bias", f"{path}/bias", bias
     )
 
 
 def norm(name: str, path: str) -> tuple[Row, Row]:
-    """The two tensors of a norm."""
+    """The two tensors of a norm; one that has no bias stores the first alone."""
     return row(f"{name}.weight", f"{path}/scale"), row(f"{name}.bias", f"{path}/bias")

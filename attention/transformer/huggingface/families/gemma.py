@@ -1,0 +1,82 @@
+"""Gemma 1, 2 and 3 (text)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attention.transformer.config import SLIDING_ATTENTION, TransformerConfig
+from attention.transformer.huggingface.families.definition import Family, HfConfig
+from attention.transformer.huggingface.families.llama_like import (
+    LLAMA_FIELDS,
+    LLAMA_TENSORS,
+    llama_tensors,
+    read_llama,
+    write_llama,
+)
+
+_SANDWICH = llama_tensors(
+    {
+        "attention_norm": "input_layernorm",
+        "attention_output_norm": "post_attention_layernorm",
+        "mlp_norm": "pre_feedforward_layernorm",
+        "mlp_output_norm": "post_feedforward_layernorm",
+    }
+)
+_GEMMA2_FIELDS = {
+    **{k: v for k, v in LLAMA_FIELDS.items() if k != "hidden_act"},
+    "hidden_activation": "hidden_act",
+    "final_logit_softcapping": "final_logit_softcapping",
+}
+_GEMMA2_READS = (
+    "rope_parameters",
+    "attention_bias",
+    "query_pre_attn_scalar",
+    "layer_types",
+    "sliding_window",
+)
+
+
+def _read_gemma(hf: HfConfig) -> dict[str, Any]:
+    return {**read_llama(hf), "embedding_multiplier": hf["hidden_size"] ** 0.5}
+
+
+def _read_gemma2(hf: HfConfig) -> dict[str, Any]:
+    types = tuple(hf["layer_types"])
+    slides = SLIDING_ATTENTION in types
+    return {
+        **_read_gemma(hf),
+        "attention_multiplier": hf["query_pre_attn_scalar"] ** -0.5,
+        "sliding_window": hf["sliding_window"] if slides else None,
+        "layer_types": types if slides else None,
+    }
+
+
+def _write_gemma2(config: TransformerConfig) -> dict[str, Any]:
+    scale = config.attention_multiplier or config.head_size**-0.5
+    types = ["full_attention" if w is None else SLIDING_ATTENTION for w in config.windows]
+    return {
+        **write_llama(config),
+        "query_pre_attn_scalar": round(scale**-2),
+        "layer_types": types,
+        "sliding_window": config.sliding_window,
+    }
+
+
+GEMMA = Family(
+    "Gemma",
+    LLAMA_FIELDS,
+    {"norm_less_one": True},
+    LLAMA_TENSORS,
+    reads=("rope_parameters", "attention_bias"),
+    read=_read_gemma,
+    write=write_llama,
+)
+GEMMA2 = Family(
+    "Gemma2",
+    {**_GEMMA2_FIELDS, "attn_logit_softcapping": "attn_logit_softcapping"},
+    {"norm_less_one": True, "norm_placement": "sandwich"},
+    _SANDWICH,
+    reads=_GEMMA2_READS,
+    read=_read_gemma2,
+    write=_write_gemma2,
+)

@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 NEW = 9
+GENERATED = """llama qwen2-sliding qwen3 mistral gpt2-untied granite olmo2 starcoder2 gemma gemma2
+cohere""".split()
 
 
 def greedy(model, tokens, where):
@@ -27,7 +29,7 @@ def greedy(model, tokens, where):
     return out[:, tokens.shape[1] :].tolist()
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen2-sliding", "qwen3", "mistral", "gpt2-untied"])
+@pytest.mark.parametrize("name", GENERATED)
 def test_greedy(make_model, batch, tmp_path, name):
     model = make_model(name)
     model.save_pretrained(tmp_path)

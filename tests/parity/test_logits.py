@@ -14,9 +14,11 @@ transformers = pytest.importorskip("transformers")
 
 NAMES = (
     "llama llama-mha llama-mqa llama-tied-biases llama-llama3-rope llama-linear-rope qwen2 "
-    "qwen2-sliding qwen3 qwen3-sliding mistral mistral-full gpt2 gpt2-untied bert roberta"
+    "qwen2-sliding qwen3 qwen3-sliding mistral mistral-full granite olmo2 starcoder2 "
+    "starcoder2-plain gemma gemma2 cohere cohere-qk-norm gpt2 gpt2-untied bert roberta"
 ).split()
-ONE_EACH = "llama qwen2-sliding qwen3 mistral gpt2 bert roberta".split()
+ONE_EACH = "llama qwen2-sliding qwen3 mistral starcoder2 gemma gemma2 gpt2 bert roberta".split()
+WITHOUT_OTHER_HEADS = "granite olmo2 cohere-qk-norm".split()  # or without some of them
 
 
 def test_the_list_is_complete(models):
@@ -96,7 +98,7 @@ def test_other_heads(make_model, batch, theirs, ours, agree, tmp_path, name, hea
         assert found.shape[-1] == 7
 
 
-@pytest.mark.parametrize("name", ONE_EACH)
+@pytest.mark.parametrize("name", ONE_EACH + WITHOUT_OTHER_HEADS)
 def test_the_way_back(make_model, batch, theirs, ours, agree, tmp_path, name):
     """Whole and with a layer dropped; nothing missing, nothing unexpected, the same logits."""
     model = make_model(name)

@@ -71,6 +71,31 @@ GPT2 = dataclasses.replace(
 QWEN2 = dataclasses.replace(LLAMA, family="qwen2", attention_bias=True, tie_word_embeddings=True)
 MIXED = ("full_attention", "sliding_attention", "sliding_attention")
 
+OLMO2 = dataclasses.replace(LLAMA, family="olmo2", norm_placement="output", qk_norm="projection")
+GEMMA2 = dataclasses.replace(
+    LLAMA,
+    family="gemma2",
+    norm_placement="sandwich",
+    norm_less_one=True,
+    embedding_multiplier=18**0.5,
+    attention_multiplier=7**-0.5,
+    attn_logit_softcapping=3.0,
+    final_logit_softcapping=7.0,
+    layer_types=("sliding_attention", "full_attention", "sliding_attention"),
+    sliding_window=3,
+    tie_word_embeddings=True,
+)
+COHERE = dataclasses.replace(
+    LLAMA,
+    family="cohere",
+    parallel_residual="shared_norm",
+    norm="layernorm",
+    norm_bias=False,
+    qk_norm="each_head",
+    logits_scaling=1 / 0.3,
+    tie_word_embeddings=True,
+)
+
 CONFIGS = {
     "llama": LLAMA,
     "llama3-rope": dataclasses.replace(
@@ -80,36 +105,17 @@ CONFIGS = {
     "qwen2-mixed": dataclasses.replace(QWEN2, sliding_window=3, layer_types=MIXED),
     "qwen3": dataclasses.replace(LLAMA, family="qwen3", qk_norm="head"),
     "mistral": dataclasses.replace(LLAMA, family="mistral", sliding_window=5),
+    "olmo2": OLMO2,
+    "gemma2": GEMMA2,
+    "cohere": COHERE,
     "gpt2": GPT2,
     "bert": ENCODER,
     "roberta": dataclasses.replace(ENCODER, family="roberta", position_offset=2, type_vocab_size=1),
 }
-# Forms of a layer that several families share.
+# A form of a layer whose families are not in the list.
 BLOCKS = {
     "parallel": dataclasses.replace(
         LLAMA, parallel_residual="separate_norms", norm="layernorm", qk_norm="head"
-    ),
-    "shared-norm": dataclasses.replace(
-        LLAMA,
-        parallel_residual="shared_norm",
-        norm="layernorm",
-        norm_bias=False,
-        qk_norm="each_head",
-        logits_scaling=0.25,
-    ),
-    "sandwich": dataclasses.replace(
-        LLAMA,
-        norm_placement="sandwich",
-        norm_less_one=True,
-        embedding_multiplier=4.3,
-        attention_multiplier=0.4,
-        attn_logit_softcapping=3.0,
-        final_logit_softcapping=7.0,
-        layer_types=("sliding_attention", "full_attention", "sliding_attention"),
-        sliding_window=3,
-    ),
-    "output": dataclasses.replace(
-        LLAMA, norm_placement="output", qk_norm="projection", residual_multiplier=0.7
     ),
 }
 CAUSAL = [name for name, config in CONFIGS.items() if config.causal]

@@ -60,6 +60,17 @@ GOLDEN = {
         layers/attention/query_norm/scale 3×{{H}}
         layers/attention/key_norm/scale 3×{{H}}""",
     "mistral": f"{LLAMA} {HEAD}",
+    "olmo2": f"""{LLAMA} {HEAD}
+        layers/attention/query_norm/scale 3×60
+        layers/attention/key_norm/scale 3×20""",
+    "gemma2": f"""{LLAMA}
+        layers/attention_output_norm/scale 3×{{D}}
+        layers/mlp_output_norm/scale 3×{{D}}""",
+    "cohere": f"""embed/embedding 29×{{D}} {ATTENTION} {GATED}
+        layers/norm/scale 3×{{D}}
+        final_norm/scale {{D}}
+        layers/attention/query_norm/scale 3×{{N}}×{{H}}
+        layers/attention/key_norm/scale 3×{{K}}×{{H}}""",
     "gpt2": f"""{LAYER_NORMED}
         position_embedding/embedding 23×{{D}}
         final_norm/scale {{D}}

@@ -70,9 +70,9 @@ def poisoned(params, kept):
         ("qwen2-mixed", KEPT[2]),
         ("parallel", KEPT[0]),
         ("parallel", KEPT[1]),
-        ("shared-norm", KEPT[0]),
-        ("sandwich", KEPT[2]),
-        ("output", KEPT[1]),
+        ("cohere", KEPT[0]),
+        ("gemma2", KEPT[2]),
+        ("olmo2", KEPT[1]),
     ],
 )
 def test_the_forms_agree(tiny_models, apply, tokens, name, kept):
@@ -150,7 +150,7 @@ def test_gradients_are_those_of_the_silenced_model(tiny_models, tokens, remat):
 
 
 @pytest.mark.parametrize("kept", KEPT[:2])
-@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2-mixed", "bert"])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2-mixed", "bert", "gemma2", "cohere"])
 def test_a_checkpoint_has_what_is_left_and_comes_back(tiny_models, tmp_path, name, kept):
     _, config, params = tiny_models(name)
     shorter, left = config.keep_halves(kept), keep_halves(params, kept)

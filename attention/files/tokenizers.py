@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def load_tokenizer(place: str | Path) -> transformers.PreTrainedTokenizerBase:
     """
     if Path(place).suffix == ".gguf":
         return gguf_tokenizer(read_header(Path(place)))
+    _check_readers(Path(place))
     transformers.logging.set_verbosity_error()
     try:
         with warnings.catch_warnings():
@@ -67,3 +69,25 @@ def end_tokens(
             given.append(inner.get("eos_token_id") if isinstance(inner, dict) else None)
     ids = (i for one in given for i in (one if isinstance(one, list | tuple) else [one]))
     return tuple(sorted({int(i) for i in ids if isinstance(i, int) and i >= 0}))
+
+
+def _check_readers(folder: Path) -> None:
+    """Raise InputError if the only tokenizer is one of SentencePiece, and its reader is missing."""
+    file = folder / "tokenizer.model"
+    if not file.is_file() or (folder / "tokenizer.json").is_file():
+        return
+    if file.read_bytes()[:1] != b"\n":  # how a model of SentencePiece begins
+        return
+    modules = {"sentencepiece": "sentencepiece", "google.protobuf": "protobuf"}
+    if missing := [name for module, name in modules.items() if not _there(module)]:
+        raise InputError(
+            f"{file} needs {' and '.join(missing)} to be read: "
+            "pip install 'tale-jax[sentencepiece]', or put a tokenizer.json beside it"
+        )
+
+
+def _there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # its parent is missing; it is blocked
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def match_tensors(
         first = bare.setdefault(_bare(name, names), name)
         if first != name:
             problems.append(f"one tensor is stored twice, as {first} and {name}")
-    _check_tied(names, wanted, bare, stored, folder)
+    _place_copies(names, wanted, bare, stored)
     for name, (row, i) in wanted.items():
         if name not in bare:
             problems.append(f"{name} is missing")
@@ -103,22 +104,37 @@ def _bare(name: str, names: Table) -> str:
     return names.bare(name)
 
 
-def _check_tied(
+def with_own_head(config: TransformerConfig, stored: Mapping[str, Stored]) -> TransformerConfig:
+    """The config of what is stored: a head that differs from the embedding is not tied to it.
+
+    Checkpoints whose config ties both and that store both happen; torch computes with the head.
+    """
+    names = tensor_table(config)
+    heads = {names.bare(r.name) for r in names.rows if r.paths == ("lm_head/kernel",)}
+    bare = {_bare(name, names): tensor for name, tensor in stored.items()}
+    both = [pair for pair in names.tied if pair[0] in heads and {*pair} <= bare.keys()]
+    if config.tie_word_embeddings and any(not bare[one].same(bare[two]) for one, two in both):
+        return dataclasses.replace(config, tie_word_embeddings=False)
+    return config
+
+
+def _place_copies(
     names: Table,
     wanted: dict[str, tuple[Row, int]],
     bare: dict[str, str],
     stored: Mapping[str, Stored],
-    folder: Path,
 ) -> None:
-    """Check tied tensors: one of the two may be stored; if both are, they must be equal."""
+    """Let a repeated tensor stand for its original, where that is missing or another one.
+
+    Of the two biases of BERT's vocabulary, torch adds the decoder's.
+    """
     for copy, original in names.tied:
         if copy in wanted or copy not in bare or original not in wanted:
             continue
-        if original not in bare:
+        bias = wanted[original][0].paths == ("head/bias",)
+        differs = original in bare and not stored[bare[copy]].same(stored[bare[original]])
+        if original not in bare or (bias and differs):
             bare[original] = bare.pop(copy)
-            continue
-        if not stored[bare[copy]].same(stored[bare[original]]):
-            raise InputError(f"{folder}: {copy} differs from {original}, yet the config ties them")
 
 
 def _stored_shape(row: Row, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

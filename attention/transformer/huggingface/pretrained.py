@@ -27,7 +27,11 @@ from attention.transformer.huggingface.gguf_writing import (
     gguf_metadata,
     stored_form,
 )
-from attention.transformer.huggingface.matching import match_tensors, wanted_tensors
+from attention.transformer.huggingface.matching import (
+    match_tensors,
+    wanted_tensors,
+    with_own_head,
+)
 from attention.transformer.huggingface.safetensor_files import BLOCK_BYTES, CONFIG, write_tensors
 from attention.transformer.huggingface.sources import (
     checkpoint_folder,
@@ -75,9 +79,9 @@ def load_pretrained(
     holds about one tensor at a time.
 
     Args:
-        path_or_id: a local folder with ``config.json`` and safetensors (single or sharded), a GGUF
-            file, ``package:NAME`` for one of these inside an installed package, or a model id on
-            the hub.  Quantised tensors are dequantised.
+        path_or_id: a local folder with ``config.json`` and safetensors (single or sharded), or with
+            a PEFT adapter; a GGUF file, ``package:NAME`` for one of these inside an installed
+            package, or a model id on the hub.  Quantised tensors are dequantised.
         dtype: ``float32``, ``bfloat16``, ``float16``; None keeps the checkpoint's own.  The learned
             parameters of a normalizer are float32 whatever this says.
         revision: branch, tag or commit on the hub.
@@ -95,9 +99,11 @@ def load_pretrained(
     """
     folder = checkpoint_folder(path_or_id, revision)
     config = load_config(folder, dtype)
+    stored = tensors_of(folder, config)
+    config = with_own_head(config, stored)
     tree = abstract_params(config)
     abstract = _flat(tree)
-    placed = match_tensors(config, abstract, tensors_of(folder, config), folder)
+    placed = match_tensors(config, abstract, stored, folder)
     held = quantized_shapes(tree) if weights == "int8" else tree
     where = {} if shardings is None else _flat(shardings(held))
     params = {

@@ -63,11 +63,13 @@ class StoredTensor:
 def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     """Every tensor of a folder's single file or shards, by name.
 
+    Weights in another layout beside them, such as ``consolidated.safetensors``, are not looked at.
+
     Raises:
         InputError: no safetensors (pickles are refused), a missing shard, a damaged file.
     """
     if (folder / SINGLE).exists():
-        return _header(folder / SINGLE)
+        return tensors_of_file(folder / SINGLE)
     if not (folder / INDEX).exists():
         _refuse(folder)
     weight_map = read_json(folder / INDEX).get("weight_map")
@@ -77,11 +79,12 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     for shard in sorted({str(file) for file in weight_map.values()}):
         if Path(shard).name != shard or not (folder / shard).is_file():
             raise InputError(f"{folder / INDEX}: names shard {shard!r}, which is not there")
-        held = _header(folder / shard)
+        held = tensors_of_file(folder / shard)
         missing = {n for n, file in weight_map.items() if file == shard} - held.keys()
         if missing:
             raise InputError(f"{folder / shard}: lacks {_some(missing)}, which the index names")
-        tensors |= held
+        # A tensor that lies in two shards is that of the shard which the index names.
+        tensors |= {n: t for n, t in held.items() if weight_map.get(n, shard) == shard}
     return tensors
 
 
@@ -96,7 +99,12 @@ def _refuse(folder: Path) -> None:
     raise InputError(f"{folder}: no {SINGLE} and no {INDEX}")
 
 
-def _header(file: Path) -> dict[str, StoredTensor]:
+def tensors_of_file(file: Path) -> dict[str, StoredTensor]:
+    """Every tensor of one safetensors file, by name.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     try:
         with safe_open(file, "numpy"):  # the library checks the header against the file's size
             pass

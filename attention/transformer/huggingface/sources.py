@@ -17,6 +17,7 @@ from attention.files import (
     write_json,
 )
 from attention.transformer.config import TransformerConfig
+from attention.transformer.huggingface.adapters import base_of, is_adapter, merged_adapter
 from attention.transformer.huggingface.gguf_models import gguf_config, gguf_tensors
 from attention.transformer.huggingface.matching import Stored
 from attention.transformer.huggingface.safetensor_files import CONFIG, stored_tensors
@@ -35,6 +36,7 @@ TOKENIZER_FILES = (
     "vocab.txt",
     "merges.txt",
 )
+_NOT_FROM_HUB: list[str] = ["original/*", "consolidated*"]  # the same weights in another layout
 _HUB_FILES: list[str] = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "LICENSE*"]
 
 
@@ -43,7 +45,8 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Pa
 
     Args:
         path_or_id: local folder, GGUF file, ``package:NAME`` for what an installed package holds,
-            or id on the Hugging Face hub.
+            or id on the Hugging Face hub.  A folder may hold a PEFT adapter: it is merged into its
+            base model, once, in the cache.
         revision: branch, tag or commit on the hub.
 
     Raises:
@@ -56,9 +59,7 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Pa
     if folder.suffix == GGUF and folder.is_file():
         return folder
     if folder.is_dir():
-        if not (folder / CONFIG).is_file():
-            raise InputError(f"{folder / CONFIG}: not found; is this a model folder?")
-        return folder
+        return _opened(folder)
     name = str(path_or_id)
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(f"{name}: no such model folder")
@@ -66,12 +67,29 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Pa
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+        found = snapshot_download(
+            name, revision=revision, allow_patterns=_HUB_FILES, ignore_patterns=_NOT_FROM_HUB
+        )
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"{name}: neither a local folder nor a model the hub gave ({reason})"
         ) from error
+    return _opened(Path(found))
+
+
+def _opened(folder: Path) -> Path:
+    """The folder of the model in a folder: itself, or an adapter merged into its base.
+
+    Raises:
+        InputError: there is neither, or the adapter does not fit.
+    """
+    if is_adapter(folder):
+        name, revision = base_of(folder)
+        return merged_adapter(folder, checkpoint_folder(name, revision))
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder / CONFIG}: not found; is this a model folder?")
+    return folder
 
 
 def config_of(place: Path) -> dict[str, Any]:

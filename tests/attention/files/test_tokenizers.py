@@ -1,6 +1,8 @@
 """A tokenizer is read from a model folder, and code in that folder is never run."""
 
+import io
 import json
+import sys
 
 import pytest
 from tiny_models import letter_tokenizer
@@ -22,6 +24,42 @@ def test_a_folder_without_one_is_refused_in_one_line(tmp_path):
     with pytest.raises(InputError, match="no tokenizer that can be read") as caught:
         load_tokenizer(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    """A folder with a model of SentencePiece alone."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the cat sat on the mat", "red fruit by the sea"] * 9),
+        model_writer=written,
+        vocab_size=53,
+        model_type="bpe",
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    (tmp_path / "tokenizer.model").write_bytes(written.getvalue())
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    return tmp_path
+
+
+def test_a_model_of_sentencepiece_alone_is_converted(sentences):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    pytest.importorskip("google.protobuf")
+    expected = sentencepiece.SentencePieceProcessor(str(sentences / "tokenizer.model"))
+    tokenizer = load_tokenizer(sentences)
+    for text in ("the cat sat", "red fruit by"):
+        found = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert found == expected.encode(text)
+
+
+def test_what_reads_sentencepiece_is_named_if_it_is_missing(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "tokenizer.model").write_bytes(b"\n\x0e\n\x05<unk>")
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(InputError, match=r"needs sentencepiece.*tale-jax\[sentencepiece\]"):
+        load_tokenizer(tmp_path)
 
 
 def test_code_in_the_folder_is_not_run(tmp_path):

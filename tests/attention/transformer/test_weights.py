@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from checkpoint_checks import edit_config, edit_tensors, refused, same
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from attention.errors import InputError
 from attention.transformer import (
@@ -191,8 +191,12 @@ def test_either_of_two_tied_tensors_may_be_stored(configs, random_params, tmp_pa
     def differ(tensors):
         tensors["lm_head.weight"][2, 3] += 1
 
-    edit_tensors(tmp_path / "m", differ)
-    refused(tmp_path / "m", "lm_head.weight differs from embed_tokens.weight", "ties")
+    edit_tensors(tmp_path / "m", differ)  # a head of its own, whatever the config says
+    found, loaded = load_pretrained(tmp_path / "m")
+    assert not found.tie_word_embeddings
+    head, embedding = loaded["lm_head"]["kernel"], loaded["embed"]["embedding"]
+    assert head[2, 3] == embedding[2, 3] + 1
+    assert (head != embedding).sum() == 2  # that one, and the NaN
 
     def another_type(tensors):
         tensors["lm_head.weight"] = np.zeros((29, 18), np.int64)
@@ -220,8 +224,31 @@ def test_masked_lm_checkpoints_that_repeat_themselves(tiny_models, tmp_path, nam
     def differ(tensors):
         tensors[f"{head}.decoder.bias"][0] += 1
 
-    edit_tensors(tmp_path / "m", differ)
-    refused(tmp_path / "m", f"{head}.decoder.bias differs from {head}.bias")
+    edit_tensors(tmp_path / "m", differ)  # torch adds the decoder's bias
+    found = load_pretrained(tmp_path / "m")[1]["head"]["bias"]
+    assert found[0] == params["head"]["bias"][0] + 1
+    same(found[1:], params["head"]["bias"][1:])
+
+
+def test_a_tensor_in_two_shards_is_that_which_the_index_names(tiny_models, tmp_path):
+    _, config, params = tiny_models("llama")
+    save_pretrained(tmp_path / "m", config, params, max_shard_bytes=5000)
+    index = json.loads((tmp_path / "m" / "model.safetensors.index.json").read_text())["weight_map"]
+    name = "model.norm.weight"
+    for shard in {*index.values()} - {index[name]}:  # before and behind the right one
+        tensors = load_file(tmp_path / "m" / shard)
+        tensors[name] = np.full(18, 7, np.float32)
+        save_file(tensors, tmp_path / "m" / shard, {"format": "pt"})
+    same(load_pretrained(tmp_path / "m")[1], params)
+
+
+def test_consolidated_weights_beside_the_shards_are_left_alone(folder, tiny_models):
+    weights = {"tok_embeddings.weight": np.zeros((29, 18), np.float32)}
+    (folder / "original").mkdir()
+    for name in ("consolidated.safetensors", "original/consolidated.00.safetensors"):
+        save_file(weights, folder / name)
+    (folder / "original" / "consolidated.00.pth").write_bytes(b"a pickle")
+    same(load_pretrained(folder)[1], tiny_models("llama").params)
 
 
 def test_the_oldest_bert_names(tiny_models, tmp_path):

@@ -14,7 +14,8 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from attention.transformer import Transformer, TransformerConfig, save_pretrained
+from attention.normalizers import NORMALIZERS
+from attention.transformer import TransformerConfig, abstract_params, save_pretrained
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDE0123456789 .?!:\n"
 
@@ -78,12 +79,28 @@ def tiny_config(**changes) -> TransformerConfig:
     return TransformerConfig(**{**fields, **changes})
 
 
+def init_params(config: TransformerConfig, seed: int = 0):
+    """Parameters as ``Transformer.init`` draws them, but for the numbers: nothing is compiled."""
+    number = np.random.default_rng(seed)
+    learned = NORMALIZERS.pick(config.normalizer).init(config.num_attention_heads)
+
+    def draw(path, leaf):
+        name = path[-1].key
+        if name in learned:
+            value = np.asarray(learned[name])
+        elif name in ("kernel", "embedding"):
+            value = number.normal(0, config.initializer_range, leaf.shape)
+        else:
+            value = float(name == "scale")
+        return jax.numpy.asarray(np.broadcast_to(value, leaf.shape).astype(leaf.dtype))
+
+    return jax.tree_util.tree_map_with_path(draw, abstract_params(config))
+
+
 def write_model(folder: Path, seed: int = 0, **changes) -> Path:
     """A checkpoint of random weights with the letter tokenizer."""
     config = tiny_config(**changes)
-    tokens = np.zeros((1, 3), np.int32)
-    params = Transformer(config).init(jax.random.key(seed), tokens)["params"]
-    save_pretrained(folder, config, params)
+    save_pretrained(folder, config, init_params(config, seed))
     letter_tokenizer().save_pretrained(folder)
     return folder
 
@@ -113,8 +130,6 @@ def write_encoder(folder: Path) -> Path:
         head="masked_lm",
         tie_word_embeddings=True,
     )
-    tokens = np.zeros((1, 3), np.int32)
-    params = Transformer(config).init(jax.random.key(0), tokens)["params"]
-    save_pretrained(folder, config, params)
+    save_pretrained(folder, config, init_params(config))
     letter_tokenizer().save_pretrained(folder)
     return folder

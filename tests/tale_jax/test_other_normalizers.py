@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_models import LETTERS, letter_tokenizer, tiny_config
+from tiny_models import LETTERS, init_params, letter_tokenizer, tiny_config
 
 from attention.transformer import (
     Transformer,
@@ -36,7 +36,7 @@ def folder(request, tmp_path_factory):
     """A tiny Llama whose layers, and heads, have different values."""
     root = tmp_path_factory.mktemp("ssa")
     config = tiny_config(**HEADS, normalizer=f"ssa:learn=n+b,per={request.param}")
-    params = Transformer(config).init(jax.random.key(0), np.zeros((1, 3), np.int32))["params"]
+    params = init_params(config)
     number = np.random.default_rng(1)
     raw = {name: np.float32(x + number.normal(0, 0.5, x.shape))
            for name, x in normalizer_params(params).items()}  # fmt: skip

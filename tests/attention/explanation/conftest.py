@@ -4,14 +4,13 @@ import functools
 import json
 from typing import NamedTuple
 
-import jax
 import numpy as np
 import pytest
-from tiny_models import letter_tokenizer
+from tiny_models import init_params, letter_tokenizer
 
 from attention.commands.explain import explain
 from attention.explanation import Classifier, Inputs
-from attention.transformer import Transformer, TransformerConfig, save_pretrained
+from attention.transformer import TransformerConfig, save_pretrained
 
 TOKENS, REAL = 19, 17
 SHARED = {
@@ -63,7 +62,7 @@ def tiny_classifier():
 
     def make(kind, **changes):
         config = TransformerConfig(**{**SHARED, **KINDS[kind], **changes})
-        params = Transformer(config).init(jax.random.key(3), np.zeros((1, 3), np.int32))["params"]
+        params = init_params(config, 3)
         return config, params
 
     return make

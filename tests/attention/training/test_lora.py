@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tiny_models import tiny_config
+from tiny_models import init_params, tiny_config
 
 from attention.training import decayed, init_lora, lora_axes, merge_lora, transformer_axes
 from attention.transformer import Transformer
@@ -14,7 +14,7 @@ from attention.transformer import Transformer
 def made(**changes):
     config = tiny_config(**changes)
     tokens = jax.random.randint(jax.random.key(1), (3, 7), 0, config.vocab_size)
-    params = Transformer(config).init(jax.random.key(2), tokens)["params"]
+    params = init_params(config, 2)
     return config, params, tokens
 
 

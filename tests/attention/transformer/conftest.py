@@ -1,7 +1,7 @@
 """One tiny model a family, with sizes that cannot be mistaken for one another."""
 
 import dataclasses
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -144,6 +144,7 @@ class Tiny(NamedTuple):
     params: dict[str, Any]
 
 
+@cache
 def tiny_model(name: str) -> Tiny:
     config = (CONFIGS | BLOCKS)[name]
     return Tiny(name, config, random_params(config))

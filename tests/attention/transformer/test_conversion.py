@@ -43,7 +43,7 @@ TINY = TransformerConfig(
 @pytest.fixture(scope="module")
 def tiny():
     tokens = jax.random.randint(jax.random.key(0), (3, 11), 0, 29)
-    return TINY, Transformer(TINY).init(jax.random.key(1), tokens)["params"], tokens
+    return TINY, jax.jit(Transformer(TINY).init)(jax.random.key(1), tokens)["params"], tokens
 
 
 @pytest.fixture(scope="module", params=["TinyStories-656K", "stories260K-hf", "demo"])

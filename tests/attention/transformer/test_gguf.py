@@ -6,13 +6,12 @@ import gguf
 import jax
 import numpy as np
 import pytest
-from tiny_models import byte_tokenizer
+from tiny_models import byte_tokenizer, init_params
 
 from attention.errors import InputError
 from attention.files import load_tokenizer, read_header
 from attention.transformer import (
     RopeScaling,
-    Transformer,
     TransformerConfig,
     load_pretrained,
     save_pretrained,
@@ -64,7 +63,7 @@ def source(tmp_path_factory):
     """A model folder with a byte-level tokenizer, which the files take over."""
     folder = tmp_path_factory.mktemp("source") / "model"
     config = dataclasses.replace(BASE, vocab_size=WORDS)
-    params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
+    params = init_params(config, 3)
     save_pretrained(folder, config, params)
     byte_tokenizer(WORDS).save_pretrained(folder)
     return folder
@@ -74,7 +73,7 @@ def source(tmp_path_factory):
 def test_a_model_comes_back_from_gguf(tmp_path, name, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS, **FORMS[name])
     tokens = np.random.default_rng(5).integers(0, WORDS, (2, 7))
-    params = Transformer(config).init(jax.random.key(3), tokens)["params"]
+    params = init_params(config, 3)
     params = jax.tree.map(
         lambda x: x + 0.01 * jax.random.normal(jax.random.key(1), x.shape), params
     )
@@ -94,7 +93,7 @@ def test_a_model_comes_back_from_gguf(tmp_path, name, source):
 
 def test_a_mistral_without_a_window_is_a_llama_in_gguf(tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS, family="mistral")
-    params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
+    params = init_params(config, 3)
     save_gguf(tmp_path / "m.gguf", config, params, source=source, dtype="f32")
     again, found = load_pretrained(tmp_path / "m.gguf")
     assert again.family == "llama"
@@ -104,7 +103,7 @@ def test_a_mistral_without_a_window_is_a_llama_in_gguf(tmp_path, source):
 
 def test_half_precision_keeps_vectors_wide(tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS)
-    params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
+    params = init_params(config, 3)
     save_gguf(tmp_path / "m.gguf", config, params, source=source)
     kinds = {name: t.dtype for name, t in read_header(tmp_path / "m.gguf").tensors.items()}
     assert kinds["blk.0.attn_q.weight"] == "F16"
@@ -113,7 +112,7 @@ def test_half_precision_keeps_vectors_wide(tmp_path, source):
 
 def test_the_tokenizer_goes_along(tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS)
-    params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
+    params = init_params(config, 3)
     save_gguf(tmp_path / "m.gguf", config, params, source=source)
     theirs, ours = load_tokenizer(source), load_tokenizer(tmp_path / "m.gguf")
     for text in ("True and not False is", "Ann has: a cup, 37 pens.", "  two  spaces\nand lines"):
@@ -128,7 +127,7 @@ def test_the_tokenizer_goes_along(tmp_path, source):
 
 def test_what_gguf_has_no_words_for(tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS)
-    params = Transformer(config).init(jax.random.key(3), np.zeros((1, 2), int))["params"]
+    params = init_params(config, 3)
     window = dataclasses.replace(config, family="mistral", sliding_window=3)
     with pytest.raises(InputError, match="no words for sliding_window=3"):
         save_gguf(tmp_path / "m.gguf", window, params, source=source)

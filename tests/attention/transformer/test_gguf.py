@@ -72,7 +72,6 @@ def source(tmp_path_factory):
 @pytest.mark.parametrize("name", FORMS)
 def test_a_model_comes_back_from_gguf(tmp_path, name, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS, **FORMS[name])
-    tokens = np.random.default_rng(5).integers(0, WORDS, (2, 7))
     params = init_params(config, 3)
     params = jax.tree.map(
         lambda x: x + 0.01 * jax.random.normal(jax.random.key(1), x.shape), params

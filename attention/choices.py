@@ -1,8 +1,8 @@
 """Tables of what can be chosen by name, such as criteria, tasks and normalizers.
 
-A table is a dict from a name to a row.  A row is any value, usually a frozen dataclass that holds
-all that the rest of the code has to know.  Nothing here imports JAX: a row may name a function as
-``"package.module:function"``, and :func:`resolve` imports it when it is used.
+A table is a dict from names to rows.  A row is any value, usually a frozen dataclass, and holds all
+that the rest of the code needs to know.  Nothing here imports JAX.  A row may name a function as
+``"package.module:function"``; :func:`resolve` imports it when it is used.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Choices(dict[str, Row]):
     ::
 
         CRITERIA = Choices("criterion", {"accuracy": Criterion(...), "cosine": Criterion(...)})
-        CRITERIA["mine"] = Criterion(...)  # a row more, from anywhere
+        CRITERIA["mine"] = Criterion(...)  # one more row, added from anywhere
         CRITERIA.pick("accuracy")
 
     Args:
         kind: what a row is, in one or two words, for error messages.
         rows: the rows by name.
-        own: turns a function of the user into a row.  With it, ``module:function`` can be picked.
-        parameters: makes the row of ``name:text`` from the row ``name`` and the text.  It raises
+        own: makes a row of a function of the user, so that ``module:function`` can be picked.
+        parameters: makes the row of ``name:text`` from the row ``name`` and the text, and raises
             InputError if it cannot read the text.
     """
 
@@ -48,7 +48,7 @@ class Choices(dict[str, Row]):
         self.kind, self.own, self.parameters = kind, own, parameters
 
     def pick(self, name: str) -> Row:
-        """The row of a name, of ``name:parameters`` or of the user's own ``module:function``.
+        """Find the row of ``name``, of ``name:parameters`` or of the user's ``module:function``.
 
         Raises:
             InputError: there is no such row; the message lists the names.
@@ -68,32 +68,32 @@ class Choices(dict[str, Row]):
 
     @property
     def listed(self) -> str:
-        """All that can be picked, in words: ``accuracy, cosine``."""
+        """All names that can be picked, as a text: ``accuracy, cosine``."""
         own = ", or MODULE:FUNCTION of your own" if self.own is not None else ""
         return f"{', '.join(self)}{own}"
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """`` (did you mean accuracy?)``, or nothing if no name is close."""
+    """The hint `` (did you mean accuracy?)``; empty if no name is similar."""
     close = difflib.get_close_matches(name, list(names), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def resolve(value: Any) -> Any:
-    """What a row holds: the value itself, or what the text ``"package.module:name"`` names."""
+    """Import what a text ``"package.module:name"`` names; any other value is returned as it is."""
     return pkgutil.resolve_name(value) if isinstance(value, str) else value
 
 
 def _imported(kind: str, name: str) -> Any:
-    """The user's own object, found on the path or in the current folder.
+    """Import the user's own object, from the path or the current folder.
 
     Raises:
         InputError: it cannot be imported.
     """
-    if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109 - as sys.path has it
+    if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109 - sys.path has texts
         sys.path.append(os.getcwd())  # noqa: PTH109
     try:
         return pkgutil.resolve_name(name)
-    except Exception as error:  # importing runs the user's code
+    except Exception as error:  # the import runs the user's code
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"the {kind} {name!r} cannot be imported: {reason}") from error

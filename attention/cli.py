@@ -1,4 +1,4 @@
-"""``attn``: the transformer, and what is inside it.  A command is a function in ``commands/``."""
+"""The program ``attn``; each of its commands is a function in ``commands/``."""
 
 from __future__ import annotations
 

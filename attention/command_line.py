@@ -1,10 +1,11 @@
-"""One function is a command: the same names, types, defaults and checks in Python and in words.
+"""A command is one function: in Python and on the command line it has the same arguments.
 
 :func:`command` reads a function's signature.  A parameter whose type is a dataclass is a *group*:
 its fields become flags on the command line, and keyword arguments in Python.  :func:`main` runs a
-program of many commands, :func:`run_script` a script of one.  The marks for types stand in
-:mod:`attention.flags`, what a command returns in :mod:`attention.results`, how words become
-arguments in :mod:`attention.words`.
+program of many commands, :func:`run_script` a script of one.
+
+:mod:`attention.flags` has the marks for types, :mod:`attention.signature` reads signatures,
+:mod:`attention.words` reads command lines, and :mod:`attention.results` is what commands return.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ __all__ = [
     "run_script",
 ]
 Returned = TypeVar("Returned")
-MOST_OF_A_REASON = 120  # letters
+MOST_OF_A_REASON = 120  # letters of an unexpected error
 
 
 @typing.overload
@@ -77,17 +78,17 @@ def command(
         main("tale", "tale_jax.commands", {"lens": "accuracy of each layer"}, "…")  # in words
 
     Args:
-        function: its parameters all have types.  A group can also be passed whole, by its name.
-        renamed: flags of before without ``--``, and what to write now.
-        again: the same line goes on with an interrupted run.  A function with a parameter
-            ``resume`` needs no such mark.
+        function: all its parameters have types.  A group can also be passed whole, by its name.
+        renamed: old names of flags, without ``--``, and what to write now.
+        again: whether the same command line goes on with an interrupted run.  It is not needed if
+            the function has a parameter ``resume``.
 
     Returns:
-        A function that checks its arguments before it runs.  A value that is not allowed raises
-        InputError, an unknown or a missing name TypeError.
+        A function that checks its arguments before it runs.  It raises InputError for a value that
+        is not allowed, and TypeError for an unknown or a missing name.
 
     Raises:
-        TypeError: two flags have one name, or a parameter has no type.
+        TypeError: two flags have the same name, or a parameter has no type.
     """
     if function is None:
         return functools.partial(command, renamed=renamed, again=again)
@@ -113,11 +114,11 @@ def main(
 
     Args:
         program: its name.
-        package: where the commands are: ``find-it`` is the function ``find_it`` of the module
-            ``PACKAGE.find_it``, imported when it is chosen.
-        commands: what each does, in one line.
-        description: of the program, in its help.
-        arguments: the words; None for those of the process.
+        package: the package of the commands.  ``find-it`` is the function ``find_it`` of the module
+            ``PACKAGE.find_it``, which is imported when the command is chosen.
+        commands: the name of each command, and what it does in one line.
+        description: of the program, for its help.
+        arguments: the words; None takes those of the process.
 
     Raises:
         SystemExit: with code 1, 2, 75 or 130 after an error, a preemption or Ctrl-C.
@@ -135,11 +136,14 @@ def main(
 
 
 def run_script(function: Callable[..., Any], arguments: Sequence[str] | None = None) -> None:
-    """Run a script's one function; options, errors and results are as in :func:`main`.
+    """Run the one function of a script; options, errors and results are as in :func:`main`.
 
     Args:
-        function: a command, or a function that could be made one.
-        arguments: the words; None for those of the process.
+        function: a command, or a function that can be made one.
+        arguments: the words; None takes those of the process.
+
+    Raises:
+        SystemExit: with code 1, 2, 75 or 130 after an error, a preemption or Ctrl-C.
     """
     program = Path(inspect.getfile(inspect.unwrap(function))).name
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -170,14 +174,14 @@ def _chosen(
 
 
 def _run(program: str, line: str, found: Command, words: list[str]) -> None:
-    """Run a command of words, and print what it returns, or its JSON."""
+    """Run a command, and print what it returns, or its JSON."""
     if "--help" in words or "-h" in words:
         _print(help_text(found, line))
         return
     with _one_line(program, lambda: _going_on(found, line, words)):
         bound, as_values = parse(found, words, program, line)
         if as_values:
-            with contextlib.redirect_stdout(sys.stderr):  # the values stand there alone
+            with contextlib.redirect_stdout(sys.stderr):  # nothing but the JSON is printed
                 result = found.function(**bound)
             _print(as_json(result))
         elif text := as_text(found.function(**bound)):
@@ -185,17 +189,17 @@ def _run(program: str, line: str, found: Command, words: list[str]) -> None:
 
 
 def _print(text: str) -> None:
-    """Print on the standard output; letters that its encoding lacks become question marks."""
+    """Print a text; letters that the encoding of the output lacks become question marks."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
-    except BrokenPipeError:  # `tale tasks | head` has read enough
+    except BrokenPipeError:  # a reader such as `head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
 def _one_line(program: str, going_on: Callable[[], str]) -> Iterator[None]:
-    """Every error ends in one line on the standard error, and in its exit code."""
+    """End the program with one line on the standard error, and the exit code of the error."""
     try:
         yield
     except InputError as error:
@@ -221,7 +225,7 @@ def _fail(program: str, line: str, code: int) -> None:
 
 
 def _going_on(found: Command, line: str, words: Sequence[str]) -> str:
-    """The command that goes on with an interrupted one."""
+    """The command line that goes on with an interrupted run, or nothing."""
     if "resume" in found.flags:
         words = [*words, *([] if "--resume" in words else ["--resume"])]
     elif not found.again:
@@ -230,7 +234,7 @@ def _going_on(found: Command, line: str, words: Sequence[str]) -> str:
 
 
 def _log(program: str) -> Path:
-    """Write the traceback of the error at hand into the user's cache folder."""
+    """Write the traceback of the current error into the user's cache folder."""
     folder = cache_folder() / "logs"
     name = f"{program}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
     try:
@@ -251,7 +255,7 @@ def _version() -> str:
 
 
 def _overview(program: str, commands: Mapping[str, str], description: str) -> str:
-    """The help of a program: its commands, each with what it does."""
+    """The help of a program: its commands, and what each does."""
     width, first = page_width(), max(map(len, commands)) + 4
     lines = [f"usage: {program} COMMAND [options]", "", *textwrap.wrap(description, width), ""]
     for name, does in commands.items():

@@ -9,14 +9,14 @@ class InputError(ValueError):
 
 
 class Preempted(Exception):  # noqa: N818 - nothing went wrong
-    """The machine asked the work to stop, and all that was done is saved.
+    """The machine asked the work to stop; all that was done is saved.
 
-    Commands print the message and exit with code 75: the same run can go on later.
+    Commands print the message and exit with code 75; the run can go on later.
     """
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the host or a device ran out of memory, whatever JAX's backend calls it."""
+    """Whether the host or a device ran out of memory, in the words of any backend of JAX."""
     text = str(error)
     return isinstance(error, MemoryError) or (
         "RESOURCE_EXHAUSTED" in text or ("INTERNAL" in text and "out of memory" in text.lower())

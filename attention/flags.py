@@ -1,8 +1,8 @@
 """One flag of a command: its type, how its text is read, and which values are refused.
 
-What a signature cannot say by its types alone, marks say with ``typing.Annotated``: :class:`Word`,
-:class:`Commas`, :class:`Repeated`, :class:`OneOf`, and the range :class:`Between` or one of
-``annotated_types``.  Items of a tuple are read and checked one by one.
+Marks in ``typing.Annotated`` say what the types of a signature cannot: :class:`Word`,
+:class:`Commas`, :class:`Repeated`, :class:`OneOf`, and the range :class:`Between` or one of the
+package ``annotated_types``.  The items of a tuple are read and checked one by one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from attention.choices import Choices, resolve
 from attention.errors import InputError
 
+Mark = TypeVar("Mark")
 REQUIRED = inspect.Parameter.empty
-BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+BOUNDS = {"ge": ("at least", operator.ge), "gt": ("above", operator.gt),
+          "le": ("at most", operator.le), "lt": ("below", operator.lt)}  # fmt: skip
 TYPES = {int: ("N", "a whole number"), float: ("X", "a number"), Path: ("PATH", "a path"),
          str: ("TEXT", "text"), bool: ("", "true or false")}  # fmt: skip
-TESTS = {"ge": operator.ge, "gt": operator.gt, "le": operator.le, "lt": operator.lt}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Word:
     """A value that one word gives: ``Annotated[float, Word(parse_share, "8%")]``.
 
     Args:
-        parse: text → value; raises ValueError or InputError.  By default the type decides.
-        metavar: what stands for the word in the help.
+        parse: makes the value from the text, and raises ValueError or InputError.  By default the
+            type decides.
+        metavar: stands for the word in the help.
     """
 
     parse: Callable[[str], Any] | None = None
@@ -42,11 +44,11 @@ class Word:
 
 
 class Commas(Word):
-    """A tuple whose items stand between commas in one word: ``--drop 3,5``."""
+    """A tuple in one word, with commas between the items: ``--drop 3,5``."""
 
 
 class Repeated(Word):
-    """A tuple that gets one item each time the flag is given: ``--run A --run B``."""
+    """A tuple that gets one item each time the flag appears: ``--run A --run B``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,10 +56,10 @@ class Between:
     """The values that a number may have: ``Annotated[int, Between(ge=1)]``.
 
     Attributes:
-        ge: it is at least this.
-        gt: it is above this.
-        le: it is at most this.
-        lt: it is below this.
+        ge: the value is at least this.
+        gt: the value is above this.
+        le: the value is at most this.
+        lt: the value is below this.
     """
 
     ge: float | None = None
@@ -71,8 +73,8 @@ class OneOf:
     """A name in a table.
 
     Args:
-        table: the table, or ``"package.module:TABLE"`` if it should only be imported when a
-            value is checked; help cannot list its names then.
+        table: the table, or ``"package.module:TABLE"``.  Such a table is only imported when a value
+            is checked, so the help cannot list its names.
     """
 
     table: Choices[Any] | str
@@ -84,11 +86,11 @@ class Flag:
 
     Attributes:
         name: of the parameter in Python.
-        hint: its type as it is written.
+        hint: its type, as the signature has it.
         default: its default, or ``REQUIRED``.
-        group: the parameter whose dataclass has it as a field; empty if it is the function's own.
+        group: the parameter whose dataclass has it as a field; empty for the function's own.
         kinds: the types that a value, or an item of a tuple, may have.
-        marks: what ``Annotated`` says besides.
+        marks: the marks in ``Annotated``.
         many: whether it is a tuple.
     """
 
@@ -101,11 +103,11 @@ class Flag:
     many: bool
 
     @classmethod
-    def of(cls, name: str, hint: Any, default: Any, group: str = "") -> Flag:
+    def of(cls, name: str, hint: Any, default: object, group: str = "") -> Flag:
         """Read a type such as ``Annotated[tuple[int, ...], Commas(), Ge(1)]``.
 
         Raises:
-            TypeError: a mark for tuples is at something else, or no text can be read as the type.
+            TypeError: a mark for tuples is on another type, or no text gives a value of the type.
         """
         kinds, marks = _unfolded(hint)
         items = [kind for kind in kinds if typing.get_origin(kind) in (tuple, list)]
@@ -121,30 +123,37 @@ class Flag:
 
     @property
     def words(self) -> str:
-        """As it is written on a command line."""
+        """How it is written on a command line."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def parameter(self) -> inspect.Parameter:
-        """As a keyword argument in Python."""
+        """The keyword argument in Python."""
         kind = inspect.Parameter.KEYWORD_ONLY
         return inspect.Parameter(self.name, kind, default=self.default, annotation=self.hint)
 
     @property
     def repeated(self) -> bool:
         """Whether it may be given again."""
-        return any(isinstance(mark, Repeated) for mark in self.marks)
+        return bool(self._marked(Repeated))
 
     @property
     def boolean(self) -> bool:
-        """Whether it is ``--name`` or ``--no-name`` rather than a name and a value."""
+        """Whether it is ``--name`` or ``--no-name``, without a value."""
         return bool in self.kinds and not self.many
 
+    def _marked(self, kind: type[Mark]) -> list[Mark]:
+        """The marks of one kind."""
+        return [mark for mark in self.marks if isinstance(mark, kind)]
+
     def read(self, given: Sequence[str]) -> Any:
-        """The value of the texts given with the flag, one for each time it is given.
+        """Read the value.
+
+        Args:
+            given: one text for each time that the flag appears.
 
         Raises:
-            InputError: they cannot be read.
+            InputError: a text cannot be read, or the flag appears too often.
         """
         if self.repeated:
             return tuple(self._read(text) for text in given)
@@ -153,11 +162,11 @@ class Flag:
         if self.many:
             texts = (text.strip() for text in given[0].split(","))
             items = tuple(self._read(text) for text in texts if text)
-            return None if items == (None,) else items  # the word none
+            return None if items == (None,) else items  # the text was none
         return self._read(given[0])
 
     def _read(self, text: str) -> Any:
-        parse = next((m.parse for m in self.marks if isinstance(m, Word) and m.parse), None)
+        parse = next((word.parse for word in self._marked(Word) if word.parse), None)
         if parse is not None:
             try:
                 return parse(text)
@@ -166,7 +175,7 @@ class Flag:
             except ValueError:
                 line = f"{self.words} is written {self.metavar}, not {text!r}"
                 raise InputError(line) from None
-        for kind in sorted(self.kinds, key=lambda kind: kind in (str, Path)):  # text takes all
+        for kind in sorted(self.kinds, key=lambda kind: kind in (str, Path)):  # any text fits these
             if typing.get_origin(kind) is Literal:
                 for value in typing.get_args(kind):
                     if str(value) == text:
@@ -180,22 +189,21 @@ class Flag:
                     continue
         raise self._refused(text)
 
-    def check(self, value: Any) -> Any:
-        """The value as the type has it: a list as a tuple, a text as a path or a path as a text.
+    def check(self, value: object) -> Any:
+        """Convert a value to the type: a list to a tuple, a text to a path, or a path to a text.
 
-        A single item stands for a tuple of one.
+        A single item becomes a tuple of one.
 
         Raises:
-            InputError: its type, range or name is not allowed.
+            InputError: the type, the range or the name is not allowed.
         """
         if not self.many or (value is None and types.NoneType in self.kinds):
             return self._check(value)
-        items: Any = (value,)
-        if isinstance(value, Iterable) and not isinstance(value, str):
-            items = value
-        return tuple(map(self._check, items))
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            value = (value,)
+        return tuple(map(self._check, value))
 
-    def _check(self, value: Any) -> Any:
+    def _check(self, value: object) -> Any:
         if value is None and types.NoneType in self.kinds:
             return None
         for kind in self.kinds:
@@ -205,9 +213,8 @@ class Flag:
         else:
             raise self._refused(value)
         if isinstance(value, str):
-            for mark in self.marks:
-                if isinstance(mark, OneOf):
-                    resolve(mark.table).pick(value)
+            for mark in self._marked(OneOf):
+                resolve(mark.table).pick(value)
         elif isinstance(value, numbers.Real) and not isinstance(value, bool):
             self._check_range(value)
         return value
@@ -215,40 +222,44 @@ class Flag:
     def _check_range(self, value: Any) -> None:
         bounds = [(word, bound) for mark in self.marks for word in BOUNDS
                   if (bound := getattr(mark, word, None)) is not None]  # fmt: skip
-        if math.isnan(value) or not all(TESTS[word](value, bound) for word, bound in bounds):
-            said = [f"{BOUNDS[word]} {bound}" for word, bound in bounds if math.isfinite(bound)]
+        if math.isnan(value) or not all(BOUNDS[word][1](value, bound) for word, bound in bounds):
+            said = [f"{BOUNDS[word][0]} {bound}" for word, bound in bounds if math.isfinite(bound)]
             raise InputError(
                 f"{self.words} must be {' and '.join(said) or 'a number'}, not {value}"
             )
         if math.isinf(value) and value not in [bound for _, bound in bounds]:
             raise InputError(f"{self.words} must be finite, not {value}")
 
-    def _refused(self, value: Any) -> InputError:
-        names = [str(name) for kind in self.kinds for name in _names(kind)]
+    def _refused(self, value: object) -> InputError:
         others = [TYPES[kind][1] for kind in self.kinds if kind in TYPES]
-        allowed = [*names, *others] or [getattr(kind, "__name__", str(kind)) for kind in self.kinds]
+        allowed = [*self._literals, *others]
+        allowed = allowed or [getattr(kind, "__name__", str(kind)) for kind in self.kinds]
         *most, last = allowed
         expected = f"{', '.join(most)} or {last}" if most else last
         return InputError(f"{self.words} must be {expected}, not {value!r}")
 
     @property
+    def _literals(self) -> list[str]:
+        """The values that ``Literal`` types allow, as texts."""
+        return [str(name) for kind in self.kinds for name in _names(kind)]
+
+    @property
     def metavar(self) -> str:
         """What stands for a value in the help."""
-        given = [m.metavar for m in self.marks if isinstance(m, Word) and m.metavar]
+        given = [word.metavar for word in self._marked(Word) if word.metavar]
         if given:
             return given[-1]
-        names = [str(name) for kind in self.kinds for name in _names(kind)]
-        if any(isinstance(mark, OneOf) for mark in self.marks):
-            shown = "NAME"
-        else:
+        shown = "NAME"
+        if not self._marked(OneOf):
+            names = [f"{{{','.join(self._literals)}}}"] if self._literals else []
             plain = [TYPES[kind][0] for kind in self.kinds if kind in TYPES]
-            shown = "|".join([*([f"{{{','.join(names)}}}"] if names else []), *plain]) or "VALUE"
+            shown = "|".join([*names, *plain]) or "VALUE"
         return f"{shown},..." if self.many and not self.repeated else shown
 
     @property
     def notes(self) -> str:
-        """What the help says behind the description: names, whether it is required, its default."""
-        tables = [mark.table for mark in self.marks if isinstance(mark, OneOf)]
+        """What the help adds to the description: names, whether it is required, the default."""
+        tables = [mark.table for mark in self._marked(OneOf)]
         said = [f"one of {table.listed}" for table in tables if not isinstance(table, str)]
         if self.repeated:
             said.append("may be given again")
@@ -261,7 +272,7 @@ class Flag:
 
 
 def _unfolded(hint: Any) -> tuple[list[Any], list[Any]]:
-    """The alternatives of a type and the marks anywhere in it."""
+    """The alternatives of a type, and the marks anywhere in it."""
     origin = typing.get_origin(hint)
     if origin is Annotated:
         kinds, marks = _unfolded(hint.__origin__)
@@ -272,8 +283,8 @@ def _unfolded(hint: Any) -> tuple[list[Any], list[Any]]:
     return [hint], []
 
 
-def _shown(value: Any) -> str:
-    """A default as it is written on a command line."""
+def _shown(value: object) -> str:
+    """A default, as it is written on a command line."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
@@ -284,7 +295,7 @@ def _names(kind: Any) -> tuple[Any, ...]:
 
 
 def _fitted(kind: Any, value: Any) -> tuple[bool, Any]:
-    """Whether a value is of a type, and the value as that type has it."""
+    """Whether a value is of a type, and the value converted to it."""
     if typing.get_origin(kind) is Literal:
         return value in typing.get_args(kind), value
     if kind is Path and isinstance(value, str) and value:

@@ -1,4 +1,4 @@
-"""Groups of options that commands of several packages share; no JAX."""
+"""Groups of options that the commands of all packages share; no JAX."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attention.command_line import Word
 from attention.errors import InputError
 from attention.flags import Between
 
-# what jax.random.key and np.random.default_rng both take
+# jax.random.key and np.random.default_rng both take these
 Seed = Annotated[int, Between(ge=0, lt=2**32)]
 Count = Annotated[int, Between(ge=1)]
 Weights = Literal["exact", "int8"]
@@ -62,11 +62,11 @@ class Storage:
 
 @dataclasses.dataclass(frozen=True)
 class Devices:
-    """Where and how precisely it is computed.
+    """Devices and precision of the computation.
 
     Attributes:
-        mesh: devices along each axis, such as data=4,model=2; an axis left out is 1, and one may
-            be -1, which takes all devices that are left
+        mesh: devices along each axis, such as data=4,model=2; an axis that is left out is 1, and
+            one axis may be -1, which takes all remaining devices
         dtype: type of the parameters and products
     """
 
@@ -78,12 +78,12 @@ class Devices:
 
     @property
     def axes(self) -> dict[str, int]:
-        """Devices along ``data`` and ``model``; at most one of them is -1."""
+        """How many devices lie along ``data`` and ``model``; at most one is -1."""
         return parse_mesh(self.mesh)
 
 
 def parse_mesh(text: str) -> dict[str, int]:
-    """Devices along each axis: ``"data=4"`` → ``{"data": 4, "model": 1}``.
+    """Read the devices along each axis: ``"data=4"`` → ``{"data": 4, "model": 1}``.
 
     Raises:
         InputError: an axis is unknown or given twice, a count is not a whole number above 0, or

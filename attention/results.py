@@ -1,4 +1,4 @@
-"""What a command returns: values for programs, and how a person reads them."""
+"""What a command returns: values for programs, and the text for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 class Result(dict[str, Any]):
@@ -21,31 +24,31 @@ class Result(dict[str, Any]):
 
     Args:
         values: what programs read; a JSON object.
-        shown: texts and rich renderables, such as the tables of :mod:`attention.terminal`, one
-            below another.  Without any, a person reads the values as JSON.
+        shown: texts and rich renderables, such as the tables of :mod:`attention.terminal`, in the
+            order in which they are printed.  Without any, the values are printed as JSON.
     """
 
-    def __init__(self, values: Mapping[str, Any], *shown: Any):
+    def __init__(self, values: Mapping[str, Any], *shown: str | RenderableType):
         super().__init__(values)
         self.shown = shown
 
     def __str__(self) -> str:
-        """What a person reads, as wide as the terminal, or 80 columns where there is none."""
+        """The text to print, as wide as the terminal, or 80 columns if there is none."""
         if not self.shown:
             return as_json(self, indent=2)
         return "\n".join(part if isinstance(part, str) else _drawn(part) for part in self.shown)
 
 
-def as_text(result: Any) -> str:
-    """What a command's return value looks like to a person; nothing for None."""
+def as_text(result: object) -> str:
+    """The text to print for what a command returned; empty for None."""
     if result is None:
         return ""
     own = type(result).__str__ is not object.__str__
     return str(result) if own else as_json(result, indent=2)
 
 
-def as_json(result: Any, indent: int | None = None) -> str:
-    """A value as JSON: dataclasses become objects, arrays lists, paths texts, NaN null."""
+def as_json(result: object, indent: int | None = None) -> str:
+    """Write a value as JSON: dataclasses become objects, arrays lists, paths texts and NaN null."""
     return json.dumps(_plain(result), indent=indent)
 
 
@@ -59,13 +62,13 @@ def _plain(value: Any) -> Any:
     if (as_list := getattr(value, "tolist", None)) is not None:  # arrays and their scalars
         return _plain(as_list())
     if isinstance(value, float) and not math.isfinite(value):
-        return None  # JSON has no word for it
+        return None  # JSON has no such number
     return str(value) if isinstance(value, Path) else value
 
 
-def _drawn(renderable: Any) -> str:
-    """A rich renderable as text without colours."""
-    from rich.console import Console  # texts alone are shown without it
+def _drawn(renderable: RenderableType) -> str:
+    """Print a rich renderable as text without colours."""
+    from rich.console import Console  # not needed for texts
 
     width, page = shutil.get_terminal_size((80, 24)).columns, io.StringIO()
     console = Console(file=page, width=width, color_system=None, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-"""What a function is as a command: its flags, its groups, and how arguments are put together."""
+"""A function as a command: its flags, its groups, and how arguments are put into them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Any
 from attention.choices import nearest
 from attention.flags import REQUIRED, Flag, Word
 
-RESERVED = {"help", "json"}  # flags of every command
+RESERVED = {"help", "json"}  # every command has these flags
 
 
 class Command:
     """A function with flags.
 
     Attributes:
-        function: with groups as parameters.
+        function: the function; its parameters may be groups.
         flags: by name, in the order of the signature.
         groups: the dataclass of each group, and its default or ``REQUIRED``.
-        signature: of the function, with the fields of its groups in place of them.
-        renamed: flags of before, and what to write now.
-        again: whether the same line goes on with an interrupted run.
+        signature: of the function, with the fields of its groups in place of the groups.
+        renamed: old names of flags, and what to write now.
+        again: whether the same command line goes on with an interrupted run.
 
     Raises:
         TypeError: two flags have one name, or a parameter has no type.
@@ -35,7 +35,7 @@ class Command:
         self.flags: dict[str, Flag] = {}
         self.groups: dict[str, tuple[type[Any], Any]] = {}
         written = inspect.get_annotations(function)
-        returned = written.pop("return", inspect.Signature.empty)  # perhaps of a heavy module
+        returned = written.pop("return", inspect.Signature.empty)  # its module may be heavy
         bare: Any = types.SimpleNamespace(__annotations__=written)
         hints = typing.get_type_hints(bare, function.__globals__, include_extras=True)
         parameters = []
@@ -53,7 +53,7 @@ class Command:
                 parameters.append(flag.parameter)
         for name in self.groups.keys() & self.flags.keys():
             raise TypeError(f"{function.__name__}: {name} is a group and a flag")
-        parameters.sort(key=lambda parameter: parameter.kind)  # those of groups are keywords
+        parameters.sort(key=lambda parameter: parameter.kind)  # the fields of groups are keywords
         self.signature = inspect.Signature(parameters, return_annotation=returned)
 
     def _add(self, flag: Flag) -> None:
@@ -62,11 +62,14 @@ class Command:
         self.flags[flag.name] = flag
 
     def bind(self, positional: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments of the function, checked, and put into their groups.
+        """Check arguments of the function, and put them into their groups.
 
         Args:
             positional: arguments without a name.
-            named: arguments by the name of a flag, or of a group.
+            named: arguments by the name of a flag or of a group.
+
+        Returns:
+            The function's arguments by name.
 
         Raises:
             TypeError: a name is unknown, or an argument is missing.
@@ -95,13 +98,13 @@ class Command:
         return bound
 
     def missing(self, given: Mapping[str, Any]) -> list[Flag]:
-        """The flags that are required and not given."""
+        """The flags that are required and are not in ``given``."""
         every = self.flags.values()
         return [flag for flag in every if flag.default is REQUIRED and flag.name not in given]
 
 
 def _group(hint: Any) -> type[Any] | None:
-    """The dataclass of a group; a dataclass marked as a word is one value."""
+    """The dataclass, if the type is one; a dataclass that is marked as a word is a single value."""
     if typing.get_origin(hint) is typing.Annotated:
         if any(isinstance(mark, Word) for mark in hint.__metadata__):
             return None
@@ -110,7 +113,7 @@ def _group(hint: Any) -> type[Any] | None:
 
 
 def _fields(group: str, cls: type[Any], default: Any) -> Iterator[Flag]:
-    """A flag for each field of a group."""
+    """Make a flag for each field of a group."""
     hints = typing.get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         if not field.init:
@@ -126,10 +129,10 @@ def _fields(group: str, cls: type[Any], default: Any) -> Iterator[Flag]:
         yield Flag.of(field.name, hints[field.name], usual, group)
 
 
-def check_fields(group: Any) -> None:
-    """Check the fields of a group as if they were flags: for its ``__post_init__``.
+def check_fields(group: object) -> None:
+    """Check and convert the fields of a group as if they were flags, in its ``__post_init__``.
 
-    Lists become tuples and texts paths, where that is the type.
+    Lists become tuples, and texts become paths, if the type says so.
 
     Args:
         group: an instance of a frozen dataclass.

@@ -1,4 +1,4 @@
-"""Intervals and tests for measured numbers; NumPy and SciPy alone."""
+"""Intervals and tests for measured numbers, without JAX."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import scipy  # its parts are imported when they are used: scipy.stats takes most of a second
+import scipy  # imports its parts when they are used; scipy.stats takes most of a second
 from jaxtyping import Float
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """95 % confidence interval of an accuracy.
+    """Compute the 95 % confidence interval of an accuracy.
 
         (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n),   p = correct/n, n = total, z = 1.96
 
@@ -32,19 +32,22 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
 
 
 def mcnemar_p_value(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """Exact two-sided McNemar test of two models that answered the same examples.
+    """Compare two models that answered the same examples, by the exact two-sided McNemar test.
 
         p = min(1, 2 Σ_{i ≤ min(g, l)} C(g + l, i) / 2^(g + l))
 
-    g examples are answered correctly by the second model alone, and l by the first alone. Under the
-    null hypothesis each of these is a fair coin toss. Without such examples p = 1.
+    The second model alone answers g examples correctly, the first alone l examples. Under the null
+    hypothesis each of these is a fair coin toss. Without such examples p = 1.
 
     Source: McNemar (1947), "Note on the sampling error of the difference between correlated
     proportions or percentages".
 
     Args:
         first: whether the first model answers each example correctly.
-        second: the same of the second model, in the same order.
+        second: the same for the second model, in the same order.
+
+    Returns:
+        The p-value.
 
     Raises:
         ValueError: the two have different numbers of examples.
@@ -58,17 +61,17 @@ def mcnemar_p_value(first: Sequence[bool], second: Sequence[bool]) -> float:
 def bootstrap_interval(
     values: Float[np.ndarray, " E"], draws: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % percentile interval of a mean over examples that are drawn with replacement.
+    """Compute the 95 % bootstrap interval of a mean: examples are drawn with replacement.
 
     Source: Efron (1979), "Bootstrap methods: another look at the jackknife".
 
     Args:
         values: ``[example]``.
-        draws: number of samples that are drawn.
-        seed: of the draws.
+        draws: number of samples.
+        seed: of the samples.
 
     Returns:
-        The quantiles 0.025 and 0.975 of the means of the samples; NaN for no values.
+        The quantiles 0.025 and 0.975 of the samples' means; NaN if there are no values.
     """
     values = np.asarray(values, np.float64)
     if len(values) < 2:  # every sample is the same
@@ -81,11 +84,11 @@ def bootstrap_interval(
 
 
 def student_margin(values: Float[np.ndarray, " E"]) -> float:
-    """Half the width of the 95 % interval of a mean, by Student's t.
+    """Compute half the width of the 95 % interval of a mean, by Student's t.
 
         t_{0.975, n−1} · s / √n,   s² = Σ (x − x̄)² / (n − 1)
 
-    For two models that were trained on the same seeds, give the differences seed by seed.
+    To compare two models that were trained with the same seeds, give their differences by seed.
 
     Source: Student (1908), "The probable error of a mean".
 

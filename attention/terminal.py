@@ -1,4 +1,4 @@
-"""What a person sees while work runs, and the one style of tables; nothing if quiet."""
+"""What the terminal shows while work runs, and the one style of tables."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PAUSE = 60.0  # seconds between two lines of progress where there is no terminal
 class Terminal:
     """Lines and progress on the standard error, tables on the standard output.
 
-    A bar shows where the standard error is a terminal.  Elsewhere, as in a log, long work writes a
-    line a minute.
+    Progress bars appear where the standard error is a terminal.  Elsewhere, as in a log, long work
+    writes one line a minute.
 
     Args:
         quiet: show nothing at all.
@@ -31,26 +31,31 @@ class Terminal:
         self._err = Console(quiet=quiet, highlight=False, stderr=True)
 
     def message(self, line: str) -> None:
-        """Tell in one line what happened."""
+        """Print one line."""
         self._err.print(escape(line), soft_wrap=True)
 
     def table(
         self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2
     ) -> None:
-        """Show a table with a line above it; arguments as of :func:`plain_table`."""
+        """Print a title, and a table below it; see :func:`plain_table` for the arguments."""
         self._out.print(escape(title))
         self._out.print(plain_table(columns, rows, words))
 
     @contextlib.contextmanager
-    def bar(self, *columns: ProgressColumn) -> Iterator[Progress]:
-        """A progress display with columns of its own, hidden where there is no terminal."""
+    def bar(self, *columns: ProgressColumn, stays: bool = False) -> Iterator[Progress]:
+        """Show a progress display with columns of its own, hidden where there is no terminal.
+
+        Args:
+            columns: of the display; rich's own if there are none.
+            stays: whether the last state stays on the terminal.
+        """
         hidden = self._quiet or not self._err.is_terminal
-        with Progress(*columns, console=self._err, transient=True, disable=hidden) as bar:
+        with Progress(*columns, console=self._err, transient=not stays, disable=hidden) as bar:
             yield bar
 
     @contextlib.contextmanager
     def steps(self, description: str, total: int) -> Iterator[Callable[[], None]]:
-        """Show the progress of work in so many steps; the function yielded advances it."""
+        """Show the progress of work in ``total`` steps; call the yielded function after each."""
         done, start = 0, time.monotonic()
         told = start
         with self.bar() as bar:
@@ -68,13 +73,13 @@ class Terminal:
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2) -> Table:
-    """A table without lines, for :class:`attention.results.Result` and for progress.
+    """Make a table without lines, for :class:`attention.results.Result` and for progress.
 
     Args:
-        columns: their headings.
-        rows: the texts of each.
-        words: how many of the first columns hold words; the others hold numbers, which stand on
-            the right.
+        columns: the headings.
+        rows: the texts of each row.
+        words: how many of the first columns hold words, which stand on the left; the others hold
+            numbers, which stand on the right.
     """
     table = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):

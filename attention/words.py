@@ -1,7 +1,7 @@
-"""The words of a command line: how they become arguments, and the help that explains them.
+"""The words of a command line: how they become arguments, and the page of help about them.
 
-argparse splits the words and lays out the help; types, ranges and names are checked by
-:mod:`attention.flags`, as they are for a call in Python.
+argparse splits the words and lays out the help.  :mod:`attention.flags` checks types, ranges and
+names, as it does for a call in Python.
 """
 
 from __future__ import annotations
@@ -21,21 +21,24 @@ from attention.errors import InputError
 from attention.flags import Flag
 from attention.signature import Command
 
-MOST_LETTERS = 200  # of a line about arguments
+MOST_LETTERS = 200  # of an error about arguments
 WIDEST = 100  # columns of a page of help
 
 
 def parse(found: Command, words: Sequence[str], program: str, line: str) -> tuple[dict, bool]:
-    """Arguments of the function, and whether its values are wanted as JSON.
+    """Read the words of a command line.
 
     Args:
         found: the command.
-        words: those behind its name.
-        program: how errors begin.
-        line: how the command line begins, such as ``tale search``.
+        words: what follows its name.
+        program: begins every error.
+        line: begins the command line, such as ``tale search``.
+
+    Returns:
+        The function's arguments, and whether the result is wanted as JSON.
 
     Raises:
-        InputError: a word is not understood or a value not allowed.
+        InputError: a word is unknown, or a value is not allowed.
     """
     try:
         given = _split(found, words)
@@ -52,7 +55,7 @@ def parse(found: Command, words: Sequence[str], program: str, line: str) -> tupl
 
 
 def shortened(message: str, program: str, line: str) -> str:
-    """A message of at most 200 letters, with the command that prints help."""
+    """Cut a message to 200 letters, and add the command that prints the help."""
     see = f" (see `{line} --help`)"
     room = MOST_LETTERS - len(f"{program}: {see}")
     message = " ".join(message.split())
@@ -60,7 +63,7 @@ def shortened(message: str, program: str, line: str) -> str:
 
 
 def _split(found: Command, words: Sequence[str]) -> dict[str, Any]:
-    """For each flag that is given the texts behind it, or its truth.
+    """Find the texts that follow each flag, or whether it is on.
 
     Raises:
         InputError: a word is unknown.
@@ -69,7 +72,7 @@ def _split(found: Command, words: Sequence[str]) -> dict[str, Any]:
     joined: list[str] = []
     for word in words:
         if joined and joined[-1] in with_value and word[:1] == "-" and word[:2] != "--":
-            joined[-1] += f"={word}"  # -1,2 is a value, but looks like an option to argparse
+            joined[-1] += f"={word}"  # argparse would take the value -1,2 for an option
         else:
             joined.append(word)
     parser = _parser(found)
@@ -89,7 +92,7 @@ def _split(found: Command, words: Sequence[str]) -> dict[str, Any]:
 
 
 def _parser(found: Command, **page: Any) -> argparse.ArgumentParser:
-    """All flags, in a section for each group; nothing is required, and no text is converted."""
+    """Make a parser with a section for each group; it requires and converts nothing."""
     parser = argparse.ArgumentParser(
         **page, add_help=False, allow_abbrev=False, exit_on_error=False,
         argument_default=argparse.SUPPRESS,
@@ -114,7 +117,7 @@ def _parser(found: Command, **page: Any) -> argparse.ArgumentParser:
 
 
 def _title(cls: type[Any], flag: Flag) -> str:
-    """The section of a flag: what its group is; a group made of several has one for each."""
+    """The title of a flag's section: the first line of its group, or of the part that has it."""
     parts = [base for base in cls.__bases__ if dataclasses.is_dataclass(base)]
     if len(parts) > 1:
         having = (part for part in parts if hasattr(part, flag.name))
@@ -138,13 +141,13 @@ def _add(section: Any, flag: Flag, text: str) -> None:
 
 
 def help_text(found: Command, line: str) -> str:
-    """The page of help of a command.
+    """Write the page of help of a command.
 
     Args:
         found: the command.
-        line: how its command line begins, such as ``tale search``.
+        line: begins its command line, such as ``tale search``.
     """
-    from docstring_parser import google  # not needed where no help is asked for
+    from docstring_parser import google  # not needed without a page of help
 
     described = google.parse(inspect.getdoc(found.function) or "")
     parts = (described.short_description, described.long_description)
@@ -160,12 +163,12 @@ def help_text(found: Command, line: str) -> str:
 
 
 def written(function: Any, line: str, arguments: Mapping[str, Any]) -> str:
-    """The command line that gives a command these arguments; defaults are left out.
+    """Write the command line that gives a command these arguments; defaults are left out.
 
     Args:
         function: the command.
-        line: how the line begins, such as ``tale search``.
-        arguments: by the names of flags or of groups.
+        line: begins the command line, such as ``tale search``.
+        arguments: by the name of a flag or of a group.
 
     Raises:
         InputError: a value is not allowed.
@@ -186,12 +189,12 @@ def written(function: Any, line: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _descriptions(found: Command) -> dict[str, str]:
-    """What the docstrings of a function and of its groups say of each flag."""
+    """The text about each flag in the docstrings of a function and of its groups."""
     from docstring_parser import google
 
     documented = [found.function]
     for cls, _ in found.groups.values():
-        documented += reversed(cls.__mro__[:-1])  # a class says no more of what it inherits
+        documented += reversed(cls.__mro__[:-1])  # a class does not document what it inherits
     texts = {}
     for each in documented:
         for entry in google.parse(inspect.getdoc(each) or "").params:
@@ -200,5 +203,5 @@ def _descriptions(found: Command) -> dict[str, str]:
 
 
 def page_width() -> int:
-    """Columns of a page of help: those of the terminal, but not too many to read."""
+    """How wide a page of help is: as wide as the terminal, but not too wide to read."""
     return min(shutil.get_terminal_size((80, 24)).columns, WIDEST) - 1

@@ -1,5 +1,5 @@
-"""The commands of ``attn``: one function in a file of the same name is one command.
+"""The commands of ``attn``: each is one function, in a file of the same name.
 
-``attention.cli`` lists them; ``attention.command_line`` makes flags, help and checks from their
+``attention.cli`` lists them.  ``attention.command_line`` makes flags, help and checks from their
 signatures and docstrings.
 """

@@ -1,10 +1,10 @@
 """Everything that is kept on disk: run directories, journals, tables, figures and caches.
 
-How data passes through it: a command opens a `RunDirectory`, which claims the folder, locks it and
-keeps the settings of the run. What takes long is written line by line to the run's `Journal`, so
-that a killed run goes on where it stopped. What follows from the journal is written in the end by
-`write_json`, `write_table`, `save_figure` and `render_page`; each of these files appears whole or
-not at all. Folders such as checkpoints are made with `new_folder`.
+How data passes through it: a command opens a `RunDirectory`, which claims and locks the folder and
+keeps the settings of the run. Results that take long go line by line into the run's `Journal`, so
+a killed run goes on where it stopped. At the end `write_json`, `write_table`, `save_figure` and
+`render_page` write what follows from the journal. Each of these files appears whole or not at all,
+and so do folders that `new_folder` makes, such as checkpoints.
 
 Open `run_directory.py` first. Nothing in this room needs JAX.
 """

@@ -1,4 +1,4 @@
-"""Where files are kept that can be made again."""
+"""The folder for files that can be made again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-LEAST_SECONDS = "0.2"  # programs that compile faster than this are not kept
+LEAST_SECONDS = "0.2"  # programs that compile faster are not kept
 
 
 def cache_folder() -> Path:
@@ -17,12 +17,12 @@ def cache_folder() -> Path:
 def use_compilation_cache() -> None:
     """Let JAX keep compiled programs on disk, so that a second run starts fast.
 
-    A folder that is set already, by ``JAX_COMPILATION_CACHE_DIR`` or in ``jax.config``, stays.
+    A folder that ``JAX_COMPILATION_CACHE_DIR`` or ``jax.config`` already names is used instead.
     """
     folder = str(cache_folder() / "programs")
     folder = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
     seconds = os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", LEAST_SECONDS)
-    jax = sys.modules.get("jax")  # which reads these variables when it is imported
+    jax = sys.modules.get("jax")  # it reads these variables when it is imported
     if jax is not None and jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", float(seconds))

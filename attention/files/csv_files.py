@@ -19,9 +19,12 @@ def write_table(
 
     Args:
         path: of the file.
-        rows: cells by column. A list becomes its items between spaces, ``3 5``; a cell that is
-            None or missing stays empty.
-        columns: in order; None: every key of the rows, in the order of their first appearance.
+        rows: cells by column. The items of a list are joined by spaces, as in ``3 5``. A cell that
+            is None or missing stays empty.
+        columns: in order; None: every key of the rows, in the order of its first appearance.
+
+    Raises:
+        InputError: the file cannot be written.
     """
     if columns is None:
         columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -37,7 +40,7 @@ def _cell(value: Any) -> Any:
 
 
 def read_table(path: str | Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, every cell as text.
+    """Read the rows of a CSV file, every cell as text.
 
     Raises:
         InputError: the file cannot be read as a table.

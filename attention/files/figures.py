@@ -1,4 +1,4 @@
-"""The look of every figure, and figures as files and as parts of a page."""
+"""The style of all figures; figures as files, and as parts of a page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from attention.errors import InputError
 from attention.files.writing import write_bytes
 
-# Colours that the colour-blind can tell apart. Source: Okabe and Ito (2008).
+# Colours that colour-blind people can tell apart. Source: Okabe and Ito (2008).
 BLUE, ORANGE, GREEN, PURPLE, VERMILION = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00"
 SKY, GREY = "#56b4e9", "#7f7f7f"
 CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
-# Stand-ins that `figure_to_svg` replaces by the colours of the page around the figure.
+# `figure_to_svg` replaces these two by the colours of the page around the figure.
 INK, FAINT = "#010203", "#040506"
 DARK = "#1d2329"  # ink of a figure in a file of its own
 DOTS = 150  # per inch
@@ -40,7 +40,7 @@ INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytic
 
 @contextlib.contextmanager
 def figure_style(ink: str = DARK) -> Iterator[None]:
-    """Use the project's look in a block, whatever the user's own matplotlibrc says."""
+    """Use the project's style in a block, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE | dict.fromkeys(INKED, ink))
@@ -48,14 +48,14 @@ def figure_style(ink: str = DARK) -> Iterator[None]:
 
 
 def save_figure(draw: Callable[[], Figure], *files: str | Path) -> None:
-    """Draw a figure in the project's look, and write it to files.
+    """Draw a figure in the project's style, and write it to files.
 
     Args:
         draw: makes the figure, as ``Figure(figsize=(7, 4), layout="constrained")``.
         files: each name ends in the format: ``.svg``, ``.png``, ``.pdf``, …
 
     Raises:
-        InputError: a name ends in no format of a picture.
+        InputError: a name does not end in the format of a picture, or a file cannot be written.
     """
     kinds = FigureCanvasAgg.get_supported_filetypes()
     for file in files:
@@ -65,7 +65,7 @@ def save_figure(draw: Callable[[], Figure], *files: str | Path) -> None:
         figure = draw()
         for file in files:
             kind = Path(file).suffix[1:]
-            undated = {"Date": None} if kind == "svg" else None  # same bytes every time
+            undated = {"Date": None} if kind == "svg" else None  # the same bytes every time
             data = io.BytesIO()
             figure.savefig(data, format=kind, dpi=DOTS, metadata=undated)
             write_bytes(file, data.getvalue())
@@ -74,7 +74,7 @@ def save_figure(draw: Callable[[], Figure], *files: str | Path) -> None:
 def figure_to_svg(draw: Callable[[], Figure], description: str) -> Markup:
     """Draw a figure as an SVG element of an HTML page.
 
-    Text and lines take the page's text colour; what is drawn in ``FAINT`` takes ``var(--line)``.
+    Text and lines take the text colour of the page; ``FAINT`` becomes ``var(--line)``.
 
     Args:
         draw: makes the figure.
@@ -86,8 +86,8 @@ def figure_to_svg(draw: Callable[[], Figure], description: str) -> Markup:
         draw().savefig(text, format="svg", transparent=True, metadata=nothing)
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)  # HTML knows these names without addresses
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # two figures of a page may not share them
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)  # HTML needs no addresses for these names
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # two figures of a page may not have the same id
     svg = svg.replace("xlink:href", "href")
     svg = svg.replace(INK, "currentColor").replace(FAINT, "var(--line)")
     label = Markup.escape(description)

@@ -1,8 +1,8 @@
-"""GGUF files on disk: metadata, tensors that are mapped and dequantised, and writing one.
+"""GGUF files on disk: reading the header, mapping and dequantising tensors, writing a file.
 
 The package ``gguf`` knows the quantisation types and the names of tensors.  Its reader takes
-seconds for the vocabulary alone, so that the header is read here.  Format: the specification in
-the repository of ggml, versions 2 and 3, little-endian.
+seconds for the vocabulary alone, so the header is read here.  Format: the specification in the
+repository of ggml, versions 2 and 3, little-endian.
 """
 
 from __future__ import annotations
@@ -18,24 +18,13 @@ from typing import Any
 import gguf
 import ml_dtypes
 import numpy as np
+from jaxtyping import Float
 
 from attention.errors import InputError
 
 MAGIC = b"GGUF"
-MOST_ENTRIES = 2**24  # of an array or of a table: more is damage
-_NUMBERS = {
-    0: "B",
-    1: "b",
-    2: "H",
-    3: "h",
-    4: "I",
-    5: "i",
-    6: "f",
-    7: "?",
-    10: "Q",
-    11: "q",
-    12: "d",
-}
+MOST_ENTRIES = 2**24  # of an array or a table; a file with more is damaged
+_NUMBERS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}  # codes of struct, by type
 _FLOAT32, _STRING, _ARRAY = 6, 8, 9
 _PLAIN = {
     gguf.GGMLQuantizationType.F32: np.dtype(np.float32),
@@ -49,15 +38,16 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class GgufTensor:
-    """Where a tensor lies, how it is quantised, and what undoes the changes of its converter.
+    """A tensor in a file: where it lies, how it is quantised, and how it is changed back.
 
     Attributes:
-        file: that holds it.
+        file: the file.
         kind: its quantisation type.
-        stored: its shape as it is stored, the last axis the fastest.
+        stored: its shape in the file; the last axis is the fastest.
         offset: its first byte.
-        change: from the stored tensor to that of the Hugging Face checkpoint.
-        shape: of the result.
+        shape: its shape in the Hugging Face checkpoint.
+        change: makes the tensor of the Hugging Face checkpoint from the stored one; None: nothing
+            changes.
     """
 
     file: Path
@@ -69,13 +59,13 @@ class GgufTensor:
 
     @property
     def dtype(self) -> str:
-        """Type of what ``open`` returns, in the words of safetensors."""
+        """The dtype of what ``open`` returns, by its name in safetensors."""
         if self.change is not None or self.kind not in _PLAIN:
             return "F32"
         return _NAMES.get(_PLAIN[self.kind], "BF16")
 
     def open(self) -> np.ndarray:
-        """The tensor in the layout of the Hugging Face checkpoint, dequantised to float32."""
+        """Read the tensor in the layout of the Hugging Face checkpoint, dequantised to float32."""
         plain = _PLAIN.get(self.kind)
         if plain is not None:
             array = np.memmap(self.file, plain, "r", self.offset, self.stored)
@@ -89,24 +79,29 @@ class GgufTensor:
         return np.ascontiguousarray(self.change(np.asarray(array, np.float32)).reshape(self.shape))
 
     def same(self, other: GgufTensor) -> bool:
-        """Whether both have the same values."""
+        """Whether both tensors have the same values."""
         return self.shape == other.shape and bool(np.array_equal(self.open(), other.open()))
 
 
 @dataclasses.dataclass(frozen=True)
 class GgufHeader:
-    """What a file says of itself, and where its tensors are."""
+    """The header of a file.
+
+    Attributes:
+        metadata: values by their full key.
+        tensors: by name.
+    """
 
     metadata: dict[str, Any]
     tensors: dict[str, GgufTensor]
 
     @property
     def architecture(self) -> str:
-        """The name of ``general.architecture``."""
+        """The value of ``general.architecture``."""
         return str(self.metadata.get("general.architecture"))
 
     def about(self, key: str, default: Any = None) -> Any:
-        """A value of the architecture's own, such as ``block_count``."""
+        """A value of the architecture, such as ``block_count``."""
         return self.metadata.get(f"{self.architecture}.{key}", default)
 
 
@@ -114,7 +109,7 @@ def read_header(file: Path) -> GgufHeader:
     """Read the metadata and the table of tensors of a GGUF file.
 
     Raises:
-        InputError: it is damaged, cut off, of another version, or has a type that is not known.
+        InputError: it is damaged, cut off or of another version, or a tensor has an unknown type.
     """
     try:
         with (
@@ -131,7 +126,7 @@ def read_header(file: Path) -> GgufHeader:
 
 
 class _Reader:
-    """A place in a file that moves on with what is read."""
+    """Reads values one after another."""
 
     def __init__(self, file: Path, data: mmap.mmap):
         self.file, self.data, self.at = file, data, 0
@@ -190,7 +185,7 @@ class _Reader:
         (axes,) = self.numbers("I")
         if not 0 < axes <= 8:
             raise ValueError(f"{name} has {axes} axes")
-        shape = self.numbers("Q", axes)[::-1]  # the fastest stands first in the file
+        shape = self.numbers("Q", axes)[::-1]  # the fastest axis stands first in the file
         (kind,), (offset,) = self.numbers("I"), self.numbers("Q")
         return name, shape, kind, offset
 
@@ -212,13 +207,13 @@ def write_gguf(
     file: Path,
     architecture: str,
     metadata: dict[str, Any],
-    tensors: Iterator[tuple[str, np.ndarray]],
+    tensors: Iterator[tuple[str, Float[np.ndarray, ...]]],
 ) -> None:
     """Write a GGUF file, tensor by tensor.
 
     Args:
-        file: to make.
-        architecture: ``general.architecture``.
+        file: is made, or replaced.
+        architecture: the value of ``general.architecture``.
         metadata: bool, int, float, str, or lists of these, by full key.
         tensors: names and arrays of float32 or float16.
     """

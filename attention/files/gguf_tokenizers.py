@@ -1,4 +1,4 @@
-"""The tokenizer that a GGUF file carries in its metadata, read and written."""
+"""The tokenizer in the metadata of a GGUF file: reading and writing it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ KEYS = {
     "padding_token_id": "pad_token_id",
     "add_space_prefix": "add_prefix_space",
 }
-# Vocabularies of bytes in which each digit is a word of its own; transformers has no rule for them.
+# Vocabularies of bytes in which each digit is one word; transformers has no rule for them.
 DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell")
-STARTS = ("llama", "gemma")  # kinds that begin with a start token unless the file says otherwise
+STARTS = ("llama", "gemma")  # these begin with a start token unless the file says otherwise
 LLAMA3 = ("llama3", "llama-v3", "llama-bpe")
 
 
@@ -37,7 +37,7 @@ def gguf_tokenizer(header: GgufHeader) -> transformers.PreTrainedTokenizerFast:
     """Build the tokenizer of a GGUF file, with its chat template.
 
     Raises:
-        InputError: it has none, or one of a kind that is not known.
+        InputError: the file has no tokenizer, or one of an unknown kind.
     """
     about = {key: header.metadata.get(f"tokenizer.ggml.{key}") for key in KEYS}
     if not about["tokens"]:
@@ -91,7 +91,7 @@ def _set_frame(backend: Tokenizer, metadata: dict[str, Any], tokens: dict[str, s
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 3, 4, 5, 6  # token types of GGUF
 BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
-# How a vocabulary of bytes cuts a text first: what its rule contains, and the rule's name in GGUF.
+# Rules that cut a text before a vocabulary of bytes: a part of the rule, and its name in GGUF.
 CUTS = {
     r"\p{N}{1,3}": "llama-bpe",
     r"\p{N}| ?[^\s": "qwen2",
@@ -103,14 +103,14 @@ CUTS = {
 def tokenizer_metadata(
     tokenizer: transformers.PreTrainedTokenizerBase, vocab_size: int
 ) -> dict[str, Any]:
-    """The metadata that describe a tokenizer in a GGUF file; the inverse of `gguf_tokenizer`.
+    """Describe a tokenizer in the metadata of a GGUF file; the inverse of `gguf_tokenizer`.
 
     Args:
-        tokenizer: with byte-level or sentencepiece-like byte-pair encoding.
-        vocab_size: rows of the embedding; what the tokenizer has not is marked as unused.
+        tokenizer: uses byte-pair encoding, byte-level or like sentencepiece.
+        vocab_size: rows of the embedding; tokens that the tokenizer lacks are marked as unused.
 
     Raises:
-        InputError: a tokenizer of another kind.
+        InputError: the tokenizer is of another kind.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     about = {} if backend is None else json.loads(backend.to_str())

@@ -1,14 +1,14 @@
-"""An append-only journal that survives being killed at any moment.
+"""An append-only journal, which a kill at any moment does not damage.
 
-One JSON object a line, flushed to the disk line by line, and no times:
+Each line is a JSON object without times, and is flushed to the disk at once:
 
     {"kind": "candidate", "iteration": 0, "dropped": [], "correct": 481}
     {"kind": "candidate", "iteration": 1, "dropped": [3], "correct": 480}
 
-The one who keeps a journal declares the kinds of its records: their fields, and which of the fields
-are the key. A journal has one record of each kind and key. A run that is started again replays
-itself: a record that is already there is compared and not written again, so that the journal ends
-with the same bytes as that of an uninterrupted run.
+The owner of a journal declares the kinds of its records: their fields, and which of the fields are
+the key. A journal has one record of each kind and key. A run that starts again replays itself: it
+compares a record that is already there, and does not write it again. The journal then ends with the
+same bytes as that of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ def _anything(record: Record) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class RecordKind:
-    """What the records of one kind look like.
+    """A kind of records.
 
     Attributes:
-        key: fields that tell a record from others of its kind.
-        fields: names of all fields, or None: whatever is written.
-        check: raises KeyError, TypeError or ValueError if the values of a record are not what is
-            written; ``kind`` and fields are as declared.
+        key: the fields that tell a record from others of its kind.
+        fields: the names of all fields; None allows any.
+        check: raises KeyError, TypeError or ValueError if the values of a record are wrong.
         same: whether a replayed record agrees with the one in the journal.
     """
 
@@ -51,10 +50,10 @@ class RecordKind:
 
 
 class Journal:
-    """An open journal; a context manager. Locking the folder is up to its `RunDirectory`.
+    """An open journal; a context manager. The `RunDirectory` locks its folder.
 
     Attributes:
-        path: of the file; it is made with the first record.
+        path: of the file, which the first record makes.
     """
 
     def __init__(self, path: str | Path, kinds: Mapping[str, RecordKind]):
@@ -65,7 +64,7 @@ class Journal:
             kinds: the kinds of records, by name.
 
         Raises:
-            InputError: a line is damaged or of another kind of run.
+            InputError: a line is damaged, or belongs to another kind of run.
         """
         self.path, self._kinds = Path(path), kinds
         self._records: dict[Key, Record] = {}
@@ -122,15 +121,15 @@ class Journal:
         return record
 
     def get(self, kind: str, *key: Any) -> Record | None:
-        """The record of a kind with these values of its key fields; None if there is none."""
+        """Find the record of a kind with these values of its key fields, or None."""
         return self._records.get((kind, *map(_hashable, key)))
 
     def of_kind(self, kind: str) -> Iterator[Record]:
-        """The records of a kind, in the order in which they were written."""
+        """Iterate over the records of a kind, in the order in which they were written."""
         return (record for record in self._records.values() if record["kind"] == kind)
 
     def __len__(self) -> int:
-        """How many records there are."""
+        """Number of records."""
         return len(self._records)
 
 

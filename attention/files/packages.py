@@ -1,7 +1,7 @@
 """Checkpoints inside installed packages: ``package:NAME``.
 
-On clusters that reach only a package mirror a model arrives as a package.  Its files are found
-through the package's own list (``importlib.metadata``); nothing of the package is imported.
+On clusters that reach only a package mirror, a model comes as a package.  The package's list of
+files (``importlib.metadata``) leads to it; nothing of the package is imported.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ CHUNK = re.compile(r"(?P<whole>.+\.gguf)\.part(?P<number>[0-9]+)")
 
 
 def package_checkpoint(name: str) -> Path:
-    """The folder or the GGUF file of the model that an installed package holds.
+    """Find the folder or the GGUF file of the model in an installed package.
 
-    A GGUF file in chunks (``FILE.gguf.part00`` …, in the package and its ``NAME-partN``) is joined
-    once into the cache folder, and checked by its header and by the package's SHA256SUMS.
+    A GGUF file may come in chunks (``FILE.gguf.part00`` …), in the package and its ``NAME-partN``.
+    These are joined once in the cache folder, and checked by the header and SHA256SUMS.
 
     Args:
-        name: of the distribution, or of its module, behind ``package:``.
+        name: ``package:`` and the name of the distribution or of its module.
 
     Raises:
-        InputError: it is not installed, or holds no model, or more than one.
+        InputError: it is not installed, or does not hold exactly one model.
     """
     asked = name.removeprefix(PREFIX)
     distribution = _distribution(asked)
@@ -65,7 +65,7 @@ def _distribution(name: str) -> importlib.metadata.Distribution:
 
 
 def _files(distribution: importlib.metadata.Distribution) -> list[Path]:
-    """Files of the package that are there, as paths."""
+    """The files of a package that exist."""
     listed = (Path(str(distribution.locate_file(file))) for file in distribution.files or ())
     return [path for path in listed if path.is_file()]
 
@@ -74,7 +74,7 @@ def _chunks(distribution: importlib.metadata.Distribution) -> list[Path]:
     """The chunks of one GGUF file, in order, from the package and from its parts.
 
     Raises:
-        InputError: a part is not installed, or chunks are missing or of several files.
+        InputError: a part is not installed, or chunks are missing or belong to several files.
     """
     name = str(distribution.metadata["Name"])
     needed = [re.split(r"[ ;<>=!~(\[]", text)[0] for text in distribution.requires or ()]
@@ -100,10 +100,10 @@ def _chunks(distribution: importlib.metadata.Distribution) -> list[Path]:
 def _joined(
     distribution: importlib.metadata.Distribution, files: list[Path], chunks: list[Path]
 ) -> Path:
-    """The chunks as one file in the cache folder.
+    """Join the chunks into one file in the cache folder.
 
     Raises:
-        InputError: it is no GGUF file, or not the one that SHA256SUMS names.
+        InputError: the result is no GGUF file, or has another checksum than SHA256SUMS says.
     """
     match = CHUNK.fullmatch(chunks[0].name)
     assert match is not None  # that is how chunks were found
@@ -131,7 +131,7 @@ def _joined(
 
 
 def _checksums(files: list[Path]) -> dict[str, str]:
-    """What the package's SHA256SUMS says, by the name of a file."""
+    """The checksums in the package's SHA256SUMS, by the name of the file."""
     found = {}
     for file in files:
         if file.name == "SHA256SUMS":

@@ -13,7 +13,7 @@ def render_page(package: str, template: str, **values: Any) -> str:
     Args:
         package: the package whose folder ``templates`` holds the template.
         template: the file's name.
-        values: what the template speaks of; a name that it lacks is an error.
+        values: the variables of the template; a missing one is an error.
     """
     environment = Environment(
         loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined

@@ -1,4 +1,4 @@
-"""Reading what others wrote: any fault ends in one line that names the file and the line."""
+"""Reading files of users: every fault becomes one line that names the file and the line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_DIGITS = 18  # of a whole number; Python refuses to read thousands of digit
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The bytes of a file, unpacked if it is a gzip file, without a byte-order mark.
+    """Read the bytes of a file: unpacked if it is a gzip file, and without a byte-order mark.
 
     Raises:
         InputError: there is no such file, or it cannot be read or unpacked.
@@ -37,10 +37,10 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """The JSON object in a file.
+    """Read the JSON object in a file.
 
     Raises:
-        InputError: the file cannot be read or holds something else.
+        InputError: the file cannot be read, or holds something else.
     """
     try:
         value = json.loads(read_bytes(path))
@@ -56,18 +56,18 @@ def read_json_lines(path: str | Path) -> list[dict[str, Any]]: ...
 @overload
 def read_json_lines(path: str | Path, parse: Callable[[dict[str, Any]], Row]) -> list[Row]: ...
 def read_json_lines(path: str | Path, parse: Callable[[dict[str, Any]], Any] = dict) -> list[Any]:
-    """The JSON objects in a file, one a line (``.gz`` too); blank lines are skipped.
+    """Read the JSON objects in a file, one on each line (``.gz`` too); blank lines are skipped.
 
     Args:
         path: of the file.
-        parse: is called with each object; a ValueError of it is a fault of that line.
+        parse: is called with each object; it raises ValueError for a faulty one.
 
     Returns:
-        What ``parse`` returned, in order; without it the objects themselves.
+        What ``parse`` returned, in order; without ``parse`` the objects themselves.
 
     Raises:
-        InputError: the file cannot be read, or a line is no JSON object or one with a key twice;
-            the message begins with ``FILE:LINE``.
+        InputError: the file cannot be read, or a line is no JSON object, or has a key twice.  The
+            message begins with ``FILE:LINE``.
     """
     found = []
     for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):

@@ -29,14 +29,14 @@ class RunDirectory:
         with RunDirectory(out, "tale search", settings, resume=resume) as run:
             journal = run.journal(KINDS)
 
-    While the block runs, no other process may enter the directory. If the block ends and no file
-    with any content has been written, the directory is removed again, and so are the folders above
-    it that were made for it.
+    While the block runs, no other process may enter the directory. If the block has written no file
+    with content, the directory is removed at its end, with the folders above it that were made for
+    it.
 
     Attributes:
         path: the directory.
         command: the command whose run it is.
-        settings: what identifies the run, as JSON values; kept in ``settings.json``.
+        settings: JSON values that identify the run; kept in ``settings.json``.
         resumed: whether the directory held this run before.
     """
 
@@ -52,12 +52,13 @@ class RunDirectory:
         """Describe a run; entering the block claims the directory.
 
         Args:
-            path: is made if need be.
+            path: the directory; it is made if it is missing.
             command: the command, such as ``tale search``.
-            settings: JSON values that decide the result. A run goes on only under the same ones.
+            settings: JSON values that decide the result. A run only goes on with the same settings.
             resume: go on with a run that is there; True also for commands that always go on.
-            owner: False in all processes but the first, where several work on one run. They wait
-                until the first one has claimed the directory, and neither write to it nor lock it.
+            owner: whether this process owns the run. Where several work on one run, only the first
+                is the owner. The others wait until it has claimed the directory, and neither write
+                nor lock.
 
         Raises:
             ValueError: a setting is not a JSON value.
@@ -74,7 +75,7 @@ class RunDirectory:
             InputError: the directory holds another run or something else, another process works in
                 it, or it cannot be written.
         """
-        with contextlib.ExitStack() as stack:  # undone if the claim fails
+        with contextlib.ExitStack() as stack:  # closed if the claim fails
             if self._owner:
                 self._claim(stack)
             else:
@@ -115,7 +116,11 @@ class RunDirectory:
             time.sleep(PAUSE)
 
     def _check(self) -> bool:
-        """Whether the run is there already; raises InputError if something else is."""
+        """Whether the run is already there.
+
+        Raises:
+            InputError: the directory holds something else, or cannot be used.
+        """
         try:
             held = list(_contents(self.path))
         except OSError as error:
@@ -139,7 +144,7 @@ class RunDirectory:
         return True
 
     def _tidy(self) -> None:
-        """Empty the directory if nothing was computed."""
+        """Remove what is in the directory if nothing was computed."""
         files = (file for file in self.path.rglob("*") if file.is_file())
         own = (self.path / SETTINGS, self.path / LOCK)
         if any(file.stat().st_size for file in files if file not in own):
@@ -152,11 +157,11 @@ class RunDirectory:
 
 
 def read_settings(path: str | Path, command: str | None = None) -> dict[str, Any]:
-    """The settings of the run in a directory.
+    """Read the settings of the run in a directory.
 
     Args:
         path: the directory.
-        command: the command whose run is wanted; None: of any command.
+        command: the command whose run is wanted; None: any command.
 
     Raises:
         InputError: the directory holds no run, or one of another command.
@@ -174,7 +179,7 @@ def read_settings(path: str | Path, command: str | None = None) -> dict[str, Any
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Keep other processes out of a directory."""
-    import filelock  # benchmarks, which keep no runs, do without it
+    import filelock  # benchmarks keep no runs, and work without it
 
     lock = filelock.FileLock(directory / LOCK, timeout=0)
     try:
@@ -190,19 +195,19 @@ def _locked(directory: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        Path(lock.lock_file).unlink(missing_ok=True)  # a lock on an unlinked file counts for nobody
+        Path(lock.lock_file).unlink(missing_ok=True)  # nobody can wait for an unlinked file
         lock.release()
 
 
 def _contents(directory: Path) -> Iterator[Path]:
-    """What is in a directory, without the lock and what a killed claim left."""
+    """The entries of a directory, without the lock and what a killed claim left."""
     if directory.exists():
         names = (LOCK, f".{SETTINGS}.part")
         yield from (entry for entry in directory.iterdir() if entry.name not in names)
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Every setting that differs, between commas."""
+    """All settings that differ, between commas."""
     pairs = {name: (old.get(name, UNSET), new.get(name, UNSET)) for name in {**old, **new}}
     return ", ".join(
         f"{name} was {_short(was)} and is now {_short(now)}"

@@ -18,10 +18,10 @@ ENDS = ("eos", "eot", "eom")
 
 
 def load_tokenizer(place: str | Path) -> transformers.PreTrainedTokenizerBase:
-    """Load the tokenizer of a model folder or of a GGUF file; code that comes with it never runs.
+    """Load the tokenizer of a model folder or of a GGUF file; code of the model never runs.
 
     Raises:
-        InputError: there is no tokenizer that can be read.
+        InputError: no tokenizer can be read.
     """
     if Path(place).suffix == ".gguf":
         return gguf_tokenizer(read_header(Path(place)))
@@ -29,10 +29,10 @@ def load_tokenizer(place: str | Path) -> transformers.PreTrainedTokenizerBase:
     transformers.logging.set_verbosity_error()
     try:
         with warnings.catch_warnings():
-            # It reads config.json as well, and warns of a model type that is the project's own.
+            # It also reads config.json, and warns about model types of this project.
             warnings.simplefilter("ignore", FutureWarning)
             return transformers.AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-    except Exception as error:  # the library raises whatever its parts raise
+    except Exception as error:  # the library raises many kinds of errors
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{place}: no tokenizer that can be read: {reason}") from error
 

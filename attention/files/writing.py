@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all.
 
-Everything is first written under a hidden name beside its place, ``.NAME.part``, and then renamed.
-A kill leaves at most the hidden one, which the next try overwrites.
+Everything is first written under the hidden name ``.NAME.part``, and then renamed.  A kill leaves
+at most the hidden file, which the next try overwrites.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from attention.errors import InputError
 from attention.results import as_json
@@ -24,10 +23,16 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     Raises:
         InputError: the file cannot be written, for instance because the disk is full.
     """
-    path = Path(path)
+    with _replaced(path) as part:
+        part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def _replaced(path: str | Path) -> Iterator[Path]:
+    """Yield a hidden path that becomes the file; an OSError becomes an InputError."""
     try:
-        with appearing(path) as part:
-            part.write_bytes(data)
+        with appearing(Path(path)) as part:
+            yield part
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -37,24 +42,25 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: object) -> None:
     """Replace a file by a JSON value, indented; see `write_bytes`.
 
-    Arrays become lists and paths texts; NaN and infinity, which JSON has not, become null.
+    Arrays become lists, and paths become texts. NaN and infinity become null, because JSON lacks
+    them.
     """
     write_text(path, as_json(value, indent=2) + "\n")
 
 
-def write_json_lines(path: str | Path, values: Iterable[Any]) -> None:
-    """Replace a file by JSON values, one a line; see `write_bytes` and `to_line`."""
+def write_json_lines(path: str | Path, values: Iterable[object]) -> None:
+    """Replace a file by JSON values, one on each line; see `write_bytes` and `to_line`."""
     write_text(path, "".join(map(to_line, values)))
 
 
-def to_line(value: Any) -> str:
-    """One line of JSON.
+def to_line(value: object) -> str:
+    """Write a value as one line of JSON.
 
     Raises:
-        ValueError: the value has a NaN or an infinity, which JSON has not.
+        ValueError: the value has a NaN or an infinity, which JSON lacks.
     """
     return json.dumps(value, allow_nan=False) + "\n"
 
@@ -65,9 +71,8 @@ def write_new(path: str | Path, text: str) -> None:
     Raises:
         InputError: something is there already, or the file cannot be written.
     """
-    if os.path.lexists(path):
-        raise InputError(f"{path} exists; move it away or choose another --out")
-    write_text(path, text)
+    with new_file(path) as part:
+        part.write_bytes(text.encode())
 
 
 @contextlib.contextmanager
@@ -78,11 +83,11 @@ def new_folder(target: str | Path) -> Iterator[Path]:
             (scratch / "config.json").write_text("{}")
 
     Args:
-        target: must not exist, or be an empty folder.
+        target: an empty folder, or a path at which nothing is.
 
     Yields:
-        A scratch folder. It becomes ``target`` when the block ends. If the block raises, nothing
-        is left of it.
+        A scratch folder. It becomes ``target`` when the block ends, and disappears if the block
+        raises.
 
     Raises:
         InputError: the target is something else, or its parent cannot be made.
@@ -90,7 +95,7 @@ def new_folder(target: str | Path) -> Iterator[Path]:
     target = Path(target)
     check_folder(target, empty=True)
     with appearing(target) as part:
-        _remove(part)  # what a killed process left
+        _remove(part)  # a killed process may have left it
         part.mkdir()
         yield part
         if target.exists():
@@ -106,22 +111,19 @@ def new_file(target: str | Path) -> Iterator[Path]:
     """
     if os.path.lexists(target):
         raise InputError(f"{target} exists; move it away or choose another --out")
-    try:
-        with appearing(Path(target)) as part:
-            yield part
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
+    with _replaced(target) as part:
+        yield part
 
 
 def check_folder(path: str | Path, *, empty: bool = False) -> None:
-    """Check before long work that a folder can be made at a path, or is there.
+    """Check before long work that a path is a folder, or can become one.
 
     Args:
         path: of the folder.
-        empty: the folder must be empty if it is there.
+        empty: whether an existing folder must be empty.
 
     Raises:
-        InputError: the path, or a folder above it, is a file; or the folder is not empty.
+        InputError: the path or one above it is a file, or the folder is not empty.
     """
     path = Path(path)
     for folder in (path, *path.parents):
@@ -135,7 +137,7 @@ def make_folder(path: Path) -> list[Path]:
     """Make a folder and those above it.
 
     Returns:
-        The folders that were not there before, the deepest first.
+        The new folders, the deepest first.
 
     Raises:
         InputError: a folder cannot be made.
@@ -151,7 +153,7 @@ def make_folder(path: Path) -> list[Path]:
 
 
 def remove_empty(folders: Sequence[Path]) -> None:
-    """Remove those of the folders that are empty; the deepest must come first."""
+    """Remove the folders that are empty; the deepest must come first."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
@@ -159,7 +161,12 @@ def remove_empty(folders: Sequence[Path]) -> None:
 
 @contextlib.contextmanager
 def appearing(target: Path) -> Iterator[Path]:
-    """Yield a hidden path beside the target, and rename it to the target in the end."""
+    """Yield a hidden path beside the target, and rename it to the target at the end.
+
+    Raises:
+        InputError: the folder of the target cannot be made.
+        OSError: the hidden path cannot be renamed.
+    """
     made = make_folder(target.parent)
     part = target.with_name(f".{target.name}.part")
     try:

@@ -1,4 +1,4 @@
-"""Texts with labels, where they come from, and JSONL files of the user's."""
+"""Texts with labels, the sources that they come from, and JSONL files of the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ Split = Literal["train", "validation", "test"]
 
 
 class Row(NamedTuple):
-    """Words, possibly a second sentence, and the label of the text or those of its words."""
+    """One text as its source gives it.
+
+    Attributes:
+        words: of the text.
+        pair: words of a second sentence, or None.
+        label: the label of the text, by name or number, or the names of the labels of its words.
+    """
 
     words: list[str]
     pair: list[str] | None
@@ -30,7 +36,7 @@ class LabelledText:
     Attributes:
         words: of the text.
         pair: words of a second sentence, or None.
-        labels: numbers of the labels: one, or one for each word.
+        labels: the number of its label, or that of the label of each word.
     """
 
     words: list[str]
@@ -57,12 +63,12 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a set comes from.
+    """A set of texts, and how to read it.
 
     Attributes:
         kind: whether a text has one label (``sequence``) or one for each word (``token``).
         labels: names of the labels.
-        rows: gives the rows of a split; the path is the folder of the data.
+        rows: reads a split from the folder of the data.
         description: what the set is, in a few words.
     """
 
@@ -73,23 +79,23 @@ class Source:
 
 
 class Sources(Choices[Source]):
-    """The sets by name; a JSONL file of the user's is one too.
+    """The sets by name; a JSONL file of the user is a set too.
 
-    The lines of a file are ``{"text": …, "label": …}``, with ``"pair"`` for a second sentence, or
-    ``{"tokens": […], "tags": […]}``.
+    The lines of such a file are ``{"text": …, "label": …}``, with ``"pair"`` for a second sentence,
+    or ``{"tokens": […], "tags": […]}``.
     """
 
     def pick(self, name: str) -> Source:
-        """The set of a name, or of a file.
+        """Find the set of a name, or read that of a file.
 
         Raises:
-            InputError: there is neither, or the file cannot be read.
+            InputError: there is no such set or file, or the file cannot be read.
         """
         return super().pick(name) if name in self or not Path(name).is_file() else _of_file(name)
 
     @property
     def listed(self) -> str:
-        """All that can be picked, in words."""
+        """All names that can be picked, as a text."""
         return f"{super().listed}, or a JSONL file"
 
 
@@ -104,7 +110,7 @@ def _of_file(file: str) -> Source:
         ) from error
     given = [row.label if isinstance(row.label, list) else [row.label] for row in rows]
     labels = sorted({str(label) for each in given for label in each})
-    return Source(kind, labels, lambda split, folder: rows, "a file of the user's")
+    return Source(kind, labels, lambda split, folder: rows, "a file of the user")
 
 
 def _tagged(line: dict[str, Any]) -> Row:
@@ -117,7 +123,7 @@ def _labelled(line: dict[str, Any]) -> Row:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text; punctuation stands by itself."""
+    """Split a text into words; a punctuation mark is a word of its own."""
     for mark in '.,;:!?"()':
         text = text.replace(mark, f" {mark} ")
     return text.split()

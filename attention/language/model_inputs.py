@@ -1,4 +1,4 @@
-"""What a classifier reads of a labelled text: token ids, and labels numbered as the model does."""
+"""What a classifier reads of a labelled text: token ids, and the model's numbers of labels."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 def with_labels_of(folder: Path, dataset: Dataset) -> Dataset:
     """Number the labels of a set as a model does.
 
-    Names are compared in any order and case. The model may know more labels. A model that names
-    none (``LABEL_0`` …) has those of the set, in their order.
+    The order and the case of the names do not matter. The model may have more labels. A model
+    without names (``LABEL_0`` …) has those of the set, in the same order.
 
     Args:
         folder: of the model.
         dataset: the set.
 
     Raises:
-        InputError: the set has a label that the model has not.
+        InputError: the model lacks a label of the set.
     """
     named = read_json(folder / "config.json").get("id2label") or {}
     labels = [str(named[key]) for key in sorted(named, key=int)]
@@ -54,19 +54,19 @@ def with_labels_of(folder: Path, dataset: Dataset) -> Dataset:
 def encode_words(
     tokenizer: PreTrainedTokenizerBase, text: LabelledText, longest: int, *, cut: bool = False
 ) -> tuple[Int[np.ndarray, " T"], Int[np.ndarray, " T"], list[int]]:
-    """Token ids of a text whose words are given.
+    """Encode a text whose words are given.
 
     Args:
         tokenizer: of the model.
         text: the text.
-        longest: tokens that the model reads at most.
-        cut: drop what is beyond them.
+        longest: how many tokens the model reads at most.
+        cut: drop the tokens beyond that.
 
     Returns:
         Token ids, BERT's segments, and the first token of each word of the first sentence.
 
     Raises:
-        InputError: there are more tokens than ``longest``, and they are not to be cut.
+        InputError: there are more tokens than ``longest``, and ``cut`` is false.
     """
     encoded = tokenizer(
         text.words,
@@ -94,12 +94,12 @@ def encode_words(
 def encode_pieces(
     tokenizer: PreTrainedTokenizerBase, text: str, length: int
 ) -> Int[np.ndarray, "pieces length"]:
-    """Token ids of a running text, cut into pieces of one length; what is left over is dropped.
+    """Encode a running text, and cut it into pieces of one length; the rest is dropped.
 
     Args:
         tokenizer: of the model.
         text: the text.
-        length: tokens of a piece.
+        length: tokens in a piece.
     """
     ids = tokenizer(text)["input_ids"]
     return np.asarray(ids[: len(ids) // length * length], np.int32).reshape(-1, length)

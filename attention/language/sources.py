@@ -26,9 +26,9 @@ def load_texts(name: str, split: Split, folder: str | Path = "data") -> Dataset:
     """Load one split of a set.
 
     Args:
-        name: a key of ``SOURCES``, or a JSONL file, whose lines are all in every split.
-        split: which part.
-        folder: of the files of the named sets.
+        name: a key of ``SOURCES``, or a JSONL file; every split of a file has all its lines.
+        split: which part of the set.
+        folder: with the files of the named sets.
 
     Raises:
         InputError: the name is unknown, or a file is missing or damaged.
@@ -52,7 +52,7 @@ def _from_files(
     *files: str,
     keep: Callable[[dict[str, Any], Split], bool] = lambda line, split: True,
 ) -> Callable[[Split, Path], list[Row]]:
-    """Read the JSONL files of each split: for each, the names between spaces."""
+    """Read the JSONL files of a split; ``files`` has the names for each split, between spaces."""
 
     def rows(split: Split, folder: Path) -> list[Row]:
         named = files[SPLITS.index(split)].split()
@@ -66,7 +66,7 @@ def _from_files(
     return rows
 
 
-# WNUT's six types in WikiGold's four words.
+# The six types of WNUT in the four words of WikiGold.
 _WNUT = {"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG",
          "product": "MISC", "creative-work": "MISC"}  # fmt: skip
 
@@ -89,7 +89,7 @@ def _review(line: dict[str, Any]) -> Row:
 
 
 def _of_premise(line: dict[str, Any], split: Split) -> bool:
-    """SNLI's validation split trains, all but the premises of a tenth."""
+    """Divide SNLI's validation split: a tenth of the premises validates, the others train."""
     tenth = sum(line["premise"].encode()) % 10 == 0
     return split == "test" or tenth == (split != "train")
 
@@ -110,12 +110,12 @@ _PLAIN, _TURN = ["was", "was very", "was really", "was always"], ["was not", "wa
 def generate_texts(seed: int, count: int) -> list[LabelledText]:
     """Draw texts like ``music ? the food was not good but the music was very lovely .`` → good.
 
-    Two to four clauses speak of different things. The label is that of the thing asked about:
-    no word tells it without the question and the clause it belongs to.
+    Two to four clauses are about different things. The label is that of the thing in the question:
+    no word tells it without the question and its clause.
 
     Args:
         seed: of the draws.
-        count: how many texts.
+        count: number of texts.
 
     Returns:
         The texts; label 0 is bad, 1 is good.
@@ -147,7 +147,7 @@ def _generated(split: Split, folder: Path) -> Iterable[Row]:
 UPOS: list[str] = [
     *"ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()
 ]
-SNLI = ("snli/validation", "snli/validation", "snli/test")  # its training split is not at hand
+SNLI = ("snli/validation", "snli/validation", "snli/test")  # see _of_premise
 ENTITIES = ("wikigold/all wnut17/train", "wnut17/validation", "wnut17/test")
 SOURCES = Sources(
     "task",

@@ -1,10 +1,10 @@
-"""The log-probability of given tokens, and the batches in which rows of text run on the device.
+"""The log-probability of given tokens, and batches of texts on the device.
 
 How data passes through it: each text becomes a `Row`, which says what the model reads and which
 tokens it is asked about. `RowBatches` pads the rows to a few shapes, brings them to the device and
-runs any program over them, in smaller batches if memory runs out. `token_log_probs` is that program
-for log-probabilities; `score_targets` is the part of it that begins at the last layer's states, for
-those who have these already.
+runs any program over them, in smaller batches if memory runs out. `token_log_probs` computes
+log-probabilities in this way. `score_targets` is its last part, for callers that already have the
+states of the last layer.
 
 Open `rows.py` first, then `targets.py`.
 """

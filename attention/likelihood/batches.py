@@ -1,4 +1,4 @@
-"""Rows of different lengths → padded batches of few shapes on the device, and back to rows."""
+"""From rows of different lengths to padded batches of few shapes on the device, and back."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, PyTree
 
 from attention.likelihood.rows import Row
 
-WORTH_SHARING = 16  # a common beginning of fewer tokens is not worth a program
-PADDING = 0.25  # share of tokens that may be padding before another shape is worth a program
-SHORT, ALIGNED = 64, 8  # a longer row is filled to a multiple, which accelerators multiply faster
-PARTS, PART_TOKENS = 8, 1024  # a split has so many batches, unless they would be shorter
+WORTH_SHARING = 16  # tokens; a shorter common beginning is not worth a program
+PADDING = 0.25  # share of padding above which another shape is worth a program
+SHORT, ALIGNED = 64, 8  # longer rows are padded to a multiple, which accelerators like
+PARTS, PART_TOKENS = 8, 1024  # batches of a split, unless they have fewer tokens than this
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """Rows, tokens, targets and places that are read of a batch."""
+    """The shape of a batch.
+
+    Attributes:
+        rows: number of rows.
+        length: tokens of each row.
+        targets: targets of each row.
+        places: places of each row that are read.
+    """
 
     rows: int
     length: int
@@ -29,18 +36,27 @@ class Shape:
 
 
 class Arrays(NamedTuple):
-    """What a program is given of a batch; padding stands on the right.
+    """The arrays of a batch, padded on the right; see :class:`Row`.
 
-    A row of padding alone has one token, so that it stays finite.
+    A row of padding has one real token, so that everything in it is finite.
+
+    Attributes:
+        tokens: of each row.
+        branches: the branch of each token; −1 for padding.
+        positions: of each token in its text.
+        targets: tokens that are asked about.
+        owners: the choice that each target belongs to; −1 for padding.
+        places: places that are read, each once.
+        reads: which of the places predicts each target.
     """
 
     tokens: Int[Array, "R T"]
-    branches: Int[Array, "R T"]  # −1 for padding
+    branches: Int[Array, "R T"]
     positions: Int[Array, "R T"]
     targets: Int[Array, "R P"]
-    owners: Int[Array, "R P"]  # −1 for padding
-    places: Int[Array, "R U"]  # that are read, each once
-    reads: Int[Array, "R P"]  # which of the places predicts each target
+    owners: Int[Array, "R P"]
+    places: Int[Array, "R U"]
+    reads: Int[Array, "R P"]
 
     @property
     def where(self) -> Bool[Array, "R T"]:
@@ -54,9 +70,11 @@ class Arrays(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Arrays on the device; ``rows`` are the indices of the rows, fewer than fit in the last batch.
+    """A batch on the device.
 
-    Rows behind them are padding.
+    Attributes:
+        rows: indices of its rows; further rows of the arrays are padding.
+        arrays: on the device.
     """
 
     rows: Int[np.ndarray, " r"]
@@ -64,7 +82,7 @@ class Batch(NamedTuple):
 
 
 def shared_beginning(splits: Sequence[Sequence[Row]]) -> int:
-    """Number of tokens that all rows begin with and that nobody is asked about; 0 if few."""
+    """Count the tokens that all rows begin with before any place is read; 0 if they are few."""
     rows = [row for split in splits for row in split]
     low, high = min(row.tokens for row in rows), max(row.tokens for row in rows)
     most = min(row.unread for row in rows)
@@ -73,7 +91,7 @@ def shared_beginning(splits: Sequence[Sequence[Row]]) -> int:
 
 
 def bucket(length: int) -> int:
-    """The next of 8, 12, … 64, 72, 80, … 128, 144, …: a long row is padded by an eighth at most."""
+    """Round up to 8, 12, … 64, 72, 80, … 128, 144, …: a long row grows by at most an eighth."""
     step = 4
     while length > 16 * step:
         step *= 2
@@ -83,17 +101,16 @@ def bucket(length: int) -> int:
 def choose_shapes(
     splits: Sequence[Sequence[Row]], batch_tokens: int, multiple: int = 1
 ) -> list[Shape]:
-    """As few lengths as leave at most a quarter of padding, and the shape of a batch of each.
+    """Choose the shapes of batches: as few lengths as leave at most a quarter of padding.
 
-    A length is that of the longest row, or for long ones the next multiple of 8.
-
-    Rows are divided over as few batches as ``batch_tokens`` allows, but no fewer than a race is
-    quick with, or one or two more where these leave fewer rows empty.
+    The length of a shape is that of its longest row; a long one is rounded up to a multiple of 8.
+    Rows are divided into as few batches as ``batch_tokens`` allows, but into at least as many as a
+    race needs to be quick.  There may be one or two more, if fewer rows then stay empty.
 
     Args:
         splits: sets of rows that share the shapes; the first decides the number of batches.
-        batch_tokens: at most so many tokens a batch, but always one row.
-        multiple: the number of rows is a multiple of this: the devices that share a batch.
+        batch_tokens: most tokens in a batch, which has at least one row.
+        multiple: the number of rows is a multiple of this, the devices that share a batch.
 
     Returns:
         The shapes, shortest first.
@@ -131,13 +148,13 @@ def load_batches(
     sharding: jax.sharding.Sharding | None = None,
     order: Sequence[int] | None = None,
 ) -> list[Batch]:
-    """All rows in batches of the given shapes, longest first: memory runs out at once.
+    """Load all rows in batches, the longest first, so that memory runs out at once if it does.
 
     Args:
-        rows: what the batches hold.
-        shapes: of ``choose_shapes``.
-        sharding: how rows lie on several devices.
-        order: of the rows of one shape; None: as they come.
+        rows: the rows.
+        shapes: from ``choose_shapes``.
+        sharding: of the rows on several devices; None for one device.
+        order: in which rows are divided into batches; None: as they stand.
     """
     lengths = sorted(shape.length for shape in shapes)
     batches = []
@@ -156,13 +173,12 @@ def load_batches(
 
 
 def one_row(tokens: Sequence[int]) -> Arrays:
-    """A batch of one text, about which nothing is asked; on the host."""
+    """Make the arrays of one text without targets, ``[1, T]``, on the host."""
     return _arrays([Row.prompt(tokens)], Shape(1, len(tokens), 1, 1))
 
 
 def _arrays(rows: Sequence[Row], shape: Shape) -> Arrays:
-    asked: list[str] = ["targets", "owners", "reads"]
-    sizes = dict.fromkeys(asked, shape.targets) | {"places": shape.places}
+    sizes = dict.fromkeys(("targets", "owners", "reads"), shape.targets) | {"places": shape.places}
     arrays: dict[str, Any] = {
         name: np.full(
             (shape.rows, sizes.get(name, shape.length)),
@@ -179,18 +195,21 @@ def _arrays(rows: Sequence[Row], shape: Shape) -> Arrays:
     return Arrays(**arrays)
 
 
-def fetch(batch: Batch, output: Any) -> Any:
-    """What a program made of the rows of a batch, without padding, on the host."""
+def fetch(batch: Batch, output: PyTree) -> PyTree:
+    """Copy what a program made of a batch to the host, without rows of padding."""
     return jax.tree.map(lambda array: np.asarray(array)[: len(batch.rows)], output)
 
 
-def join(batches: Sequence[Batch], outputs: Sequence[Any]) -> Any:
-    """What a program made of all rows, in the order of the rows, on the host.
+def join(batches: Sequence[Batch], outputs: Sequence[PyTree]) -> PyTree:
+    """Join what a program made of all batches.
 
     Args:
-        batches: of ``load_batches``.
-        outputs: of each batch, trees of arrays ``[R, …]``; where the second axis has different
-            sizes, the narrower arrays are filled with zeros.
+        batches: from ``load_batches``.
+        outputs: for each batch, a tree of arrays ``[R, …]``.  If their second axes differ, zeros
+            fill the shorter ones.
+
+    Returns:
+        The tree for all rows, in their order, as NumPy arrays.
     """
     order = np.argsort(np.concatenate([batch.rows for batch in batches]))
     fetched = [fetch(batch, output) for batch, output in zip(batches, outputs, strict=True)]

@@ -1,4 +1,4 @@
-"""Programs over rows of text; where the device runs out of memory, batches are made smaller."""
+"""Programs over rows of text, with smaller batches when the device runs out of memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 from attention.errors import is_out_of_memory
 from attention.likelihood.batches import Arrays, Batch, choose_shapes, join, load_batches
@@ -15,7 +16,7 @@ from attention.likelihood.rows import Row
 
 @contextlib.contextmanager
 def when_memory_runs_out(make_smaller: Callable[[], bool]) -> Iterator[None]:
-    """Catch that the device ran out of memory, and make the work smaller, to do it again.
+    """Make the work smaller when the device runs out of memory, so that it can be done again.
 
     ::
 
@@ -24,10 +25,10 @@ def when_memory_runs_out(make_smaller: Callable[[], bool]) -> Iterator[None]:
                 return work()
 
     Args:
-        make_smaller: returns false if the work is as small as it can be; the error then goes on.
+        make_smaller: returns false if the work cannot be smaller; the error is then raised.
 
     Raises:
-        jax.errors.JaxRuntimeError: another error, or the smallest work does not fit.
+        jax.errors.JaxRuntimeError: it is another error, or the smallest work does not fit.
     """
     try:
         yield
@@ -41,8 +42,8 @@ class RowBatches:
 
     Args:
         rows: what the programs read.
-        batch_tokens: at most so many tokens a batch, but always one row.
-        sharding: how rows lie on several devices; None: on one.
+        batch_tokens: most tokens in a batch, which has at least one row.
+        sharding: of the rows on several devices; None for one device.
 
     Attributes:
         rows: as given.
@@ -71,19 +72,25 @@ class RowBatches:
         if self._smallest:
             return False
         largest = max(batch.arrays.tokens.size for batch in self._batches)
-        self._batches = []  # free what they hold
+        self._batches = []  # frees their arrays
         self.batch_tokens = largest // 2
         self._load()
         return True
 
-    def run(self, program: Callable[[Arrays], Any]) -> Any:
-        """What ``program`` makes of every row, in the order of the rows, on the host.
+    def run(self, program: Callable[[Arrays], PyTree]) -> Any:
+        """Run a program over all rows.
 
-        Where the device runs out of memory, all is done again in batches half as large.
+        If the device runs out of memory, all is done again in batches of half the size.
 
         Args:
-            program: gives a tree of arrays ``[R, …]``; is called once a batch, and compiled (by
-                ``jax.jit``) once a shape of batches.  Rows of padding are left out.
+            program: returns a tree of arrays ``[R, …]``.  It is called for each batch; give a
+                jitted function, which is compiled for each shape.
+
+        Returns:
+            The tree for all rows, in their order and without padding, as NumPy arrays.
+
+        Raises:
+            jax.errors.JaxRuntimeError: the smallest batch does not fit.
         """
         while True:
             with when_memory_runs_out(self._halve):

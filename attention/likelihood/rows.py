@@ -1,4 +1,4 @@
-"""What a model reads and is asked about: one row of tokens, and the targets that it predicts."""
+"""One row of tokens, which a model reads, and the targets that it predicts."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A prompt and, side by side, the branches that follow it, with the tokens asked about.
+    """A prompt, the branches that follow it side by side, and the tokens that are asked about.
 
     Attributes:
-        tokens: the prompt, then the branches one behind another.
-        branches: 0 for the tokens of the prompt, b > 0 for those of branch b, which see the prompt
+        tokens: the prompt, then one branch after another.
+        branches: 0 for tokens of the prompt, b > 0 for tokens of branch b.  These see the prompt
             and their own branch.
-        positions: of each token in the text that it belongs to.
+        positions: the position of each token in its text.
         targets: the tokens whose probability is asked for.
-        read_at: for each target, the place in ``tokens`` that predicts it.
-        owners: for each target, the number of its choice, from 0.
+        read_at: the place in ``tokens`` that predicts each target.
+        owners: the number of the choice that each target belongs to, from 0.
     """
 
     tokens: list[int]
@@ -29,12 +29,12 @@ class Row:
 
     @classmethod
     def prompt(cls, tokens: Sequence[int]) -> Row:
-        """A text about which nothing is asked, such as one that the model is to continue."""
+        """Make a row without targets, such as a text that the model continues."""
         return cls(list(tokens), [0] * len(tokens), list(range(len(tokens))))
 
     @classmethod
     def text(cls, tokens: Sequence[int], targets: Sequence[int]) -> Row:
-        """A text whose last places predict the targets, the last place the last target.
+        """Make a row whose last places predict the targets, one each.
 
         ``Row.text(t[:-1], t[1:])`` asks about every token of ``t`` but the first.
         """
@@ -46,7 +46,7 @@ class Row:
 
     @classmethod
     def masked(cls, tokens: Sequence[int], place: int, mask: int) -> Row:
-        """A text with the mask in one place, which predicts the token that stood there."""
+        """Make a row with the mask in one place, which predicts the token of that place."""
         row = cls.prompt([*tokens[:place], mask, *tokens[place + 1 :]])
         row.targets.append(tokens[place])
         row.read_at.append(place)
@@ -55,10 +55,13 @@ class Row:
 
     @classmethod
     def choices(cls, texts: Sequence[tuple[Sequence[int], int]]) -> Row:
-        """A prompt with each of its choices: ``(tokens, how many of the last are the choice's)``.
+        """Make a row of one prompt with several choices.
 
-        What all texts begin with is the prompt.  The last token of a choice is only predicted,
-        never read.
+        The prompt is the beginning that all texts share.  The last token of a choice is predicted
+        but not read.
+
+        Args:
+            texts: the tokens of each prompt with its choice, and how many of them are the choice.
         """
         first = texts[0][0]
         common = min(len(tokens) for tokens, _ in texts) - 1
@@ -78,23 +81,23 @@ class Row:
 
     @property
     def unread(self) -> int:
-        """Tokens before the first place that is read; rows may share these."""
+        """Number of tokens before the first place that is read; rows may share these."""
         first = min(self.read_at, default=len(self.tokens) - 1)
         return min(first, self.branches.count(0) - 1)
 
     @property
     def places(self) -> list[int]:
-        """The places that are read, each once: the first tokens of all choices are read at one."""
+        """The places that are read, each once; one predicts the first token of all choices."""
         return sorted(set(self.read_at))
 
     @property
     def reads(self) -> list[int]:
-        """For each target, which of the ``places`` predicts it."""
+        """Which of the ``places`` predicts each target."""
         number = {place: i for i, place in enumerate(self.places)}
         return [number[place] for place in self.read_at]
 
     def without(self, shared: int) -> Row:
-        """The row behind the first ``shared`` tokens."""
+        """The row without its first ``shared`` tokens."""
         return dataclasses.replace(
             self,
             tokens=self.tokens[shared:],

@@ -1,4 +1,4 @@
-"""The log-probability of given tokens, under any language model."""
+"""The log-probability of given tokens under any language model."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from attention.likelihood.batches import Arrays
 from attention.likelihood.memory import RowBatches
 from attention.transformer import Branches, Transformer, TransformerConfig
 
 MOST_LOGITS = 2**26
-"""Numbers in the logits of a batch; places are read in blocks where there would be more."""
+"""Most numbers in the logits of a batch; more places than that are read in blocks."""
 
 
 class TargetScores(NamedTuple):
@@ -33,18 +33,18 @@ class TargetScores(NamedTuple):
 
 def token_log_probs(
     config: TransformerConfig,
-    params: Mapping[str, Any],
+    params: Mapping[str, PyTree],
     batches: RowBatches,
     keep: Bool[Array | np.ndarray, "L 2"] | None = None,
 ) -> list[TargetScores]:
-    """``log p(target | what its place sees)`` of all targets of each row.
+    """Compute ``log p(target | what its place sees)`` of all targets of each row.
 
     Args:
-        config: of a model with a vocabulary; causal or masked.
-        params: stacked or unstacked; ``keep`` needs the former.
+        config: of a causal or masked language model.
+        params: stacked or unstacked; ``keep`` needs stacked ones.
         batches: the rows.
-        keep: ``[layer, (attention, mlp)]``: the halves that run.  It is data: another one is no
-            other program.
+        keep: which halves ``[layer, (attention, mlp)]`` run.  It is data: another choice runs the
+            same program.
 
     Returns:
         For each row, NumPy arrays ``[targets]`` in the order of its targets.
@@ -54,8 +54,8 @@ def token_log_probs(
     """
     if config.head not in ("causal_lm", "masked_lm"):
         raise ValueError(f"the head {config.head} gives no probabilities of tokens")
-    how = {"branched": batches.branched}
-    found = batches.run(lambda arrays: _read(config, params, arrays, keep, **how))
+    branched = batches.branched
+    found = batches.run(lambda arrays: _read(config, params, arrays, keep, branched=branched))
     counts = [len(row.targets) for row in batches.rows]
     return [
         TargetScores(log_probs[:count], likeliest[:count])
@@ -66,13 +66,13 @@ def token_log_probs(
 @functools.partial(jax.jit, static_argnames=("config", "branched"))
 def _read(
     config: TransformerConfig,
-    params: Mapping[str, Any],
+    params: Mapping[str, PyTree],
     arrays: Arrays,
     keep: Bool[Array, "L 2"] | None,
     *,
     branched: bool,
 ) -> TargetScores:
-    """Score the targets of one batch; those of padding mean nothing."""
+    """Score the targets of one batch; the scores of padding have no meaning."""
     who: dict[str, Any] = {"where": arrays.where}
     if branched:
         who = {"branches": Branches(arrays.branches, arrays.positions)}
@@ -83,21 +83,22 @@ def _read(
 
 def score_targets(
     config: TransformerConfig,
-    params: Mapping[str, Any],
+    params: Mapping[str, PyTree],
     states_BUD: Float[Array, "B U D"],
     targets_BP: Int[Array, "B P"],
     reads_BP: Int[Array, "B P"],
 ) -> TargetScores:
-    """``log p(target)`` from the states of the places that predict the targets; within a jit.
+    """Compute ``log p(target)`` from the states of the places that predict the targets.
 
-    Logits are computed once for each place, in blocks of places if they are many.
+    The logits of a place are computed once, in blocks of places if there are many.  Call it inside
+    a jitted function.
 
     Args:
         config: of the model.
-        params: of which the final norm and the head are used.
-        states_BUD: behind the last layer (``Transformer`` with ``logits=False``).
+        params: of the model; the final norm and the head are used.
+        states_BUD: after the last layer (``Transformer`` with ``logits=False``).
         targets_BP: tokens.
-        reads_BP: indices into U.
+        reads_BP: which of the places U predicts each target.
     """
     batch, places, _ = states_BUD.shape
     model = Transformer(config)

@@ -1,10 +1,10 @@
-"""Training: one loop for every loss, on one device or many, killed and resumed at will.
+"""Training: one loop for every loss, on one device or many.  It can be killed and resumed.
 
-How data passes through it: ``fit`` (``loop``) takes a loss, parameters, an optimizer and batches
-by step.  It places all of them on the mesh (``sharding``), runs the compiled step (``step``), logs
-its metrics (``metrics``) and saves what a killed run goes on from (``checkpoints``).
+How data passes through it: ``fit`` (``loop``) takes a loss, parameters, an optimizer and one batch
+for each step.  It places them on the mesh (``sharding``), runs the compiled step (``step``), logs
+the metrics (``metrics``) and saves checkpoints, from which a killed run goes on (``checkpoints``).
 
-Beside it stand parts that a training is put together from: rates by name (``schedules``), low-rank
+The other modules are parts of a training: learning rates by name (``schedules``), low-rank
 adaptation (``lora``), which parameters decay (``weight_decay``), and what a normalizer learns over
 the steps (``learned``).  Open ``loop`` first.
 """

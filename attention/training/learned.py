@@ -1,40 +1,45 @@
-"""What normalizers learn, layer by layer over training: logged with the metrics, then plotted."""
+"""What normalizers learn in each layer over a training: logged with the metrics, then plotted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float, PyTree
 
 from attention import files
 from attention.errors import InputError
 from attention.normalizers import NORMALIZERS
 from attention.transformer import TransformerConfig, normalizer_params
 
-if TYPE_CHECKING:  # it takes a while, and training draws nothing
+if TYPE_CHECKING:  # matplotlib is slow to import, and training draws nothing
     from matplotlib.figure import Figure
 
 PREFIX = "normalizer"
 
 
-def learned_values(config: TransformerConfig) -> Callable[[Any], dict[str, Array]]:
-    """For ``fit(…, watch=learned_values(config))``: effective values of the learned parameters.
-
-    They are called ``normalizer/n/0``, ``normalizer/n/1``, … by layer; ``normalizer/n`` if all
-    layers share one; ``normalizer/n/0/3`` of head 3 if each head has its own.
+def learned_values(
+    config: TransformerConfig,
+) -> Callable[[Mapping[str, PyTree]], dict[str, Float[Array, ""]]]:
+    """Log what a normalizer learns: ``fit(…, watch=learned_values(config))``.
 
     Args:
-        config: of the model whose parameters, stacked or unstacked, the result is given.
+        config: of the model that is trained.
+
+    Returns:
+        A function from the model's parameters, stacked or unstacked, to the effective values of the
+        learned parameters.  They are called ``normalizer/n/0``, ``normalizer/n/1``, … by layer,
+        ``normalizer/n`` if all layers share one, and ``normalizer/n/0/3`` for head 3 if each head
+        has its own.
     """
     row = NORMALIZERS.pick(config.normalizer)
     learned = [name for name, parameter in row.parameters.items() if parameter.learned]
     attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
 
-    def watch(params: Any) -> dict[str, Array]:
+    def watch(params: Mapping[str, PyTree]) -> dict[str, Array]:
         found: dict[str, Array] = {}
         if not learned or not attending:
             return found
@@ -55,12 +60,16 @@ def learned_values(config: TransformerConfig) -> Callable[[Any], dict[str, Array
 
 
 def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float]]]]:
-    """Steps, and ``{parameter: {layer: values}}``, of a run's ``metrics.jsonl`` (or its folder).
+    """Read what a normalizer learned from the ``metrics.jsonl`` of a run.
 
-    Values of several heads of a layer become their mean.
+    Args:
+        path: the file, or the folder of the run.
+
+    Returns:
+        The steps, and ``{parameter: {layer: values}}``; a value is the mean over a layer's heads.
 
     Raises:
-        InputError: there is no such file, or nothing in it was learned by a normalizer.
+        InputError: there is no such file, or it has no learned parameters of a normalizer.
     """
     file = Path(path)
     file = file / "metrics.jsonl" if file.is_dir() else file
@@ -91,20 +100,20 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
 
 
 def plot_learned(path: str | Path, out: str | Path) -> None:
-    """Draw what a run's normalizer learned: a panel for each parameter, a curve for each layer.
+    """Draw what the normalizer of a run learned: one panel for each parameter.
 
     Args:
-        path: as for `history`.
-        out: the picture, whose name ends in .svg, .png or .pdf.
+        path: the run's ``metrics.jsonl``, or its folder.
+        out: the picture; its name ends in .svg, .png or .pdf.
 
     Raises:
-        InputError: nothing was learned, or pictures of that kind cannot be written.
+        InputError: nothing was learned, or no picture of that kind can be written.
     """
     files.save_figure(lambda: learned_figure(*history(path)), out)
 
 
 def learned_figure(steps: list[int], parameters: dict[str, dict[str, list[float]]]) -> Figure:
-    """Draw what `history` returns: a panel for each parameter, and in it a curve for each layer."""
+    """Draw what `history` returns: one panel for each parameter, with one curve for each layer."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 

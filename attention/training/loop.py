@@ -1,4 +1,4 @@
-"""The training loop: generic over the loss, one device or many, killed and resumed at will."""
+"""The training loop, for any loss, on one device or many.  It can be killed and resumed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Int, Key, PyTree
 
 from attention.errors import InputError
 from attention.training.checkpoints import Checkpoints, save_once, snapshot
 from attention.training.metrics import MetricsLog
 from attention.training.sharding import LogicalRules, batch_sharding, make_mesh, shard
-from attention.training.step import LossFn, Metrics, PyTree, TrainState, make_step, state_shardings
+from attention.training.step import LossFn, Metrics, TrainState, make_step, state_shardings
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss, gradient or update was NaN or infinite; the message names the step and the folder."""
+    """A loss, gradient or update is NaN or infinite; the message names the step and the folder."""
 
 
 @runtime_checkable
 class DataIterator(Protocol):
-    """Batches with a position of their own, saved in checkpoints as JSON.
+    """Batches with a position, which checkpoints save as JSON.
 
-    Either an iterator or an iterable whose position is that of its latest iterator (an
-    ``IterableDataset`` of datasets).
+    This is an iterator, or an iterable whose position is that of its latest iterator, such as an
+    ``IterableDataset`` of the library datasets.
     """
 
     def __iter__(self) -> Iterator[PyTree]: ...
@@ -43,7 +43,7 @@ class DataIterator(Protocol):
         ...
 
     def load_state_dict(self, state: Any) -> Any:
-        """Goes to a position."""
+        """Go to a position."""
         ...
 
 
@@ -69,45 +69,48 @@ def fit(
     draw: Callable[[Int[Array, ""]], PyTree] | None = None,
     quiet: bool = False,
 ) -> TrainState:
-    """Trains for ``steps`` updates, or for those that the run in ``directory`` still lacks.
+    """Train for ``steps`` updates, or for those that the run in ``directory`` still lacks.
 
-    A run that is killed and called again with the same arguments ends in bitwise the same
-    parameters, on the same devices; on others it continues from the same state.
+    A run that is killed, and called again with the same arguments, ends in bitwise the same
+    parameters on the same devices.  On other devices it goes on from the same state.
 
     Args:
         loss_fn: ``(params, batch, key) -> (total, weight[, sums])``, see :func:`make_step`.
-        params: initial parameters; copied, never donated.
+        params: initial parameters; they are copied, never donated.
         optimizer: any optax transformation, schedule included.
-        data: ``data(t)``, the batch of step t, or a :class:`DataIterator`.  Every array of a
-            batch is ``[accumulate * b, …]``.  None: see ``draw``.
+        data: ``data(t)`` gives the batch of step t; or a :class:`DataIterator`.  Every array of a
+            batch is ``[accumulate * b, …]``.  None if ``draw`` is given.
         steps: total number of updates.
-        key: ``jax.random.key``; step t uses ``fold_in(key, t)``.
-        accumulate: microbatches per update.
-        clip: largest global norm of a gradient, None for no limit.
-        mesh: axes ``data`` and ``model`` (:func:`~attention.training.sharding.make_mesh`); None is
+        key: made by ``jax.random.key``; step t uses ``fold_in(key, t)``.
+        accumulate: microbatches for each update.
+        clip: largest global norm of a gradient; None for no limit.
+        mesh: axes ``data`` and ``model`` (:func:`~attention.training.sharding.make_mesh`); None for
             one device.
-        rules: logical axis → mesh axis.
-        axes: logical axes of every parameter, e.g. ``transformer_axes(params)``; None: replicated.
-        directory: holds ``checkpoints/<updates done>``, ``metrics.jsonl`` and, after a failure,
+        rules: which mesh axis each logical axis is split over.
+        axes: logical axes of every parameter, such as ``transformer_axes(params)``; None: every
+            device holds all parameters.
+        directory: for ``checkpoints/<updates done>``, ``metrics.jsonl`` and, after a failure,
             ``nonfinite/<step>``; None keeps nothing.
         save_every: updates between checkpoints; the last update is always saved.
-        keep: checkpoints kept.
-        log_every: steps between lines of metrics; the last is always logged.
-        dispatch: steps in one program, with ``draw``; ``save_every`` and ``log_every`` must be
+        keep: how many checkpoints are kept.
+        log_every: steps between lines of metrics; the last step is always logged.
+        dispatch: steps in one program; needs ``draw``.  ``save_every`` and ``log_every`` must be
             multiples of it.
         watch: scalars of the parameters to log, as
             :func:`~attention.training.learned.learned_values` gives.
-        draw: ``draw(t)``, the batch of step t made on the devices, in place of ``data``.
-        quiet: nothing on the terminal.
+        draw: ``draw(t)`` makes the batch of step t on the devices, in place of ``data``.
+        quiet: show nothing on the terminal.
 
     Returns:
         The state after ``steps`` updates.
 
     Raises:
-        NonFiniteError: the state before the failing step was saved aside; a later call resumes from
-            the last good checkpoint.
-        KeyboardInterrupt: after saving; a second Ctrl-C does not wait for the step.
-        InputError: ``directory`` is another experiment's, or the data ended or does not divide.
+        NonFiniteError: a step was not finite.  The state before it is saved in ``nonfinite``, and a
+            later call resumes from the last good checkpoint.
+        KeyboardInterrupt: Ctrl-C, after saving; a second Ctrl-C does not wait for the step.
+        InputError: an argument does not fit, ``directory`` holds another experiment, or the data
+            ended or does not divide.
+        TypeError: ``data`` is neither a function nor a :class:`DataIterator`.
     """
     _check(data, draw, accumulate, save_every, log_every, dispatch)
     if clip is not None:
@@ -149,19 +152,19 @@ def fit(
                     _stop(t, values, state, folder)
 
         go, pending = shard(jnp.bool_(True), shardings.step), None
-        # a run resumed between two multiples, after fewer steps were asked for, first goes to one
+        # A run may resume between two multiples of dispatch: it first goes on to a multiple.
         chunk = lambda t: min(dispatch - t % dispatch, steps - t)  # noqa: E731
         t = start
         while t < steps:
             state, metrics = program(chunk(t))(state, batches(t), key, go)
             go = metrics["finite"] if dispatch == 1 else metrics["finite"][-1]
-            # step t is on its way before the metrics of t - 1 are waited for
+            # Step t already runs while the metrics of the step before are waited for.
             if pending is not None:
                 settle(*pending, state)
             pending, stop = (t, metrics), interrupted()
             t += chunk(t)
             if stop or t == steps or t % save_every == 0:
-                settle(*pending, state)  # only a state known to be good is saved
+                settle(*pending, state)  # raises, unless the state to save is finite
                 pending = None
                 if checkpoints is not None:
                     checkpoints.save(t, _trees(state), _note(data, key))
@@ -171,8 +174,9 @@ def fit(
 
 
 def _check(
-    data: Any, draw: Any, accumulate: int, save_every: int, log_every: int, dispatch: int
+    data: object, draw: object, accumulate: int, save_every: int, log_every: int, dispatch: int
 ) -> None:
+    """Raise InputError if arguments of ``fit`` do not fit together."""
     if min(accumulate, save_every, log_every) < 1:
         raise InputError("accumulate, save_every and log_every must be at least 1")
     if dispatch < 1 or save_every % dispatch or log_every % dispatch:
@@ -181,7 +185,7 @@ def _check(
             f"dispatch={dispatch}"
         )
     if (data is None) == (draw is None) or (dispatch > 1 and draw is None):
-        raise InputError("give data or draw, one of them; several steps at once need draw")
+        raise InputError("give data or draw, not both; several steps at once need draw")
 
 
 def _fresh(
@@ -193,27 +197,26 @@ def _fresh(
 
 
 def _trees(state: TrainState) -> dict[str, PyTree]:
-    # parameters apart, so that they can be loaded without knowing the optimizer
+    # The parameters are a tree of their own: they can be loaded without knowing the optimizer.
     training = {"step": state.step, "optimizer_state": state.optimizer_state}
     return {"params": state.params, "training": training}
 
 
-def _note(data: Any, key: Key[Array, ""]) -> dict[str, Any]:
+def _note(data: object, key: Key[Array, ""]) -> dict[str, Any]:
     position = data.state_dict() if isinstance(data, DataIterator) else None
     return snapshot({"data": position, "key": jax.random.key_data(key).tolist()})
 
 
 def _resumed(
-    checkpoints: Checkpoints, abstract: TrainState, data: Any, key: Key[Array, ""]
+    checkpoints: Checkpoints, abstract: TrainState, data: object, key: Key[Array, ""]
 ) -> TrainState:
     trees, note = checkpoints.restore(_trees(abstract))
     here = checkpoints.directory
     if note["key"] != jax.random.key_data(key).tolist():
         raise InputError(f"{here} was made with another random key; choose another directory")
-    stateful = isinstance(data, DataIterator)
-    if stateful != (note["data"] is not None):
+    if isinstance(data, DataIterator) != (note["data"] is not None):
         raise InputError(f"{here} was made with another kind of data; choose another directory")
-    if stateful:
+    if isinstance(data, DataIterator):
         data.load_state_dict(note["data"])
     training = trees["training"]
     return TrainState(training["step"], trees["params"], training["optimizer_state"])
@@ -225,7 +228,7 @@ def _batches(
     rules: LogicalRules,
     accumulate: int,
 ) -> Callable[[int], PyTree]:
-    """Batches by step, each on its devices; an iterator is only ever asked for the next one."""
+    """Get the batch of a step and put it on its devices; an iterator gives its next one."""
     if data is None:
         return lambda _: None
     if isinstance(data, DataIterator):
@@ -251,7 +254,7 @@ def _batches(
 def _drawn(
     draw: Callable[[Int[Array, ""]], PyTree], mesh: Mesh, rules: LogicalRules, accumulate: int
 ) -> Callable[[Int[Array, ""]], PyTree]:
-    """``draw``, each row on the device that it would be put on."""
+    """Make ``draw`` put each row on the device that it belongs to."""
     _check_rows(jax.eval_shape(draw, jnp.int32(0)), mesh, rules, accumulate)
     sharding = batch_sharding(mesh, rules)
     return lambda t: jax.lax.with_sharding_constraint(draw(t), sharding)
@@ -281,13 +284,13 @@ def _stop(t: int, values: dict[str, float], state: TrainState, folder: Path | No
 
 @contextlib.contextmanager
 def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed, asked between steps, where state and data agree."""
+    """Yield a function that says whether Ctrl-C was pressed, to ask between two steps."""
     pressed = []
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals reach the main thread only
+        yield lambda: False  # signals reach the main thread alone
         return
 
-    def note(number: int, frame: Any) -> None:
+    def note(number: int, _: object) -> None:
         pressed.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one does not wait
 

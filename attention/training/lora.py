@@ -2,9 +2,9 @@
 
     W' = W + (α / r) · A B        A [in, r] normal with variance 1/in, B [r, out] zero at first
 
-The sum is formed before each pass, so that the transformer itself stays as it is.  Dropout sets
-input features of A to zero: one draw for each matrix and step, shared by all tokens.  The learned
-parameters of a normalizer are a handful of numbers: they are trained as they are.
+The sum is formed before each pass, so the transformer does not change.  Dropout sets input features
+of A to zero: one draw for each matrix and step, shared by all tokens.  A normalizer has only a few
+learned parameters: they are trained themselves.
 
 Source: Hu et al. 2021, arXiv 2106.09685.
 """
@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
 from attention.transformer import INPUT_AXES, normalizer_params, with_normalizer_params
 
 Adapters = dict[str, dict[str, Array]]
 
 
-def init_lora(params: Mapping[str, Any], rank: int, key: Key[Array, ""]) -> Adapters:
-    """What LoRA trains: A and B of each matrix, and the normalizer's learned parameters.
+def init_lora(params: Mapping[str, PyTree], rank: int, key: Key[Array, ""]) -> Adapters:
+    """Make what LoRA trains: A and B of each matrix, and the normalizer's learned parameters.
 
     Args:
         params: of the transformer, stacked.
@@ -33,8 +32,9 @@ def init_lora(params: Mapping[str, Any], rank: int, key: Key[Array, ""]) -> Adap
         key: of the draws.
 
     Returns:
-        By the matrix's path, such as ``attention/query``: ``a`` ``[layer, *in, r]`` and ``b``
-        ``[layer, r, *out]``, float32.  By ``normalizer``, if it learns: a copy of its parameters.
+        For the path of each matrix, such as ``attention/query``: ``a`` ``[layer, *in, r]`` and
+        ``b`` ``[layer, r, *out]`` in float32.  For ``normalizer``, if it learns: a copy of its
+        parameters.
     """
     found: Adapters = {}
     for number, (path, kernel) in enumerate(_kernels(params["layers"]).items()):
@@ -48,20 +48,23 @@ def init_lora(params: Mapping[str, Any], rank: int, key: Key[Array, ""]) -> Adap
 
 
 def merge_lora(
-    params: Mapping[str, Any],
-    lora: Mapping[str, Any],
+    params: Mapping[str, PyTree],
+    lora: Mapping[str, PyTree],
     scale: float,
     dropout: float = 0.0,
     key: Key[Array, ""] | None = None,
-) -> dict[str, Any]:
-    """The parameters with ``scale · A B`` added to each matrix, in the matrix's own dtype.
+) -> dict[str, PyTree]:
+    """Add ``scale · A B`` to each matrix, in the dtype of the matrix.
 
     Args:
         params: of the transformer, stacked.
-        lora: as ``init_lora`` made it, trained.
+        lora: what ``init_lora`` made, trained.
         scale: α / r.
-        dropout: share of input features of each A that are set to zero.
-        key: of the dropout, which needs it.
+        dropout: share of the input features of each A that are set to zero.
+        key: of the dropout.
+
+    Returns:
+        The parameters with what was trained in them.
     """
     layers = params["layers"]
     merged = {half: dict(tree) for half, tree in layers.items()}
@@ -69,7 +72,7 @@ def merge_lora(
         half, name = path.split("/")
         a, b = lora[path]["a"], lora[path]["b"]
         if dropout:
-            assert key is not None  # dropout comes with its key
+            assert key is not None  # dropout needs one
             draw = jax.random.fold_in(key, number)
             kept = jax.random.bernoulli(draw, 1 - dropout, a.shape[:-1])
             a = jnp.where(kept[..., None], a / (1 - dropout), 0)
@@ -83,15 +86,15 @@ def merge_lora(
     return with_normalizer_params(whole, lora["normalizer"]) if "normalizer" in lora else whole
 
 
-def lora_axes(axes: Mapping[str, Any]) -> dict[str, Any]:
-    """Logical axes of what LoRA trains.
+def lora_axes(axes: Mapping[str, PyTree]) -> dict[str, PyTree]:
+    """Find the logical axes of what LoRA trains.
 
-    A and B have those of the matrix on their own side, and none for the rank.
+    A has the axes of the matrix's inputs, B those of its outputs; the rank has none.
 
     Args:
         axes: of the parameters, as ``transformer_axes`` gives them.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, PyTree] = {}
     for path, of_kernel in _kernels(axes["layers"]).items():
         split = 1 + INPUT_AXES[path.split("/")[-1]]
         layer, inputs, outputs = of_kernel[:1], of_kernel[1:split], of_kernel[split:]
@@ -100,8 +103,8 @@ def lora_axes(axes: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "normalizer": dict(learned)} if learned else found
 
 
-def _kernels(layers: Mapping[str, Any]) -> dict[str, Any]:
-    """The matrices of stacked layers (or what stands in their place), by ``attention/query``."""
+def _kernels(layers: Mapping[str, PyTree]) -> dict[str, PyTree]:
+    """The matrices of stacked layers, or what stands in their place, by ``attention/query``."""
     return {
         f"{half}/{name}": projection["kernel"]
         for half in ("attention", "mlp")

@@ -1,104 +1,100 @@
-"""Metrics of a run: one JSON line per logged step, and the terminal."""
+"""The metrics of a run: one JSON line for each logged step, and what the terminal shows."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 import jax
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from attention.files import write_text
+from attention.terminal import Terminal
 
 
 class MetricsLog:
     """Writes ``{"step": t, "loss": …, …, "steps_per_s": …}``; use it as a context manager.
 
-    A terminal shows a progress bar, anything else gets a plain line per logged step (on stderr);
-    ``quiet`` shows nothing.  Only the first process of several writes.
+    A terminal shows a progress bar.  Elsewhere each logged step gets a line on the standard error.
+    Only the first of several processes writes.
 
     Args:
-        path: the JSONL file, or None.  Lines of steps from ``start`` on, left by a run that was
-            killed after its last checkpoint, are removed: each step appears once.
+        path: the JSONL file, or None for no file.  It may hold steps from ``start`` on, if a run
+            was killed after its last checkpoint.  Their lines are removed: each step appears once.
         start: first step of this run.
         steps: total number of steps.
-        quiet: nothing on the terminal.
+        quiet: show nothing on the terminal.
     """
 
     def __init__(self, path: Path | None, start: int, steps: int, quiet: bool = False):
-        self._steps, self._first = steps, start
-        self._last: tuple[int, float] | None = None
-        self._rate: float | None = None
-        main = jax.process_index() == 0
-        self._file = None
-        if path is not None and main:
-            truncate(path, start)
-            self._file = path.open("a", encoding="utf-8")
-        self._console = Console(stderr=True, quiet=quiet or not main)
-        self._progress = Progress(
+        self._path, self._start, self._steps = path, start, steps
+        self._main = jax.process_index() == 0
+        self._terminal = Terminal(quiet or not self._main)
+        self._last: tuple[int, float] | None = None  # a logged step, and when it was done
+        self._rate: float | None = None  # steps per second
+
+    def __enter__(self) -> Self:
+        columns = (
             TextColumn("step"),
             MofNCompleteColumn(),
             BarColumn(),
             TextColumn("{task.fields[status]}"),
             TimeRemainingColumn(),
-            console=self._console,
-            disable=self._console.quiet or not self._console.is_terminal,
         )
-        self._task = self._progress.add_task("fit", total=steps, completed=start, status="")
+        with contextlib.ExitStack() as stack:
+            self._file = None
+            if self._path is not None and self._main:
+                truncate(self._path, self._start)
+                self._file = stack.enter_context(self._path.open("a", encoding="utf-8"))
+            self._progress = stack.enter_context(self._terminal.bar(*columns, stays=True))
+            self._stack = stack.pop_all()
+        self._task = self._progress.add_task(
+            "fit", total=self._steps, completed=self._start, status=""
+        )
+        if self._start:
+            self._terminal.message(f"resumed at step {self._start}")
+        return self
 
-    def write(
-        self, step: int, metrics: Mapping[str, float], show: bool, reached: int | None = None
-    ) -> None:
-        """Notes that ``step`` is done; logs its metrics if ``show``.
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
 
-        ``reached``: the last step done by now, where several are done at once.
+    def write(self, step: int, metrics: Mapping[str, float], show: bool, reached: int) -> None:
+        """Note that a step is done.
+
+        Args:
+            step: its number.
+            metrics: of the step.
+            show: whether its metrics are logged.
+            reached: the last step that is done by now; several may be done at once.
         """
         if not show:
             self._progress.update(self._task, completed=step + 1)
             return
-        now, done = time.perf_counter(), step if reached is None else reached
-        if self._last is not None and done > self._last[0]:
-            # the first step's time is that of its compilation
-            self._rate = (done - self._last[0]) / (now - self._last[1])
-        if self._last is None or done > self._last[0]:
-            self._last = (done, now)
+        now = time.perf_counter()
+        if self._last is None or reached > self._last[0]:
+            if self._last is not None:  # the time before the first one is that of its compilation
+                self._rate = (reached - self._last[0]) / (now - self._last[1])
+            self._last = (reached, now)
         rate = self._rate
         if self._file is not None:
             line = {"step": step, **metrics, "steps_per_s": rate}
             self._file.write(json.dumps({k: _plain(v) for k, v in line.items()}) + "\n")
-            self._file.flush()  # before the checkpoint that follows, so that none is missing
+            self._file.flush()  # before the checkpoint that follows, so that no line is missing
         status = f"loss {metrics['loss']:.4g}"
         status += f"  {rate:.3g} steps/s" if rate else ""
         self._progress.update(self._task, completed=step + 1, status=status)
         if self._progress.disable:
             left = f"  {(self._steps - step - 1) / rate:.0f} s left" if rate else ""
-            text = f"step {step + 1}/{self._steps}  {status}{left}"
-            self._console.print(text, soft_wrap=True, highlight=False)
-
-    def __enter__(self) -> MetricsLog:
-        self._progress.start()
-        if self._first:
-            self._console.print(f"resumed at step {self._first}", soft_wrap=True, highlight=False)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-        if self._file is not None:
-            self._file.close()
+            self._terminal.message(f"step {step + 1}/{self._steps}  {status}{left}")
 
 
 def truncate(path: Path, start: int) -> None:
-    """Keeps the whole lines of steps before ``start``; the file is replaced atomically."""
+    """Keep the whole lines of steps before ``start``; the file is replaced at once."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -107,6 +103,6 @@ def truncate(path: Path, start: int) -> None:
     write_text(path, "".join(kept))
 
 
-def _plain(value: float | int | None) -> float | int | str | None:
-    """JSON has no NaN: such values become the strings "nan", "inf", "-inf"."""
+def _plain(value: float | None) -> float | str | None:
+    """NaN and infinity, which JSON does not have, as the texts "nan", "inf" and "-inf"."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

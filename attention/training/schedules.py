@@ -1,4 +1,4 @@
-"""Learning rates by name: ``warmup_cosine_decay_schedule:warmup_steps=10,end_value=1e-6``."""
+"""Learning rates by name, such as ``warmup_cosine_decay_schedule:warmup_steps=10``."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SCHEDULES = (
     "warmup_cosine_decay_schedule",
     "warmup_exponential_decay_schedule",
 )
-WARMUP = 0.03  # share of the steps, unless the text gives their number
+WARMUP = 0.03  # share of the steps, unless the text gives a number of steps
 
 
 def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule:
-    """The optax schedule that a text names, with its parameters.
+    """Make the optax schedule that a text names.
 
-    A parameter that is not given is: ``learning_rate`` for the largest rate, ``steps`` for a
-    length, 3 % of the steps for a warm-up, which starts from 0; otherwise optax's own default, and
-    0 for an end that has none.
+    A parameter that the text does not give has a default.  The largest rate is ``learning_rate``, a
+    length is ``steps``, a warm-up takes 3 % of the steps and starts from 0.  Any other parameter
+    has optax's default; an end value without one is 0.
 
     Args:
         text: ``name`` or ``name:parameter=value,parameter=value``; names are in ``SCHEDULES``.
@@ -40,7 +40,7 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule
         The rate as a function of the step.
 
     Raises:
-        InputError: the name or a parameter is unknown, or does not go with the number of steps.
+        InputError: the name or a parameter is unknown, or does not fit the number of steps.
     """
     name, _, given = text.partition(":")
     if name not in SCHEDULES:
@@ -68,7 +68,7 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule
     }
     try:
         return make(**arguments | _parameters(name, given, accepted))
-    except ValueError as error:  # optax's own, such as a warm-up longer than the whole
+    except ValueError as error:  # of optax, such as a warm-up that is longer than the training
         raise InputError(f"{text} does not go with {steps} steps: {error}") from None
 
 

@@ -1,7 +1,7 @@
-"""Where arrays live: a mesh of data × model, and rules from logical axes to its axes.
+"""Where arrays live: a mesh of data × model devices, and rules from logical axes to mesh axes.
 
-A parameter has *logical* axes (``embed``, ``heads`` …); :class:`LogicalRules` says which mesh axis,
-if any, each of them is split over.  One device is the mesh 1 × 1: nothing else changes.
+A parameter has *logical* axes, such as ``embed`` and ``heads``.  :class:`LogicalRules` says which
+mesh axis, if any, each of them is split over.  One device is a mesh of 1 × 1.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import KeyEntry, keystr, tree_leaves_with_path, tree_map_with_path
+from jaxtyping import PyTree
 
 from attention.errors import InputError
 
-PyTree = Any
+Axes = tuple[str | None, ...]  # logical axes of one array
+Leaf = jax.Array | jax.ShapeDtypeStruct
+KeyPath = tuple[KeyEntry, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class LogicalRules:
-    """Logical axis → mesh axis; None leaves the axis whole on every device."""
+    """The mesh axis that each logical axis is split over; None keeps it whole on every device."""
 
     batch: str | None = "data"
     layer: str | None = None
@@ -38,7 +42,11 @@ class LogicalRules:
     labels: str | None = None
 
     def mesh_axis(self, logical: str | None) -> str | None:
-        """The mesh axis of a logical axis; ValueError for a name that no rule knows."""
+        """The mesh axis of a logical axis.
+
+        Raises:
+            ValueError: no rule knows the name.
+        """
         if logical is None:
             return None
         if logical not in {field.name for field in dataclasses.fields(self)}:
@@ -46,9 +54,10 @@ class LogicalRules:
         return getattr(self, logical)
 
 
-# Path of a parameter → its logical axes, without the leading `layer` of stacked layers.  A final
-# `...` fits any rank: a normalizer's parameter is one number, or one per head.
-TRANSFORMER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+NORMALIZER = r"(layers/attention/)?normalizer/\w+"
+# The logical axes of each parameter, by its path.  Stacked layers have one more axis, `layer`, in
+# front.  A parameter of a normalizer has any rank: one number, or one for each head.
+TRANSFORMER_AXES: tuple[tuple[str, Axes], ...] = (
     (r"embed/embedding", ("vocab", "embed")),
     (r"embed/kernel", ("input", "embed")),
     (r"embed/bias", ("embed",)),
@@ -65,7 +74,7 @@ TRANSFORMER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"layers/attention/key_norm/scale", ("kv_heads", "head_dim")),
     (r"layers/attention/out/kernel", ("heads", "head_dim", "embed")),
     (r"layers/attention/out/(scale|bias)", ("embed",)),
-    (r"(layers/attention/)?normalizer/\w+", ("heads", ...)),
+    (NORMALIZER, ("heads",)),
     (r"layers/mlp/(gate|up)/kernel", ("embed", "mlp")),
     (r"layers/mlp/(gate|up)/(scale|bias)", ("mlp",)),
     (r"layers/mlp/down/kernel", ("mlp", "embed")),
@@ -83,15 +92,15 @@ TRANSFORMER_AXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
 def make_mesh(
     data: int | None = None, model: int = 1, devices: Sequence[Any] | None = None
 ) -> Mesh:
-    """Mesh ``(data, model)`` over the first ``data * model`` devices.
+    """Make a mesh ``(data, model)`` of the first ``data * model`` devices.
 
     Args:
-        data: devices that examples are divided over; None or -1: all that are left.
-        model: devices that parameters are divided over; -1: all that are left.
+        data: how many devices examples are divided over; None or -1: all that are left.
+        model: how many devices parameters are divided over; -1: all that are left.
         devices: to choose from; None: all.
 
     Raises:
-        InputError: there are too few devices, or one number does not divide how many there are.
+        InputError: there are too few devices, or a number does not divide their count.
     """
     devices = jax.devices() if devices is None else devices
     data = -1 if data is None else data
@@ -111,7 +120,7 @@ def make_mesh(
 
 
 def transformer_axes(params: PyTree) -> PyTree:
-    """Logical axes of every parameter of the transformer, layers stacked or unstacked.
+    """Find the logical axes of every parameter of the transformer, layers stacked or unstacked.
 
     Args:
         params: arrays or ``ShapeDtypeStruct``s, without the outer ``"params"``.
@@ -120,46 +129,51 @@ def transformer_axes(params: PyTree) -> PyTree:
         A tree of the same structure with a tuple of names in place of each array.
 
     Raises:
-        ValueError: naming every parameter that no row of :data:`TRANSFORMER_AXES` fits.
+        ValueError: no row of :data:`TRANSFORMER_AXES` fits; the message names the parameters.
     """
     unmatched: list[str] = []
 
-    def axes(path: Any, leaf: Any) -> tuple[Any, ...]:
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
+    def axes(path: KeyPath, leaf: Leaf) -> Axes:
+        name = keystr(path, simple=True, separator="/")
         row = re.sub(r"^layers/\d+/", "layers/", name)
-        stacked = ("layer",) if row == name and name.startswith("layers/") else ()
-        rank = leaf.ndim - len(stacked)
-        for regex, found in TRANSFORMER_AXES:
-            if re.fullmatch(regex, row) and (len(found) == rank or found[-1] is ...):
-                free = found[-1] is ...
-                return stacked + ((found[:-1] + (None,) * rank)[:rank] if free else found)
+        stacked: Axes = ("layer",) if row == name and name.startswith("layers/") else ()
+        for regex, own in TRANSFORMER_AXES:
+            if re.fullmatch(regex, row):
+                found = stacked + own
+                if regex == NORMALIZER:
+                    found = (found + (None,) * leaf.ndim)[: leaf.ndim]
+                if len(found) == leaf.ndim:
+                    return found
         unmatched.append(f"{name} {tuple(leaf.shape)}")
         return ()
 
-    tree = jax.tree_util.tree_map_with_path(axes, params)
+    tree = tree_map_with_path(axes, params)
     if unmatched:
         raise ValueError(f"no row of TRANSFORMER_AXES fits {', '.join(unmatched)}")
     return tree
 
 
 def param_shardings(params: PyTree, axes: PyTree | None, mesh: Mesh, rules: LogicalRules) -> PyTree:
-    """Sharding of every parameter; a dimension that its mesh axis does not divide stays whole.
+    """Find the sharding of every parameter.
+
+    A dimension stays whole if its mesh axis does not divide it.
 
     Args:
         params: arrays or ``ShapeDtypeStruct``s.
-        axes: the same tree with a tuple of logical axes per array; None replicates all of them.
+        axes: the same tree, with a tuple of logical axes for each array; None: every device holds
+            all of them.
         mesh: where they live.
-        rules: logical axis → mesh axis.
+        rules: which mesh axis each logical axis is split over.
 
     Raises:
-        ValueError: an axis unknown to the rules or the mesh, a wrong number of axes, or two
-            dimensions of one parameter on one mesh axis; the parameter is named.
+        ValueError: the rules or the mesh do not know an axis, the number of axes is wrong, or two
+            dimensions of a parameter fall on one mesh axis; the message names the parameter.
     """
     if axes is None:
         return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec()), params)
 
-    def sharding(path: Any, leaf: Any, logical: tuple[Any, ...]) -> NamedSharding:
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
+    def sharding(path: KeyPath, leaf: Leaf, logical: Axes) -> NamedSharding:
+        name = keystr(path, simple=True, separator="/")
         if len(logical) != leaf.ndim:
             raise ValueError(f"{name} has shape {tuple(leaf.shape)} but axes {logical}")
         mapped = [rules.mesh_axis(axis) for axis in logical]
@@ -174,29 +188,30 @@ def param_shardings(params: PyTree, axes: PyTree | None, mesh: Mesh, rules: Logi
         ]
         return NamedSharding(mesh, PartitionSpec(*spec))
 
-    return jax.tree_util.tree_map_with_path(sharding, params, axes)
+    return tree_map_with_path(sharding, params, axes)
 
 
 def optimizer_shardings(optimizer_state: PyTree, params: PyTree, shardings: PyTree) -> PyTree:
-    """Every array of an optimizer that mirrors a parameter lives where that parameter does.
+    """Find the sharding of every array of an optimizer.
 
-    An array mirrors a parameter if its path ends in the parameter's and the shapes agree, which
-    holds for moments inside any chain, mask or partition of optax; all others are replicated.
+    An array that mirrors a parameter lives where the parameter does; every device holds all others.
+    It mirrors the parameter if its path ends in the parameter's path and the shapes agree.  That
+    holds for moments inside any chain, mask or partition of optax.
 
     Args:
-        optimizer_state: abstract or concrete ``optimizer.init(params)``.
-        params: abstract or concrete parameters.
-        shardings: their shardings, all on one mesh.
+        optimizer_state: ``optimizer.init(params)``; arrays or ``ShapeDtypeStruct``s.
+        params: the parameters, likewise.
+        shardings: of the parameters, all on one mesh.
     """
     homes = {
         _names(path): (leaf.shape, sharding)
         for (path, leaf), sharding in zip(
-            jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(shardings), strict=True
+            tree_leaves_with_path(params), jax.tree.leaves(shardings), strict=True
         )
     }
     mesh = next(sharding.mesh for _, sharding in homes.values())
 
-    def sharding(path: Any, leaf: Any) -> NamedSharding:
+    def sharding(path: KeyPath, leaf: Leaf) -> NamedSharding:
         names = _names(path)
         suffixes = (names[i:] for i in range(len(names) + 1))  # the longest first
         shape, home = next((homes[s] for s in suffixes if s in homes), (None, None))
@@ -204,19 +219,19 @@ def optimizer_shardings(optimizer_state: PyTree, params: PyTree, shardings: PyTr
             return NamedSharding(mesh, PartitionSpec())
         return home
 
-    return jax.tree_util.tree_map_with_path(sharding, optimizer_state)
+    return tree_map_with_path(sharding, optimizer_state)
 
 
-def _names(path: Any) -> tuple[str, ...]:
-    return tuple(jax.tree_util.keystr((entry,), simple=True) for entry in path)
+def _names(path: KeyPath) -> tuple[str, ...]:
+    return tuple(keystr((entry,), simple=True) for entry in path)
 
 
 def batch_sharding(mesh: Mesh, rules: LogicalRules) -> NamedSharding:
-    """Sharding of arrays ``[batch, …]``."""
+    """The sharding of arrays ``[batch, …]``."""
     return NamedSharding(mesh, PartitionSpec(rules.batch))
 
 
 def shard(tree: PyTree, shardings: PyTree) -> PyTree:
-    """A copy of the tree on ``shardings`` (a tree, or one for all): never an alias of the input."""
-    # Without the copy, donating the result would delete the caller's own arrays.
+    """Copy a tree to ``shardings``, which is a tree or one sharding for all arrays."""
+    # Without the copy, donating the result would delete the caller's arrays.
     return jax.device_put(tree, shardings, may_alias=False)

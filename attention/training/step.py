@@ -9,17 +9,22 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Int, Key
+from jaxtyping import Array, Bool, Int, Key, PyTree
 
 from attention.training.sharding import LogicalRules, optimizer_shardings, param_shardings
 
-PyTree = Any
 Metrics = dict[str, Array]
 LossFn = Callable[[PyTree, PyTree, Key[Array, ""]], tuple]
 
 
 class TrainState(NamedTuple):
-    """All that a step changes; ``step`` counts the updates done."""
+    """All that a step changes.
+
+    Attributes:
+        step: number of updates done.
+        params: the parameters.
+        optimizer_state: of the optimizer.
+    """
 
     step: Int[Array, ""] | Any
     params: PyTree
@@ -35,30 +40,32 @@ def make_step(
     watch: Callable[[PyTree], Metrics] | None = None,
     draw: Callable[[Int[Array, ""]], PyTree] | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
-    """The jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
+    """Make the jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
 
-    loss = Σ total / Σ weight and gradient = Σ ∇total / Σ weight over the ``accumulate``
-    microbatches, so that the result is that of one big batch whatever their weights.  Microbatch i
-    has rows i, i + accumulate, …, which keeps each row on the device it is on.
+        loss = Σ total / Σ weight,   gradient = Σ ∇total / Σ weight
 
-    A loss, gradient or update that is not finite leaves the state as it was, ``metrics["finite"]``
-    says so, and given as the next step's ``go`` it keeps the state there.
+    The sums go over the ``accumulate`` microbatches, so the result is that of one large batch,
+    whatever the weights.  Microbatch i has the rows i, i + accumulate, …: each row stays on its
+    device.
+
+    If a loss, gradient or update is not finite, the state stays as it was and
+    ``metrics["finite"]`` is false.  Given to the next step as ``go``, it keeps the state there too.
 
     Args:
-        loss_fn: ``(params, batch, key) -> (total, weight)``, or with a third item, a dict of sums
-            to report; these too are divided by the weight.
+        loss_fn: ``(params, batch, key) -> (total, weight)``.  It may return a third item, a dict of
+            sums to report, which are divided by the weight too.
         optimizer: any optax transformation.
-        accumulate: microbatches per step; every array of a batch is ``[accumulate * b, …]``.
+        accumulate: microbatches for each step; every array of a batch is ``[accumulate * b, …]``.
         shardings: where the state stays (see :func:`state_shardings`); None leaves it to jit.
-        dispatch: that many steps in one program, with metrics ``[dispatch]``; needs ``draw``.
-        watch: scalars of the parameters, before the update, to report beside the loss.
-        draw: the batch of a step, by its number, made on the device; the step is then given None.
+        dispatch: how many steps are one program, with metrics ``[dispatch]``; needs ``draw``.
+        watch: scalars of the parameters, before the update, to report with the loss.
+        draw: makes the batch of a step on the device, from its number; the step then gets None.
 
     Returns:
-        The step.  The state given to it is donated; its randomness is
-        ``fold_in(key, state.step)``.  Metrics: loss, grad_norm (before the optimizer's
-        clipping), finite, the reported sums, and learning_rate where the
-        optimizer holds one (``optax.inject_hyperparams``).
+        The step.  It donates the state that it gets, and uses ``fold_in(key, state.step)``.  Its
+        metrics are ``loss``, ``grad_norm`` (before the optimizer clips it), ``finite``, the
+        reported sums, and ``learning_rate`` if the optimizer holds one
+        (``optax.inject_hyperparams``).
     """
     gradients = _gradients(loss_fn, accumulate)
 
@@ -97,12 +104,12 @@ def make_step(
         (state, _), metrics = jax.lax.scan(one, (state, jnp.asarray(go)), length=dispatch)
         return state, metrics
 
-    out = None if shardings is None else (shardings, shardings.step)  # metrics on all devices
+    out = None if shardings is None else (shardings, shardings.step)  # every device has the metrics
     return jax.jit(step if dispatch is None else several, donate_argnums=0, out_shardings=out)
 
 
 def _gradients(loss_fn: LossFn, accumulate: int) -> Callable[..., tuple[PyTree, PyTree]]:
-    """``(params, batch, key) -> ((total, weight, sums), gradient)``, microbatches added up."""
+    """Make ``(params, batch, key) -> ((total, weight, sums), gradient)``, over all microbatches."""
 
     def sums(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
         def total_first(params: PyTree) -> tuple[Array, tuple[Array, Metrics]]:
@@ -114,7 +121,7 @@ def _gradients(loss_fn: LossFn, accumulate: int) -> Callable[..., tuple[PyTree, 
         return (total, weight, extra), grads
 
     def accumulated(params: PyTree, batch: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
-        # [accumulate * b, …] -> [accumulate, b, …] by strides: the sharded axis stays b
+        # [accumulate * b, …] -> [accumulate, b, …] by strides: b remains the sharded axis.
         micro = jax.tree.map(
             lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch
         )
@@ -137,7 +144,21 @@ def state_shardings(
     rules: LogicalRules,
     axes: PyTree | None,
 ) -> tuple[TrainState, TrainState]:
-    """The abstract state (shapes, dtypes, shardings) and its shardings alone."""
+    """Describe the state of a training.
+
+    Args:
+        params: arrays or ``ShapeDtypeStruct``s.
+        optimizer: any optax transformation.
+        mesh: where the state lives.
+        rules: which mesh axis each logical axis is split over.
+        axes: logical axes of every parameter; None: every device holds all of them.
+
+    Returns:
+        The abstract state (shapes, dtypes, shardings), and its shardings alone.
+
+    Raises:
+        ValueError: the axes do not fit the parameters, the rules or the mesh.
+    """
     homes = param_shardings(params, axes, mesh, rules)
     abstract = jax.eval_shape(
         lambda p: TrainState(jnp.zeros((), jnp.int32), p, optimizer.init(p)), params

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
+from jax.tree_util import KeyEntry
+from jaxtyping import PyTree
 
-MATRICES = ("kernel", "embedding", "a", "b")  # a and b: of LoRA
+MATRICES = ("kernel", "embedding", "a", "b")  # LoRA has a and b
 
 
-def decayed(params: Any) -> Any:
-    """True for kernels, embeddings and LoRA's matrices; false for biases, norms and normalizers.
+def decayed(params: PyTree) -> PyTree:
+    """Say which parameters decay, for ``optax.adamw(…, mask=decayed)``.
 
-    For ``optax.adamw(…, mask=decayed)``: shrinking the logarithm of SSA's n, say, would pull n
-    towards 1 whatever the task wants.
+    Kernels, embeddings and LoRA's matrices decay.  Biases, norms and normalizers do not: to shrink
+    the logarithm of SSA's n, for instance, would pull n towards 1, whatever the task needs.
 
     Args:
         params: a tree of dicts and tuples.
 
     Returns:
-        A tree of the same structure, of bools.
+        A tree of bools of the same structure.
     """
 
-    def matrix(path: Any, leaf: Any) -> bool:
-        del leaf
+    def matrix(path: tuple[KeyEntry, ...], _: object) -> bool:
         names = [getattr(entry, "key", None) for entry in path]
         return names[-1] in MATRICES and "normalizer" not in names
 

@@ -475,7 +475,7 @@ How the model is asked:
   --protocol {auto,decode}
                           what the model is asked for (default: auto)
 
-Where and how precisely it is computed:
+Devices and precision of the computation:
 """
 
 

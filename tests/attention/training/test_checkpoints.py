@@ -75,7 +75,6 @@ def changed(**params):
 def test_another_experiment_is_refused_in_one_line(tmp_path, other, words):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, trees())
-        checkpoints.close()
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(InputError, match=words) as error:
         checkpoints.restore(other)
     assert "\n" not in str(error.value)

@@ -4,8 +4,9 @@
 its fields become flags on the command line, and keyword arguments in Python.  :func:`main` runs a
 program of many commands, :func:`run_script` a script of one.
 
-:mod:`attention.flags` has the marks for types, :mod:`attention.signature` reads signatures,
-:mod:`attention.words` reads command lines, and :mod:`attention.results` is what commands return.
+:mod:`attention.marks` has marks for types.  :mod:`attention.signature` reads signatures, and
+:mod:`attention.flags` their parameters.  :mod:`attention.words` reads command lines.
+:mod:`attention.results` is what commands return.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import Any, TypeVar
 from attention.choices import Choices
 from attention.errors import InputError, Preempted, is_out_of_memory
 from attention.files import cache_folder
-from attention.flags import Between, Commas, OneOf, Repeated, Word
+from attention.marks import Between, Commas, OneOf, Repeated, Word
 from attention.results import Result, as_json, as_text
 from attention.signature import Command
 from attention.words import help_text, page_width, parse, shortened

@@ -1,8 +1,7 @@
 """One flag of a command: its type, how its text is read, and which values are refused.
 
-Marks in ``typing.Annotated`` say what the types of a signature cannot: :class:`Word`,
-:class:`Commas`, :class:`Repeated`, :class:`OneOf`, and the range :class:`Between` or one of the
-package ``annotated_types``.  The items of a tuple are read and checked one by one.
+The types of a signature decide, and the marks of :mod:`attention.marks`.  The items of a tuple are
+read and checked one by one.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import numbers
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from attention.choices import Choices, resolve
+from attention.choices import resolve
 from attention.errors import InputError
+from attention.marks import Commas, OneOf, Repeated, Word
 
 Mark = TypeVar("Mark")
 REQUIRED = inspect.Parameter.empty
@@ -27,57 +27,6 @@ BOUNDS = {"ge": ("at least", operator.ge), "gt": ("above", operator.gt),
           "le": ("at most", operator.le), "lt": ("below", operator.lt)}  # fmt: skip
 TYPES = {int: ("N", "a whole number"), float: ("X", "a number"), Path: ("PATH", "a path"),
          str: ("TEXT", "text"), bool: ("", "true or false")}  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True)
-class Word:
-    """A value that one word gives: ``Annotated[float, Word(parse_share, "8%")]``.
-
-    Args:
-        parse: makes the value from the text, and raises ValueError or InputError.  By default the
-            type decides.
-        metavar: stands for the word in the help.
-    """
-
-    parse: Callable[[str], Any] | None = None
-    metavar: str | None = None
-
-
-class Commas(Word):
-    """A tuple in one word, with commas between the items: ``--drop 3,5``."""
-
-
-class Repeated(Word):
-    """A tuple that gets one item each time the flag appears: ``--run A --run B``."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Between:
-    """The values that a number may have: ``Annotated[int, Between(ge=1)]``.
-
-    Attributes:
-        ge: the value is at least this.
-        gt: the value is above this.
-        le: the value is at most this.
-        lt: the value is below this.
-    """
-
-    ge: float | None = None
-    gt: float | None = None
-    le: float | None = None
-    lt: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class OneOf:
-    """A name in a table.
-
-    Args:
-        table: the table, or ``"package.module:TABLE"``.  Such a table is only imported when a value
-            is checked, so the help cannot list its names.
-    """
-
-    table: Choices[Any] | str
 
 
 @dataclasses.dataclass(frozen=True)

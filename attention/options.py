@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from attention.command_line import Word
 from attention.errors import InputError
-from attention.flags import Between
+from attention.marks import Between, Word
 
 # jax.random.key and np.random.default_rng both take these
 Seed = Annotated[int, Between(ge=0, lt=2**32)]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attention.choices import nearest
-from attention.flags import REQUIRED, Flag, Word
+from attention.flags import REQUIRED, Flag
+from attention.marks import Word
 
 RESERVED = {"help", "json"}  # every command has these flags
 

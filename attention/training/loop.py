@@ -84,8 +84,7 @@ def fit(
         key: made by ``jax.random.key``; step t uses ``fold_in(key, t)``.
         accumulate: microbatches for each update.
         clip: largest global norm of a gradient; None for no limit.
-        mesh: axes ``data`` and ``model`` (:func:`~attention.training.sharding.make_mesh`); None for
-            one device.
+        mesh: see :func:`~attention.training.sharding.make_mesh`; None for one device.
         rules: which mesh axis each logical axis is split over.
         axes: logical axes of every parameter, such as ``transformer_axes(params)``; None: every
             device holds all parameters.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from attention import files
 from attention.command_line import Word
 from attention.errors import InputError
-from attention.flags import Between
+from attention.marks import Between
 from attention.options import Count, Seed
 from attention.signature import check_fields
 from icl.tasks import TASKS, TaskOptions, given_options

@@ -1,4 +1,4 @@
-"""``attn bench``: how fast attention is."""
+"""``attn bench``: time attention."""
 
 from __future__ import annotations
 
@@ -29,19 +29,22 @@ def bench(
 ) -> Result:
     """Time causal attention: each implementation and normalizer, and its rivals, in turns.
 
-    Memory is what the compiler plans for the temporaries of forward and backward pass.
+    Memory is what the compiler plans for the temporaries of the forward and the backward pass.
 
     Args:
-        lengths: tokens of a sequence
+        lengths: tokens of each sequence
         normalizers: names or specifications
-        batch: sequences
-        heads: query heads
-        kv_heads: key/value heads
-        head_size: of each head
+        batch: number of sequences
+        heads: number of query heads
+        kv_heads: number of key/value heads
+        head_size: size of each head
         dtype: type of queries, keys and values
-        rounds: times each case is run; the medians count
-        only: leave out cases without this in their name
+        rounds: how often each case is run; the table shows medians
+        only: leave out the cases without this text in their name
         display: what is shown
+
+    Raises:
+        InputError: the heads do not divide, no case is left, or a normalizer is unknown.
     """
     import jax
 

@@ -14,7 +14,7 @@ from attention.terminal import plain_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-LETTERS = 16  # of a token, at most: so much of the text is read
+LETTERS = 16  # most letters of a token; decides how much of the text is read
 
 
 @command
@@ -36,13 +36,17 @@ def convert(
 
     Args:
         model: local folder, or hub id
-        text: a text file that the model is made for
-        out: new folder: a checkpoint that every command opens
+        text: a file with text of the kind that the model is for
+        out: new folder for the checkpoint, which every command opens
         normalizer: specification with learned parameters
-        largest: bound of every parameter; a larger one is closer to softmax
-        tokens: how many tokens of the text are looked at
-        length: tokens of the pieces that the text is cut into
+        largest: bound of every parameter; a larger one comes closer to softmax
+        tokens: number of tokens of the text that are read
+        length: number of tokens in each piece that the text is cut into
         hub: what is taken from the hub
+
+    Raises:
+        InputError: the model cannot be read or converted, the text is shorter than one piece, or
+            --out is not empty.
     """
     if tokens < length:
         raise InputError(f"--tokens must be at least --length, not {tokens} and {length}")
@@ -51,7 +55,7 @@ def convert(
     read = files.read_bytes(text).decode(errors="replace")[: LETTERS * tokens]
     pieces = language.encode_pieces(files.load_tokenizer(folder), read, length)[: tokens // length]
     if not len(pieces):
-        raise InputError(f"{text}: is shorter than one piece of {length} tokens (--length)")
+        raise InputError(f"{text} is shorter than one piece of {length} tokens (--length)")
     config, params = transformer.load_pretrained(folder)
     config, params, drift = transformer.convert(config, params, normalizer, pieces, largest=largest)
     transformer.save_pretrained(out, config, params, source=folder)

@@ -1,4 +1,4 @@
-"""``attn explain``: what of attention reaches the output, and whether it explains decisions."""
+"""``attn explain``: does attention explain the decisions of a classifier?"""
 
 from __future__ import annotations
 
@@ -28,20 +28,25 @@ def explain(
 ) -> Result:
     """Explain decisions of a classifier by its attention, and write a report.
 
-    Efficient attention is the part of attention that reaches the output. Replacing attention by it
-    changes nothing; replacing it by something else tells whether the decision depends on it.
+    Efficient attention is the part of attention that reaches the output. To replace attention by it
+    changes nothing. To replace attention by something else shows whether the decision depends on
+    it.
 
     Args:
         model: an encoder or decoder that classifies: local folder, hub id, or "demo"
-        task: what it is asked
+        task: the texts and their labels
         out: directory of the results
-        show: decisions whose attention the report shows
-        seed: of all that is drawn
+        show: number of decisions whose attention the report shows
+        seed: seed of all random draws
         resume: go on with the run in --out
         decisions: which decisions are explained
-        examined: what of the model is examined
+        examined: which parts of the model are examined
         adversary: the adversary that is trained
         display: what is shown
+
+    Raises:
+        InputError: the model is no classifier with these labels, the task or the data cannot be
+            read, or --out cannot be used.
     """
     files.use_compilation_cache()
     summary = explanation.explain_classifier(

@@ -15,7 +15,11 @@ def plot(run: Annotated[Path, Word(metavar="DIR")], out: Path) -> Result:
 
     Args:
         run: directory of a training run, or its metrics.jsonl
-        out: picture: .svg, .png or .pdf
+        out: the picture; its name ends in .svg, .png or .pdf
+
+    Raises:
+        InputError: the run has no learned parameters of a normalizer, or the picture cannot be
+            written.
     """
     training.plot_learned(run, out)
     return Result({"out": out}, f"written to {out}")

@@ -1,16 +1,15 @@
-"""What of attention reaches the output, and whether attention explains a classifier's decisions.
+"""Which part of attention reaches the output, and whether attention explains decisions.
 
 The mathematics: ``efficient_attention`` and ``effective_attention`` decompose attention matrices
 (``efficient.py``; ``solver/`` finds the distribution of least norm).
 
-The study: ``explain_classifier`` (``pipeline.py``, open it first) loads a classifier and a task.
-Each ``Decision`` is measured (``measurements.py``): its attention is decomposed, replaced and
-compared, its tokens are ranked and deleted.  The records become tables, figures and a page
-(``report.py``).
+How data passes through the study: ``explain_classifier`` (``pipeline.py``, open it first) loads a
+classifier and a task.  ``measurements.py`` measures each ``Decision``: it decomposes, replaces and
+compares the attention, and ranks and deletes the tokens.  ``report.py`` makes tables, figures and a
+page of the records.
 
-What can be chosen or is shown by name is a row of a table: ``DECOMPOSITIONS`` of attention,
-``INTERVENTIONS`` that replace it, ``DISTANCES`` and ``PROPERTIES`` that compare it, and
-``RANKINGS`` of tokens.
+These tables have a row for each name: ``DECOMPOSITIONS`` of attention, ``INTERVENTIONS`` that
+replace it, ``DISTANCES`` and ``PROPERTIES`` that compare it, and ``RANKINGS`` of tokens.
 """
 
 import lazy_loader

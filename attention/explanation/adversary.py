@@ -1,14 +1,15 @@
 """Two adversaries: other attention with the same predictions, for one decision or for all.
 
-Jain & Wallace 2019 (arXiv:1902.10186) look for other attention for one decision:
-:func:`adversarial_attention`.  Wiegreffe & Pinter 2019 (arXiv:1908.04626) object that no model need
-produce it.  Theirs is a model that is trained to attend elsewhere: :func:`train_adversary`.  Here,
-queries and keys of the chosen heads are trained, all else stays as it is, and the loss is
+Jain & Wallace 2019 (arXiv:1902.10186) search for other attention for one decision:
+:func:`adversarial_attention`.  Wiegreffe & Pinter 2019 (arXiv:1908.04626) object that perhaps no
+model produces it.  Their adversary is a model that is trained to attend elsewhere:
+:func:`train_adversary`.  Here only queries and keys of the chosen heads are trained, by the loss
 
     TVD(softmax(logits), softmax(base logits)) − weight · JSD(A, A_base),
 
-JSD averaged over layers, chosen heads and real rows.  Its attention is a function of the input, so
-it could have been learnt; whether predictions follow it is then evidence about the base model.
+with JSD averaged over layers, chosen heads and real rows.  The adversary's attention is a function
+of the input, so a model can learn it.  Whether predictions follow it is then evidence about the
+base model.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, PyTree
 
 from attention.explanation.classifier import Classifier, Inputs
 from attention.explanation.options import Adversary
@@ -30,28 +32,32 @@ from attention.transformer import Transformer, TransformerConfig, unstack_layers
 
 BATCH = 16
 RATE = 0.03  # of an Adam step, in units of a parameter's root mean square
-NOISE = 0.3  # of the start, in the same units: at the base model itself JSD has no gradient
+NOISE = 0.3  # at the start, in the same units: at the base model itself JSD has no gradient
 TRAINED = ("query", "key")
-Trained = tuple[dict[str, Any], ...]  # of each layer, by name
+Params = Mapping[str, PyTree]
+Trained = tuple[dict[str, PyTree], ...]  # what is trained of each layer, by name
 
 
 def adversarial_attention(
     classifier: Classifier, inputs: Inputs, chosen_LN: Bool[np.ndarray, "L N"], steps: int = 100
 ) -> Float[np.ndarray, "L N T S"]:
-    """Attention as far from the model's as the output of one decision lets it be.
+    """Find attention that is far from the model's but keeps the output of one decision.
 
-    Adam on scores, which start at the logarithms of the attention with noise, minimises
+    Adam works on scores, which start at the logarithms of the attention plus noise.  It minimises
 
-        −JSD(adversary, attention), mean over rows, + 50 max(0, TVD(output) − 0.01).
+        − mean over rows of JSD(adversary, attention) + 50 max(0, TVD(output) − 0.01).
 
     Args:
-        classifier: whose attention it is.
+        classifier: the classifier.
         inputs: the text.
-        chosen_LN: layers and heads that are replaced.
-        steps: of Adam.
+        chosen_LN: layers with attention, and heads, whose attention is replaced.
+        steps: number of steps.
 
     Returns:
         Weights in float64, with the sums of the original rows.
+
+    Raises:
+        InputError: the model's attention is not finite, or its weights are no distributions.
     """
     logits, layers = classifier.attention(inputs)
     with classifier.precision():
@@ -89,7 +95,7 @@ def adversarial_attention(
 
 def train_adversary(
     config: TransformerConfig,
-    params: Mapping[str, Any],
+    params: Params,
     texts: list[Inputs],
     chosen_LN: Bool[np.ndarray, "L N"],
     goal: Adversary,
@@ -97,23 +103,23 @@ def train_adversary(
     directory: str | Path | None = None,
     *,
     quiet: bool = False,
-) -> dict[str, Any]:
-    """Train other queries and keys of the chosen heads.
+) -> dict[str, PyTree]:
+    """Train queries and keys of the chosen heads to attend elsewhere.
 
-    A key head that several query heads share is trained if all of them are chosen.
+    If several query heads share a key head, it is trained if all of them are chosen.
 
     Args:
-        config: of a classifier.
-        params: its parameters.
-        texts: to train on, padded to one length; their labels are not used.
-        chosen_LN: layers with attention, and heads, whose attention is to differ.
-        goal: the loss and how long it is followed.
+        config: of the classifier.
+        params: of the classifier.
+        texts: texts to train on, padded to one length; labels are not needed.
+        chosen_LN: layers with attention, and heads, whose attention must differ.
+        goal: weight of the loss and number of steps.
         seed: of the start and of the order of the texts.
-        directory: of checkpoints, from which a killed training goes on.
-        quiet: nothing on the terminal.
+        directory: for checkpoints, from which a killed training goes on.
+        quiet: show nothing on the terminal.
 
     Returns:
-        Parameters of the adversary, unstacked.
+        The adversary's parameters, unstacked.
     """
     base = unstack_layers(jax.tree.map(jnp.asarray, params))
     start, numbers = _trained(config, base), _trained(config, _numbered(base))
@@ -126,13 +132,13 @@ def train_adversary(
         for name in ("tokens", "where", "types")
     }
 
-    def batch(t: int) -> dict[str, Any]:
+    def batch(t: int) -> dict[str, ArrayLike]:
         rows = np.random.default_rng([seed, t]).integers(0, len(texts), BATCH)
         part = {name: array[rows] for name, array in arrays.items()}
         output, attention = ask(**part)
         return {**part, "read": read[rows], "output": output, "attention": attention}
 
-    def loss(trained: Trained, batch: dict[str, Any], key: Array) -> tuple[Array, Array, dict]:
+    def loss(trained: Trained, batch: dict[str, Array], key: Array) -> tuple[Array, Array, dict]:
         changed = _merged(config, base, trained)
         output, attention = _run(config, changed, batch["tokens"], batch["where"], batch["types"])
         moved = _at(output, batch["read"]) - _at(batch["output"], batch["read"])
@@ -157,7 +163,10 @@ def train_adversary(
 
 
 def jsd(p: Float[Array, "... S"], q: Float[Array, "... S"]) -> Float[Array, ...]:
-    """Jensen-Shannon divergence of rows made distributions, in nats; differentiable at zero."""
+    """Compute the Jensen-Shannon divergence of rows in nats; its gradient is finite at zero.
+
+    The rows are made distributions first.
+    """
     p, q = (x / jnp.maximum(x.sum(-1, keepdims=True), 1e-12) for x in (p, q))
     middle = (p + q) / 2
     part = lambda x: (x * jnp.log((x + 1e-12) / (middle + 1e-12))).sum(-1)  # noqa: E731
@@ -165,9 +174,13 @@ def jsd(p: Float[Array, "... S"], q: Float[Array, "... S"]) -> Float[Array, ...]
 
 
 def _run(
-    config: TransformerConfig, params: Mapping[str, Any], tokens: Array, where: Array, types: Array
+    config: TransformerConfig,
+    params: Params,
+    tokens: Array,
+    where: Array,
+    types: Array,
 ) -> tuple[Float[Array, "B ... C"], Float[Array, "B L N T S"]]:
-    """Probabilities and attention."""
+    """Compute probabilities and attention."""
     found: Any = Transformer(config).apply(
         {"params": params}, tokens, where=where,
         token_type_ids=types if config.type_vocab_size else None, capture=("attention_weights",),
@@ -177,7 +190,7 @@ def _run(
 
 
 def _at(output: Array, read: Array) -> Float[Array, "B C"]:
-    """The output at the place that is read."""
+    """Take the output at the place that is read."""
     return output if output.ndim == 2 else output[jnp.arange(len(read)), read]
 
 
@@ -185,14 +198,14 @@ def _attending(config: TransformerConfig) -> list[int]:
     return [i for i, (attention, _) in enumerate(config.halves) if attention]
 
 
-def _trained(config: TransformerConfig, params: Mapping[str, Any]) -> Trained:
-    """What is trained of each layer with attention."""
+def _trained(config: TransformerConfig, params: Params) -> Trained:
+    """Take what is trained out of each layer with attention."""
     layers = [params["layers"][i]["attention"] for i in _attending(config)]
     return tuple({name: attention[name] for name in TRAINED} for attention in layers)
 
 
-def _merged(config: TransformerConfig, base: Mapping[str, Any], trained: Trained) -> dict[str, Any]:
-    """The base model with what was trained in it."""
+def _merged(config: TransformerConfig, base: Params, trained: Trained) -> dict[str, PyTree]:
+    """Put what was trained into the base model."""
     layers = list(base["layers"])
     for i, own in zip(_attending(config), trained, strict=True):
         layers[i] = {**layers[i], "attention": {**layers[i]["attention"], **own}}
@@ -200,7 +213,7 @@ def _merged(config: TransformerConfig, base: Mapping[str, Any], trained: Trained
 
 
 def _masks(trained: Trained, chosen_LN: Bool[np.ndarray, "L N"]) -> Trained:
-    """1 at the entries of the chosen heads, and 0 at others."""
+    """Make masks: 1 at the entries of the chosen heads, and 0 at others."""
 
     def mask(leaf: Array, chosen: Bool[np.ndarray, " N"]) -> Array:
         count = leaf.shape[-2]  # [..., N, H], or [..., K, H]
@@ -213,15 +226,16 @@ def _masks(trained: Trained, chosen_LN: Bool[np.ndarray, "L N"]) -> Trained:
     )
 
 
-def _numbered(tree: Any) -> Any:
+def _numbered(tree: PyTree) -> PyTree:
+    """Replace each leaf of a tree by its number."""
     leaves, structure = jax.tree.flatten(tree)
     return jax.tree.unflatten(structure, range(len(leaves)))
 
 
 def _optimizer(masks: Trained) -> optax.GradientTransformation:
-    """Adam in units of each parameter's size; entries of other heads never move."""
+    """Adam in units of each parameter's size, which leaves entries of other heads as they are."""
 
-    def chosen(updates: Any, _: Any) -> Any:
+    def chosen(updates: PyTree, _: PyTree) -> PyTree:
         return jax.tree.map(jnp.multiply, updates, masks)
 
     return optax.chain(

@@ -1,4 +1,4 @@
-"""A classifier under study: its predictions, its attention, and both with something replaced."""
+"""The classifier under study: its predictions and attention, as they are and with changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from attention.errors import InputError
 from attention.explanation.layer_attention import LayerAttention
@@ -27,13 +28,13 @@ CAPTURED = ("attention_weights", "values", "mask")
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """One text as the model reads it, and where its answer is read.
+    """One text as the model reads it.
 
     Attributes:
         tokens: ids, padded at the end.
         where: true at real tokens.
         types: BERT's segments.
-        read: the position whose row of logits counts (of the token heads), or None.
+        read: the position whose logits are the answer of a ``token`` head; None for other heads.
     """
 
     tokens: Int[np.ndarray, " T"]
@@ -43,12 +44,12 @@ class Inputs:
 
 
 class Gradients(NamedTuple):
-    """Gradients of ``log p(label)`` with respect to the input states, summed over their axes.
+    """Gradients of ``log p(label)`` by the input state of each token, times that state.
 
     Attributes:
-        times_input: gradient times input state.
-        integrated: the mean gradient at the midpoints of equal parts of the line from zero, times
-            the input state.
+        times_input: with the gradient at the input state itself.
+        integrated: with the mean gradient over the line from zero to the input state, taken at the
+            midpoints of equal parts (integrated gradients).
     """
 
     times_input: Float[np.ndarray, " T"]
@@ -56,25 +57,25 @@ class Gradients(NamedTuple):
 
 
 class Classifier:
-    """Jitted questions to one model; a batch holds variants of one text.
+    """Jitted programs of one model, whose batches are variants of one text.
 
-    Every replacement of attention goes through the transformer's own tap.
+    They replace attention with the transformer's own ``tap``.
 
     Args:
         config: of a model with the head ``sequence`` or ``token``.
-        params: its parameters.
+        params: of the model.
         dtype: of the parameters and products.
 
     Attributes:
         config: with that dtype.
-        attending: numbers of the layers that have attention.
+        attending: the numbers of the layers that have attention.
 
     Raises:
         InputError: the model has no attention, or is no classifier.
     """
 
     def __init__(
-        self, config: TransformerConfig, params: Mapping[str, Any], dtype: str = "float32"
+        self, config: TransformerConfig, params: Mapping[str, PyTree], dtype: str = "float32"
     ):
         self.attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
         if not self.attending:
@@ -95,7 +96,7 @@ class Classifier:
             self._grad = jax.jit(jax.vmap(jax.grad(self._scalar), (0, None, None, None, None)))
 
     def precision(self) -> contextlib.AbstractContextManager[None]:
-        """Float64 is possible within this block, if the classifier has it."""
+        """Allow float64 in a block, if the classifier computes in it."""
         return jax.enable_x64(self.double)
 
     def logits(
@@ -105,20 +106,20 @@ class Classifier:
         chosen_LN: Bool[np.ndarray, "L N"] | None = None,
         where_BT: Bool[np.ndarray, "B T"] | None = None,
     ) -> Float[np.ndarray, "B C"]:
-        """Logits of a text, with attention replaced or with tokens masked out.
+        """Compute the logits of a text, with attention replaced or with tokens masked out.
 
         Args:
             inputs: the text.
-            new_LBNTS: ``B`` replacements of the weights of every layer with attention.
-            chosen_LN: which of these layers and heads get them.
-            where_BT: other real tokens than the text's.
+            new_LBNTS: ``B`` replacements of the attention of every layer that has any.
+            chosen_LN: the layers and heads in which attention is replaced.
+            where_BT: true at the tokens that are not masked out; None: at the text's real tokens.
         """
         batch = 1 if new_LBNTS is None else new_LBNTS.shape[1]
         batch = batch if where_BT is None else len(where_BT)
         return np.asarray(self._ask(inputs, batch, new_LBNTS, chosen_LN, where_BT, ())[0])
 
     def attention(self, inputs: Inputs) -> tuple[Float[np.ndarray, " C"], list[LayerAttention]]:
-        """Logits, and the attention of each layer that has any.
+        """Compute the logits of a text, and the attention of each layer that has any.
 
         Raises:
             InputError: attention is not finite, or its weights are not distributions.
@@ -130,22 +131,22 @@ class Classifier:
                 raise InputError(f"the model's {name.replace('_', ' ')} are not finite")
         if arrays["attention_weights"].min() < 0:
             raise InputError(
-                f"the model's normalizer ({self.config.normalizer}) gives weights below zero: no "
-                "distributions, which efficient attention is about"
+                f"the model's normalizer ({self.config.normalizer}) gives weights below zero; "
+                "efficient attention needs distributions"
             )
         where_LNTS = arrays["mask"].astype(bool)[:, None] & inputs.where[None, None, :, None]
-        # What padded queries attend to is read by nobody.
+        # Nothing reads the attention of padded queries.
         weights_LNTS = np.where(where_LNTS, arrays["attention_weights"], 0)
         parts = zip(self.attending, weights_LNTS, arrays["values"], where_LNTS, strict=True)
         return np.asarray(logits)[0], [LayerAttention(*each) for each in parts]
 
     def gradients(self, inputs: Inputs, label: int, steps: int = 16) -> Gradients:
-        """Gradients of the log-probability of a label with respect to each token's input state.
+        """Compute the gradients of the log-probability of a label by each token's input state.
 
         Args:
             inputs: the text.
             label: the label.
-            steps: parts of the line of the integrated gradients.
+            steps: number of parts of the line, for integrated gradients.
         """
         with self.precision():
             where, types = inputs.where[None], inputs.types[None]
@@ -158,18 +159,39 @@ class Classifier:
         return Gradients(*(np.where(inputs.where, (part * hidden).sum(-1), 0) for part in parts))
 
     def leave_one_out(self, inputs: Inputs, label: int) -> Float[np.ndarray, " T"]:
-        """``p(label) - p(label | token removed)`` for each token; zero for padding."""
+        """Compute ``p(label) − p(label | token removed)`` for each token; zero for padding."""
         where = inputs.where[None] & ~np.eye(len(inputs.tokens), dtype=bool)
         everything = softmax(self.logits(inputs))[0, label]
         without = softmax(self.logits(inputs, where_BT=where))[:, label]
         return np.where(inputs.where, everything - without, 0)
 
     def replaced(
-        self, tokens_BT, where_BT, types_BT, read, chosen_LN, new_LBNTS, capture=()
+        self,
+        tokens_BT: Int[ArrayLike, "B T"],
+        where_BT: Bool[ArrayLike, "B T"],
+        types_BT: Int[ArrayLike, "B T"],
+        read: ArrayLike,
+        chosen_LN: Bool[Array, "L N"],
+        new_LBNTS: Float[Array, "L B N T S"],
+        capture: tuple[str, ...] = (),
     ) -> tuple[Float[Array, "B C"], dict[str, Array]]:
-        """Logits with the weights of the chosen heads replaced, and what is captured; traceable."""
+        """Compute the logits with the weights of the chosen heads replaced; traceable.
 
-        def tap(layer, weights, values, mask):
+        Args:
+            tokens_BT: ids.
+            where_BT: true at real tokens.
+            types_BT: BERT's segments.
+            read: the position whose logits are the answer, for a ``token`` head.
+            chosen_LN: the layers with attention, and heads, whose weights are replaced.
+            new_LBNTS: the new weights.
+            capture: what is captured of each layer.
+
+        Returns:
+            The logits, and what is captured.
+        """
+
+        def tap(layer: int, weights: Array, values: Array, mask: Array) -> Array:
+            del values, mask
             place = self.attending.index(layer)
             at = chosen_LN[place][None, :, None, None]
             return jnp.where(at, new_LBNTS[place].astype(weights.dtype), weights)
@@ -189,8 +211,8 @@ class Classifier:
 
     def _forward(
         self, hidden, context: Context, where, read, tap=None, capture=()
-    ) -> tuple[Array, dict[str, Array]]:
-        """From input states to logits ``[B, labels]`` at the place that counts."""
+    ) -> tuple[Float[Array, "B C"], dict[str, Array]]:
+        """Compute the logits from input states, and read them at the place that counts."""
         hidden, _, captured = run_layers(
             self.config, self._params["layers"], hidden, context, tap=tap, capture=capture
         )
@@ -223,7 +245,7 @@ class Classifier:
 
 
 def softmax(logits: Float[np.ndarray, "... C"]) -> Float[np.ndarray, "... C"]:
-    """Probabilities, in float64."""
+    """Compute probabilities in float64."""
     logits = np.asarray(logits, np.float64)
     grown = np.exp(logits - logits.max(-1, keepdims=True))
     return grown / grown.sum(-1, keepdims=True)

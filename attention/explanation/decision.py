@@ -1,4 +1,4 @@
-"""One decision of a classifier, and what every table about it needs."""
+"""One decision of a classifier, and the values that all tables about it need."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from attention.explanation.layer_attention import LayerAttention
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Decision:
-    """A decision under study; what is slow is computed when it is first needed, and once.
+    """A decision under study; slow values are computed once, when they are first needed.
 
     Attributes:
-        classifier: whose decision it is.
+        classifier: makes the decision.
         inputs: the text that it reads.
         chosen_LN: layers with attention, and heads, whose attention is replaced.
-        seed: of what is drawn.
+        seed: of all random draws.
         adversary: a copy of the classifier that is trained to attend elsewhere, or None.
     """
 
@@ -36,17 +36,17 @@ class Decision:
 
     @property
     def logits(self) -> Float[np.ndarray, " C"]:
-        """One for each label."""
+        """The logit of each label."""
         return self._seen[0]
 
     @property
     def layers(self) -> list[LayerAttention]:
-        """Attention of each layer that has any."""
+        """The attention of each layer that has any."""
         return self._seen[1]
 
     @cached_property
     def probabilities(self) -> Float[np.ndarray, " C"]:
-        """One for each label."""
+        """The probability of each label."""
         return softmax(self.logits)
 
     @property
@@ -56,7 +56,7 @@ class Decision:
 
     @property
     def real(self) -> int:
-        """Number of tokens without padding."""
+        """The number of tokens, without padding."""
         return int(self.inputs.where.sum())
 
     @property
@@ -68,5 +68,5 @@ class Decision:
 
     @cached_property
     def gradients(self) -> Gradients:
-        """Gradients of the guess with respect to each token."""
+        """The gradients of the guess by each token."""
         return self.classifier.gradients(self.inputs, self.guess)

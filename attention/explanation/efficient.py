@@ -1,4 +1,4 @@
-"""What of an attention matrix reaches the output: effective and efficient attention."""
+"""The part of attention that reaches the output: effective and efficient attention."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from attention.explanation.head_matrices import (
 from attention.explanation.solver import min_norm, reduced, together
 
 Solutions = Float[np.ndarray, "M R S"]
-# What goes on from the distribution of least norm, if anything: its arguments are the rows b, their
-# targets c, the bases Q and what the rows see.
+# The step after the distribution of least norm, if there is one.  It gets the rows b, their targets
+# c, the bases Q and what the rows see.
 KINDS: Choices[Callable[..., Solutions] | None] = Choices(
     "kind of efficient attention", {"min_norm": None, "min_support": reduced}
 )
@@ -35,32 +35,32 @@ def efficient_attention(
 ) -> Float[np.ndarray, ...]:
     """Find for each row ``a`` of the weights the smallest distribution with the same output.
 
-    It is taken from ``{b : b V = a V, sum(b) = 1, b >= 0, b = 0 where not seen}``.
+    The candidates are ``{b : b V = a V, sum(b) = 1, b >= 0, b = 0 where not seen}``.
 
     - ``min_norm``: the one of least ``sum(b²)``, which is unique.
     - ``min_support``: a vertex, which Carathéodory's reduction reaches from there.  It has at most
-      ``rank([V, 1])`` tokens, and none can go without changing the output.  Other vertices may
-      exist.
+      ``rank([V, 1])`` tokens; without any of them the output changes.  Other vertices may exist.
 
     Source: the abstract of "On Explaining with Attention Matrices" (arXiv:2410.18541) states the
     properties (same output, a distribution, computable, minimal).  The definition is this
     library's.
 
     Args:
-        weights: ``[..., N, T, S]`` or ``[T, S]``, of any normalizer; each row is made a
-            distribution in float64 first, and all guarantees are about that.  A row of zeros (a
-            query that sees nothing) stays so.
+        weights: ``[..., N, T, S]`` or ``[T, S]``, of any normalizer.  Each row is first made a
+            distribution in float64, to which all guarantees refer.  A row of zeros, of a query that
+            sees nothing, stays zero.
         values: ``[..., K, S, H]`` or ``[S, H]``; ``N`` is a multiple of ``K``.
         where: true at the keys that a query may see, broadcastable to ``weights``.
         kind: a key of ``KINDS``.
 
     Returns:
-        Float64, in the shape of ``weights``: same output to 1e-8 times the largest value, entries
-        not below zero, sums one to 1e-10, norm not above the original.
+        Float64, in the shape of ``weights``.  The output is the same to 1e-8 times the largest
+        value, no entry is below zero, sums are one to 1e-10, and no norm grows.
 
     Raises:
-        InputError: an unknown kind, shapes that do not go together, numbers that are not finite.
-        ArithmeticError: rows that did not converge; none is known.
+        InputError: the kind is unknown, shapes do not fit, weights are below zero, or numbers are
+            not finite.
+        ArithmeticError: rows did not converge; no such case is known.
     """
     found, converged = solve(heads(weights, values, where), kind)
     if not converged.all():
@@ -78,7 +78,7 @@ def solve(
         kind: a key of ``KINDS``.
 
     Returns:
-        The rows in the shape that came in, and which of them converged.
+        The rows in the shape of the given weights, and which of them converged.
 
     Raises:
         InputError: an unknown kind.
@@ -91,7 +91,7 @@ def solve(
     count = together(many, rows, tokens, basis.shape[-1])
     for start in range(0, many, count):
         part = slice(start, start + count)
-        # Heads enter in one number, that the last chunk compiles nothing new.
+        # Every chunk has the same number of heads, so that the last one compiles nothing new.
         filled = [_filled(array[part], count) for array in (a, basis, given.where_MRS, rank)]
         here = len(a[part])
         found, good = _chunk(filled[0], filled[1], filled[2], filled[3], kind)
@@ -108,7 +108,7 @@ def _chunk(
         b, converged = a.copy(), np.ones(norms.shape, bool)
     else:
         b, converged = min_norm(target, np.where(fixed, 0, norms), basis, where)
-        total = b.sum(-1, keepdims=True)  # one, but for rounding
+        total = b.sum(-1, keepdims=True)  # one, except for rounding
         b /= np.where(total > 0, total, 1)
         # A row that rounding left longer than the original is the original.
         keep = fixed | (_norms(b) > norms)
@@ -129,7 +129,7 @@ def _filled(array: np.ndarray, size: int) -> np.ndarray:
 
 
 def _determined(basis: np.ndarray, where: np.ndarray, rank: np.ndarray) -> Bool[np.ndarray, "M R"]:
-    """Which rows see tokens with independent ``[V, 1]``: these are their own solution."""
+    """Find the rows whose tokens have independent ``[V, 1]``: they are their own solution."""
     count = where.sum(-1)
     found = np.zeros(count.shape, bool)
     for head in range(len(where)):
@@ -150,8 +150,8 @@ def effective_attention(
     """Remove from ``A`` its part in the left null space of the values of the tokens seen.
 
     ``A_perp = A V V⁺`` is the matrix of least norm with the same output.  Its entries may be
-    negative, and its rows need not sum to one.  The rank is counted relative to the largest
-    singular value; values of padded tokens are zeroed first.
+    negative, and its rows need not sum to one.  Singular values count relative to the largest one.
+    Values of padded tokens are set to zero first.
 
     Source: Brunner et al. 2020, arXiv:1908.04211.
 
@@ -164,16 +164,24 @@ def effective_attention(
         Float64, in the shape of ``weights``.
 
     Raises:
-        InputError: shapes that do not go together, numbers that are not finite.
+        InputError: shapes do not fit, weights are below zero, or numbers are not finite.
     """
     given = heads(weights, values, where)
     return given.restored(projected(given.weights_MRS, given.values_MSH, given.where_MRS))
 
 
 def projected(
-    rows_MRS: np.ndarray, matrix_MSC: np.ndarray, where_MRS: np.ndarray
+    rows_MRS: Solutions,
+    matrix_MSC: Float[np.ndarray, "M S C"],
+    where_MRS: Bool[np.ndarray, "M _ S"],
 ) -> Float[np.ndarray, "M R S"]:
-    """Remove from each row its part in the left null space of the matrix's rows that it sees."""
+    """Remove from each row its part in the left null space of the rows of the matrix that it sees.
+
+    Args:
+        rows_MRS: the rows.
+        matrix_MSC: a matrix for each head.
+        where_MRS: which tokens each row sees.
+    """
     out = np.zeros_like(rows_MRS)
     for head, (rows, matrix, where_RS) in enumerate(
         zip(rows_MRS, matrix_MSC, where_MRS, strict=True)

@@ -13,11 +13,11 @@ from attention.explanation.rankings import RANKINGS
 from attention.files import BLUE, GREY, INK
 
 Records = list[dict[str, Any]]
-MOST_LABELS = 32  # tokens that an axis can name
+MOST_LABELS = 32  # tokens; an axis with more has no labels
 
 
 def draw_supports(records: Records) -> Figure:
-    """Draw how many tokens have weight: the mean over the rows of each head and decision."""
+    """Draw how many tokens have weight, as the mean over the rows of each head and decision."""
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.subplots()
     heads = [row for record in records for row in record["heads"]]

@@ -1,4 +1,4 @@
-"""What efficient attention promises, measured on the attention of one decision."""
+"""The guarantees of efficient attention, measured on the attention of one decision."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from attention.explanation.solver import by_active_set
 
 
 def guarantees(decision: Decision) -> dict[str, float | None]:
-    """The largest violations over the chosen heads of one decision.
+    """Measure the largest violations over the chosen heads of one decision.
 
     Returns:
-        ``idempotent``: change when decomposed again; ``norm``: growth of a row's norm; ``oracle``:
-        distance to SciPy's NNLS on one row of each head; ``short``: distance to the raw attention
-        in heads with as many independent ``[V, 1]`` as tokens, None if there are none.
+        ``idempotent``: the change when the result is decomposed again.  ``norm``: the growth of a
+        row's norm.  ``oracle``: the distance to SciPy's NNLS, on one row of each head.  ``short``:
+        the distance to the raw attention in heads with as many independent ``[V, 1]`` as tokens;
+        None if there are none.
     """
     draw = np.random.default_rng([decision.seed, 7])
     found: dict[str, float | None] = {"idempotent": 0.0, "norm": 0.0, "oracle": 0.0, "short": None}

@@ -1,4 +1,4 @@
-"""Attention of any model, arranged as heads that share one matrix of values, in float64."""
+"""Attention arranged by value heads, in float64."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Where = Bool[np.ndarray | Array, "..."]
 
 
 class Heads(NamedTuple):
-    """``M`` value heads, each with the ``R`` rows (queries of all query heads) that read it.
+    """``M`` value heads, each with the ``R`` rows that read it: the queries of its query heads.
 
     Attributes:
         weights_MRS: distributions: every row sums to one, or is zero.
-        values_MSH: zero at tokens that no row sees.
-        where_MRS: what a row may see; ``[M, 1, S]`` where all rows of a head see the same.
-        sums_MR: what the rows summed to before they were made distributions.
-        shape: of the weights that came in, ``[..., N, T, S]``.
+        values_MSH: values; zero at tokens that no row sees.
+        where_MRS: what a row may see; ``[M, 1, S]`` if all rows of a head see the same.
+        sums_MR: the sums of the rows before they were made distributions.
+        shape: the shape of the given weights, ``[..., N, T, S]``.
     """
 
     weights_MRS: Float[np.ndarray, "M R S"]
@@ -33,8 +33,8 @@ class Heads(NamedTuple):
     sums_MR: Float[np.ndarray, "M R"]
     shape: tuple[int, ...]
 
-    def restored(self, weights_MRS: np.ndarray) -> np.ndarray:
-        """Weights in the shape that came in."""
+    def restored(self, weights_MRS: Float[np.ndarray, "M R S"]) -> Float[np.ndarray, ...]:
+        """Bring weights back to the shape of the given ones."""
         return np.asarray(weights_MRS, np.float64).reshape(self.shape)
 
 
@@ -49,7 +49,7 @@ def heads(weights: Matrix, values: Matrix, where: Where | None = None) -> Heads:
         where: true at the keys that a query may see, broadcastable to ``weights``; None: all.
 
     Raises:
-        InputError: shapes that do not go together, numbers that are not finite, negative weights.
+        InputError: shapes do not fit, numbers are not finite, or weights are below zero.
     """
     weights, values = (np.asarray(array, np.float64) for array in (weights, values))
     if weights.ndim < 2 or values.ndim != weights.ndim or weights.shape[-1] != values.shape[-2]:
@@ -62,9 +62,9 @@ def heads(weights: Matrix, values: Matrix, where: Where | None = None) -> Heads:
         raise InputError(f"{weights.shape} query heads do not share {values.shape} value heads")
     for name, array in (("weights", weights), ("values", values)):
         if not np.isfinite(array).all():
-            raise InputError(f"attention {name} that are not finite (NaN or infinite)")
+            raise InputError(f"the attention {name} are not finite (NaN or infinite)")
     if weights.size and weights.min() < 0:
-        raise InputError("attention weights below zero: no distribution to decompose")
+        raise InputError("attention weights are below zero: only distributions can be decomposed")
     if where is None:
         seen = np.ones((1,) * weights.ndim, bool)
     else:
@@ -89,10 +89,10 @@ def column_space(
 ) -> tuple[Float[np.ndarray, "M S r"], Int[np.ndarray, " M"]]:
     """Compute orthonormal bases ``[M, S, r]`` of the column spaces, and their ranks ``[M]``.
 
-    The rank counts singular values above ``s_max · max(S, C) · eps``; a basis of a lower rank is
-    filled up with zero columns.
+    The rank counts singular values above ``s_max · max(S, C) · eps``.  Zero columns fill up a basis
+    of a lower rank.
     """
-    with _blas().limit(limits=1):  # threads that wait for each other take 10 to 500 times as long
+    with _blas().limit(limits=1):  # several threads take 10 to 500 times as long
         left, singular, _ = np.linalg.svd(matrix_MSC, full_matrices=False)
     threshold = singular[:, :1] * max(matrix_MSC.shape[1:]) * np.finfo(np.float64).eps
     kept = singular > threshold
@@ -105,9 +105,9 @@ def _blas() -> threadpoolctl.ThreadpoolController:
 
 
 def with_ones(heads: Heads) -> Float[np.ndarray, "M S C"]:
-    """Put ones beside the values of each head, scaled to their size: ``[V, 1] [M, S, H + 1]``.
+    """Add a column of ones to the values of each head: ``[V / max |V|, 1]``, ``C = H + 1``.
 
-    Padded tokens are zero.
+    Rows of tokens that no query sees are zero.
     """
     seen_MS = np.any(heads.where_MRS, axis=1)
     largest = np.abs(heads.values_MSH).max((1, 2), initial=0, keepdims=True)

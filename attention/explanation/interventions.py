@@ -1,4 +1,4 @@
-"""What an attention matrix is replaced by, to see whether the prediction depends on it."""
+"""Replacements of attention, which show whether the prediction depends on it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Intervention:
     """One way to replace attention.
 
     Attributes:
-        make: gives the weights of all layers for a decision and the number of a draw.
+        make: makes the weights of all layers, from a decision and the number of a draw.
         description: what replaces attention, in a few words.
-        exact: the output cannot move, by construction.  Any other row is evidence.
-        draws: how many replacements there are; more than one if they are random.
-        signed: whether the rows are no distributions: they have entries below zero.
+        exact: whether the output cannot change, by construction.  Any other row is evidence.
+        draws: the number of replacements; more than one if they are random.
+        signed: whether rows may have entries below zero, and so are no distributions.
         adversary: whether the trained adversary is needed.
     """
 
@@ -41,17 +41,20 @@ class Intervention:
     adversary: bool = False
 
     def replacements(self, decision: Decision) -> Float[np.ndarray, "L B N T S"]:
-        """The replacements of every layer's weights, one for each draw."""
+        """Make the replacements of every layer's weights, one for each draw."""
         return np.stack([self.make(decision, draw) for draw in range(self.draws)], 1)
 
 
 def by_layer(
     make: Callable[[LayerAttention, np.random.Generator], Weights],
 ) -> Callable[[Decision, int], AllWeights]:
-    """Replace the attention of each layer by itself.
+    """Make a replacement layer by layer.
 
     Args:
-        make: gives distributions, which get the sums of the original rows.
+        make: makes distributions from the attention of one layer; they get the sums of its rows.
+
+    Returns:
+        A function for ``Intervention.make``.
     """
 
     def every(decision: Decision, draw: int) -> AllWeights:
@@ -98,9 +101,9 @@ def _longest(row: np.ndarray, move: np.ndarray) -> np.ndarray:
 
 
 def _null_shift(layer: LayerAttention, _: np.random.Generator) -> Weights:
-    """Go as far as possible along the line through the row and its efficient attention.
+    """Go as far as possible on the line through the row and its efficient attention.
 
-    Both ends have the same output as the row; the farther one is taken.
+    Both ends of the line have the same output as the row.  The farther end is taken.
     """
     rows = layer.rows
     move = layer.efficient - rows
@@ -109,10 +112,10 @@ def _null_shift(layer: LayerAttention, _: np.random.Generator) -> Weights:
 
 
 def _effective_shift(layer: LayerAttention, generator: np.random.Generator) -> Weights:
-    """Move as far as the null shift does, but within the space that reaches the output.
+    """Move as far as the null shift, but within the space that reaches the output.
 
-    Of ten random directions in the columns of ``[V, 1]`` that keep the sum, the one that can be
-    followed farthest counts.  A row stays a distribution, so it may go less far.
+    Ten random directions in the column space of ``[V, 1]`` that keep the sum are tried.  The one
+    that leads farthest is taken.  The row stays a distribution, so it may not come as far.
     """
     rows = layer.rows
     size = np.linalg.norm(_null_shift(layer, generator) - rows, axis=-1, keepdims=True)
@@ -122,7 +125,7 @@ def _effective_shift(layer: LayerAttention, generator: np.random.Generator) -> W
     def within(array: np.ndarray) -> Weights:
         return projected(array.reshape(shape), space, given.where_MRS).reshape(rows.shape)
 
-    ones = within(layer.seen.astype(float))  # they are in the space: moves along them change sums
+    ones = within(layer.seen.astype(float))  # in the space; moves along it change the sums
     best, far = rows, np.full(size.shape, -1.0)
     for _ in range(DIRECTIONS):
         move = within(np.where(layer.seen, generator.normal(size=rows.shape), 0))
@@ -138,11 +141,11 @@ def _effective_shift(layer: LayerAttention, generator: np.random.Generator) -> W
 def _without(
     rank: Callable[[Weights], Weights],
 ) -> Callable[[LayerAttention, np.random.Generator], Weights]:
-    """The vertex without the token of its support that ranks first; the others grow alike."""
+    """Take the token that ranks first out of the vertex; the others grow by the same factor."""
 
     def make(layer: LayerAttention, _: np.random.Generator) -> Weights:
         rows: Weights = layer.vertex
-        several = (rows > 0).sum(-1, keepdims=True) > 1  # a lone token stays
+        several = (rows > 0).sum(-1, keepdims=True) > 1  # a single token stays
         first = np.arange(rows.shape[-1]) == rank(rows).argmax(-1)[..., None]
         left = np.where(several & first, 0, rows)
         total = left.sum(-1, keepdims=True)
@@ -152,7 +155,7 @@ def _without(
 
 
 def _of_the_trained_adversary(decision: Decision, _: int) -> AllWeights:
-    assert decision.adversary is not None  # `adversary` says so
+    assert decision.adversary is not None  # the row needs it
     return np.stack([layer.weights for layer in decision.adversary.attention(decision.inputs)[1]])
 
 

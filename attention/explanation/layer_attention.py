@@ -1,4 +1,4 @@
-"""The attention of one layer on one text, and what it is decomposed into."""
+"""The attention of one layer on one text, and its decompositions."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class LayerAttention:
     """Attention of one layer on one text, in float64.
 
     Attributes:
-        layer: its number.
-        weights: as the normalizer gave them.
-        values: of each token.
-        where: what a query may see.
+        layer: the number of the layer.
+        weights: the attention weights, as the normalizer gave them.
+        values: the value of each token.
+        where: true at the tokens that a query may see.
     """
 
     layer: int
@@ -34,7 +34,7 @@ class LayerAttention:
 
     @cached_property
     def sums(self) -> Float[np.ndarray, "N T 1"]:
-        """What each row sums to: one, unless the normalizer lets it sum to less."""
+        """The sum of each row: one, unless the normalizer allows less."""
         return self.weights.sum(-1, keepdims=True)
 
     @cached_property
@@ -65,12 +65,12 @@ class LayerAttention:
 
 @dataclasses.dataclass(frozen=True)
 class Decomposition:
-    """What attention is shown as.
+    """One way to show attention.
 
     Attributes:
-        compute: gives the weights.
+        compute: computes the weights.
         description: what they are, in a few words.
-        signed: whether the rows are no distributions: they have entries below zero.
+        signed: whether rows may have entries below zero, and so are no distributions.
     """
 
     compute: Callable[[LayerAttention], Weights]

@@ -1,4 +1,4 @@
-"""Everything that is measured on one decision, as a record of JSON values."""
+"""All measurements on one decision, as a record of JSON values."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def measure_decision(decision: Decision, label: int, *, show: bool = False) -> d
 
     Args:
         decision: the decision.
-        label: the right one.
-        show: keep the attention and the importance of each token too.
+        label: the right label.
+        show: also keep the attention and the importance of each token.
 
     Returns:
-        Values that JSON has.
+        JSON values.
     """
     parts = {
         name: np.stack([row.compute(layer) for layer in decision.layers])
@@ -61,7 +61,7 @@ def measure_decision(decision: Decision, label: int, *, show: bool = False) -> d
 
 
 def _head(layer: LayerAttention, head: int, parts: Mapping[str, Any], real: int) -> dict[str, Any]:
-    """Distances of the decompositions of one head from its attention, and their errors."""
+    """Measure the distances of one head's decompositions from its attention, and their errors."""
     rows = {name: part[head, :real] for name, part in parts.items()}
     raw, small, vertex, effective = (
         rows[name] for name in ("raw", "efficient", "vertex", "effective")
@@ -86,7 +86,7 @@ def _head(layer: LayerAttention, head: int, parts: Mapping[str, Any], real: int)
 
 
 def _interventions(decision: Decision, label: int) -> list[dict[str, Any]]:
-    """What each replacement does to the output, and how far it is from the attention."""
+    """Measure what each replacement does to the output, and its distance from the attention."""
     before, found = decision.probabilities, []
     chosen, real = decision.chosen_LN, decision.inputs.where
     raw_HRS = np.stack([layer.rows for layer in decision.layers])[chosen][:, real]
@@ -127,7 +127,7 @@ def _compared(
     place: int,
     signed: bool,
 ) -> dict[str, float | None]:
-    """Means over heads and rows; None for what only distributions have."""
+    """Compute means over heads and rows; None for measures that need distributions."""
     new_HRS = new_HRS if signed else np.maximum(new_HRS, 0)  # rounding
     found: dict[str, float | None] = {}
     for name, distance in DISTANCES.items():

@@ -1,4 +1,4 @@
-"""Options of an explanation, in groups; no JAX."""
+"""Groups of options of an explanation; no JAX."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Places = Annotated[tuple[int | Literal["all"], ...], Commas(metavar="all|N,N"), 
 
 
 def _folder(text: str) -> Path:
-    """The folder of the data; the flag named the set before."""
+    """Read the folder of the data, which is often mistaken for the set."""
     if text in SOURCES and not Path(text).is_dir():
-        raise InputError(f"--data is now the folder of the data: write --task {text}")
+        raise InputError(f"this is the folder of the data; for the set write --task {text}")
     return Path(text)
 
 
@@ -25,13 +25,13 @@ DataFolder = Annotated[Path, Word(_folder, "DIR")]
 
 @dataclasses.dataclass(frozen=True)
 class Decisions:
-    """Which decisions are explained.
+    """Decisions that are explained.
 
     Attributes:
-        split: of the task
-        data: folder of the named tasks' files
-        limit: how many decisions, drawn from the split
-        cut: cut texts that are longer than the model reads
+        split: which part of the task
+        data: folder with the files of the named tasks
+        limit: number of decisions, drawn from the split
+        cut: cut texts that are too long for the model
     """
 
     split: Split = "test"
@@ -42,12 +42,12 @@ class Decisions:
 
 @dataclasses.dataclass(frozen=True)
 class Examined:
-    """What of the model is examined.
+    """Parts of the model that are examined.
 
     Attributes:
-        layers: whose attention is replaced: all, or 0-based numbers
-        heads: the heads of these layers
-        untrained: the control: give the model random weights
+        layers: layers whose attention is replaced: all, or 0-based numbers
+        heads: heads of these layers, likewise
+        untrained: give the model random weights, as a control
         dtype: type of the model's parameters and products
     """
 
@@ -59,12 +59,11 @@ class Examined:
 
 @dataclasses.dataclass(frozen=True)
 class Adversary:
-    """The adversary: a copy of the model that is trained to attend elsewhere.
+    """The adversary, a copy of the model that is trained to attend elsewhere.
 
     Attributes:
         adversary_steps: steps of its training; 0 leaves it out
-        adversary_weight: how much the distance of its attention counts against that of its
-            predictions
+        adversary_weight: weight of the distance of its attention, against that of its predictions
     """
 
     adversary_steps: Annotated[int, Between(ge=0)] = 150

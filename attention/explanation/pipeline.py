@@ -1,15 +1,15 @@
-"""A model and a task in; records, tables, figures and a report out."""
+"""The whole study: from a model and a task to records, tables, figures and a report."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, PyTree
 
 from attention.errors import InputError
 from attention.explanation.adversary import train_adversary
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 DEMO = Path(__file__).parent / "assets" / "demo"
-BUCKET = 16  # tokens; lengths are padded to a multiple, so that few programs are compiled
-POOL = 512  # texts that the adversary is trained on
+BUCKET = 16  # tokens; texts are padded to a multiple, so that few programs are compiled
+POOL = 512  # texts to train the adversary on
 KINDS = {"example": RecordKind(key=("example",))}
-Picked = tuple[LabelledText, int | None]  # and the word whose label is asked for
+Picked = tuple[LabelledText, int | None]  # a text, and the word whose label is asked for
 
 
 def explain_classifier(
@@ -58,26 +58,26 @@ def explain_classifier(
     resume: bool = False,
     quiet: bool = False,
 ) -> Summary:
-    """Explain decisions of a classifier, and write everything about them to a directory.
+    """Explain decisions of a classifier, and write all results to a directory.
 
     Args:
         model: local folder or hub id of a classifier, or ``demo``.
         task: a key of ``SOURCES``, or a JSONL file.
         out: directory of the run.
-        show: decisions whose attention the report shows.
-        seed: of all that is drawn.
-        decisions: which decisions.
-        examined: what of the model.
+        show: number of decisions whose attention the report shows.
+        seed: of all random draws.
+        decisions: which decisions are explained.
+        examined: which parts of the model are examined.
         adversary: how the adversary is trained.
         resume: go on with the run in ``out``.
         quiet: show no progress.
 
     Returns:
-        What ``summary.json`` holds.
+        The values in ``summary.json``.
 
     Raises:
-        InputError: the model is no classifier of such labels, the task or the data cannot be read,
-            or ``out`` cannot be used.
+        InputError: the model is no classifier with these labels, the task or the data cannot be
+            read, or ``out`` cannot be used.
     """
     settings = {"model": model, "task": task, "show": show, "seed": seed}
     for group in (decisions, examined, adversary):
@@ -94,7 +94,7 @@ def explain_classifier(
         picked = _drawn(dataset, decisions.limit, seed)
         longest = classifier.config.max_position_embeddings
         inputs = [_inputs(tokenizer, text, longest, decisions.cut) for text in picked]
-        classifier.attention(inputs[0])  # raises for what is wrong with the model
+        classifier.attention(inputs[0])  # raises if the model cannot be explained
         other = None
         if adversary.adversary_steps and len(journal) < len(picked):
             longest = max(len(given.tokens) for given in inputs)
@@ -121,11 +121,11 @@ def explain_classifier(
 
 def _load(
     folder: Path, model: str, dataset: Dataset, examined: Examined, seed: int
-) -> tuple[TransformerConfig, Mapping[str, Any]]:
-    """The model, with random parameters if that is asked for.
+) -> tuple[TransformerConfig, Mapping[str, PyTree]]:
+    """Load the model, or give it random parameters.
 
     Raises:
-        InputError: it is no classifier of such labels, or its parameters are not finite.
+        InputError: it has no head for the labels of the task, or its parameters are not finite.
     """
     config, params = load_pretrained(folder)
     if config.head != dataset.kind:
@@ -137,12 +137,12 @@ def _load(
         found = Transformer(config).init(jax.random.key(seed), np.zeros((1, 3), np.int32))
         return config, found["params"]
     if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(params)):
-        raise InputError(f"{model}: parameters that are not finite (NaN or infinite)")
+        raise InputError(f"{model}: its parameters are not finite (NaN or infinite)")
     return config, params
 
 
 def _chosen(classifier: Classifier, examined: Examined) -> Bool[np.ndarray, "L N"]:
-    """Which heads of the layers that have attention are examined.
+    """Find the heads to examine, of the layers that have attention.
 
     Raises:
         InputError: there is no such layer or head, or the layers have no attention.
@@ -166,10 +166,10 @@ def _numbers(flag: str, given: Collection[int | str], count: int) -> Bool[np.nda
 
 
 def _drawn(dataset: Dataset, limit: int, seed: int) -> list[Picked]:
-    """So many texts; of tagged ones a word, of a rarer label if there is one.
+    """Draw texts; in a tagged text also a word, with a rarer label if there is one.
 
     Raises:
-        InputError: there are none.
+        InputError: there are no texts.
     """
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(dataset.texts))[:limit]
@@ -188,7 +188,7 @@ def _drawn(dataset: Dataset, limit: int, seed: int) -> list[Picked]:
 
 
 def _for_training(task: str, decisions: Decisions) -> Dataset:
-    """What the adversary learns from: the training split, or another one if that is explained."""
+    """Load the texts that the adversary learns from: not the split that is explained."""
     split: Split = "validation" if decisions.split == "train" else "train"
     return load_texts(task, split, decisions.data)
 
@@ -196,7 +196,7 @@ def _for_training(task: str, decisions: Decisions) -> Dataset:
 def _inputs(
     tokenizer: PreTrainedTokenizerBase, picked: Picked, longest: int, cut: bool, least: int = 0
 ) -> Inputs:
-    """What the model reads, padded to a multiple of the bucket, or to ``least``."""
+    """Encode a text, padded to a multiple of ``BUCKET`` tokens, or to ``least`` tokens."""
     text, word = picked
     tokens, types, words = encode_words(tokenizer, text, longest, cut=cut)
     length = max(least, min(-len(tokens) % BUCKET + len(tokens), longest))

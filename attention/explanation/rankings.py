@@ -1,4 +1,4 @@
-"""Orders of the tokens by importance, and what happens without the first ones (AOPC)."""
+"""Rankings of the tokens by importance, and what happens without the first ones (AOPC)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Scores = Float[np.ndarray, " T"]
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """One way to tell how important each token is.
+    """One way to measure how important each token is.
 
     Attributes:
-        score: gives the importances; their sizes count, not their signs.
+        score: computes the importances; only their sizes count, not their signs.
         description: what they are, in a few words.
-        attention: whether it is a ranking by attention, which is compared with the others.
+        attention: whether it ranks by attention, and is compared with the others.
         curves: whether tokens are kept and deleted in its order.
     """
 
@@ -37,10 +37,13 @@ class Ranking:
 
 
 def by_attention(name: str) -> Callable[[Decision], Scores]:
-    """Rank tokens by the attention that the head reads: the mean of the chosen heads.
+    """Rank tokens by the attention of the token that the head reads, averaged over chosen heads.
 
     Args:
         name: a key of ``DECOMPOSITIONS``.
+
+    Returns:
+        A function for ``Ranking.score``.
     """
 
     def score(decision: Decision) -> Scores:
@@ -73,7 +76,7 @@ RANKINGS = Choices(
 
 
 def agreement(decision: Decision, scores: Mapping[str, Scores]) -> dict[str, dict[str, float]]:
-    """Kendall's tau between each ranking by attention and each other one, over real tokens."""
+    """Compute Kendall's tau of each ranking by attention and each other one, over real tokens."""
     real = decision.inputs.where
     return {
         name: {
@@ -87,10 +90,12 @@ def agreement(decision: Decision, scores: Mapping[str, Scores]) -> dict[str, dic
 
 
 def curves(decision: Decision, scores: Mapping[str, Scores]) -> list[dict[str, str | float]]:
-    """How the probability of the guess falls, by ranking and share of the tokens.
+    """Measure how much the probability of the guess falls, by ranking and share of tokens.
 
-    ``sufficiency``: with the top tokens alone; ``comprehensiveness``: without them.  The token
-    whose state the head reads stays.
+    ``sufficiency`` is the fall if only the top tokens are kept, ``comprehensiveness`` the fall
+    without them.  The token whose state the head reads always stays.
+
+    Source: DeYoung et al. 2020, arXiv:1911.03429.
     """
     inputs, place, guess = decision.inputs, decision.place, decision.guess
     real = np.flatnonzero(inputs.where & (np.arange(len(inputs.where)) != place))

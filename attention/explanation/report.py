@@ -1,4 +1,4 @@
-"""What the decisions of a run come to: totals, tables, figures and one page."""
+"""The results of a run: totals, tables, figures and one page."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def write_report(
 
 
 def summarise(settings: Mapping[str, Any], records: Records) -> Summary:
-    """Totals over decisions, with bootstrap intervals, and the guarantees as they came out."""
+    """Compute totals over decisions with bootstrap intervals, and the measured guarantees."""
     heads = [row for record in records for row in record["heads"]]
     return {
         "examples": len(records),
@@ -171,10 +171,10 @@ def _guarantees(
 
 
 def _aopc(records: Records) -> dict[str, dict[str, Interval]]:
-    """Area over the perturbation curve: the mean over shares, by ranking.
+    """Compute the area over the perturbation curve of each ranking: the mean over shares.
 
-    ``comprehensiveness`` is the usual AOPC (top tokens deleted), ``sufficiency`` is that of top
-    tokens kept.
+    ``comprehensiveness`` is the usual AOPC, with the top tokens deleted.  ``sufficiency`` is the
+    same with only the top tokens kept.
     """
     names = dict.fromkeys(row["ranking"] for row in records[0]["curves"])
     return {
@@ -190,7 +190,7 @@ def _aopc(records: Records) -> dict[str, dict[str, Interval]]:
 
 
 def summary_texts(summary: Summary) -> list[str | Table]:
-    """What a terminal shows of a summary, one part below another."""
+    """The parts of a summary for the terminal, in order."""
     heads, guarantees = summary["heads"], summary["guarantees"]
     kept = "kept" if guarantees["logits_kept"] else "NOT KEPT"
     replaced = [

@@ -1,4 +1,4 @@
-"""The distribution of the smallest norm by SciPy, one row at a time: a fallback."""
+"""The distribution of the smallest norm with SciPy, one row at a time: the last resort."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PENALTY = 1e4  # weight of the constraints in the least squares
 def by_active_set(
     target: Float[np.ndarray, " r"], basis: Float[np.ndarray, "S r"], seen: Bool[np.ndarray, " S"]
 ) -> Float[np.ndarray, " S"]:
-    """Solve one row that the path could not: NNLS finds its tokens, least squares their weights.
+    """Solve one row: NNLS finds the tokens that have weight, least squares their weights.
 
     Args:
         target: ``c = Qᵀa``.

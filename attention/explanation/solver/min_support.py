@@ -1,10 +1,10 @@
 """Carathéodory's reduction: from any distribution to a vertex with the same output.
 
-The tokens of a row are taken one after the other, the heaviest first, and a basis of ``r`` of them
-is kept.  A token ``q = Σ d_i B_i`` gives its weight to the basis, ``x + theta d``, until it has
-none left (then it is not needed) or the weight of a basis token reaches zero (then it takes that
-token's place).  The basis starts as the unit vectors with weight zero.  These are replaced first,
-so the start needs no search of its own.
+The tokens of a row are taken one after another, the heaviest first, and a basis of ``r`` of them is
+kept.  A token ``q = Σ d_i B_i`` gives its weight to the basis: ``x + theta d``.  This ends when the
+token has no weight left, and is not needed, or when the weight of a basis token reaches zero, and
+the token takes its place.  The basis starts as the unit vectors with weight zero.  These are
+replaced first, so no search for a start is needed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def reduced(
 ) -> Float[np.ndarray, "M R S"]:
     """Go from each row ``b`` to a vertex of its ``{b : Qᵀb = c, b >= 0}``.
 
-    The rows of ``Q`` of its tokens are linearly independent: there are at most ``r`` tokens, and
+    The rows of ``Q`` at its tokens are linearly independent: there are at most ``r`` tokens, and
     none can be left out.
 
     Args:
-        b_MRS: where to start.
+        b_MRS: the rows to start from.
         target_MRr: ``c`` of each row.
         basis_MSr: ``Q``.
-        where_MRS: tokens that a row sees.
+        where_MRS: true at the tokens that a row sees.
     """
     heads, rows, tokens = b_MRS.shape
     rank = target_MRr.shape[-1]
@@ -59,7 +59,7 @@ def reduced(
         out[part[:, None], order] = _refined(kept, vectors, target_MRr.reshape(-1, rank)[part])
     out = out.reshape(b_MRS.shape)
     off = np.abs(out @ basis_MSr - target_MRr).max(-1, initial=0)
-    for head, row in np.argwhere(off > EXACT):  # rounding led the scan beside the polytope
+    for head, row in np.argwhere(off > EXACT):  # rounding led the scan out of the polytope
         seen = where_MRS[head, 0 if where_MRS.shape[1] == 1 else row]
         vectors, c = basis_MSr[head, seen], target_MRr[head, row]
         out[head, row] = 0
@@ -67,19 +67,23 @@ def reduced(
     return out
 
 
-def _refined(kept, vectors, target) -> Float[np.ndarray, "R s"]:
-    """The weights of the tokens kept, computed anew: the scan's have rounding of many steps."""
+def _refined(
+    kept: Float[np.ndarray, "R s"],
+    vectors: Float[np.ndarray, "R s r"],
+    target: Float[np.ndarray, "R r"],
+) -> Float[np.ndarray, "R s"]:
+    """Compute the weights of the kept tokens anew, without the rounding of many steps."""
     found = np.zeros(kept.shape)
     for row, (support, vector, c) in enumerate(zip(kept > 0, vectors, target, strict=True)):
         if support.any():
             found[row, support] = np.linalg.lstsq(vector[support].T, c, rcond=None)[0]
-    # What rounding brought below zero has no weight.
+    # Rounding may lead below zero.
     return np.maximum(found, 0)
 
 
 @jax.jit
 def _reduce(vectors_Rsr: Array, weights_Rs: Array) -> Float[Array, "R s"]:
-    """Weight of each token in the vertex; ``vectors`` in the order in which they come."""
+    """Compute the weight of each token in the vertex; the tokens are taken in the given order."""
     rank, tokens = vectors_Rsr.shape[-1], weights_Rs.shape[-1]
 
     def row(vectors, weights):

@@ -1,12 +1,13 @@
 """The semismooth Newton method for all rows of a head at once, by conjugate gradients.
 
-Minimises the convex dual ``½‖max(0, Q mu)‖² − c·mu``.  Its Hessian ``Q_Fᵀ Q_F``, with the tokens
-``F = {Q mu > 0}``, is never formed: a product with it is two thin matrix products that all rows of
-the head share, where a factorisation would be a small dense problem of each row.  Directions need
-not be exact, so that they are computed in float32; residuals and points are float64 in the end.
+It minimises the convex dual ``½‖max(0, Q mu)‖² − c·mu``.  The Hessian is ``Q_Fᵀ Q_F``, with the
+tokens ``F = {Q mu > 0}``.  It is never formed: a product with it is two thin matrix products that
+all rows of the head share, but a factorisation would be a small dense problem for each row.
+Directions need not be exact and are computed in float32; residuals and points end in float64.
 
-A sharp row's solution lies behind many kinks of ``max``.  ``approach`` therefore first solves the
-problem with ``max(0, z)`` smoothed to ``(z + sqrt(z² + 4 tau)) / 2`` and ``tau`` falling.
+Many kinks of ``max`` lie between the start and the solution of a sharp row.  ``approach`` therefore
+first solves the problem with ``max(0, z)`` smoothed to ``(z + sqrt(z² + 4 tau)) / 2``, while
+``tau`` falls.
 """
 
 from __future__ import annotations
@@ -19,14 +20,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-RIDGE = 1e-9  # of a Hessian whose largest eigenvalue is one
+RIDGE = 1e-9  # added to a Hessian whose largest eigenvalue is one
 SEARCH = 2  # Newton steps on the line
-APPROACH = 8, 0.1  # conjugate gradients at most a level, and the share of the gradient left
-LEVELS = (0.3, 0.15, 0.08, 0.04, 0.02)  # of sqrt(tau S) / ‖a‖, one step at each
+APPROACH = 8, 0.1  # most conjugate gradients of a level, and the share of the gradient left
+LEVELS = (0.3, 0.15, 0.08, 0.04, 0.02)  # values of sqrt(tau S) / ‖a‖, with one step each
 
 
 class Rows(NamedTuple):
-    """``M`` heads of one chunk (no axis for them inside ``by_head``), and the rows to solve."""
+    """The rows to solve, of ``M`` heads; inside ``by_head`` there is no axis for the heads.
+
+    Attributes:
+        basis: ``Q``.
+        where: true at the tokens that a row sees.
+        target: ``c``.
+        size: ``‖a‖``, the scale of a row.
+    """
 
     basis: Float[Array, "*M S r"]
     where: Bool[Array, "*M _ S"]
@@ -35,7 +43,7 @@ class Rows(NamedTuple):
 
 
 def by_head(one: Callable[..., Any]) -> Callable[..., Any]:
-    """Over the heads of a chunk; a single head needs no batched products, which are slower."""
+    """Map a function over heads; a single head goes without batched products, which are slower."""
 
     @functools.wraps(one)
     def every(*arrays: Any) -> Any:
@@ -50,20 +58,22 @@ def by_head(one: Callable[..., Any]) -> Callable[..., Any]:
 @jax.jit
 @by_head
 def projected(rows: Rows) -> tuple[Float[Array, "M R S"], Float[Array, "M R"]]:
-    """``max(0, Q c)`` on the tokens that are seen, and the largest violation of ``Qᵀb = c``."""
+    """Compute ``b = max(0, Q c)`` on the tokens seen, and the largest violation of ``Qᵀb = c``."""
     b = jnp.where(rows.where, jnp.maximum(rows.target @ rows.basis.T, 0), 0)
     return b, jnp.max(jnp.abs(b @ rows.basis - rows.target), -1)
 
 
-def smoothed(z: Array, tau: Array) -> tuple[Array, Array]:
-    """``(z + sqrt(z² + 4 tau)) / 2`` and its derivative, without cancellation."""
+def smoothed(
+    z: Float[Array, "*M R S"], tau: Float[Array, "*M R 1"]
+) -> tuple[Float[Array, "*M R S"], Float[Array, "*M R S"]]:
+    """Compute ``(z + sqrt(z² + 4 tau)) / 2`` and its derivative, without cancellation."""
     root = jnp.sqrt(z * z + 4 * tau)
     b = jnp.where(z > 0, (z + root) / 2, 2 * tau / jnp.where(z > 0, 1, root - z))
     return b, b / root
 
 
 def level(rows: Rows, share: float | Array) -> Float[Array, "*M R 1"]:
-    """``tau`` for which ``sqrt(tau S)`` is a share of the row's norm."""
+    """Compute the ``tau`` for which ``sqrt(tau S)`` is a share of the row's norm."""
     size = jnp.where(rows.size > 0, rows.size, 1)[..., None]
     return (share * size) ** 2 / rows.basis.shape[-2]
 
@@ -71,10 +81,10 @@ def level(rows: Rows, share: float | Array) -> Float[Array, "*M R 1"]:
 @jax.jit
 @by_head
 def approach(rows: Rows) -> tuple[Float[Array, "M R r"], Float[Array, "M R"]]:
-    """A point near the solution of each row, from ``mu = c``.
+    """Go from ``mu = c`` to a point near the solution of each row.
 
     Returns:
-        The point, and the residual before the last step, relative to the norm of the row.
+        The points, and the residual before the last step, relative to the norm of the row.
     """
     basis, where, c, size = rows
     transposed, live = basis.T, size > 0
@@ -98,15 +108,15 @@ def newton(
     iterations: int | Array,
     share: float | Array,
 ) -> tuple[Float[Array, "M R r"], Bool[Array, "M R"]]:
-    """At most ``steps`` Newton steps from ``mu``, in the precision of ``mu``.
+    """Take Newton steps from ``mu``, in the precision of ``mu``.
 
     Args:
         rows: the problem, in the precision of ``mu``.
-        mu: where to start.
-        tolerance: of the residual; rows below it stay where they are.
-        steps: at most.
-        iterations: of conjugate gradients a step, at most.
-        share: of the gradient that may be left by them.
+        mu: the points to start from.
+        tolerance: of the residual; rows below it do not move.
+        steps: most Newton steps.
+        iterations: most conjugate gradients in each step.
+        share: part of the gradient that these may leave.
 
     Returns:
         The points, and which of them are within the tolerance.
@@ -143,7 +153,7 @@ def _direction(
     basis: Array, transposed: Array, weights: Array, gradient: Array, live: Array,
     most: int | Array, share: float | Array,
 ) -> Float[Array, "M R r"]:  # fmt: skip
-    """``(Qᵀ diag(w) Q + ridge)⁻¹ gradient`` by conjugate gradients, in float32."""
+    """Compute ``(Qᵀ diag(w) Q + ridge)⁻¹ gradient`` by conjugate gradients in float32."""
     weights = weights.astype(jnp.float32)
     scale = jnp.linalg.norm(gradient, axis=-1, keepdims=True)
     right = (gradient / jnp.where(scale > 0, scale, 1)).astype(jnp.float32)
@@ -167,7 +177,7 @@ def _direction(
 
 
 def _exact_step(z: Array, along: Array, gain: Array) -> Float[Array, " R"]:
-    """The ``t`` with ``Σ along · max(0, z + t along) = gain``; the sum grows with ``t``."""
+    """Find the ``t`` with ``Σ along · max(0, z + t along) = gain``; the sum grows with ``t``."""
 
     def body(_, state):
         low, high, t = state

@@ -1,9 +1,9 @@
-"""A path-following Newton method for the rows that the semismooth one leaves.
+"""A path-following Newton method, for the rows that the semismooth one does not solve.
 
-The optimality conditions of ``smallest_norm`` with ``b_j s_j = tau``, ``tau → 0``
-(Mehrotra's predictor and corrector): one system ``Qᵀ diag(w) Q`` with ``w = b / (b + s)`` a row and
-step, 10 to 25 steps.  The systems of all rows of a head are one matrix product, ``W [R, S] @
-P [S, r (r + 1) / 2]``, with ``P_j`` the products ``q_j q_jᵀ``, which the rows share.
+It follows the optimality conditions of ``smallest_norm`` with ``b_j s_j = tau`` as ``tau → 0``, by
+Mehrotra's predictor and corrector.  Each step solves one system ``Qᵀ diag(w) Q`` for each row, with
+``w = b / (b + s)``; 10 to 25 steps are needed.  The systems of all rows of a head are one matrix
+product, ``W [R, S] @ P [S, r (r + 1) / 2]``: the rows share the products ``P_j = q_j q_jᵀ``.
 """
 
 from __future__ import annotations
@@ -14,18 +14,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from attention.explanation.solver.newton import Rows, level, smoothed
 
-RESIDUAL = 3e-12  # of Qᵀb = c
-GAP = 1e-20  # of Σ b s, relative to ‖a‖²: the distance to the minimiser is its square root
-EARLY_GAP, EARLY_RESIDUAL = 1e-8, 1e-5  # the same in float32, which goes astray beyond
-RIDGE = 1e-13  # of a system whose largest eigenvalue is one
+RESIDUAL = 3e-12  # violation of Qᵀb = c
+GAP = 1e-20  # of Σ b s, relative to ‖a‖²; its square root is the distance to the minimiser
+EARLY_GAP, EARLY_RESIDUAL = 1e-8, 1e-5  # the same in float32, which cannot come nearer
+RIDGE = 1e-13  # added to a system whose largest eigenvalue is one
 
 
 class Problem(NamedTuple):
-    """``M`` heads of one chunk."""
+    """What all rows of ``M`` heads share.
+
+    Attributes:
+        basis_MSR: ``Q``.
+        products_MSP: the lower triangles of ``q_j q_jᵀ``, packed.
+        where_MRS: true at the tokens that a row sees.
+    """
 
     basis_MSR: Float[Array, "M S r"]
     products_MSP: Float[Array, "M S p"]
@@ -33,7 +39,7 @@ class Problem(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A point of the path of each row."""
+    """A point on the path of each row: ``b``, ``mu`` and ``s`` of the optimality conditions."""
 
     b: Float[Array, "M R S"]
     mu: Float[Array, "M R r"]
@@ -41,10 +47,12 @@ class Path(NamedTuple):
 
 
 def _places(rank: int) -> np.ndarray:
-    """Rows and columns of a lower triangle, ordered to fill a full array without gaps.
+    """Rows and columns of a lower triangle, in the order in which they fill an array without gaps.
 
-    The first half of its columns, and above their diagonal the rest, transposed (Gustavson et al.
-    2010, rectangular full packed format): unpacked without a gather.
+    The array has the first half of the columns and, above their diagonal, the rest transposed.  It
+    can be unpacked without a gather.
+
+    Source: rectangular full packed format, Gustavson et al. 2010.
     """
     half, shift = (rank + 1) // 2, 1 - rank % 2
     row, column = np.indices((rank + shift, half))
@@ -53,7 +61,7 @@ def _places(rank: int) -> np.ndarray:
 
 
 def _lower(packed: Float[Array, "M R p"], rank: int) -> Float[Array, "M R r r"]:
-    """The lower triangles; what stands above them has no meaning."""
+    """Unpack lower triangles; the numbers above them have no meaning."""
     half, shift = (rank + 1) // 2, 1 - rank % 2
     full = packed.reshape(*packed.shape[:2], rank + shift, half)
     rest = full[..., : rank - half, 1 - shift :].swapaxes(-1, -2)
@@ -69,7 +77,7 @@ def problem_of(basis: Float[Array, "M S r"], where: Bool[Array, "M _ S"]) -> Pro
 
 
 def _systems(problem: Problem, w_MRS: Array) -> Float[Array, "M R r r"]:
-    """``Qᵀ diag(w) Q`` of every row, of which only the lower triangle counts."""
+    """Compute ``Qᵀ diag(w) Q`` of every row; only the lower triangle counts."""
     return _lower(w_MRS @ problem.products_MSP, problem.basis_MSR.shape[-1])
 
 
@@ -84,8 +92,14 @@ def _factored(problem: Problem, w_MRS: Array, ridge: Array | float) -> Any:
 
 
 @jax.jit
-def exact_step(problem: Problem, mu: Array, c: Array) -> tuple[Array, Array, Array]:
-    """One semismooth Newton step with a factorised Hessian: the point, ``b``, the residual."""
+def exact_step(
+    problem: Problem, mu: Float[Array, "M R r"], c: Float[Array, "M R r"]
+) -> tuple[Float[Array, "M R r"], Float[Array, "M R S"], Float[Array, "M R"]]:
+    """Take one semismooth Newton step with a factorised Hessian.
+
+    Returns:
+        The points, the rows ``b`` and their residuals.
+    """
     basis, where = problem.basis_MSR, problem.where_MRS
     transposed = basis.swapaxes(1, 2)
     z = mu @ transposed
@@ -97,8 +111,14 @@ def exact_step(problem: Problem, mu: Array, c: Array) -> tuple[Array, Array, Arr
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def start(problem: Problem, size: Array, rank: int) -> Path:
-    """Start at ``b = s``, ``mu = 0``: only the primal condition is unmet; products are alike."""
+def start(problem: Problem, size: Float[Array, "M R"], rank: int) -> Path:
+    """Start at ``b = s``, ``mu = 0``: all products are equal, and only ``Qᵀb = c`` is unmet.
+
+    Args:
+        problem: the heads.
+        size: ``‖a‖`` of each row.
+        rank: ``r``.
+    """
     where = problem.where_MRS
     shape = (*size.shape, where.shape[-1])
     level = jnp.broadcast_to(0.3 * jnp.where(size > 0, size, 1)[..., None], shape)
@@ -106,8 +126,17 @@ def start(problem: Problem, size: Array, rank: int) -> Path:
 
 
 @jax.jit
-def start_near(problem: Problem, rows: Rows, mu: Array, share: float | Array) -> Path:
-    """Start where the dual condition holds and all products are alike; ``Qᵀb = c`` is unmet."""
+def start_near(
+    problem: Problem, rows: Rows, mu: Float[Array, "M R r"], share: float | Float[Array, ""]
+) -> Path:
+    """Start at given points ``mu``, with ``b`` and ``s`` that meet all conditions but ``Qᵀb = c``.
+
+    Args:
+        problem: the heads.
+        rows: the rows to solve.
+        mu: the points.
+        share: sets the common product ``b s``; see ``newton.level``.
+    """
     z = mu @ problem.basis_MSR.swapaxes(1, 2)
     tau = level(rows, share)
     return Path(smoothed(z, tau)[0], mu, smoothed(-z, tau)[0])
@@ -115,12 +144,23 @@ def start_near(problem: Problem, rows: Rows, mu: Array, share: float | Array) ->
 
 @jax.jit
 def follow(
-    problem: Problem, path: Path, c: Array, size: Array, steps: int | Array
-) -> tuple[Path, Array, Array]:
-    """Follow the path for at most ``steps`` steps; rows that are done stay where they are.
+    problem: Problem,
+    path: Path,
+    c: Float[Array, "M R r"],
+    size: Float[Array, "M R"],
+    steps: int | Int[Array, ""],
+) -> tuple[Path, Float[Array, "M R S"], Bool[Array, "M R"]]:
+    """Follow the path; rows that are done stay where they are.
+
+    Args:
+        problem: the heads.
+        path: the points to start from.
+        c: targets of the rows.
+        size: ``‖a‖`` of each row.
+        steps: most steps.
 
     Returns:
-        The points, the rows ``b`` with what is almost zero set to zero, and which rows are done.
+        The points; the rows ``b``, in which almost-zeros are zero; and which rows are done.
     """
     basis, where = problem.basis_MSR, problem.where_MRS
     transposed = basis.swapaxes(1, 2)
@@ -147,7 +187,7 @@ def follow(
         off_dual = mu @ transposed + s - b
         solve = _factored(problem, w, RIDGE if double else RIDGE**0.5)
 
-        def direction(products):  # what b s is to change by
+        def direction(products):  # by how much b s must change
             right = off_primal - (w * (off_dual + products / b)) @ basis
             d_mu = solve(right)
             d_b = w * (d_mu @ transposed + off_dual + products / b)
@@ -174,5 +214,5 @@ def follow(
 
 
 def _rounded(path: Path, where: Array) -> Array:
-    # Of two numbers whose product is almost zero the smaller one is zero.
+    # If the product of two numbers is almost zero, the smaller one is taken for zero.
     return jnp.where(where & (path.b > path.s), path.b, 0)

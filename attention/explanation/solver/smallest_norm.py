@@ -1,18 +1,18 @@
-"""The distribution of the smallest norm with the same output: Newton on many rows at once.
+"""The distribution of the smallest norm with the same output, for many rows at once.
 
 For a row ``a`` and an orthonormal basis ``Q`` of the columns of ``[V, 1]``, let ``c = Qᵀa``.  The
 problem ``min ½‖b‖²`` subject to ``Qᵀb = c``, ``b ≥ 0`` has the optimality conditions
 
     b = Q mu + s,   Qᵀb = c,   b ≥ 0,   s ≥ 0,   b_j s_j = 0.
 
-1. The projection ``Q c`` solves rows where it is positive: those of diffuse attention.
-2. Others go through ``newton`` in float32: no system is formed or factorised.
-   Rows that are near their solution take one exact step in float64, which ends it.
-3. The rest, whose Hessians are close to singular, follow a path (``path``)
-   from where they stand: some steps in float32, the last ones in float64.
-4. Rows that this led astray start again in float64, and the last few are given to SciPy.
+1. The projection ``Q c`` solves the rows where it is positive: those of diffuse attention.
+2. The others take steps of ``newton`` in float32, without a system that is formed or factorised.
+   Rows that come near their solution are solved by one exact step in float64.
+3. The rest, whose Hessians are almost singular, follow a path (``path``) from the point that they
+   have reached: first in float32, then in float64.
+4. Rows that still are not solved start again in float64.  SciPy solves the last few.
 
-Rows that are done leave their batch after every part.
+After each part, the rows that are done leave the batch.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from attention.explanation.solver.path import (
     start_near,
 )
 
-ROUNDS = ((3, 8), (2, 12), (2, 15))  # Newton steps, and conjugate gradients in each
-NEAR = 2e-4  # residual in float32, relative to the norm of a row
-FEW = 0.12  # of the rows: go on by the path
-HARD = 0.2  # residual of approach, relative: to the path at once
+ROUNDS = ((3, 8), (2, 12), (2, 15))  # Newton steps, and most conjugate gradients in each
+NEAR = 2e-4  # residual in float32 that an exact step ends, relative to the norm of a row
+FEW = 0.12  # share of rows; fewer go on by the path
+HARD = 0.2  # relative residual of `approach`, above which a row goes to the path at once
 EXACT_STEPS = 3
-NEAR_LEVEL = 1.0  # of the path's start, see newton.level
+NEAR_LEVEL = 1.0  # at the start of the path; see newton.level
 EARLY_ROUNDS = (6, 3, 3)  # steps of the path in float32
-PATH_STEPS = 2  # in float64, between two looks at which rows are done
-RESTART = 6  # rows that are left start again, in float64
+PATH_STEPS = 2  # in float64; rows that are done then leave the batch
+RESTART = 6  # steps in float64, after which the remaining rows start again
 MOST_STEPS = 90
-ACCEPTED = 1e-9  # residual of the few rows that float64 carries no further
-SMALL = 64  # rows that are not worth a batch of another size
+ACCEPTED = 1e-9  # residual of the last few rows
+SMALL = 64  # rows; so few are always one batch
 BLOCK = 2**22  # numbers in the largest array of one chunk
 
 
 def together(heads: int, rows: int, tokens: int, rank: int) -> int:
-    """How many heads are solved in one chunk."""
+    """Choose how many heads are solved in one chunk."""
     return max(1, min(heads, BLOCK // max(1, rows * max(tokens, rank * rank))))
 
 
@@ -72,26 +72,26 @@ class _Chunk:
         self._problems: dict[Any, Problem] = {}
 
     def rows(self, index: np.ndarray, dtype: Any) -> Rows:
-        """The problem of the rows at ``index [M, width]`` of each head."""
+        """Collect the rows at ``index`` ``[M, width]`` of each head."""
         basis, where = self._device[dtype]
         if where.shape[1] > 1:
             where = _take(self.where, index)
         size: Any = np.take_along_axis(self.norms, index, 1)
-        # Converted by the host: a program each for a few numbers would take longer.
+        # The host converts them: one program for a few numbers would take longer.
         return Rows(basis, where, _take(self.target, index).astype(dtype), size.astype(dtype))
 
     def problem(self, rows: Rows, dtype) -> Problem:
-        """The problem with the products that its systems are made of."""
+        """Make the problem, whose products are computed once for each dtype."""
         if dtype not in self._problems:
             self._problems[dtype] = problem_of(*self._device[dtype])
         return self._problems[dtype]._replace(where_MRS=rows.where)
 
     def points(self, index: np.ndarray, dtype) -> np.ndarray:
-        """The points ``mu`` of the rows at ``index``."""
+        """Collect the points ``mu`` of the rows at ``index``."""
         return _take(self.mu, index).astype(dtype)
 
     def keep(self, index, wanted, mu=None, b=None, good=None) -> np.ndarray:
-        """Write back what was found for the wanted rows; which of all rows are good."""
+        """Write back what was found for the wanted rows, and say which of all rows are good."""
         head, place = np.nonzero(np.take_along_axis(wanted, index, 1))
         row = index[head, place]
         good_MR = np.zeros(self.done.shape, bool)
@@ -115,8 +115,8 @@ def min_norm(
     Args:
         target: ``c`` of each row.
         norms: ``‖a‖``, the scale of a row; a row of norm zero gives zeros.
-        basis: ``Q``; orthonormal or zero columns.
-        where: tokens that a row sees.
+        basis: ``Q``; its columns are orthonormal or zero.
+        where: true at the tokens that a row sees.
 
     Returns:
         The rows, and which of them converged.
@@ -166,7 +166,7 @@ def _by_newton(chunk: _Chunk) -> None:
 
 
 def _exact(chunk: _Chunk, near: np.ndarray) -> None:
-    """End the rows whose active tokens are known."""
+    """Solve the rows whose active tokens are known."""
     for _ in range(EXACT_STEPS):
         waiting = near & ~chunk.done
         if not waiting.any():
@@ -214,17 +214,17 @@ def _moved(path: Path, old: np.ndarray, index: np.ndarray) -> Path:
 
 
 def _front(left: np.ndarray) -> np.ndarray:
-    """Indices of the rows that are left, at the front of their head, and of others to fill up."""
+    """Indices of the rows that are left, followed by others that fill up the width."""
     width = _width(int(left.sum(1).max()), left.shape[1])
     return np.argsort(~left, axis=1, kind="stable")[:, :width]
 
 
-def _take(array: np.ndarray, at: np.ndarray) -> Any:  # to the device with what it is called with
+def _take(array: np.ndarray, at: np.ndarray) -> Any:  # the call that uses it takes it to the device
     return np.take_along_axis(array, at[..., None], 1)
 
 
 def _width(most: int, rows: int) -> int:
-    """Few different widths, that few programs are compiled; for a few rows, one."""
+    """Choose one of few widths, so that few programs are compiled."""
     if rows <= SMALL:
         return rows
     width = 2
@@ -234,7 +234,7 @@ def _width(most: int, rows: int) -> int:
 
 
 def _places(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """The places of the rows ``new`` in ``old``, which has them all."""
+    """Find the places of the rows ``new`` in ``old``, which has all of them."""
     order = np.argsort(old, axis=1)
     ordered = np.take_along_axis(old, order, 1)
     places = np.stack([np.searchsorted(o, n) for o, n in zip(ordered, new, strict=True)])

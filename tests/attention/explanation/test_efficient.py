@@ -197,7 +197,7 @@ def test_any_sum_is_made_one_and_jax_arrays_are_welcome():
     ("weights", "values", "kind", "message"),
     [
         (np.full((2, 3), np.nan), np.ones((3, 2)), "min_norm", "not finite"),
-        (np.ones((2, 3)), np.full((3, 2), np.inf), "min_norm", "values that are not finite"),
+        (np.ones((2, 3)), np.full((3, 2), np.inf), "min_norm", "values are not finite"),
         (np.ones((2, 3)), np.ones((4, 2)), "min_norm", r"\[\.\.\., S, H\]"),
         (-np.ones((2, 3)), np.ones((3, 2)), "min_norm", "below zero"),
         (np.ones((2, 3)), np.ones((3, 2)), "least", "unknown kind"),

@@ -81,7 +81,7 @@ class TaleModel(TemplateLM):
         dropped = check_layers(_layers(drop), depth, loaded.missing)
         self.tokenizer: Any = loaded.tokenizer
         self._end_tokens, self._chats = loaded.end_tokens, False
-        self.max_length = loaded.config.max_position_embeddings
+        self.max_length = loaded.config.longest_text
         self._config, self._params = without_layers(loaded.config, loaded.params, dropped)
         self._batch_tokens, self._sharding = int(batch_tokens), loaded.batch_sharding
 

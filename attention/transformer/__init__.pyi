@@ -1,10 +1,11 @@
-from .config import RopeScaling as RopeScaling
 from .config import TransformerConfig as TransformerConfig
 from .context import Branches as Branches
 from .conversion import Drift as Drift
 from .conversion import convert as convert
 from .depth import run_layer as run_layer
 from .depth import run_layers as run_layers
+from .frequencies import Rope as Rope
+from .frequencies import RopeScaling as RopeScaling
 from .generation import Generated as Generated
 from .generation import generate as generate
 from .generation import jitted_generate as jitted_generate
@@ -15,11 +16,11 @@ from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
+from .model import parameter_bytes as parameter_bytes
+from .model import parameter_counts as parameter_counts
 from .quantization import INPUT_AXES as INPUT_AXES
 from .quantization import is_quantized as is_quantized
 from .self_attention import Context as Context
-from .sizes import parameter_bytes as parameter_bytes
-from .sizes import parameter_counts as parameter_counts
 from .stacking import keep_halves as keep_halves
 from .stacking import keep_layers as keep_layers
 from .stacking import normalizer_params as normalizer_params
@@ -33,6 +34,7 @@ __all__ = [
     "Context",
     "Drift",
     "Generated",
+    "Rope",
     "RopeScaling",
     "Transformer",
     "TransformerConfig",

@@ -11,28 +11,13 @@ import jax
 from attention.dot_product import IMPLEMENTATIONS
 from attention.errors import InputError
 from attention.normalizers import NORMALIZERS, with_cap
+from attention.transformer.frequencies import Rope, RopeScaling
 
 Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
 FULL_ATTENTION = "full_attention"
 SLIDING_ATTENTION = "sliding_attention"
 HALVES = {"both": (True, True), "attention": (True, False), "mlp": (False, True)}
 """What a layer has, by name: attention, MLP."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RopeScaling:
-    """Frequency scaling of rotary positions, in Hugging Face's words.
-
-    ``linear`` divides every frequency by ``factor``.  ``llama3`` (Llama 3.1-3.3) keeps wavelengths
-    shorter than ``original_max_position_embeddings / high_freq_factor``, divides those longer than
-    ``original_max_position_embeddings / low_freq_factor`` by ``factor``, and interpolates between.
-    """
-
-    rope_type: Literal["linear", "llama3"]
-    factor: float
-    low_freq_factor: float = 1.0
-    high_freq_factor: float = 4.0
-    original_max_position_embeddings: int = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +47,9 @@ class TransformerConfig:
     type_vocab_size: int = 0
     rope_theta: float = 10000.0
     rope_scaling: RopeScaling | None = None
+    partial_rotary_factor: float = 1.0  # share of a head that turns
+    sliding_rope: Rope | None = None  # of layers that slide; None: as all layers
+    no_rope_layers: tuple[int, ...] | None = None  # 0: a layer has no positions, 1: it has
 
     # attention
     causal: bool = True
@@ -133,8 +121,8 @@ class TransformerConfig:
         NORMALIZERS.pick(self.scoring)  # both raise for what they do not understand
         IMPLEMENTATIONS.pick(self.attention_implementation)
         _check_precision(self.matmul_precision)
-        if self.position_embedding == "rope" and self.head_size % 2:
-            raise ValueError(f"rotary positions need an even head_dim, not {self.head_size}")
+        if self.position_embedding == "rope":
+            self._check_ropes()
         if self.layer_types is not None:
             if len(self.layer_types) != self.num_hidden_layers:
                 raise ValueError(
@@ -148,6 +136,24 @@ class TransformerConfig:
             self._check_halves(self.layer_halves)
         if self.parallel_residual is not None and self.norm_placement != "pre":
             raise ValueError("parallel_residual goes with norm_placement='pre'")
+
+    def _check_ropes(self) -> None:
+        rope, sliding, layers = self.rope, self.sliding_rope, self.no_rope_layers
+        rope.check(self.head_size)
+        if sliding is not None:
+            sliding.check(self.head_size)
+            if sliding == rope:  # one model, one config
+                raise ValueError("sliding_rope is None where all layers have one rope")
+            if sliding.size(self.head_size) != rope.size(self.head_size):
+                raise ValueError("partial_rotary_factor is one for all layers")
+        if layers is not None:
+            if len(layers) != self.num_hidden_layers or set(layers) - {0, 1}:
+                raise ValueError(
+                    f"no_rope_layers is {layers}, not a 0 or 1 for each of "
+                    f"{self.num_hidden_layers} layers"
+                )
+            if all(layers):
+                raise ValueError("no_rope_layers is None where all layers have positions")
 
     def _check_halves(self, halves: tuple[str, ...]) -> None:
         if len(halves) != self.num_hidden_layers:
@@ -194,6 +200,37 @@ class TransformerConfig:
         )
 
     @property
+    def rope(self) -> Rope:
+        """Rotary positions of the layers that have no others."""
+        return Rope(self.rope_theta, self.rope_scaling, self.partial_rotary_factor)
+
+    @property
+    def ropes(self) -> tuple[Rope | None, ...]:
+        """Rotary positions of each layer, None where it has none."""
+        if self.position_embedding != "rope":
+            return (None,) * self.num_hidden_layers
+        has = self.no_rope_layers or (1,) * self.num_hidden_layers
+        return tuple(
+            None if not turns else self.rope if window is None else self.sliding_rope or self.rope
+            for turns, window in zip(has, self.windows, strict=True)
+        )
+
+    @property
+    def rope_kinds(self) -> tuple[Rope | None, ...]:
+        """The different ones of ``ropes``; a layer picks its own by index."""
+        return tuple(dict.fromkeys(self.ropes))
+
+    @property
+    def longest_text(self) -> int:
+        """Tokens of the longest text that the positions are made for."""
+        return int(self.max_position_embeddings * self.rope.stretch)
+
+    @property
+    def rope_by_length(self) -> bool:
+        """Whether some layer's frequencies depend on how long a text is."""
+        return any(rope is not None and rope.by_length for rope in self.rope_kinds)
+
+    @property
     def halves(self) -> tuple[tuple[bool, bool], ...]:
         """Whether each layer has attention, and whether it has an MLP."""
         if self.layer_halves is None:
@@ -206,8 +243,15 @@ class TransformerConfig:
         halves = None if self.layer_halves is None else tuple(self.layer_halves[i] for i in kept)
         if halves is not None and set(halves) <= {"both"}:
             halves = None
+        turning = self.no_rope_layers and tuple(self.no_rope_layers[i] for i in kept)
+        if turning and all(turning):
+            turning = None
         return dataclasses.replace(
-            self, num_hidden_layers=len(kept), layer_types=types, layer_halves=halves
+            self,
+            num_hidden_layers=len(kept),
+            layer_types=types,
+            layer_halves=halves,
+            no_rope_layers=turning,
         )
 
     def keep_halves(self, kept: Sequence[tuple[bool, bool]]) -> TransformerConfig:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Int
 
 from attention.transformer.config import TransformerConfig
 from attention.transformer.depth import Cache
-from attention.transformer.rotary import rotation
+from attention.transformer.rotary import Rotation, rotations
 from attention.transformer.self_attention import Context
 
 
@@ -55,8 +55,16 @@ def make_context(
         mask_BTS &= (keys[None, :] <= queries[:, None])[None]
     if where_BS is not None:
         mask_BTS &= where_BS[:, None, :]
-    turns = _rotation(config, positions_BT)
-    return Context(mask_BTS, positions_BT, positions_BS, turns, slot, where_BS=where_BS)
+    turns, key_turns = _rotations(config, positions_BT, positions_BS)
+    return Context(
+        mask_BTS,
+        positions_BT,
+        positions_BS,
+        turns,
+        slot,
+        where_BS=where_BS,
+        key_rotation=key_turns,
+    )
 
 
 def branched_context(config: TransformerConfig, branches: Branches) -> Context:
@@ -70,17 +78,32 @@ def branched_context(config: TransformerConfig, branches: Branches) -> Context:
         places = jnp.arange(length)
         mask_BTS &= (places[None, :] <= places[:, None])[None]
     front_BS = jnp.broadcast_to(jnp.arange(before)[None], (batch, before))
+    positions_BS = jnp.concatenate([front_BS, positions_BT], axis=1)
+    turns, key_turns = _rotations(config, positions_BT, positions_BS)
     return Context(
         jnp.concatenate([jnp.ones((batch, length, before), bool), mask_BTS], axis=2),
         positions_BT,
-        jnp.concatenate([front_BS, positions_BT], axis=1),
-        _rotation(config, positions_BT),
+        positions_BS,
+        turns,
         branches_BT=branches_BT,
+        key_rotation=key_turns,
     )
 
 
-def _rotation(config: TransformerConfig, positions_BT: Array) -> tuple[Array, Array] | None:
-    return rotation(config, positions_BT) if config.position_embedding == "rope" else None
+def _rotations(
+    config: TransformerConfig, positions_BT: Array, positions_BS: Array
+) -> tuple[Rotation | None, Rotation | None]:
+    """How queries turn and, if frequencies depend on lengths, how all keys do.
+
+    A text is as long as its last position says: a row of its own decides, not the batch or the
+    padding; of texts side by side in a row, the longest does.
+    """
+    lengths_B = jnp.max(positions_BT, axis=1) + 1
+    kinds, size = config.rope_kinds, config.head_size
+    turns = rotations(kinds, size, positions_BT, lengths_B)
+    if not config.rope_by_length:
+        return turns, None
+    return turns, rotations(kinds, size, positions_BS, lengths_B)
 
 
 def _count(where_BT: Bool[Array, "B T"]) -> Int[Array, "B T"]:

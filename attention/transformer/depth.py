@@ -62,11 +62,9 @@ def init_layers(config: TransformerConfig, key: Array) -> Mapping[str, Any]:
     """Stacked parameters of all layers, each drawn with its own key."""
     hidden = jnp.zeros((1, 1, config.hidden_size), jnp.dtype(config.dtype))
     zero = jnp.zeros((1, 1), int)
-    half = jnp.zeros((1, 1, 1, config.head_size // 2))
-    turns = (half, half) if config.position_embedding == "rope" else None
     row = NORMALIZERS.pick(config.normalizer)
     shared = row.init(config.num_attention_heads) if row.per == "model" else None
-    context = Context(jnp.ones((1, 1, 1), bool), zero, zero, turns, normalizer=shared)
+    context = Context(jnp.ones((1, 1, 1), bool), zero, zero, normalizer=shared)
     layer = Layer(config, parent=None)
 
     def init(key: Array) -> Mapping[str, Any]:
@@ -131,12 +129,20 @@ def _apply(config: TransformerConfig, method: str = "__call__", **static: Any) -
     return jax.checkpoint(apply) if config.remat else apply
 
 
-def _windows(config: TransformerConfig) -> Int[Array, " L"] | None:
-    """Windows as data, for the programs that index layers at run time; None if none slides."""
-    if all(window is None for window in config.windows):
-        return None
-    unlimited = np.iinfo(np.int32).max
-    return jnp.array([unlimited if w is None else w for w in config.windows], jnp.int32)
+def _differences(config: TransformerConfig) -> dict[str, Int[Array, " L"]]:
+    """What layers differ in, as data, for the programs that index layers at run time.
+
+    These are arguments of ``Attention``; what all layers have alike is not among them.
+    """
+    found = {}
+    if any(window is not None for window in config.windows):
+        unlimited = np.iinfo(np.int32).max
+        windows = [unlimited if window is None else window for window in config.windows]
+        found["window"] = jnp.array(windows, jnp.int32)
+    kinds = config.rope_kinds
+    if len(kinds) > 1:
+        found["rope"] = jnp.array([kinds.index(rope) for rope in config.ropes], jnp.int32)
+    return found
 
 
 def _halves(config: TransformerConfig) -> Bool[Array, "L 2"] | None:
@@ -153,24 +159,24 @@ def _there(config: TransformerConfig, keep: Bool[Array, " 2"], layer: Array) -> 
 def _scanned(config, layers, hidden, context, every):
     """The last hidden state and, if ``every``, those of all layers."""
 
-    def attend(hidden, one, window, *_):
-        return _apply(config, "attention_half")(one, hidden, context, window=window)[0]
+    def attend(hidden, one, own, *_):
+        return _apply(config, "attention_half")(one, hidden, context, **own)[0]
 
     def transform(hidden, one, _, *entered):
         return _apply(config, "mlp_half")(one, hidden, *entered)
 
     def body(hidden, layer):
-        layer_params, window, has = layer
+        layer_params, own, has = layer
         if has is None:
-            hidden = _apply(config)(layer_params, hidden, context, window=window)[0]
+            hidden = _apply(config)(layer_params, hidden, context, **own)[0]
         else:
             entered = entered_states(config, hidden)
             for there, half in zip(has, (attend, transform), strict=True):
-                data = hidden, layer_params, window, *entered
+                data = hidden, layer_params, own, *entered
                 hidden = jax.lax.cond(there, half, lambda hidden, *_: hidden, *data)
         return hidden, hidden if every else None
 
-    return jax.lax.scan(body, hidden, (layers, _windows(config), _halves(config)))
+    return jax.lax.scan(body, hidden, (layers, _differences(config), _halves(config)))
 
 
 def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, read_at):
@@ -190,7 +196,8 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
     for i in kept:
         layer_params = layers[i] if isinstance(layers, tuple) else take_layer(layers, i)
         layer_tap = None if tap is None else lambda *arrays, i=i: tap(i, *arrays)
-        static: dict[str, Any] = {"window": config.windows[i], "tap": layer_tap}
+        rope = config.rope_kinds.index(config.ropes[i])
+        static: dict[str, Any] = {"window": config.windows[i], "rope": rope, "tap": layer_tap}
         data: dict[str, Any] = {"cache": None if caches is None else caches[i]}
         if not config.halves[i][0]:
             hidden = at(hidden, read_at) if i == last else hidden
@@ -241,16 +248,15 @@ def run_layer(
     Returns:
         States, and the layer's own keys and values ``[B, T, …]``: zeros without attention.
     """
-    windows = _windows(config)
+    differences = _differences(config)
     keep = _there(config, keep, layer)
 
     # Weights are indexed inside the branches, so that a dropped half costs nothing.
     def attend(hidden: Array) -> tuple[Array, KeyValues]:
-        window = None if windows is None else windows[layer]
-        how = {"window": window, "prefix": prefix, "cache": cache, "read_at": read_at}
-        one = take_layer(layers, layer)
-        hidden, own, _ = _apply(config, "attention_half")(one, hidden, context, **how)
-        return hidden, none if own is None else own
+        one, own = take_layer((layers, differences), layer)
+        how = {**own, "prefix": prefix, "cache": cache, "read_at": read_at}
+        hidden, new, _ = _apply(config, "attention_half")(one, hidden, context, **how)
+        return hidden, none if new is None else new
 
     def transform(hidden: Array, *entered: Array) -> Array:
         return _apply(config, "mlp_half")(take_layer(layers, layer), hidden, *entered)

@@ -73,10 +73,10 @@ def generate(
     if where is None:
         where = jnp.ones(tokens.shape, bool)
     longest = int(np.sum(where, axis=1).max())
-    if longest + max_new_tokens > config.max_position_embeddings:
+    if longest + max_new_tokens > config.longest_text:
         raise ValueError(
             f"{longest} prompt tokens and {max_new_tokens} new ones are more than the model's "
-            f"{config.max_position_embeddings} positions"
+            f"{config.longest_text} positions"
         )
     if max_new_tokens < 1:
         raise ValueError(f"there must be at least one new token, not {max_new_tokens}")

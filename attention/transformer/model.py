@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from attention.transformer.depth import Cache, init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
 from attention.transformer.positionwise import Norm, Projection
 from attention.transformer.self_attention import Context, Places, Tap, at
+from attention.transformer.stacking import belongs
 
 Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
 
@@ -229,3 +231,26 @@ def abstract_params(config: TransformerConfig) -> dict[str, Any]:
     else:
         tokens = jax.ShapeDtypeStruct((1, 1, config.input_size), jnp.dtype(config.dtype))
     return jax.eval_shape(Transformer(config).init, jax.random.key(0), tokens)["params"]
+
+
+def parameter_counts(config: TransformerConfig) -> dict[str, int]:
+    """Number of parameters of each part: ``embed``, …, ``layers/attention``, ``layers/mlp``, ….
+
+    Parts of layers are summed over the layers that have them.
+    """
+    params = abstract_params(config)
+    parts = {name: tree for name, tree in params.items() if name != "layers"}
+    parts |= {f"layers/{name}": tree for name, tree in params["layers"].items()}
+    counts = {
+        name: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+        for name, tree in parts.items()
+    }
+    for name in params["layers"]:  # stacked, even where a layer lacks it
+        having = sum(belongs(name, has) for has in config.halves)
+        counts[f"layers/{name}"] = counts[f"layers/{name}"] * having // config.num_hidden_layers
+    return counts
+
+
+def parameter_bytes(config: TransformerConfig) -> int:
+    """Bytes of all parameters, in the config's dtype."""
+    return sum(parameter_counts(config).values()) * jnp.dtype(config.dtype).itemsize

@@ -20,7 +20,7 @@ from attention.dot_product import (
 from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import Norm, Projection
-from attention.transformer.rotary import rotate
+from attention.transformer.rotary import Rotation, rotate
 
 # tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS
 Tap = Callable[[int, Array, Array, Array], Array]
@@ -32,11 +32,13 @@ class Context(NamedTuple):
     mask_BTS: Bool[Array, "#B T S"]  # real keys, none later than the query if causal
     positions_BT: Int[Array, "B T"]  # of the queries, counting real tokens
     positions_BS: Int[Array, "B S"]  # of the keys
-    rotation: tuple[Float[Array, "B T 1 h"], Float[Array, "B T 1 h"]] | None  # cos, sin
+    rotation: Rotation | None = None  # of these tokens, for each of the config's `rope_kinds`
     slot: Int[Array, ""] | None = None  # where this call's keys go in the cache
     normalizer: Mapping[str, Array] | None = None  # learned parameters that all layers share
     where_BS: Bool[Array, "B S"] | None = None  # real keys, if some are not
     branches_BT: Int[Array, "B T"] | None = None  # of texts side by side, which the mask parts
+    # of all keys, if frequencies depend on the length: keys are then kept before they turn
+    key_rotation: Rotation | None = None
 
 
 Places = Int[Array, "B P"] | slice  # of T, in each sequence or in all
@@ -53,7 +55,12 @@ def at(x: Array, places: Places | None) -> Array:
 
 
 class KeyValues(NamedTuple):
-    """Keys (rotated) and values of one layer, or stacked ``[layer, …]``."""
+    """Keys and values of one layer, or stacked ``[layer, …]``.
+
+    Keys have turned by their positions, except where frequencies depend on the length of the text
+    (``Context.key_rotation``): as a text grows, all of its keys turn anew (YaRN, Peng et al. 2023,
+    arXiv:2309.00071, section 3.3).
+    """
 
     key_BSKH: Float[Array, "*L B S K H"]
     value_BSKH: Float[Array, "*L B S K H"]
@@ -129,6 +136,7 @@ class Attention(nn.Module):
         context: Context,
         *,
         window: int | Array | None = None,
+        rope: int | Array = 0,
         cache: KeyValues | None = None,
         prefix: KeyValues | None = None,
         tap: Callable[[Array, Array, Array], Array] | None = None,
@@ -140,6 +148,7 @@ class Attention(nn.Module):
             x_BTD: states.
             context: what all layers share.
             window: a query sees keys less than so many positions away.
+            rope: which of the config's ``rope_kinds`` the layer has.
             cache: keys and values of the tokens before, with room for these.
             prefix: keys and values ``[1, P, K, H]`` that stand before every row.
             tap: ``tap(weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces the weights.
@@ -150,7 +159,7 @@ class Attention(nn.Module):
             show.
         """
         c = self.config
-        query, own = self._heads(x_BTD, context, read_at)
+        query, own = self._heads(x_BTD, context, rope, read_at)
         mask_BTS, positions_BT = at(context.mask_BTS, read_at), at(context.positions_BT, read_at)
         params = NORMALIZERS.pick(c.normalizer).constrain(context.normalizer or self.learned)
         how: dict[str, Any] = {
@@ -159,7 +168,8 @@ class Attention(nn.Module):
             "scale": c.attention_multiplier,
             "precision": c.precision,
         }
-        if prefix is not None and window is None and splits(c.scoring):
+        late = _rotation_of(c, context.key_rotation, rope)
+        if prefix is not None and window is None and late is None and splits(c.scoring):
             own_BTS = mask_BTS[:, :, prefix.key_BSKH.shape[1] :]
             out = attention_behind_prefix(query, *own, *prefix, mask=own_BTS, **how)
             return self.out(out), own, _captured(None, query, own, own_BTS)
@@ -172,6 +182,8 @@ class Attention(nn.Module):
         if window is not None:
             distance = positions_BT[:, :, None] - context.positions_BS[:, None, :]
             mask_BTS &= jnp.abs(distance) < window
+        if late is not None:
+            seen = seen._replace(key_BSKH=rotate(seen.key_BSKH, late))
         key, value = seen
         how["positions"] = (positions_BT, context.positions_BS)
         weights_BNTS = None
@@ -192,21 +204,35 @@ class Attention(nn.Module):
         return self.out(out), own, _captured(weights_BNTS, query, seen, mask_BTS)
 
     def _heads(
-        self, x_BTD: Array, context: Context, read_at: Places | None
+        self, x_BTD: Array, context: Context, rope: int | Array, read_at: Places | None
     ) -> tuple[Array, KeyValues]:
         """Queries of the places to read, keys and values of all; positions turned in."""
         query, key, value = self.query(at(x_BTD, read_at)), self.key(x_BTD), self.value(x_BTD)
         if self.config.qk_norm is not None:
             query, key = self._normed(self.query_norm, query), self._normed(self.key_norm, key)
-        if context.rotation is not None:
-            turns = (at(context.rotation[0], read_at), at(context.rotation[1], read_at))
-            query, key = rotate(query, turns), rotate(key, context.rotation)
+        turns = _rotation_of(self.config, context.rotation, rope)
+        if turns is not None:
+            read = jax.tree.map(lambda each: at(each, read_at), turns)
+            query = rotate(query, read)
+            if read.query_scale is not None:
+                query *= read.query_scale.astype(query.dtype)
+            if context.key_rotation is None:
+                key = rotate(key, turns)
         return query, KeyValues(key, value)
 
     def _normed(self, norm: Norm, x: Array) -> Array:
         if self.config.qk_norm == "projection":
             return norm(x.reshape(*x.shape[:2], -1)).reshape(x.shape)
         return norm(x)
+
+
+def _rotation_of(
+    config: TransformerConfig, rotations: Rotation | None, rope: int | Array
+) -> Rotation | None:
+    """The rotation of a layer's kind; None if it is known to have no positions."""
+    if rotations is None or (isinstance(rope, int) and config.rope_kinds[rope] is None):
+        return None
+    return rotations.of(rope)
 
 
 def _captured(weights: Array | None, query: Array, seen: KeyValues, mask_BTS: Array) -> Captured:

@@ -23,7 +23,7 @@ def model_predictor(trained: Trained) -> Predictor:
 
     def apply(x_BTD: Inputs, y_FBT: Values) -> Values:
         functions, prompts, points = y_FBT.shape
-        most = trained.config.max_position_embeddings
+        most = trained.config.longest_text
         if 2 * points - 1 > most:
             raise InputError(f"prompts of {points} points are longer than the model's {most // 2}")
         if x_BTD.shape[2] != trained.config.input_size:

@@ -100,10 +100,10 @@ def checkpoint(
     def answer(texts: Sequence[str]) -> list[str]:
         rows = [Row.prompt(tokenizer(text)["input_ids"]) for text in texts]
         longest = max(len(row.tokens) for row in rows)
-        if longest + max_tokens > config.max_position_embeddings:
+        if longest + max_tokens > config.longest_text:
             raise InputError(
                 f"prompts of {longest} tokens and {max_tokens} to come are more than the model's "
-                f"{config.max_position_embeddings}; give fewer points or examples"
+                f"{config.longest_text}; give fewer points or examples"
             )
         keys = map(functools.partial(jax.random.fold_in, jax.random.key(seed)), itertools.count())
 

@@ -81,7 +81,7 @@ def label_prompts(model: LoadedModel, examples: Sequence[Example], name: str) ->
             f"{FOLDS} folds take at least {2 * FOLDS} examples, not {len(examples)} as in {name}"
         )
     prompts = encode_prompts(model.tokenizer, examples)
-    kept = fitting([len(prompt) for prompt in prompts], model.config.max_position_embeddings, name)
+    kept = fitting([len(prompt) for prompt in prompts], model.config.longest_text, name)
     answers = [str(examples[i].answer) for i in kept]
     counts = Counter(answers)
     common = [answer for answer in sorted(counts) if counts[answer] >= FOLDS]

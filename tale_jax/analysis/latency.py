@@ -121,10 +121,10 @@ def device_kind() -> str:
 
 def check_workload(config: TransformerConfig, work: Workload) -> None:
     """Raise InputError if the model has too few positions for what is generated."""
-    if work.prompt_length + work.new_tokens > config.max_position_embeddings:
+    if work.prompt_length + work.new_tokens > config.longest_text:
         raise InputError(
             f"{work.prompt_length} prompt tokens and {work.new_tokens} new ones are more than "
-            f"the model's {config.max_position_embeddings} positions"
+            f"the model's {config.longest_text} positions"
         )
 
 

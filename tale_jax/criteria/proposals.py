@@ -46,7 +46,7 @@ class Basis:
         return calibration_rows(
             self.model.tokenizer,
             self.scorer.examples["search"],
-            self.model.config.max_position_embeddings,
+            self.model.config.longest_text,
             self.calibration,
         )
 

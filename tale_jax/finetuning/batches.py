@@ -37,7 +37,7 @@ def training_rows(model: LoadedModel, task: Task) -> list[Row]:
     if task.generated and isinstance(end, int):
         # The answer's last token, until now only predicted, is read to predict the end.
         rows = [Row.text([*r.tokens, r.targets[-1]], [*r.targets, end]) for r in rows]
-    fitting = [row for row in rows if len(row.tokens) <= model.config.max_position_embeddings]
+    fitting = [row for row in rows if len(row.tokens) <= model.config.longest_text]
     if not fitting:
         raise InputError(f"{task.name}: every train example is longer than the model's positions")
     return fitting

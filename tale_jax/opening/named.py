@@ -71,7 +71,7 @@ def open_scorer(
     if scorer.too_long:
         terminal.message(
             f"{scorer.too_long} examples are longer than the model's "
-            f"{model.config.max_position_embeddings} positions and are left out"
+            f"{model.config.longest_text} positions and are left out"
         )
     return scorer
 

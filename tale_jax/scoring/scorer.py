@@ -95,11 +95,13 @@ class Scorer:
             if (examples := getattr(task, split)) is not None:
                 rows = self.protocol.rows(examples)
                 lengths = [max(row.positions) + 1 + self.protocol.new_tokens for row in rows]
-                kept = fitting(lengths, config.max_position_embeddings, task.name)
+                kept = fitting(lengths, config.longest_text, task.name)
                 self.too_long += len(examples) - len(kept)
                 self.examples[split] = [examples[i] for i in kept]
                 self._rows[split] = [rows[i] for i in kept]
-        shared = 0 if self.protocol.writes else shared_beginning(list(self._rows.values()))
+        # what all rows begin with is the same in all, unless positions turn by the row's length
+        alone = self.protocol.writes or config.rope_by_length
+        shared = 0 if alone else shared_beginning(list(self._rows.values()))
         front = one_row(self._rows["search"][0].tokens[:shared]) if shared else None
         self._rows = {s: [row.without(shared) for row in rows] for s, rows in self._rows.items()}
         self._runner = Runner(

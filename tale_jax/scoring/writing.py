@@ -45,7 +45,7 @@ class Decode(Asker):
         """What the task says, but at most a quarter of the positions; or by its longest answer."""
         if task.new_tokens is None:
             return self._longest_answer(task) + 2
-        return max(1, min(task.new_tokens, self._config.max_position_embeddings // 4))
+        return max(1, min(task.new_tokens, self._config.longest_text // 4))
 
     def _longest_answer(self, task: Task) -> int:
         texts = {

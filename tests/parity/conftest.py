@@ -1,5 +1,6 @@
 """Tiny random models of torch transformers, on disk; no downloads."""
 
+import copy
 from functools import partial
 
 import jax
@@ -82,6 +83,24 @@ GEMMA2 = {
     "attention_bias": True,
 }
 COHERE = NO_HEAD_DIM | {"layer_norm_eps": 1e-3, "logit_scale": 0.3, "tie_word_embeddings": True}
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 5000.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": 5,
+    "beta_fast": 2.0,
+}
+SHORT, LONG = [1.0, 1.1, 1.3], [1.2, 2.5, 4.0]
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 5000.0,
+    "short_factor": SHORT,
+    "long_factor": LONG,
+    "partial_rotary_factor": 0.6,
+}
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 5000.0, "factor": 3.0}
+PARTLY = {"rope_type": "default", "rope_theta": 5000.0, "partial_rotary_factor": 0.4}
+NORMED = {k: v for k, v in NO_HEAD_DIM.items() if k != "rms_norm_eps"} | {"layer_norm_eps": 1e-3}
 # name → (family of classes, attributes)
 MODELS = {
     "llama": ("Llama", ROTARY),
@@ -95,6 +114,12 @@ MODELS = {
     "llama-linear-rope": (
         "Llama",
         ROTARY | {"rope_parameters": {"rope_type": "linear", "factor": 3.0, "rope_theta": 5000.0}},
+    ),
+    "llama-yarn": ("Llama", ROTARY | {"rope_parameters": YARN}),
+    "llama-yarn-mscale": (
+        "Llama",
+        ROTARY
+        | {"rope_parameters": YARN | {"mscale": 2.0, "mscale_all_dim": 1.5, "truncate": False}},
     ),
     "qwen2": ("Qwen2", NO_HEAD_DIM | {"tie_word_embeddings": True}),
     "qwen2-sliding": ("Qwen2", NO_HEAD_DIM | SLIDING),
@@ -110,10 +135,51 @@ MODELS = {
     "gemma2": ("Gemma2", TIED | GEMMA2),
     "cohere": ("Cohere", COHERE | {"attention_bias": True}),
     "cohere-qk-norm": ("Cohere", COHERE | {"use_qk_norm": True}),
+    "ministral3": (
+        "Ministral3",
+        ROTARY | {"rope_parameters": YARN | {"attention_factor": 1.3, "llama_4_scaling_beta": 0.7}},
+    ),
+    "smollm3": (
+        "SmolLM3",
+        NO_HEAD_DIM | SLIDING | {"no_rope_layers": [1, 0, 1], "attention_bias": True},
+    ),
+    "phi3": (
+        "Phi3",
+        NO_HEAD_DIM
+        | {
+            "sliding_window": 5,
+            "original_max_position_embeddings": 13,
+            "rope_parameters": LONGROPE,
+        },
+    ),
+    "stablelm": ("StableLm", NORMED | {"rope_parameters": PARTLY, "use_qkv_bias": True}),
+    "stablelm-parallel": (
+        "StableLm",
+        NORMED | {"rope_parameters": PARTLY, "qk_layernorm": True, "use_parallel_residual": True},
+    ),
+    "gpt_neox": ("GPTNeoX", NORMED | {"rope_parameters": PARTLY}),
+    "gpt_neox-serial": (
+        "GPTNeoX",
+        NORMED | {"use_parallel_residual": False, "attention_bias": False},
+    ),
+    "nemotron": (
+        "Nemotron",
+        {k: v for k, v in ROTARY.items() if k != "rms_norm_eps"}
+        | {"norm_eps": 1e-3, "rope_parameters": PARTLY, "mlp_bias": True},
+    ),
     "gpt2": ("GPT2", LEARNED),
     "gpt2-untied": ("GPT2", LEARNED | {"tie_word_embeddings": False, "n_inner": None}),
     "bert": ("Bert", ENCODER),
     "roberta": ("Roberta", ENCODER | {"pad_token_id": 1, "type_vocab_size": 1}),
+    # frequencies depend on the length of a text, which transformers takes from the whole batch
+    "llama-dynamic": (
+        "Llama",
+        ROTARY | {"max_position_embeddings": 7, "rope_parameters": DYNAMIC},
+    ),
+    "phi3-long": (
+        "Phi3",
+        NO_HEAD_DIM | {"original_max_position_embeddings": 7, "rope_parameters": LONGROPE},
+    ),
 }
 HEADS = {
     "language model": {
@@ -130,7 +196,7 @@ HEADS = {
 
 def random_model(name: str, head: str = "language model", seed: int = 0):
     """A torch model of which every parameter is random, biases and scales too."""
-    prefix, attributes = MODELS[name]
+    prefix, attributes = copy.deepcopy(MODELS[name])  # transformers writes into what it is given
     config_class = getattr(transformers, f"{prefix}Config")
     extra = {"num_labels": LABELS} if head in ("sequence", "token") else {}
     suffix = HEADS[head].get(prefix, HEADS[head][""])
@@ -139,8 +205,9 @@ def random_model(name: str, head: str = "language model", seed: int = 0):
     with torch.no_grad():
         for path, parameter in model.named_parameters():
             parameter.normal_(0, 0.3)
+            normal = prefix != "Nemotron"  # its scales are stored less one
             if path.endswith("weight") and any(word in path.lower() for word in ("norm", "ln_")):
-                parameter += 1
+                parameter += normal
     return model
 
 

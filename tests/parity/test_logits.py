@@ -13,16 +13,39 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 NAMES = (
-    "llama llama-mha llama-mqa llama-tied-biases llama-llama3-rope llama-linear-rope qwen2 "
-    "qwen2-sliding qwen3 qwen3-sliding mistral mistral-full granite olmo2 starcoder2 "
-    "starcoder2-plain gemma gemma2 cohere cohere-qk-norm gpt2 gpt2-untied bert roberta"
+    "llama llama-mha llama-mqa llama-tied-biases llama-llama3-rope llama-linear-rope llama-yarn "
+    "llama-yarn-mscale qwen2 qwen2-sliding qwen3 qwen3-sliding mistral mistral-full granite olmo2 "
+    "starcoder2 starcoder2-plain gemma gemma2 cohere cohere-qk-norm ministral3 smollm3 phi3 "
+    "stablelm stablelm-parallel gpt_neox gpt_neox-serial nemotron gpt2 gpt2-untied bert roberta"
 ).split()
-ONE_EACH = "llama qwen2-sliding qwen3 mistral starcoder2 gemma gemma2 gpt2 bert roberta".split()
-WITHOUT_OTHER_HEADS = "granite olmo2 cohere-qk-norm".split()  # or without some of them
+BY_LENGTH = ["llama-dynamic", "phi3-long"]
+ONE_EACH = (
+    "llama qwen2-sliding qwen3 mistral starcoder2 gemma gemma2 gpt_neox gpt2 bert roberta".split()
+)
+# or without some of them, or with those of Llama
+WITHOUT_OTHER_HEADS = (
+    "granite olmo2 cohere-qk-norm ministral3 smollm3 phi3 stablelm stablelm-parallel "
+    "nemotron".split()
+)
 
 
 def test_the_list_is_complete(models):
-    assert list(models) == NAMES
+    assert list(models) == NAMES + BY_LENGTH
+
+
+@pytest.mark.parametrize("name", BY_LENGTH)
+def test_frequencies_by_length(make_model, batch, theirs, ours, agree, tmp_path, name):
+    """Each row alone: up to the length of pretraining, which is 7, and beyond."""
+    model = make_model(name)
+    model.save_pretrained(tmp_path)
+    config, params = load_pretrained(tmp_path)
+    tokens, where, positions = batch
+    logits = ours(config, params, tokens, where)
+    for row in (4, 1, 0):  # ascending lengths, for transformers remembers the longest
+        real = where[row]
+        assert real.sum() in (1, 7, 11)
+        alone = (x[row][real][None] for x in (tokens, where, positions))
+        agree(logits[row][real][None], theirs(model, *alone))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,6 +65,31 @@ def test_logits(make_model, batch, theirs, ours, agree, tmp_path, name):
         assert (turns > 4).any()
         assert ((turns > 1) & (turns < 4)).any()
         assert (turns < 1).any()
+
+
+def test_the_language_model_of_one_that_sees(models, batch, theirs, ours, agree, tmp_path):
+    """Its tensors have other names there, among those of the vision tower."""
+    text = transformers.Ministral3Config(**models["ministral3"][1])
+    vision = transformers.PixtralVisionConfig(
+        hidden_size=16, intermediate_size=19, num_hidden_layers=1, num_attention_heads=2
+    )
+    config = transformers.Mistral3Config(
+        text_config=text, vision_config=vision, tie_word_embeddings=False
+    )
+    torch.manual_seed(0)
+    model = transformers.Mistral3ForConditionalGeneration(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.3)
+    model.save_pretrained(tmp_path / "whole")
+    tokens, where, positions = batch
+    expected = theirs(model, tokens, where, positions)
+    config, params = load_pretrained(tmp_path / "whole")
+    agree(ours(config, params, tokens, where), expected, where)
+    save_pretrained(tmp_path / "text", config, params, source=tmp_path / "whole")
+    alone = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "text").eval()
+    assert type(alone).__name__ == "Ministral3ForCausalLM"
+    agree(theirs(alone, tokens, where, positions), expected, where)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -105,7 +153,7 @@ def test_the_way_back(make_model, batch, theirs, ours, agree, tmp_path, name):
     model.save_pretrained(tmp_path / "theirs")
     config, params = load_pretrained(tmp_path / "theirs")
     tokens, where, positions = batch
-    for kept in ((0, 1, 2), (0, 2), (0,)):
+    for kept in ((0, 1, 2), (0, 2), (0,)) if name in ONE_EACH else ((0, 1, 2), (1,)):
         target = tmp_path / "-".join(map(str, kept))
         shallow = config.keep_layers(kept)
         shorter = keep_layers(params, kept)

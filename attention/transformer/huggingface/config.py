@@ -12,6 +12,7 @@ from attention.transformer.activations import ACTIVATIONS
 from attention.transformer.config import Head, TransformerConfig
 from attention.transformer.huggingface.attributes import check_attributes, without_meaning
 from attention.transformer.huggingface.families import FAMILIES, Family, HfConfig
+from attention.transformer.huggingface.multimodal import text_config
 
 OWN_TYPE = "tale_jax_"
 """Precedes the model type of a model that transformers has not: it refuses what it would spoil."""
@@ -35,7 +36,8 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
     is then ``tale_jax_llama``, say, which transformers refuses.
 
     Args:
-        hf: the decoded JSON, in the layout of transformers 4 or 5.
+        hf: the decoded JSON, in the layout of transformers 4 or 5; of a model that also sees
+            images, its language model is meant.
         dtype: of parameters and products; None takes the checkpoint's own.
 
     Raises:
@@ -75,6 +77,7 @@ def ignored_attributes(hf: HfConfig) -> dict[str, Any]:
 
 def _family_of(hf: HfConfig) -> tuple[str, Family, HfConfig, dict[str, Any]]:
     """The model type, its row, the config as of Hugging Face, and this project's own fields."""
+    hf = text_config(hf)
     model_type, own = hf.get("model_type"), {}
     if isinstance(model_type, str) and model_type.startswith(OWN_TYPE):
         model_type, own = model_type.removeprefix(OWN_TYPE), _own_fields(hf)
@@ -216,11 +219,13 @@ def differing_fields(config: TransformerConfig, again: TransformerConfig) -> lis
         remat=again.remat,
         derivatives=again.derivatives,
     )
-    return [
+    differing = [
         field.name
         for field in dataclasses.fields(config)
         if getattr(again, field.name) != getattr(plain, field.name)
     ]
+    sizes = ("head_size", "key_value_heads")  # told in more ways than one
+    return differing + [n for n in sizes if getattr(again, n) != getattr(config, n)]
 
 
 def named_fields(config: TransformerConfig, fields: Sequence[str]) -> str:

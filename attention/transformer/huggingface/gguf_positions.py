@@ -13,8 +13,8 @@ import numpy as np
 
 from attention.errors import InputError
 from attention.files import GgufHeader
-from attention.transformer.config import RopeScaling, TransformerConfig
-from attention.transformer.rotary import rope_frequencies
+from attention.transformer.config import TransformerConfig
+from attention.transformer.frequencies import Rope, RopeScaling, short_frequencies
 
 DIVISORS = "rope_freqs.weight"
 ORIGINAL = "rope.scaling.original_context_length"
@@ -71,8 +71,8 @@ def _llama3(header: GgufHeader, theta: float) -> dict[str, Any]:
 
 def divisors(size: int, theta: float, scaling: RopeScaling) -> np.ndarray:
     """What each of the ``size / 2`` frequencies is divided by, float32."""
-    plain, scaled = (np.asarray(rope_frequencies(size, theta, s)) for s in (None, scaling))
-    return plain / scaled
+    plain, scaled = (short_frequencies(Rope(theta, s), size) for s in (None, scaling))
+    return (plain / scaled).astype(np.float32)
 
 
 def positions_metadata(config: TransformerConfig) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def positions_metadata(config: TransformerConfig) -> dict[str, Any]:
     """
     found = {
         "rope.freq_base": float(config.rope_theta),
-        "rope.dimension_count": config.head_size,
+        "rope.dimension_count": config.rope.size(config.head_size),
     }
     scaling = config.rope_scaling
     if scaling is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,9 @@ from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families import TRANSFORMS, Row, Table, tensor_table
 from attention.transformer.huggingface.safetensor_files import DTYPES
 from attention.transformer.stacking import belongs
+
+Place = tuple[int, ...]
+"""The place of a tensor in its parameters: nothing, the layer, or the layer and the head."""
 
 
 class Stored(Protocol):
@@ -40,7 +44,7 @@ def match_tensors(
     abstract: Mapping[str, jax.ShapeDtypeStruct],
     stored: Mapping[str, Stored],
     folder: Path,
-) -> list[tuple[Row, int, Stored]]:
+) -> list[tuple[Row, Place, Stored]]:
     """Pair tensors with parameters, totally; all that does not fit is one error."""
     names = tensor_table(config)
     wanted = {
@@ -53,19 +57,19 @@ def match_tensors(
         if first != name:
             problems.append(f"one tensor is stored twice, as {first} and {name}")
     _place_copies(names, wanted, bare, stored)
-    for name, (row, i) in wanted.items():
+    for name, (row, place) in wanted.items():
         if name not in bare:
             problems.append(f"{name} is missing")
             continue
         tensor = stored[bare[name]]
-        shapes = [abstract[path].shape[1 if row.layered else 0 :] for path in row.paths]
+        shapes = [abstract[path].shape[row.leading :] for path in row.paths]
         expected = _stored_shape(row, shapes)
         if tensor.dtype not in DTYPES:
             problems.append(f"{name} has dtype {tensor.dtype}, expected {'/'.join(DTYPES)}")
         elif tensor.shape != expected:
             problems.append(f"{name} has shape {tensor.shape}, expected {expected}")
         else:
-            placed.append((row, i, tensor))
+            placed.append((row, place, tensor))
     repeated = {name for name, _ in names.tied}
     problems += [
         f"{bare[name]} is not known"
@@ -80,8 +84,8 @@ def match_tensors(
 
 def wanted_tensors(
     config: TransformerConfig, names: Table, abstract: Mapping[str, Any]
-) -> dict[str, tuple[Row, int]]:
-    """Tensor name → its row and layer, for the parameters that this model has."""
+) -> dict[str, tuple[Row, Place]]:
+    """Tensor name → its row and place, for the parameters that this model has."""
     wanted = {}
     rows = [row for row in names.rows if all(path in abstract for path in row.paths)]
     for row in rows:
@@ -89,8 +93,10 @@ def wanted_tensors(
         if row.layered:  # what a layer is without is in no checkpoint
             part = row.paths[0].split("/")[1]
             layers = [i for i, has in enumerate(config.halves) if belongs(part, has)]
-        for i in layers:
-            wanted[row.name.replace("{i}", str(i))] = (row, i)
+        heads = abstract[row.paths[0]].shape[row.layered] if "{h}" in row.name else 1
+        for i, head in itertools.product(layers, range(heads)):
+            name = row.name.replace("{i}", str(i)).replace("{h}", str(head))
+            wanted[name] = row, (i, head)[: row.leading]
     covered = {path for row in rows for path in row.paths}
     if uncovered := sorted(abstract.keys() - covered):
         raise InputError(f"{config.family} checkpoints have no place for {', '.join(uncovered)}")
@@ -120,7 +126,7 @@ def with_own_head(config: TransformerConfig, stored: Mapping[str, Stored]) -> Tr
 
 def _place_copies(
     names: Table,
-    wanted: dict[str, tuple[Row, int]],
+    wanted: dict[str, tuple[Row, Place]],
     bare: dict[str, str],
     stored: Mapping[str, Stored],
 ) -> None:

@@ -110,12 +110,12 @@ def load_pretrained(
         path: jnp.zeros(leaf.shape, leaf.dtype, device=where.get(path))
         for path, leaf in _flat(held).items()
     }
-    for row, i, tensor in placed:
-        shapes = [abstract[path].shape[1 if row.layered else 0 :] for path in row.paths]
+    for row, place, tensor in placed:
+        shapes = [abstract[path].shape[row.leading :] for path in row.paths]
         pieces = TRANSFORMS[row.transform].load(tensor.open(), shapes)
         for path, piece in zip(row.paths, pieces, strict=True):
             for part, array in _parts(path, piece, weights):
-                params[part] = _place(params[part], array, i if row.layered else None)
+                params[part] = _place(params[part], array, place)
     return config, unflatten_dict(params, sep="/")
 
 
@@ -235,17 +235,16 @@ def _hf_tensors(
     # What does not follow the model's dtype, a normalizer's parameters, keeps its own.
     stored = dataclasses.replace(config, dtype=dtype or config.dtype)
     abstract = _flat(abstract_params(stored))
-    for name, (row, i) in wanted_tensors(config, tensor_table(config), flat).items():
-        parameters = [flat[path][i] if row.layered else flat[path] for path in row.paths]
+    for name, (row, place) in wanted_tensors(config, tensor_table(config), flat).items():
+        parameters = [flat[path][place] if place else flat[path] for path in row.paths]
         tensor = np.asarray(TRANSFORMS[row.transform].save(parameters))
         if dtype is not None:
             tensor = tensor.astype(abstract[row.paths[0]].dtype)
         yield name, tensor
 
 
-def _place(parameter: jax.Array, piece: np.ndarray, layer: int | None) -> jax.Array:
-    """The parameter with ``piece`` in its layer's place; long tensors go block by block."""
-    lead = () if layer is None else (layer,)
+def _place(parameter: jax.Array, piece: np.ndarray, lead: tuple[int, ...]) -> jax.Array:
+    """The parameter with ``piece`` at the place ``lead``; long tensors go block by block."""
     if piece.ndim == 0:
         return _fill(parameter, piece, np.array(lead, np.int32))
     rows = len(piece)

@@ -20,6 +20,7 @@ from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.adapters import base_of, is_adapter, merged_adapter
 from attention.transformer.huggingface.gguf_models import gguf_config, gguf_tensors
 from attention.transformer.huggingface.matching import Stored
+from attention.transformer.huggingface.multimodal import text_tensors
 from attention.transformer.huggingface.safetensor_files import CONFIG, stored_tensors
 
 GGUF = ".gguf"
@@ -109,7 +110,8 @@ def tensors_of(place: Path, config: TransformerConfig) -> Mapping[str, Stored]:
     """
     if place.suffix == GGUF:
         return gguf_tensors(read_header(place), config)
-    return stored_tensors(place)
+    stored = stored_tensors(place)
+    return text_tensors(stored) if "text_config" in read_json(place / CONFIG) else stored
 
 
 def copy_tokenizer(place: Path, folder: Path) -> None:

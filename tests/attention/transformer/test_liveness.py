@@ -8,7 +8,13 @@ import jax
 import numpy as np
 import pytest
 
-from attention.transformer import RopeScaling, Transformer, TransformerConfig, abstract_params
+from attention.transformer import (
+    Rope,
+    RopeScaling,
+    Transformer,
+    TransformerConfig,
+    abstract_params,
+)
 from attention.transformer.huggingface.config import to_hf
 from attention.transformer.huggingface.families import tensor_table
 from attention.transformer.huggingface.matching import wanted_tensors
@@ -46,6 +52,9 @@ PERTURBED = {
     "type_vocab_size": (LEARNED, 3),
     "rope_theta": (LLAMA, 5000.0),
     "rope_scaling": (LLAMA, RopeScaling("linear", 2.0)),
+    "partial_rotary_factor": (LLAMA, 0.6),
+    "sliding_rope": (WINDOW, Rope(5000.0)),
+    "no_rope_layers": (LLAMA, (1, 0)),
     "causal": (LLAMA, False),
     "sliding_window": (WINDOW, 5),
     "layer_types": (WINDOW, ("full_attention", "sliding_attention")),
@@ -84,12 +93,32 @@ PERTURBED = {
     "remat": (LLAMA, True),
     "derivatives": (LLAMA, "cpu"),
 }
+LLAMA3 = RopeScaling("llama3", 8.0, 1.0, 4.0, 128)
+YARN = RopeScaling("yarn", 8.0, original_max_position_embeddings=128)
+WITH_MSCALE = dataclasses.replace(YARN, mscale=2.0, mscale_all_dim=1.5)
+LONG = RopeScaling(
+    "longrope",
+    8.0,
+    original_max_position_embeddings=4,
+    short_factor=(1.5,) * 7,
+    long_factor=(2.5,) * 7,
+)
+# field → (base, another value); the table must name every field
 SCALED = {
-    "rope_type": "linear",
-    "factor": 4.0,
-    "low_freq_factor": 1.5,
-    "high_freq_factor": 3.0,
-    "original_max_position_embeddings": 64,
+    "rope_type": (RopeScaling("linear", 2.0), "dynamic"),
+    "factor": (LLAMA3, 4.0),
+    "low_freq_factor": (LLAMA3, 1.5),
+    "high_freq_factor": (LLAMA3, 3.0),
+    "original_max_position_embeddings": (LLAMA3, 64),
+    "attention_factor": (YARN, 1.25),
+    "beta_fast": (YARN, 2.0),
+    "beta_slow": (YARN, 2.0),
+    "mscale": (WITH_MSCALE, 3.0),
+    "mscale_all_dim": (WITH_MSCALE, 2.5),
+    "truncate": (YARN, False),
+    "short_factor": (LONG, (1.25,) * 7),
+    "long_factor": (LONG, (2.25,) * 7),
+    "llama_4_scaling_beta": (YARN, 0.1),
 }
 # The only fields for which a different checkpoint is enough.
 OF_CHECKPOINTS = {"family"}
@@ -170,9 +199,9 @@ def test_each_value_is_alive(field):
 
 @pytest.mark.parametrize("field", SCALED)
 def test_rope_scaling_field_is_alive(field):
-    scaling = RopeScaling("llama3", 8.0, 1.0, 4.0, 128)
+    scaling, value = SCALED[field]
     base = dataclasses.replace(LLAMA, head_dim=14, rope_scaling=scaling)
-    changed = dataclasses.replace(scaling, **{field: SCALED[field]})
+    changed = dataclasses.replace(scaling, **{field: value})
     assert program(base) != program(dataclasses.replace(base, rope_scaling=changed))
 
 

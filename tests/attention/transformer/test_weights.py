@@ -164,8 +164,12 @@ def test_both_layouts_of_rope_settings(folder):
         rope_parameters={"rope_type": "default", "rope_theta": 5e5},
     )
     assert load_pretrained(folder)[0] == old
-    for kind in ("yarn", "dynamic", "longrope"):
-        edit_config(folder, rope_parameters={"rope_type": kind, "rope_theta": 1e4, "factor": 2.0})
+    for wrong in (
+        {"rope_type": "su"},
+        {"rope_type": "llama3", "factor": 2.0},
+        {"rope_type": "yarn"},
+    ):
+        edit_config(folder, rope_parameters={"rope_theta": 1e4, **wrong})
         refused(folder, "rope")
 
 

@@ -6,6 +6,7 @@ from .gguf_layouts import Layout as Layout
 from .llama_like import LLAMA_FIELDS as LLAMA_FIELDS
 from .llama_like import LLAMA_TENSORS as LLAMA_TENSORS
 from .rope_settings import read_rope as read_rope
+from .rope_settings import rope_parameters as rope_parameters
 from .rope_settings import write_rope as write_rope
 from .table import FAMILIES as FAMILIES
 from .table import tensor_table as tensor_table
@@ -35,6 +36,7 @@ __all__ = [
     "linear",
     "norm",
     "read_rope",
+    "rope_parameters",
     "row",
     "tensor_table",
     "write_rope",

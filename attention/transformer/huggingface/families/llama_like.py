@@ -1,4 +1,4 @@
-"""Llama and its likes: Qwen2, Qwen3, Mistral, Granite, OLMo 2, StarCoder2."""
+"""Llama and its likes: Qwen2, Qwen3, Mistral, Ministral 3, SmolLM3, Granite, OLMo 2, StarCoder2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from attention.files import GgufHeader
 from attention.transformer.config import SLIDING_ATTENTION, TransformerConfig
 from attention.transformer.huggingface.families.definition import COMMON_FIELDS, Family, HfConfig
 from attention.transformer.huggingface.families.gguf_layouts import Layout
-from attention.transformer.huggingface.families.rope_settings import read_rope, write_rope
+from attention.transformer.huggingface.families.rope_settings import (
+    read_rope,
+    rope_parameters,
+    write_rope,
+)
 from attention.transformer.huggingface.families.tensors import (
     ATTENTION,
     Row,
@@ -212,4 +216,49 @@ STARCODER2 = Family(
     reads=("rope_parameters", "use_bias"),
     read=_read_starcoder2,
     write=lambda config: {**write_rope(config), "use_bias": config.mlp_bias},
+)
+
+
+def _write_ministral3(config: TransformerConfig) -> dict[str, Any]:
+    settings = rope_parameters(config.rope)  # transformers computes with the last two of any type
+    settings.setdefault("llama_4_scaling_beta", 0.0)
+    settings.setdefault("original_max_position_embeddings", config.max_position_embeddings)
+    return {"rope_parameters": settings}
+
+
+MINISTRAL3 = Family(
+    "Ministral3",
+    {**LLAMA_FIELDS, "sliding_window": "sliding_window"},
+    {},
+    LLAMA_TENSORS,
+    reads=("rope_parameters",),
+    read=lambda hf: read_rope(hf, ("llama_4_scaling_beta",)),
+    write=_write_ministral3,
+)
+
+
+def _read_smollm3(hf: HfConfig) -> dict[str, Any]:
+    turning = tuple(hf["no_rope_layers"][: hf["num_hidden_layers"]])  # 1: the layer has positions
+    return {
+        **_read_qwen(hf),
+        "attention_out_bias": hf["attention_bias"],
+        "no_rope_layers": None if all(turning) else turning,
+    }
+
+
+def _write_smollm3(config: TransformerConfig) -> dict[str, Any]:
+    written = _write_qwen(config)
+    del written["max_window_layers"]
+    every = (1,) * config.num_hidden_layers
+    return {**written, "no_rope_layers": list(config.no_rope_layers or every)}
+
+
+SMOLLM3 = Family(
+    "SmolLM3",
+    {**LLAMA_FIELDS, "attention_bias": "attention_bias", "mlp_bias": "mlp_bias"},
+    {},
+    LLAMA_TENSORS,
+    reads=(*_QWEN_READS, "no_rope_layers", "no_rope_layer_interval"),
+    read=_read_smollm3,
+    write=_write_smollm3,
 )

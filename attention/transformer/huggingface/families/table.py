@@ -12,11 +12,19 @@ from attention.transformer.huggingface.families.gpt2 import GPT2
 from attention.transformer.huggingface.families.llama_like import (
     GRANITE,
     LLAMA,
+    MINISTRAL3,
     MISTRAL,
     OLMO2,
     QWEN2,
     QWEN3,
+    SMOLLM3,
     STARCODER2,
+)
+from attention.transformer.huggingface.families.partly_rotary import (
+    GPT_NEOX,
+    NEMOTRON,
+    PHI3,
+    STABLELM,
 )
 from attention.transformer.huggingface.families.tensors import Table
 
@@ -33,6 +41,12 @@ FAMILIES: Choices[Family] = Choices(
         "gemma": GEMMA,
         "gemma2": GEMMA2,
         "cohere": COHERE,
+        "ministral3": MINISTRAL3,
+        "smollm3": SMOLLM3,
+        "phi3": PHI3,
+        "stablelm": STABLELM,
+        "gpt_neox": GPT_NEOX,
+        "nemotron": NEMOTRON,
         "gpt2": GPT2,
         "bert": BERT,
         "roberta": ROBERTA,

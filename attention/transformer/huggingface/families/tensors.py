@@ -1,7 +1,8 @@
 """Which tensor of a checkpoint is which parameter: rows of a table, with named transforms.
 
-Each family has a ``Table``.  A row's name is a template: ``{i}`` stands for the layer.  A transform
-has two directions and is written for arrays of NumPy and JAX alike; loading never copies.
+Each family has a ``Table``.  A row's name is a template: ``{i}`` stands for the layer, and ``{h}``
+for the head where each head has a tensor of its own.  A transform has two directions and is written
+for arrays of NumPy and JAX alike; loading never copies.
 
 The learned parameters of a normalizer, which Hugging Face's models have not, stand where the
 attention of their layer stands, as float32 numbers before they are constrained (``Normalizer``):
@@ -17,10 +18,12 @@ Each is ``[]``, or ``[head]`` with ``per=head``.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
@@ -74,6 +77,25 @@ def _side_by_side(parameter: Any) -> Any:
     return halves.swapaxes(-1, -2).reshape(parameter.shape)
 
 
+def _parts(tensor: Any, shapes: Sequence[Shape]) -> list[Any]:
+    ends = np.cumsum([math.prod(shape[1:]) for shape in shapes])
+    return [
+        tensor[end - math.prod(shape[1:]) : end].T.reshape(shape)
+        for end, shape in zip(ends, shapes, strict=True)
+    ]
+
+
+def _by_head(tensor: Any, shapes: Sequence[Shape]) -> list[Any]:
+    *lead, size = shapes[0]
+    heads = tensor.T.reshape(*lead, len(shapes), size)
+    return [heads[..., i, :] for i in range(len(shapes))]
+
+
+def _join_heads(parameters: Sequence[Any]) -> Any:
+    heads = jnp.stack(list(parameters), axis=-2)
+    return _in_first(heads).T if heads.ndim == 4 else _flat(heads)
+
+
 TRANSFORMS: dict[str, Transform] = {
     "copy": Transform(_reshape, lambda parameters: parameters[0]),
     "flat": Transform(_reshape, lambda parameters: _flat(parameters[0])),
@@ -93,6 +115,9 @@ TRANSFORMS: dict[str, Transform] = {
         lambda tensor, shapes: [_halves_apart(tensor.T.reshape(shapes[0]))],
         lambda parameters: _in_first(_side_by_side(parameters[0])).T,
     ),
+    # several nn.Linear in one: side by side, or for each head query, key and value
+    "linear_parts": Transform(_parts, lambda ps: jnp.concatenate([_in_first(p) for p in ps], 1).T),
+    "by_head": Transform(_by_head, _join_heads),
     # GPT-2's Conv1D stores [in, out]; query, key and value in one
     "conv1d": Transform(_reshape, lambda parameters: _out_last(parameters[0])),
     "conv1d_qkv": Transform(_split, lambda ps: jnp.concatenate([_in_first(p) for p in ps], 1)),
@@ -112,6 +137,11 @@ class Row:
     def layered(self) -> bool:
         """Whether there is such a tensor for every layer."""
         return "{i}" in self.name
+
+    @property
+    def leading(self) -> int:
+        """How many first axes of the parameters the name counts: layers, heads."""
+        return self.layered + ("{h}" in self.name)
 
 
 @dataclasses.dataclass(frozen=True)

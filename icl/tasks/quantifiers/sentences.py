@@ -283,6 +283,7 @@ class Quantifiers(Task):
         return float("nan") if found is None else 1.0 if found[1].lower() == "true" else -1.0
 
 
+@jax.jit
 def truth(x_BT: Float[Array, "B T"], every_B1: Bool[Array, "B 1"]) -> Float[Array, "B T"]:
     """Labels ±1 of the numbers so far; ``every_B1`` tells prompts of every from those of some."""
     positive_BT = x_BT > 0

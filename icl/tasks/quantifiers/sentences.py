@@ -283,16 +283,10 @@ class Quantifiers(Task):
         return float("nan") if found is None else 1.0 if found[1].lower() == "true" else -1.0
 
 
-@jax.jit
 def truth(x_BT: Float[Array, "B T"], every_B1: Bool[Array, "B 1"]) -> Float[Array, "B T"]:
     """Labels ±1 of the numbers so far; ``every_B1`` tells prompts of every from those of some."""
-    positive_BT = x_BT > 0
-    holds_BT = jnp.where(
-        every_B1,
-        jax.lax.associative_scan(jnp.logical_and, positive_BT, axis=1),
-        jax.lax.associative_scan(jnp.logical_or, positive_BT, axis=1),
-    )
-    return jnp.where(holds_BT, 1.0, -1.0)
+    sign_BT = jnp.where(x_BT > 0, 1.0, -1.0)
+    return jnp.where(every_B1, jax.lax.cummin(sign_BT, 1), jax.lax.cummax(sign_BT, 1))
 
 
 def _title(row: Row) -> str:

@@ -3,8 +3,9 @@
 How data passes through it: ``TransformerConfig`` (``config``) describes a model.  ``Transformer``
 (``model``) embeds tokens, makes the ``Context`` that all layers share (``context``: who sees whom,
 at which positions), sends states through the loop over layers (``depth``: all of them, some of
-them, with a cache, with something captured) and reads out logits (``heads``).  A layer is
-attention and an MLP (``layers``, ``positionwise``, ``rotary``).
+them, with a cache, with something captured) and reads out logits (``heads``).  A layer
+(``layer``) is attention (``self_attention``; its positions are in ``rotary``, whose frequencies
+have a table in ``frequencies``) and an MLP (``positionwise``).
 
 Parameters are a plain tree.  ``stacking`` has its two forms and what makes it shorter,
 ``huggingface`` reads and writes it, ``generation`` decodes with it, and ``conversion`` gives a

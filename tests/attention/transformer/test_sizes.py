@@ -1,11 +1,12 @@
 """The real models, as shapes: parameter counts to the digit, without a byte allocated."""
 
+import json
 import math
 
 import jax
 import pytest
 
-from attention.transformer import abstract_params
+from attention.transformer import abstract_params, parameter_counts
 from attention.transformer.huggingface.config import from_hf
 
 LLAMA_31_8B = {
@@ -209,6 +210,30 @@ def test_parameter_counts(name):
     leaves = jax.tree.leaves(abstract_params(config))
     assert sum(math.prod(leaf.shape) for leaf in leaves) == published
     assert {leaf.dtype.name for leaf in leaves} == {hf.get("torch_dtype", "float32")}
+
+
+# name among the public configs → parameters, those of torch's model of the configuration
+PUBLIC = {
+    "ministral3_3b_2512": 3_429_006_336,  # its language model
+    "redpajama_3b_v1": 2_775_864_320,
+    "phi-3_5": 3_821_079_552,
+    "stablelm": 2_795_443_200,
+    "stablelm-2-zephyr-1_6b": 1_644_515_328,
+    "gemma_2b": 2_506_172_416,
+    "gemma2_9b": 9_241_705_984,
+    "starcoder2": 7_173_923_840,
+    "aya-23": 8_028_033_024,
+    "olmo2_32b": 32_234_279_936,
+    "llama3_1_70b": 70_553_706_496,
+    "qwen3_0.6b": 596_049_920,
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_parameter_counts(shared, name):
+    file = shared.parent / "cases" / "configs" / "public_configs.json"
+    config = from_hf(json.loads(file.read_text())[name])
+    assert sum(parameter_counts(config).values()) == PUBLIC[name]
 
 
 def test_lucie_by_formula():

@@ -30,7 +30,7 @@ from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
 )
 
 from attention.errors import InputError
-from attention.likelihood import Arrays, Row, RowBatches, token_log_probs
+from attention.likelihood import Arrays, Row, RowBatches, check_vocabulary, token_log_probs
 from attention.options import Weights
 from attention.transformer import generate, unstack_layers
 from tale_jax.models import load_model
@@ -144,7 +144,8 @@ class TaleModel(TemplateLM):
         """Log-probability of each second part, and whether each of its tokens is the likeliest.
 
         Raises:
-            InputError: a second part is empty or longer than the model's positions.
+            InputError: a second part is empty or longer than the model's positions, or a token is
+                not in its vocabulary.
         """
         rows = []
         for before, scored in pairs:
@@ -154,6 +155,7 @@ class TaleModel(TemplateLM):
             rows.append(Row.text((before + scored)[-self.max_length - 1 :][:-1], scored))
         if not rows:
             return []
+        check_vocabulary(rows, self._config.vocab_size)
         batches = RowBatches(rows, self._batch_tokens, self._sharding)
         return [
             (float(log_probs.sum(dtype=np.float64)), bool(likeliest.all()))
@@ -176,7 +178,8 @@ class TaleModel(TemplateLM):
         """What the model writes behind each prompt; what does not fit leaves on the left.
 
         Raises:
-            InputError: the new tokens leave no room for a prompt.
+            InputError: the new tokens leave no room for a prompt, or a token is not in the model's
+                vocabulary.
         """
         room = self.max_length - new_tokens
         if room < 1:
@@ -186,6 +189,7 @@ class TaleModel(TemplateLM):
             )
         how: Any = {"max_new_tokens": new_tokens, "stop_tokens": self._end_tokens}
         rows = [Row.prompt(self.tok_encode(prompt)[-room:]) for prompt in prompts]
+        check_vocabulary(rows, self._config.vocab_size)
         longest = max(len(row.tokens) for row in rows)
         size = max(1, self._batch_tokens * longest // (longest + new_tokens))  # room for new tokens
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from attention.command_line import Between, Commas, OneOf, Repeated, Word
 from attention.options import Devices, Seed, Storage
+from tale_jax.tasks import ChoiceForm
 from tale_jax.units import Unit, parse_unit
 
 Layers = Annotated[tuple[Unit, ...], Commas(parse_unit, "3,5.mlp")]
@@ -53,6 +54,8 @@ class TaskOptions:
         train: JSONL file of examples to draw shots from, and to train on
         holdout: share of the task's file that becomes the test split
         limit: use the first so many examples of each split
+        choices: what the choices of a benchmark are: the letters of its options, or the options
+            themselves as lm-eval asks them; by default what is usual for the benchmark
         shots: answered examples before every prompt, from the train split if there is one
         seed: draws the shots and everything else that is random
     """
@@ -62,6 +65,7 @@ class TaskOptions:
     train: Path | None = None
     holdout: float | None = None
     limit: Annotated[int, Between(ge=1)] | None = None
+    choices: ChoiceForm | None = None
     shots: Annotated[int, Between(ge=0)] = 0
     seed: Seed = 0
 
@@ -72,8 +76,9 @@ class AskingOptions:
 
     Attributes:
         protocol: auto compares the log-probabilities of the choices where there are choices, and
-            lets the model write where there are none; loglikelihood, loglikelihood-norm (per byte)
-            and decode (write) always do so
+            lets the model write where there are none; loglikelihood, loglikelihood-norm (per
+            character), loglikelihood-bytes (per byte), loglikelihood-unconditional (beyond what a
+            choice has without its prompt) and decode (write) always do so
         template: auto puts benchmarks through the tokenizer's chat template if it has one, and
             leaves other tasks plain text; chat puts any task through it; none is plain text; or a
             jinja2 FILE of your own

@@ -11,6 +11,7 @@ from .batches import shared_beginning as shared_beginning
 from .memory import RowBatches as RowBatches
 from .memory import when_memory_runs_out as when_memory_runs_out
 from .rows import Row as Row
+from .rows import check_vocabulary as check_vocabulary
 from .targets import TargetScores as TargetScores
 from .targets import score_targets as score_targets
 from .targets import token_log_probs as token_log_probs
@@ -23,6 +24,7 @@ __all__ = [
     "Shape",
     "TargetScores",
     "bucket",
+    "check_vocabulary",
     "choose_shapes",
     "fetch",
     "join",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from attention.errors import InputError
+from attention.transformer import ALONE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +16,7 @@ class Row:
     Attributes:
         tokens: the prompt, then one branch after another.
         branches: 0 for tokens of the prompt, b > 0 for tokens of branch b.  These see the prompt
-            and their own branch.
+            and their own branch; from ``ALONE`` on they see their own branch only.
         positions: the position of each token in its text.
         targets: the tokens whose probability is asked for.
         read_at: the place in ``tokens`` that predicts each target.
@@ -54,7 +57,11 @@ class Row:
         return row
 
     @classmethod
-    def choices(cls, texts: Sequence[tuple[Sequence[int], int]]) -> Row:
+    def choices(
+        cls,
+        texts: Sequence[tuple[Sequence[int], int]],
+        alone: Sequence[tuple[Sequence[int], int]] = (),
+    ) -> Row:
         """Make a row of one prompt with several choices.
 
         The prompt is the beginning that all texts share.  The last token of a choice is predicted
@@ -62,26 +69,39 @@ class Row:
 
         Args:
             texts: the tokens of each prompt with its choice, and how many of them are the choice.
+            alone: further texts that do not see the prompt; their owners follow those of ``texts``.
         """
         first = texts[0][0]
         common = min(len(tokens) for tokens, _ in texts) - 1
         common = next((i for i in range(common) if any(t[i] != first[i] for t, _ in texts)), common)
         row = cls.prompt(first[:common])
-        for owner, (tokens, count) in enumerate(texts):
-            own = range(common, len(tokens) - 1)
-            start = len(row.tokens) - common
-            row.targets.extend(tokens[-count:])
-            places = range(len(tokens) - count - 1, len(tokens) - 1)
-            row.read_at.extend(p if p < common else start + p for p in places)
-            row.owners.extend([owner] * count)
-            row.tokens.extend(tokens[common:-1])
-            row.branches.extend([owner + 1] * len(own))
-            row.positions.extend(own)
+        for owner, text in enumerate(texts):
+            row._add(text, owner, owner + 1, common)
+        for i, text in enumerate(alone):
+            row._add(text, len(texts) + i, ALONE + i, 0)
         return row
+
+    def _add(self, text: tuple[Sequence[int], int], owner: int, branch: int, common: int) -> None:
+        """Add a branch: the tokens of a text behind the first ``common``, which it sees."""
+        tokens, count = text
+        own = range(common, len(tokens) - 1)
+        start = len(self.tokens) - common
+        self.targets.extend(tokens[-count:])
+        places = range(len(tokens) - count - 1, len(tokens) - 1)
+        self.read_at.extend(p if p < common else start + p for p in places)
+        self.owners.extend([owner] * count)
+        self.tokens.extend(tokens[common:-1])
+        self.branches.extend([branch] * len(own))
+        self.positions.extend(own)
 
     @property
     def unread(self) -> int:
-        """Number of tokens before the first place that is read; rows may share these."""
+        """Number of tokens before the first place that is read; rows may share these.
+
+        There are none where a branch does not see the prompt: it would see what is shared.
+        """
+        if max(self.branches) >= ALONE:
+            return 0
         first = min(self.read_at, default=len(self.tokens) - 1)
         return min(first, self.branches.count(0) - 1)
 
@@ -104,4 +124,25 @@ class Row:
             branches=self.branches[shared:],
             positions=self.positions[shared:],
             read_at=[place - shared for place in self.read_at],
+        )
+
+
+def check_vocabulary(rows: Iterable[Row], size: int | None) -> None:
+    """Refuse tokens that a model does not know.
+
+    Args:
+        rows: what it reads and is asked about.
+        size: tokens in its vocabulary; None: it has none.
+
+    Raises:
+        InputError: a token's id is not below ``size``; the message names such ids.
+    """
+    if size is None:
+        return
+    unknown = sorted({t for row in rows for t in (*row.tokens, *row.targets) if t >= size})
+    if unknown:
+        listed = ", ".join(map(str, unknown[:5])) + (", …" if len(unknown) > 5 else "")
+        raise InputError(
+            f"the tokenizer gives the token ids {listed}, but the model's vocabulary has {size} "
+            f"tokens, 0 to {size - 1}; take the tokenizer that the model was trained with"
         )

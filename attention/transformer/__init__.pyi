@@ -1,4 +1,5 @@
 from .config import TransformerConfig as TransformerConfig
+from .context import ALONE as ALONE
 from .context import Branches as Branches
 from .conversion import Drift as Drift
 from .conversion import convert as convert
@@ -29,6 +30,7 @@ from .stacking import unstack_layers as unstack_layers
 from .stacking import with_normalizer_params as with_normalizer_params
 
 __all__ = [
+    "ALONE",
     "INPUT_AXES",
     "Branches",
     "Context",

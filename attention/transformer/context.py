@@ -13,6 +13,9 @@ from attention.transformer.depth import Cache
 from attention.transformer.rotary import Rotation, rotations
 from attention.transformer.self_attention import Context
 
+ALONE = 2**16
+"""Branches with this number or a larger one see no prompt, only themselves."""
+
 
 class Branches(NamedTuple):
     """Rows that hold a prompt and, side by side, several texts that follow it.
@@ -20,7 +23,8 @@ class Branches(NamedTuple):
     A token sees the prompt and the tokens of its own branch.
 
     Attributes:
-        branches_BT: 0 in the prompt, b > 0 in branch b, −1 at padding.
+        branches_BT: 0 in the prompt, b > 0 in branch b, −1 at padding; from ``ALONE`` on a branch
+            does not see the prompt.
         positions_BT: of each token in the text that it belongs to.
         before: tokens that stand before every row, whose keys and values the layers are given.
     """
@@ -73,7 +77,8 @@ def branched_context(config: TransformerConfig, branches: Branches) -> Context:
     branches_BT, positions_BT = jnp.asarray(branches_BT), jnp.asarray(positions_BT)
     batch, length = branches_BT.shape
     keys_B1S = branches_BT[:, None, :]
-    mask_BTS = (keys_B1S == branches_BT[:, :, None]) | (keys_B1S == 0)
+    follows_BT1 = branches_BT[:, :, None] < ALONE
+    mask_BTS = (keys_B1S == branches_BT[:, :, None]) | ((keys_B1S == 0) & follows_BT1)
     if config.causal:
         places = jnp.arange(length)
         mask_BTS &= (places[None, :] <= places[:, None])[None]

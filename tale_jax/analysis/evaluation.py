@@ -21,20 +21,24 @@ def measure_splits(scorer: Scorer, dropped: Dropped, halves: bool = False) -> di
         halves: measure all examples together as well, as ``all``.
 
     Returns:
-        For each split ``correct, total, accuracy, low, high`` (Wilson 95 % interval), ``unparsed``
-        and ``cut`` (written answers cut off before their end). With layers dropped each also has
-        ``full``, the correct answers of the full model, and ``p_value`` of the exact McNemar test
-        against it.
+        For each split ``correct, total, accuracy, low, high`` (Wilson 95 % interval), ``unparsed``,
+        ``cut`` (written answers cut off before their end) and ``protocols``, the correct answers by
+        every protocol that the same pass gives. With layers dropped each also has ``full``, the
+        correct answers of the full model, and ``p_value`` of the exact McNemar test against it.
     """
-    found, whole = {}, ([], [])
+    found, whole, parts = {}, ([], []), []
     for split in scorer.examples:
-        full = scorer.answers(split, ())
-        answers = scorer.answers(split, dropped) if dropped else full
-        found[split] = _compared(full, answers, bool(dropped))
-        whole[0].extend(full)
+        full = scorer.answers(split, ()) if dropped else None
+        read = scorer.readings(split, dropped)
+        answers = read[scorer.protocol.name]
+        parts.append({name: _count(given) for name, given in read.items()})
+        found[split] = _compared(full, answers) | {"protocols": parts[-1]}
+        whole[0].extend(full or answers)
         whole[1].extend(answers)
     if halves:
-        found["all"] = _compared(*whole, bool(dropped))
+        protocols = {name: sum(part[name] for part in parts) for name in parts[0]}
+        found["all"] = _compared(whole[0] if dropped else None, whole[1])
+        found["all"] |= {"protocols": protocols}
     return found
 
 
@@ -53,10 +57,10 @@ def measure_against(
     return measure(sum(pair[1]), len(pair[1])) | {"p_value": mcnemar_p_value(*pair)}
 
 
-def _compared(full: Sequence[Answer], answers: Sequence[Answer], dropped: bool) -> dict[str, Any]:
+def _compared(full: Sequence[Answer] | None, answers: Sequence[Answer]) -> dict[str, Any]:
     found = measure(_count(answers), len(answers))
     found |= {"unparsed": count_unparsed(answers), "cut": count_cut(answers)}
-    if dropped:
+    if full is not None:
         right = [[a.correct for a in given] for given in (full, answers)]
         found |= {"full": _count(full), "p_value": mcnemar_p_value(*right)}
     return found

@@ -1,11 +1,12 @@
-"""``tale evaluate``: the accuracy of a model on a task."""
+"""``tale evaluate``: the accuracy of a model on tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from attention.command_line import Result, command
+from attention.command_line import Commas, Result, command
+from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal
 from tale_jax import analysis, models, opening, runs
@@ -17,18 +18,18 @@ from tale_jax.units import check_layers
 @command(renamed=RENAMED)
 def evaluate(
     model: str,
-    task: str,
+    task: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")],
     *,
     drop: Layers = (),
     split: Split | None = None,
     options: Options = Options(),
     display: Display = Display(),
 ) -> Result:
-    """Measure the accuracy of a model on a task, whole or without some layers.
+    """Measure the accuracy of a model on tasks, whole or without some layers.
 
     Args:
         model: local folder, hub id, or "demo"
-        task: JSONL file, or a name that "tale tasks" lists
+        task: JSONL files, or names that "tale tasks" lists
         drop: layers to leave out, 0-based, or halves such as 3.mlp
         split: measure this split alone; validation is the official split as it stands; by default
             search and test are measured
@@ -37,35 +38,46 @@ def evaluate(
         ``model, task, protocol, dropped, too_long, notes`` and, for each of ``search``, ``test``
         and, where these are halves of one split, ``all``, None or what
         :func:`tale_jax.analysis.measure_splits` gives.  A split that is asked for alone stands
-        there by its own name.
+        there by its own name.  Of several tasks: ``model`` and ``tasks``, which has all this by the
+        name of each task.
 
     Raises:
         InputError: for everything that the user can mend.
     """
-    asked = opening.read_task(task, options, split)
+    terminal = Terminal(display.quiet)
+    asked = {name: opening.read_task(name, options, split) for name in task}
+    if not asked:
+        raise InputError("give at least one task")
     opened = models.load_model(model, options)
-    scorer = opening.open_scorer(opened, asked, options, Terminal(display.quiet))
     dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
-    measured = analysis.measure_splits(scorer, dropped, asked.halves)
-    if split is not None:
-        measured = {split: measured["search"]}
-    found = {
-        "model": model,
-        "task": task,
-        "protocol": scorer.protocol.name,
-        "dropped": list(dropped),
-        "too_long": scorer.too_long,
-        "notes": list(asked.notes),
-        **{"search": None, "test": None, "all": None},
-        **measured,
-    }
-    head = f"layers dropped: {runs.layer_list(dropped)}; protocol {found['protocol']}"
-    return Result(found, head, *_lines(measured))
+    found = {}
+    for name, each in asked.items():
+        scorer = opening.open_scorer(opened, each, options, terminal)
+        measured = analysis.measure_splits(scorer, dropped, each.halves)
+        if split is not None:
+            measured = {split: measured["search"]}
+        found[name] = {
+            "model": model,
+            "task": name,
+            "protocol": scorer.protocol.name,
+            "dropped": list(dropped),
+            "too_long": scorer.too_long,
+            "notes": [*each.notes, *scorer.notes],
+            **{"search": None, "test": None, "all": None},
+            **measured,
+        }
+    values = {"model": model, "tasks": found} if len(found) > 1 else next(iter(found.values()))
+    return Result(values, *(line for each in found.values() for line in _lines(each, len(found))))
 
 
-def _lines(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each split."""
-    for split, part in measured.items():
+def _lines(found: Mapping[str, Any], tasks: int) -> Iterator[str]:
+    """What was measured on a task, a split a line; its name stands there if there are several."""
+    name = f"{found['task']}: " if tasks > 1 else ""
+    dropped = runs.layer_list(found["dropped"])
+    yield f"{name}layers dropped: {dropped}; protocol {found['protocol']}"
+    for split, part in found.items():
+        if not isinstance(part, Mapping):
+            continue
         line = f"{split:6}  {runs.percent(part)}, {part['correct']} of {part['total']}"
         if part["unparsed"]:
             line += f", {part['unparsed']} unparsed"
@@ -74,3 +86,6 @@ def _lines(measured: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if "full" in part:
             line += f"; full model {part['full']}, McNemar {runs.p_text(part['p_value'])}"
         yield line
+        if len(part["protocols"]) > 1:
+            counts = (f"{name} {n}/{part['total']}" for name, n in part["protocols"].items())
+            yield f"{'':6}  {', '.join(counts)}"

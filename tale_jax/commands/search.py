@@ -67,7 +67,7 @@ def search(
     settings |= opening.identify_task(task, asked, opened, scorer, options)
     settings |= dataclasses.asdict(layers) | {"criterion": ranking.criterion}
     settings["calibration"] = None if ranking.calibration is None else str(ranking.calibration)
-    settings |= {name: getattr(options, name) for name in ("limit", "shots", "seed")}
+    settings |= {name: getattr(options, name) for name in ("limit", "choices", "shots", "seed")}
     with runs.Run(out, runs.SEARCH, settings, resume=resume) as run:
         found, controls = _search(run, basis, layers, ranking.criterion, null_control, terminal)
         given = {"layers": layers, "ranking": ranking, "options": options, "model": model}

@@ -44,13 +44,15 @@ def calibration_rows(
 
 def answer_rows(model: LoadedModel, examples: Sequence[Example]) -> list[Row]:
     """One row for each example: its prompt and, as targets, the tokens of its right answer."""
-    answered = [
-        dataclasses.replace(
-            e, choices=(e.choices[int(e.answer)] if e.choices else str(e.answer),), answer=0
-        )
-        for e in examples
-    ]
+    answered = [_answered(example) for example in examples]
     return choice_rows(model.tokenizer, answered)
+
+
+def _answered(example: Example) -> Example:
+    """The example with its right answer as the only choice."""
+    right = example.choices[int(example.answer)] if example.choices else str(example.answer)
+    contexts = example.contexts[int(example.answer) :][:1] if example.contexts else ()
+    return dataclasses.replace(example, choices=(right,), answer=0, contexts=contexts)
 
 
 def _read(file: Path) -> str:

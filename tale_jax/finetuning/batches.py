@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float
 
 from attention.errors import InputError
-from attention.likelihood import Row, bucket
+from attention.likelihood import Row, bucket, check_vocabulary
 from attention.transformer import Transformer, TransformerConfig
 from tale_jax.criteria import answer_rows
 from tale_jax.models import LoadedModel
@@ -30,10 +30,11 @@ def training_rows(model: LoadedModel, task: Task) -> list[Row]:
         task: with a train split.
 
     Raises:
-        InputError: no example fits.
+        InputError: no example fits, or a token is not in the model's vocabulary.
     """
-    end = model.tokenizer.eos_token_id
+    end, size = model.tokenizer.eos_token_id, model.config.vocab_size
     rows = answer_rows(model, task.train or ())
+    check_vocabulary(rows, size)
     if task.generated and isinstance(end, int):
         # The answer's last token, until now only predicted, is read to predict the end.
         rows = [Row.text([*r.tokens, r.targets[-1]], [*r.targets, end]) for r in rows]

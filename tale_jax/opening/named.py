@@ -68,6 +68,8 @@ def open_scorer(
         batch_sharding=model.batch_sharding,
         on_message=terminal.message,
     )
+    for note in scorer.notes:
+        terminal.message(note)
     if scorer.too_long:
         terminal.message(
             f"{scorer.too_long} examples are longer than the model's "

@@ -34,11 +34,16 @@ class Asker(typing.Protocol):
         name: of the protocol.
         writes: whether the model writes; if not, the probabilities of its choices are read.
         new_tokens: positions that it takes beyond those of a row's tokens.
+        notes: lines to tell the user, once the rows have been made.
     """
 
     name: str
     writes: bool
     new_tokens: int
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return ()
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         """The row of each example."""
@@ -53,6 +58,10 @@ class Asker(typing.Protocol):
     def answers(self, examples: Sequence[Example], outputs: Any) -> list[Answer]:
         """The verdict on each example; ``outputs`` are those of its row, on the host."""
         ...
+
+    def readings(self, examples: Sequence[Example], outputs: Any) -> Mapping[str, list[Answer]]:
+        """The answers by other protocols that the same outputs give, by their names."""
+        return {}
 
     def difficulty(self, examples: Sequence[Example], outputs: Any) -> np.ndarray:
         """A number an example, ``[E]``, higher where a model is likelier to be wrong."""
@@ -82,19 +91,23 @@ class Protocol:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+def _comparing(description: str, score: str, **settings: Any) -> Protocol:
+    """The row of a score of choices, which is a function of ``choosing``."""
+    make, score = (f"tale_jax.scoring.choosing:{name}" for name in ("Loglikelihood", score))
+    return Protocol(description, make, settings={"score": score, **settings})
+
+
 PROTOCOLS = Choices(
     "protocol",
     {
         "auto": Protocol(
             "loglikelihood, or decode where there are no choices or the task wants it", writes=None
         ),
-        "loglikelihood": Protocol(
-            "the choice whose tokens are most probable", "tale_jax.scoring.choosing:Loglikelihood"
-        ),
-        "loglikelihood-norm": Protocol(
-            "the choice whose tokens are most probable per byte",
-            "tale_jax.scoring.choosing:Loglikelihood",
-            settings={"per_byte": True},
+        "loglikelihood": _comparing("the most probable choice", "total"),
+        "loglikelihood-norm": _comparing("the most probable choice per character", "per_character"),
+        "loglikelihood-bytes": _comparing("the most probable choice per byte", "per_byte"),
+        "loglikelihood-unconditional": _comparing(
+            "the choice whose probability the prompt raises most", "beyond_prior", prior=True
         ),
         "decode": Protocol(
             "the answer is read off what the model writes",

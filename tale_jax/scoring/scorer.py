@@ -15,6 +15,7 @@ import numpy as np
 from attention.likelihood import (
     Batch,
     Row,
+    check_vocabulary,
     choose_shapes,
     fetch,
     join,
@@ -63,11 +64,12 @@ class Scorer:
         depth: number of layers.
         examples: of each split, those that fit the model's positions.
         too_long: number of examples left out because they do not fit.
+        notes: lines about how the examples are asked, for the user.
         shapes: batch shapes of all splits; known before anything runs.
         batch_tokens: tokens in a batch; halved when the device runs out of memory.
 
     Raises:
-        InputError: no example fits the model, or the protocol does not fit the task.
+        InputError: no example fits the model, or the protocol or the tokenizer does not fit.
     """
 
     def __init__(
@@ -94,11 +96,13 @@ class Scorer:
         for split in SPLITS:
             if (examples := getattr(task, split)) is not None:
                 rows = self.protocol.rows(examples)
+                check_vocabulary(rows, config.vocab_size)
                 lengths = [max(row.positions) + 1 + self.protocol.new_tokens for row in rows]
                 kept = fitting(lengths, config.longest_text, task.name)
                 self.too_long += len(examples) - len(kept)
                 self.examples[split] = [examples[i] for i in kept]
                 self._rows[split] = [rows[i] for i in kept]
+        self.notes = tuple(self.protocol.notes)
         # what all rows begin with is the same in all, unless positions turn by the row's length
         alone = self.protocol.writes or config.rope_by_length
         shared = 0 if alone else shared_beginning(list(self._rows.values()))
@@ -193,6 +197,12 @@ class Scorer:
         """
         return self._answers(split, dropped, self._ask(split, dropped))
 
+    def readings(self, split: str, dropped: Dropped) -> dict[str, list[Answer]]:
+        """As :meth:`answers`, by the protocol and by all others that the same pass gives."""
+        read = self.examples[split], self._outputs(split, dropped, self._ask(split, dropped))
+        own = {self.protocol.name: self.protocol.answers(*read)}
+        return {**self.protocol.readings(*read), **own}
+
     def race(
         self,
         candidates: Sequence[Dropped],
@@ -275,10 +285,15 @@ class Scorer:
                 return join(asked.batches, [output.result() for output in asked.outputs])
 
     def _answers(self, split: str, dropped: Dropped, asked: Asked | None) -> list[Answer]:
+        outputs = self._outputs(split, dropped, asked)
+        return self.protocol.answers(self.examples[split], outputs)
+
+    def _outputs(self, split: str, dropped: Dropped, asked: Asked | None) -> Any:
+        """What the programs made of a split; raises NotFiniteError for a whole model of NaN."""
         outputs = self._whole if asked is None else self._collected(split, dropped, asked)
         if not dropped and not self.protocol.finite(outputs):
             raise NotFiniteError("the model's logits are NaN; try another dtype or another model")
-        return self.protocol.answers(self.examples[split], outputs)
+        return outputs
 
 
 def _correct(answers: Sequence[Answer]) -> int:

@@ -5,6 +5,8 @@ from .answers import count_unparsed as count_unparsed
 from .answers import cut as cut
 from .answers import extract as extract
 from .answers import judge_first as judge_first
+from .benchmark import Benchmark as Benchmark
+from .benchmark import Form as Form
 from .chat import choose_template as choose_template
 from .chat import render as render
 from .chat import template_date as template_date
@@ -21,13 +23,13 @@ from .loading import limited as limited
 from .loading import load_task as load_task
 from .loading import named_tasks as named_tasks
 from .official import BENCHMARKS as BENCHMARKS
-from .official import Benchmark as Benchmark
 from .prompts import Tokenizer as Tokenizer
 from .prompts import completed as completed
 from .prompts import encode_choices as encode_choices
 from .prompts import encode_prompts as encode_prompts
 from .prompts import encode_texts as encode_texts
 from .prompts import fitting as fitting
+from .request import ChoiceForm as ChoiceForm
 from .request import Request as Request
 from .request import Source as Source
 from .request import Split as Split
@@ -40,7 +42,9 @@ __all__ = [
     "SOURCES",
     "Answer",
     "Benchmark",
+    "ChoiceForm",
     "Example",
+    "Form",
     "Hub",
     "Request",
     "Source",

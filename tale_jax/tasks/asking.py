@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from tale_jax.tasks.answers import read_number
-from tale_jax.tasks.examples import Example, check_text, shown
+from tale_jax.tasks.examples import Example, UnusableError, check_text, shown
 
 Row = dict[str, Any]
 
@@ -68,18 +68,41 @@ def labelled(row: Row) -> Example:
     The options get letters in their order. The key is looked up among the labels, some of which are
     numbers.
     """
-    texts, labels = list(row["choices"]["text"]), list(row["choices"]["label"])
-    if len(texts) != len(labels) or row["answerKey"] not in labels:
-        raise ValueError(f"answerKey {shown(row['answerKey'])} is none of the labels")
-    return _lettered(_text(row, "question"), texts, labels.index(row["answerKey"]))
+    return _lettered(_text(row, "question"), row["choices"]["text"], key_index(row))
+
+
+def bare_labelled(row: Row) -> Example:
+    """Ask a row with ``question, choices{text, label}, answerKey`` as lm-eval asks it."""
+    question = f"Question: {_text(row, 'question')}"
+    return _bare_lettered(question, row["choices"]["text"], key_index(row))
+
+
+def stem(row: Row) -> Example:
+    """Ask a row with ``question_stem, choices{text, label}, answerKey``: OpenBookQA."""
+    return _lettered(_text(row, "question_stem"), row["choices"]["text"], key_index(row))
+
+
+def goal(row: Row) -> Example:
+    """Ask a row with ``goal, sol1, sol2, label``: PIQA."""
+    return _lettered(_text(row, "goal"), (row["sol1"], row["sol2"]), label_index(row, 2))
+
+
+def ending(row: Row) -> Example:
+    """Ask a row with ``activity_label, ctx_a, ctx_b, endings, label``: HellaSwag."""
+    endings = [without_marks(text) for text in row["endings"]]
+    return _lettered(story(row), endings, label_index(row, len(endings)), front="Story")
+
+
+def story(row: Row) -> str:
+    """The beginning of a story of HellaSwag."""
+    parts = row["activity_label"], row["ctx_a"], row["ctx_b"].capitalize()
+    return without_marks("{}: {} {}".format(*parts))
 
 
 def subject(row: Row) -> Example:
-    """Ask a row with ``question, subject, choices, answer``: MMLU."""
-    answer, count = row["answer"], len(row["choices"])
-    if type(answer) is not int or not 0 <= answer < count:
-        raise ValueError(f"answer is {shown(answer)}, not the index of a choice")
-    return _lettered(_text(row, "question"), row["choices"], answer, _text(row, "subject"))
+    """Ask a row with ``question, subject, choices, answer`` as lm-eval asks MMLU."""
+    answer = label_index(row, len(row["choices"]), "answer")
+    return _bare_lettered(_text(row, "question"), row["choices"], answer, _text(row, "subject"))
 
 
 def passage(row: Row) -> Example:
@@ -143,7 +166,7 @@ def big_bench(kind: str | tuple[str, ...]) -> Callable[[Row], Example]:
         bare = target.strip("()")
         if bare not in words:
             known = ", ".join(words) or "the options, as there are none"
-            raise ValueError(f"target {shown(target)} is none of {known}")
+            raise UnusableError(f"target {shown(target)} is none of {known}")
         return Example(prompt, tuple(f" {word}" for word in words), words.index(bare))
 
     return ask
@@ -160,14 +183,66 @@ def big_bench_instruction(kind: str | tuple[str, ...]) -> str:
     }[kind]
 
 
-def _lettered(
-    question: str, texts: Sequence[str], answer: int, group: str = "", front: str = "Question"
-) -> Example:
+def key_index(row: Row) -> int:
+    """The index of ``answerKey`` among the labels of a row, some of which are numbers.
+
+    Raises:
+        UnusableError: it is none of them.
+        ValueError: there are more or fewer texts than labels.
+    """
+    texts, labels = list(row["choices"]["text"]), list(row["choices"]["label"])
+    if len(texts) != len(labels):
+        raise ValueError(f"{len(texts)} texts and {len(labels)} labels")
+    key = _text(row, "answerKey")
+    if key not in labels:
+        raise UnusableError(f"answerKey {shown(key)} is none of the labels")
+    return labels.index(key)
+
+
+def label_index(row: Row, count: int, field: str = "label") -> int:
+    """The index of the right choice in a field that holds it as a number or in digits.
+
+    Raises:
+        UnusableError: the field is empty or −1, as in a split without labels.
+        ValueError: the field holds no index.
+    """
+    label = row[field]
+    if label in ("", -1):
+        raise UnusableError(f"no {field}")
+    found = int(label) if isinstance(label, str) and label.isdecimal() else label
+    if type(found) is not int or not 0 <= found < count:
+        raise ValueError(f"{field} is {shown(label)}, not the index of a choice")
+    return found
+
+
+def without_marks(text: str) -> str:
+    """The text of HellaSwag without the marks of WikiHow: ``[title]`` ends a sentence."""
+    check_text("a text", text)
+    bare = re.sub(r"\[.*?\]", "", text.strip().replace(" [title]", ". "))
+    return bare.replace("  ", " ")
+
+
+def _bare_lettered(question: str, texts: Sequence[str], answer: int, group: str = "") -> Example:
+    """A question with its options as lm-eval writes them: ``A. text``."""
+    letters = _check_options(texts)
+    options = "\n".join(f"{letter}. {text}" for letter, text in zip(letters, texts, strict=True))
+    choices = tuple(f" {letter}" for letter in letters)
+    return Example(f"{question}\n{options}", choices, answer, group=group)
+
+
+def _check_options(texts: Sequence[str]) -> str:
+    """The letters of the options; raises ValueError if there are too few or too many."""
     if not 2 <= len(texts) <= len(ascii_uppercase):
         raise ValueError(f"{len(texts)} options; there must be 2 to {len(ascii_uppercase)}")
     for text in texts:
         check_text("an option", text)
-    letters = ascii_uppercase[: len(texts)]
+    return ascii_uppercase[: len(texts)]
+
+
+def _lettered(
+    question: str, texts: Sequence[str], answer: int, group: str = "", front: str = "Question"
+) -> Example:
+    letters = _check_options(texts)
     options = "\n".join(f"({letter}) {text}" for letter, text in zip(letters, texts, strict=True))
     prompt = f"{front}: {question}\n{options}"
     return Example(prompt, tuple(f" {letter}" for letter in letters), answer, group=group)

@@ -85,7 +85,7 @@ def render(
             example,
             prompt=speak(form(_messages(example))),
             choices=choices,
-            contexts=tuple(speak((("user", context),)) for context in example.contexts),
+            contexts=tuple(speak(_turns(example, context)) for context in example.contexts),
             messages=(),
             rendered=True,
         )
@@ -155,6 +155,13 @@ def _mapped(task: Task, change: Callable[[Example], Example]) -> Task:
         search=tuple(map(change, task.search)),
         test=None if task.test is None else tuple(map(change, task.test)),
     )
+
+
+def _turns(example: Example, context: str) -> Messages:
+    """The chat about an example with one of its contexts in place of its prompt."""
+    *before, (role, question) = _messages(example)
+    front = example.prompt.removesuffix(question)  # the shots, which the chat has as turns
+    return (*before, (role, context.removeprefix(front)))
 
 
 def _messages(example: Example) -> Messages:

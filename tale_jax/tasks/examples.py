@@ -48,6 +48,18 @@ class Example:
     stop: tuple[str, ...] = ()
     rendered: bool = False
 
+    @property
+    def question(self) -> tuple[str, tuple[str, ...] | None, tuple[str, ...]]:
+        """What is asked, without the answer: two examples with the same one are copies."""
+        return self.prompt, self.choices, self.contexts
+
+
+class UnusableError(ValueError):
+    """A row of a data set that nobody can answer, such as one whose target is no option of it.
+
+    Such rows are left out and counted.  A row that is not what it should be is a ValueError.
+    """
+
 
 Judge = Callable[[str, Example], tuple[JsonValue, bool]]
 """Written text → the answer in it as a JSON value (None: none can be read), and whether it is
@@ -67,7 +79,11 @@ class Task:
         train: examples to show, and to train on.
         validation: the official validation split as it stands; None: it is ``search``.
         instruction: the system message of a chat, or the first paragraph of a plain text.
+        description: first paragraph of a plain text, if it is another one; ``{group}`` in it is the
+            group of the example.
         cue: ends the plain text of a question, before the answer.
+        delimiter: stands between a prompt and its choice, and does not count where a score is
+            divided by the length of the choice.
         chat: whether the chat template of the tokenizer is used if it has one.
         written: answers are written even where there are choices, unless a protocol is named.
         judge: reads a written answer; None: the choice or the line that stands first.
@@ -84,7 +100,9 @@ class Task:
     train: tuple[Example, ...] | None = None
     validation: tuple[Example, ...] | None = None
     instruction: str = ""
+    description: str | None = None
     cue: str = ""
+    delimiter: str = " "
     chat: bool = False
     written: bool = False
     judge: Judge | None = None
@@ -103,9 +121,10 @@ class Task:
 def place(example: Example) -> float:
     """A number in [0, 1): BLAKE2b-64 of the JSON of ``[prompt, choices]``, over 2⁶⁴.
 
-    It depends on the question alone, so that copies stay in one split.
+    Where each choice has a prompt of its own, these stand in the list too.  The number depends on
+    the question alone, so that copies stay in one split.
     """
-    question = json.dumps([example.prompt, example.choices]).encode()
+    question = json.dumps([part for part in example.question if part != ()]).encode()
     return int.from_bytes(hashlib.blake2b(question, digest_size=8).digest(), "big") / 2**64
 
 
@@ -132,8 +151,8 @@ def divided_note(name: str, what: str, search: Sized, test: Sized) -> str:
 
 def unlike(examples: Iterable[Example], known: Iterable[Example]) -> list[Example]:
     """The examples whose question is not among the known ones."""
-    questions = {(example.prompt, example.choices) for example in known}
-    return [example for example in examples if (example.prompt, example.choices) not in questions]
+    questions = {example.question for example in known}
+    return [example for example in examples if example.question not in questions]
 
 
 def read_examples(path: str | Path) -> tuple[Example, ...]:
@@ -196,8 +215,6 @@ def _choices(choices: Any) -> tuple[str, ...]:
         check_text(f"choice {i}", choice)
         if not choice:
             raise ValueError(f"choice {i} is empty")
-        if choice in choices[:i]:
-            raise ValueError(f"choice {i} repeats {shown(choice)}; choices must differ")
     return tuple(choices)
 
 

@@ -66,6 +66,7 @@ def read_lm_eval(request: Request) -> Task:
         tuple(search),
         tuple(different) or None,
         validation=tuple(splits.get("validation", ())),
+        delimiter=lm_eval_task.config.target_delimiter,
         judge=asker.judge() if written else None,
         stop=tuple(stop for stop in _texts(settings.get("until")) if stop) if written else None,
         new_tokens=int(settings.get("max_gen_toks", 256)) if written else None,

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from attention.choices import Choices, nearest, resolve
 from attention.errors import InputError
+from tale_jax.tasks.benchmark import Benchmark
 from tale_jax.tasks.demo_tasks import DEMO_TASKS, read_demo
 from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.file_tasks import is_file_name, read_files, read_folder
 from tale_jax.tasks.minimal_pairs import read_pairs
-from tale_jax.tasks.official import BENCHMARKS, PAPER, read_benchmark
+from tale_jax.tasks.official import BENCHMARKS, OFFICIAL, read_benchmark
 from tale_jax.tasks.prompts import with_shots
-from tale_jax.tasks.request import Request, Source, Split
+from tale_jax.tasks.request import ChoiceForm, Request, Source, Split
 
 BIG_BENCH = "a task of BIG-Bench Hard, written, such as bbh_boolean_expressions"
 LM_EVAL = "a task of lm-eval, or of YAML files in --data (extra eval)"
@@ -25,9 +26,15 @@ def _own(function: Callable[[], Task]) -> Source:
     return Source(lambda request: dataclasses.replace(function(), name=request.name))
 
 
-def _papers() -> dict[str, str]:
-    described = {name: benchmark.description for name, benchmark in PAPER.items()}
+def _official() -> dict[str, str]:
+    described = {name: _described(benchmark) for name, benchmark in OFFICIAL.items()}
     return {**described, "bbh_<name>": BIG_BENCH}
+
+
+def _described(benchmark: Benchmark) -> str:
+    """A line about a benchmark: if it can be asked in two forms, the usual one is the first."""
+    forms = f" ({' or '.join(benchmark.forms)})" if len(benchmark.forms) > 1 else ""
+    return f"{benchmark.description}{forms}"
 
 
 def _demos() -> dict[str, str]:
@@ -46,8 +53,9 @@ SOURCES: Choices[Source] = Choices(
         "folder": Source(read_folder, claims=lambda _, data: data is not None),
         "benchmark": Source(
             read_benchmark,
-            _papers,
+            _official,
             claims=lambda name, _: name in BENCHMARKS or name.startswith("bbh_"),
+            forms=True,
         ),
         "demo": Source(read_demo, _demos),
         "blimp": _pairs("blimp"),
@@ -77,6 +85,7 @@ def load_task(
     data: str | Path | None = None,
     split: Split | None = None,
     limit: int | None = None,
+    choices: ChoiceForm | None = None,
     shots: int = 0,
     seed: int = 0,
 ) -> Task:
@@ -95,6 +104,8 @@ def load_task(
         split: load this split alone, as the search split; ``validation`` is the official split
             as it stands.
         limit: keep the first so many examples of the search and of the test split.
+        choices: how a multiple-choice benchmark is asked: for the ``letters`` of the options or for
+            their ``text``; None: as is usual for it.
         shots: answered examples before every prompt (``prompts.with_shots``).
         seed: draws the shots.
 
@@ -105,10 +116,12 @@ def load_task(
     if data is not None and not Path(data).is_dir():
         raise InputError(f"{data}: no such folder; --data is the parent of the task's folder")
     folder = None if data is None else Path(data)
-    request = Request(str(name), folder, test, train, holdout, split, shots, seed)
+    request = Request(str(name), folder, test, train, holdout, split, choices, shots, seed)
     source = _source(request)
     if source.own_splits and not (test is train is holdout is None):
         raise InputError(f"task {name} has its own splits; leave out test, train and holdout")
+    if choices is not None and not source.forms:
+        raise InputError(f"task {name} is asked in one form; leave out --choices")
     task = resolve(source.read)(request)
     if split in ("train", "validation"):
         task = dataclasses.replace(task, search=_rows(task, split))
@@ -149,6 +162,8 @@ def _source(request: Request) -> Source:
             return row
     if ":" in name:
         return SOURCES.pick(name)
+    if "," in name:
+        raise InputError(f"{name!r} names several tasks; give one, for this takes one at a time")
     names = named_tasks()
     raise InputError(
         f"no task {name!r}{nearest(name, names)}; give a JSONL file, MODULE:FUNCTION of your own "

@@ -1,114 +1,110 @@
-"""The benchmarks of the paper: where their rows are, and which split is used for what.
-
-A search uses the rows that the authors' program used, and reports on labelled rows that it did not
-use. Where there are none, one labelled split is divided into halves by ``examples.place``.
-"""
+"""The benchmarks: where their rows are, which split is used for what, and how they are asked."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 from attention.choices import Choices
-from attention.errors import InputError
-from tale_jax.tasks import asking
+from tale_jax.tasks import asking, cloze
 from tale_jax.tasks.answers import judge_number
-from tale_jax.tasks.data_sets import Hub, Parse, read_split
-from tale_jax.tasks.examples import Example, Judge, Task, divide, divided_note, unlike
+from tale_jax.tasks.benchmark import Benchmark, Form, make_task
+from tale_jax.tasks.data_sets import Hub, Parse
+from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.request import Request
 
 
-@dataclasses.dataclass(frozen=True)
-class Benchmark:
-    """A data set and how its rows become a task.
+def _letters(ask: Parse[Example | None], **how: Any) -> dict[str, Form]:
+    return {"letters": Form(ask, **{"instruction": asking.CHOOSE, **how})}
 
-    Attributes:
-        description: one line for the list of tasks.
-        hub: where it is on the hub.
-        search: the split that is searched on.
-        ask: makes an example of a row, or None to leave the row out.
-        first: only the first so many rows are searched on.
-        test: the test split; None: the rest of the search split, or half of it.
-        shots: the split of the examples that are shown; None, or absent: the test split.
-        left_out: says which rows ``ask`` leaves out.
-        instruction: see :class:`~tale_jax.tasks.examples.Task`, as for all that follow.
-        written: see there.
-        judge: see there.
-        stop: see there.
-        new_tokens: see there.
-    """
 
-    description: str
-    hub: Hub
-    search: str
-    ask: Parse[Example | None]
-    first: int | None = None
-    test: str | None = None
-    shots: str | None = None
-    left_out: str = ""
-    instruction: str = asking.CHOOSE
-    written: bool = False
-    judge: Judge | None = None
-    stop: tuple[str, ...] | None = None
-    new_tokens: int | None = None
+def _text(ask: Parse[Example | None], **how: Any) -> dict[str, Form]:
+    """The form of lm-eval, in plain text without an instruction."""
+    return {"text": Form(ask, chat=False, **how)}
+
+
+def _written(ask: Parse[Example | None], instruction: str) -> dict[str, Form]:
+    return {"written": Form(ask, instruction)}
 
 
 def _arc(name: str, first: int) -> Benchmark:
     return Benchmark(
-        f"school science, {name[4:]} part, a letter",
+        f"school science, {name[4:]} part",
         Hub("allenai/ai2_arc", name),
         "validation",
-        asking.labelled,
+        _letters(asking.labelled) | _text(cloze.question),
         first,
         test="test",
         shots="train",
     )
 
 
-PAPER: dict[str, Benchmark] = {
+_MMLU = "The following are {}questions (with answers) about {{group}}."
+
+OFFICIAL: dict[str, Benchmark] = {
     "arc_easy": _arc("ARC-Easy", 550),
     "arc_challenge": _arc("ARC-Challenge", 290),
     "boolq": Benchmark(
-        "yes or no by a passage, a letter",
+        "yes or no by a passage",
         Hub("google/boolq"),
         "validation",
-        asking.passage,
+        _letters(asking.passage) | _text(cloze.passage),
         1000,
         shots="train",
     ),
     "mmlu": Benchmark(
-        "57 subjects, a letter; shown examples are of the same subject",
+        "57 subjects; shown examples are of the same subject",
         Hub("cais/mmlu", "all"),
         "validation",
-        asking.subject,
+        _letters(asking.subject, description=_MMLU.format("multiple choice "))
+        | _text(cloze.subject, description=_MMLU.format("")),
         test="test",
         shots="dev",
     ),
     "commonsense_qa": Benchmark(
-        "common sense, five options, a letter",
+        "common sense, five options",
         Hub("tau/commonsense_qa"),
         "validation",
-        asking.labelled,
+        _letters(asking.bare_labelled, description="") | _text(cloze.question),
         1000,
         shots="train",
     ),
     "winogrande": Benchmark(
-        "which of two fills the blank, 1 or 2",
+        "which of two fills the blank",
         Hub("allenai/winogrande", "winogrande_debiased"),
         "validation",
-        asking.blank,
+        _letters(asking.blank, instruction=asking.FILL) | _text(cloze.blank, cue=""),
         shots="train",
-        instruction=asking.FILL,
+    ),
+    "openbookqa": Benchmark(
+        "elementary science, four options",
+        Hub("allenai/openbookqa", "main"),
+        "validation",
+        _text(cloze.stem, cue="") | _letters(asking.stem),
+        test="test",
+        shots="train",
+    ),
+    "piqa": Benchmark(
+        "which of two ways reaches a goal",
+        Hub("baber/piqa"),
+        "validation",
+        _text(cloze.goal) | _letters(asking.goal),
+        shots="train",
+    ),
+    "hellaswag": Benchmark(
+        "which of four endings follows",
+        Hub("Rowan/hellaswag"),
+        "validation",
+        _text(cloze.ending, cue="") | _letters(asking.ending),
+        1000,
+        shots="train",
     ),
     "gsm8k": Benchmark(
         "grade-school mathematics, written, a number",
         Hub("openai/gsm8k", "main"),
         "test",
-        asking.with_solution,
+        _written(asking.with_solution, asking.SOLVE),
         100,
         shots="train",
-        instruction=asking.SOLVE,
         judge=judge_number,
         stop=asking.NEXT_QUESTION,
         new_tokens=256,
@@ -117,8 +113,7 @@ PAPER: dict[str, Benchmark] = {
         "the same with large numbers, written, a number",
         Hub("reasoning-machines/gsm-hard", None, {"test": "train"}),
         "test",
-        asking.target_number,
-        instruction=asking.SOLVE,
+        _written(asking.target_number, asking.SOLVE),
         judge=judge_number,
         stop=asking.NEXT_QUESTION,
         new_tokens=256,
@@ -127,10 +122,9 @@ PAPER: dict[str, Benchmark] = {
         "competition mathematics with whole answers, written, a number",
         Hub("HuggingFaceH4/MATH-500"),
         "test",
-        asking.whole_answer,
+        _written(asking.whole_answer, asking.SOLVE),
         100,
         left_out="rows whose answer is no whole number are left out",
-        instruction=asking.SOLVE,
         judge=judge_number,
         stop=asking.NEXT_QUESTION,
         new_tokens=512,
@@ -144,8 +138,7 @@ def _big_bench(subtask: str) -> Benchmark:
         f"BIG-Bench Hard, {subtask.replace('_', ' ')}",
         Hub("SaylorTwift/bbh", subtask),
         "test",
-        asking.big_bench(kind),
-        instruction=asking.big_bench_instruction(kind),
+        _written(asking.big_bench(kind), asking.big_bench_instruction(kind)),
         written=True,
         judge=judge_number if kind == "number" else None,
         stop=("\n",),
@@ -154,7 +147,7 @@ def _big_bench(subtask: str) -> Benchmark:
 
 
 BENCHMARKS = Choices(
-    "benchmark", PAPER | {f"bbh_{subtask}": _big_bench(subtask) for subtask in asking.BBH}
+    "benchmark", OFFICIAL | {f"bbh_{subtask}": _big_bench(subtask) for subtask in asking.BBH}
 )
 
 
@@ -162,63 +155,6 @@ def read_benchmark(request: Request) -> Task:
     """The task of a benchmark, from the hub or from local files.
 
     Raises:
-        InputError: there is no such benchmark, no data, or a bad row.
+        InputError: there is no such benchmark or form of it, no data, or a bad row.
     """
-    name, data, benchmark = request.name, request.data, BENCHMARKS.pick(request.name)
-
-    def rows(split: str) -> list[Example] | None:
-        read = read_split(name, split, benchmark.hub, data, benchmark.ask)
-        return None if read is None else [example for example in read if example is not None]
-
-    notes = [f"{name}: {benchmark.left_out}"] if benchmark.left_out else []
-    source, halves = benchmark.search, False
-    search, test = rows(source), None if benchmark.test is None else rows(benchmark.test)
-    if search is None:
-        source, search = _other_split(name, benchmark, data, rows)
-        test, halves = None, True
-    elif benchmark.first is not None:
-        search, rest = search[: benchmark.first], search[benchmark.first :]
-        test = test or rest or None
-    if not search:
-        raise InputError(f"{name}: no row of split {source} can be asked")
-    if test is None:
-        halves = True
-        search, test = divide(search)
-        notes.append(divided_note(name, f"the rows of split {source} are", search, test))
-    different = unlike(test, search)
-    if lost := len(test) - len(different):
-        notes.append(f"{name}: {lost} test rows repeat questions of the search and are left out")
-    train = rows(benchmark.shots) if benchmark.shots not in (None, source) else None
-    if train is not None and benchmark.shots != "dev":  # its few rows stay: see with_shots
-        train = unlike(train, [*search, *different])
-    validation = rows("validation") or () if request.split == "validation" else None
-    return Task(
-        name,
-        tuple(search),
-        tuple(different) or None,
-        None if train is None else tuple(train),
-        None if validation is None else tuple(validation),
-        instruction=benchmark.instruction,
-        cue="\nAnswer:",
-        chat=True,
-        written=benchmark.written,
-        judge=benchmark.judge,
-        stop=benchmark.stop,
-        new_tokens=benchmark.new_tokens,
-        halves=halves,
-        notes=tuple(notes),
-    )
-
-
-def _other_split(
-    name: str,
-    benchmark: Benchmark,
-    data: Path | None,
-    rows: Callable[[str], list[Example] | None],
-) -> tuple[str, list[Example]]:
-    """Another labelled split, in place of the search split that is not there."""
-    for split in ("test", "validation", "train"):
-        if split != benchmark.search and (found := rows(split)) is not None:
-            return split, found
-    where = data / name if data is not None else benchmark.hub.path
-    raise InputError(f"{where}: no {benchmark.search}.jsonl or {benchmark.search}.jsonl.gz")
+    return make_task(BENCHMARKS.pick(request.name), request)

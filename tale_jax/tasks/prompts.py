@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attention.errors import InputError
-from tale_jax.tasks.examples import Example, Task
+from tale_jax.tasks.examples import Example, Task, unlike
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -30,7 +30,8 @@ class EncodedChoice(NamedTuple):
 
 def completed(example: Example, cue: str = "") -> str:
     """The prompt, the cue and the right answer, one behind the other."""
-    return f"{example.prompt}{cue}{_shown_answer(example)}"
+    prompt = example.contexts[int(example.answer)] if example.contexts else example.prompt
+    return f"{prompt}{cue}{_shown_answer(example)}"
 
 
 def with_shots(task: Task, shots: int, seed: int = 0) -> Task:
@@ -51,7 +52,7 @@ def with_shots(task: Task, shots: int, seed: int = 0) -> Task:
     """
     if shots < 0:
         raise InputError(f"shots {shots} is negative")
-    if shots == 0 and not task.instruction and not task.cue:
+    if shots == 0 and not (task.instruction or task.description or task.cue):
         return task
     if shots and task.train is None and task.test is not None:
         task = _train_of_test(task, shots, seed)
@@ -70,14 +71,12 @@ def with_shots(task: Task, shots: int, seed: int = 0) -> Task:
         return dataclasses.replace(
             example,
             prompt=f"{text}{example.prompt}{task.cue}",
+            contexts=tuple(f"{text}{context}{task.cue}" for context in example.contexts),
             messages=(*messages, ("user", example.prompt)),
         )
 
-    seen = {(e.prompt, e.choices) for group in chosen.values() for e in group[:shots]}
-    asked = [
-        tuple(preceded(e) for e in split if (e.prompt, e.choices) not in seen)
-        for split in (task.search, task.test or ())
-    ]
+    seen = [example for group in chosen.values() for example in group[:shots]]
+    asked = [tuple(map(preceded, unlike(s, seen))) for s in (task.search, task.test or ())]
     notes = task.notes
     if lost := len(examples) - sum(map(len, asked)):
         notes += (f"{task.name}: {lost} questions that are shown are not asked",)
@@ -97,7 +96,8 @@ def _front_of(
             f"{task.name}: {shots} shots asked of {len(examples)} train examples"
             f"{f' of {group}' if group else ''}; give a train file with enough of them"
         )
-    text = f"{task.instruction}\n\n" if task.instruction else ""
+    first = task.instruction if task.description is None else task.description
+    text = f"{first}\n\n".replace("{group}", group.replace("_", " ")) if first else ""
     text += "".join(f"{completed(example, task.cue)}\n\n" for example in examples[:shots])
     messages = [("system", task.instruction)] if task.instruction else []
     for example in examples[:shots]:
@@ -139,7 +139,11 @@ def _shown_answer(example: Example) -> str:
     return str(example.answer)
 
 
-def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[list[EncodedChoice]]:
+def encode_choices(
+    tokenizer: Tokenizer,
+    examples: Sequence[Example],
+    on_merged: Callable[[int], None] = lambda count: None,
+) -> list[list[EncodedChoice]]:
     """Make tokens of every choice of every example, by the convention of lm-eval.
 
     Prompt and choice become tokens as one text. The space at the end of a prompt belongs to the
@@ -147,15 +151,20 @@ def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
     Special tokens stand in front once; a rendered chat brings its own. An empty prompt is the
     beginning-of-text token alone, or the end-of-text token if the tokenizer has no other.
 
+    A choice may merge with the end of its prompt, so that both have no more tokens than the prompt
+    alone. Then the choice is encoded by itself and put behind the prompt's tokens.
+
     Args:
         tokenizer: of the model.
         examples: with choices.
+        on_merged: called with the number of choices that are encoded by themselves, if there are
+            any.
 
     Returns:
         The choices of each example.
 
     Raises:
-        InputError: a choice adds no token to its prompt, or the tokenizer has neither token.
+        InputError: a choice has no token, or the tokenizer has neither token to begin with.
     """
     texts, prompts, owners = [], [], []
     for i, example in enumerate(examples):
@@ -168,18 +177,21 @@ def encode_choices(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[li
     special = not any(example.rendered for example in examples)
     prompt_tokens = dict(zip(distinct, encode_texts(tokenizer, distinct, special), strict=True))
     encoded: list[list[EncodedChoice]] = [[] for _ in examples]
+    merged = 0
     all_tokens = encode_texts(tokenizer, texts, special)
     for i, prompt, text, tokens in zip(owners, prompts, texts, all_tokens, strict=True):
         start = prompt_tokens[prompt]
         if not prompt:
             tokens = tokens if tokens[: len(start)] == start else start + tokens
+        if len(tokens) <= len(start):
+            (own,) = _plain(tokenizer, [text[len(prompt) :]])
+            tokens, merged = start + own, merged + 1
         count = len(tokens) - len(start)
         if count < 1:
-            raise InputError(
-                f"a choice that ends …{text[-30:]!r} adds no token to its prompt; "
-                "begin choices with a space"
-            )
+            raise InputError(f"the choice {text[len(prompt) :][-30:]!r} has no token; give it text")
         encoded[i].append(EncodedChoice(tokens, count))
+    if merged:
+        on_merged(merged)
     return encoded
 
 

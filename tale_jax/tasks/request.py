@@ -10,6 +10,8 @@ from typing import Literal
 from tale_jax.tasks.examples import Task
 
 Split = Literal["search", "test", "train", "validation"]
+ChoiceForm = Literal["letters", "text"]
+"""What the choices of a benchmark are: the letters of its options, or the options themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Request:
         train: file of examples to show.
         holdout: share of the task's file that becomes the test split.
         split: the one split that is wanted; None: search and test.
+        choices: the form in which a benchmark is asked; None: the usual one.
         shots: answered examples before every prompt.
         seed: draws the shots.
     """
@@ -33,6 +36,7 @@ class Request:
     train: str | Path | None = None
     holdout: float | None = None
     split: Split | None = None
+    choices: ChoiceForm | None = None
     shots: int = 0
     seed: int = 0
 
@@ -48,6 +52,7 @@ class Source:
             None: the name is that of the row, or begins with it and a colon.
         own_splits: the task brings its splits, so that files and shares for them are refused.
         own_shots: the task puts the shots before its prompts.
+        forms: the choices can be letters or texts.
     """
 
     read: Callable[[Request], Task] | str
@@ -55,3 +60,4 @@ class Source:
     claims: Callable[[str, Path | None], bool] | None = None
     own_splits: bool = True
     own_shots: bool = False
+    forms: bool = False

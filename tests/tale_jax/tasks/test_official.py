@@ -23,6 +23,12 @@ TEMPLATE = (
 )
 
 
+@pytest.fixture
+def cases(shared):
+    """Inputs that failed once."""
+    return shared.parent / "cases"
+
+
 def write(folder, split, rows):
     folder.mkdir(exist_ok=True, parents=True)
     text = "".join(json.dumps(row) + "\n" for row in rows)
@@ -53,6 +59,7 @@ def questions(task):
         ("mmlu", None, 14042, True),
         ("commonsense_qa", 1000, 221, False),
         ("winogrande", None, 1267, True),
+        ("openbookqa", None, 500, True),
         ("bbh_boolean_expressions", None, 250, True),
         ("bbh_navigate", None, 250, True),
         ("bbh_web_of_lies", None, 250, True),
@@ -66,9 +73,7 @@ def questions(task):
 def test_splits_of_the_official_files(shared, name, search, test, halves):
     task = load_task(name, data=shared / "tasks")
     assert task.test is not None and task.halves == halves
-    assert not {(e.prompt, e.choices) for e in task.search} & {
-        (e.prompt, e.choices) for e in task.test
-    }
+    assert not {e.question for e in task.search} & {e.question for e in task.test}
     if halves:
         assert len(task.search) + len(task.test) == test
         assert any("divided by the BLAKE2b hash" in note for note in task.notes)
@@ -132,6 +137,115 @@ def test_a_paper_split_that_is_there_is_used_whole(tmp_path):
     assert not task.halves and "1 test rows repeat" in task.notes[0]
 
 
+CHOICES = {"text": ["iron", "wood"], "label": ["A", "B"]}
+LABELLED = {"question": "Which is a metal?", "choices": CHOICES, "answerKey": "A"}
+PIQA = {"goal": "To eat", "sol1": "open it", "sol2": "close it", "label": 1}
+HELLASWAG = {
+    "activity_label": "Eating", "ctx_a": "He [step] sits.", "ctx_b": "he",
+    "endings": ["eats [title] Well", "leaves"], "label": "0",
+}  # fmt: skip
+WINOGRANDE = {"sentence": "The _ is red .", "option1": "car", "option2": "bus", "answer": "2"}
+MMLU = {"question": " Why? ", "subject": "high_art", "choices": ["x", "y"], "answer": 1}
+BOOLQ = {"question": "is it", "passage": "It is.", "answer": True}
+OPTIONS = "\n(A) iron\n(B) wood\nAnswer:"
+CHOOSE = f"{asking.CHOOSE}\n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "choices", "prompt", "texts"),
+    [
+        ("arc_easy", LABELLED, "text", "Question: Which is a metal?\nAnswer:", "iron|wood"),
+        ("arc_easy", LABELLED, None, f"{CHOOSE}Question: Which is a metal?{OPTIONS}", "A|B"),
+        (
+            "commonsense_qa", LABELLED, None,
+            "Question: Which is a metal?\nA. iron\nB. wood\nAnswer:", "A|B",
+        ),
+        ("commonsense_qa", LABELLED, "text", "Question: Which is a metal?\nAnswer:", "iron|wood"),
+        (
+            "openbookqa", LABELLED | {"question_stem": "A metal is"}, None, "A metal is",
+            "iron|wood",
+        ),
+        (
+            "openbookqa", LABELLED | {"question_stem": "A metal is"}, "letters",
+            f"{CHOOSE}Question: A metal is{OPTIONS}", "A|B",
+        ),
+        ("piqa", PIQA, None, "Question: To eat\nAnswer:", "open it|close it"),
+        ("hellaswag", HELLASWAG, "text", "Eating: He sits. He", "eats. Well|leaves"),
+        ("boolq", BOOLQ, "text", "It is.\nQuestion: is it?\nAnswer:", "no|yes"),
+        (
+            "mmlu", MMLU, "letters",
+            "The following are multiple choice questions (with answers) about high art.\n\n"
+            "Why?\nA. x\nB. y\nAnswer:", "A|B",
+        ),
+        (
+            "mmlu", MMLU, "text",
+            "The following are questions (with answers) about high art.\n\n"
+            "Question: Why?\nAnswer:", "x|y",
+        ),
+        ("winogrande", WINOGRANDE, "text", "The ", "is red .|is red ."),
+    ],
+)  # fmt: skip
+def test_both_forms_of_a_benchmark(tmp_path, name, row, choices, prompt, texts):
+    write(tmp_path / name, "validation", [row])
+    (example,) = load_task(name, data=tmp_path, split="validation", choices=choices).search
+    assert example.prompt == prompt
+    assert example.choices == tuple(f" {text}" for text in texts.split("|"))
+    if name == "winogrande":
+        assert example.contexts == ("The car", "The bus") and example.answer == 1
+
+
+def test_letters_where_there_is_another_usual_form(tmp_path):
+    write(tmp_path / "piqa", "validation", [PIQA])
+    write(tmp_path / "hellaswag", "validation", [HELLASWAG])
+    given = {"data": tmp_path, "split": "validation", "choices": "letters"}
+    (example,) = load_task("piqa", **given).search
+    assert example.prompt.endswith("To eat\n(A) open it\n(B) close it\nAnswer:")
+    (example,) = load_task("hellaswag", **given).search
+    assert "Story: Eating: He sits. He\n(A) eats. Well\n(B) leaves" in example.prompt
+
+
+def test_forms_that_there_are_not(tmp_path):
+    write(tmp_path / "math500", "test", maths(130))
+    for name, how in [("math500", {"data": tmp_path}), ("demo:facts", {})]:
+        with pytest.raises(InputError, match="leave out --choices"):
+            load_task(name, choices="text", **how)
+    with pytest.raises(InputError, match="'arc_easy,boolq' names several tasks; give one"):
+        load_task("arc_easy,boolq")
+
+
+def test_rows_that_nobody_can_answer_are_left_out(tmp_path, cases):
+    task = load_task("bbh_movie_recommendation", data=cases / "bbh-three-rows" / "data")
+    assert task.test is not None and len(task.search) + len(task.test) == 5
+    assert any(
+        "split test left out because nobody can answer them: 1" in note for note in task.notes
+    )
+    assert any("target 'Films, Inc' is none of A, B, C, D" in note for note in task.notes)
+    write(tmp_path / "piqa", "validation", [PIQA | {"label": -1}] * 3)
+    with pytest.raises(InputError, match=r"no row of split validation can be asked \(no label\)"):
+        load_task("piqa", data=tmp_path)
+
+
+@pytest.mark.parametrize("split", [None, "search", "test", "validation"])
+@pytest.mark.parametrize("choices", ["letters", "text"])
+def test_what_is_shown_is_not_asked(tmp_path, choices, split):
+    """Without a train split, shots come from rows that are then not scored."""
+    rows = [
+        {"sentence": f"It is _ as n{i}.", "option1": "one", "option2": "two", "answer": "1"}
+        for i in range(31)
+    ]
+    write(tmp_path / "winogrande", "validation", rows)
+    given = {"data": tmp_path, "split": split, "choices": choices}
+    task = load_task("winogrande", shots=3, **given)
+    shown = {i for i in range(31) if f"as n{i}." in task.search[0].prompt.rpartition("\n\n")[0]}
+    assert len(shown) == 3
+    for example in (*task.search, *(task.test or ())):
+        last = (example.contexts or (example.prompt,))[0].rpartition("\n\n")[2]
+        text = f"{last}{(example.choices or ('',))[0]}"
+        assert not any(f"as n{i}." in text for i in shown)
+    if split in (None, "validation"):
+        assert len(task.search) + len(task.test or ()) == 28
+
+
 def test_labels_that_are_numbers():
     row = {
         "question": "Which?", "choices": {"text": ["a", "b", "c"], "label": ["1", "2", "3"]},
@@ -158,7 +272,7 @@ def test_the_hub_is_read_through_datasets(tmp_path, monkeypatch):
 def test_what_is_wrong_is_one_line(tmp_path):
     write(tmp_path / "boolq", "validation", [{"question": "a", "passage": "b", "answer": "yes"}])
     write(tmp_path / "winogrande", "validation", [{"sentence": "_", "option1": "a"}])
-    write(tmp_path / "arc_easy", "train", [{"question": 1, "choices": [], "answerKey": "A"}])
+    write(tmp_path / "arc_easy", "train", [{"question": "a", "choices": [], "answerKey": "A"}])
     (tmp_path / "empty").mkdir()
     for name, why in [
         ("boolq", "validation.jsonl:1: answer is 'yes', not true or false"),

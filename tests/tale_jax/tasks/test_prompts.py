@@ -8,7 +8,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from attention.errors import InputError
 from tale_jax.tasks.examples import Example, Task
-from tale_jax.tasks.prompts import completed, encode_choices, encode_prompts, fitting, with_shots
+from tale_jax.tasks.prompts import (
+    completed,
+    encode_choices,
+    encode_prompts,
+    fitting,
+    with_shots,
+)
 
 PROMPTS = ("", " ", "The big dog", "The big dog ", "The end.\n\n", "naïve 😀", "<s>Once")
 CHOICES = (" time", "a time", " zoo\n", "  two", "!")
@@ -92,12 +98,30 @@ def test_without_a_beginning_of_text_token():
         encode_choices(character_tokenizer(), empty)
 
 
-def test_a_choice_without_tokens_is_refused():
+def test_a_choice_that_merges_with_its_prompt_is_encoded_by_itself():
     inner = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
-    with pytest.raises(InputError, match="adds no token"):
-        encode_choices(
-            PreTrainedTokenizerFast(tokenizer_object=inner), [Example("a", ("b", "a"), 0)]
-        )
+    tokenizer, counts = PreTrainedTokenizerFast(tokenizer_object=inner), []
+    found = encode_choices(tokenizer, [Example("a", ("b", "a", "bb"), 0)], counts.append)
+    assert found == [[([0, 1], 1), ([0, 0], 1), ([2, 1], 1)]] and counts == [1]
+    encode_choices(tokenizer, [Example("a", ("a",), 0)], counts.append)
+    assert counts == [1]
+    with pytest.raises(InputError, match="'z' has no token"):
+        encode_choices(tokenizer, [Example("a", ("z", "a"), 0)])
+
+
+def test_shots_of_choices_with_prompts_of_their_own():
+    def example(i):
+        ending = (f" z{i}",) * 2
+        return Example(f"x{i} ", ending, i % 2, contexts=(f"x{i} a", f"x{i} b"))
+
+    examples = tuple(example(i) for i in range(7))
+    shown = with_shots(Task("t", examples[:3], examples[3:], description="D {group}."), 1, seed=2)
+    assert shown.train is not None and len(shown.train) == 1
+    front = f"D .\n\n{completed(shown.train[0])}\n\n"
+    assert completed(examples[1]) == "x1 b z1"
+    assert shown.search[0].contexts == (f"{front}x0 a", f"{front}x0 b")
+    assert shown.search[0].prompt == f"{front}x0 "
+    assert shown.test is not None and len(shown.test) == 3
 
 
 def numbered(name, count):

@@ -191,12 +191,110 @@ ROBERTA_BASE = {
     "type_vocab_size": 1,
     "vocab_size": 50265,
 }
+# Of the real configs, what sizes and families read.
+GEMMA_2B = {
+    "architectures": ["GemmaForCausalLM"],
+    "model_type": "gemma",
+    "head_dim": 256,
+    "hidden_act": "gelu",
+    "hidden_size": 2048,
+    "intermediate_size": 16384,
+    "num_attention_heads": 8,
+    "num_hidden_layers": 18,
+    "num_key_value_heads": 1,
+    "torch_dtype": "bfloat16",
+    "vocab_size": 256000,
+}
+GEMMA2_9B = {
+    "architectures": ["Gemma2ForCausalLM"],
+    "model_type": "gemma2",
+    "attn_logit_softcapping": 50.0,
+    "final_logit_softcapping": 30.0,
+    "head_dim": 256,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "hidden_size": 3584,
+    "intermediate_size": 14336,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 42,
+    "num_key_value_heads": 8,
+    "query_pre_attn_scalar": 256,
+    "sliding_window": 4096,
+    "torch_dtype": "float32",
+    "vocab_size": 256000,
+}
+OLMO2_7B = {
+    "architectures": ["Olmo2ForCausalLM"],
+    "model_type": "olmo2",
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 32,
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 500000.0,
+    "tie_word_embeddings": False,
+    "torch_dtype": "float32",
+    "vocab_size": 100352,
+}
+AYA_23_8B = {
+    "architectures": ["CohereForCausalLM"],
+    "model_type": "cohere",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "layer_norm_eps": 1e-05,
+    "logit_scale": 0.0625,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "rope_theta": 10000,
+    "torch_dtype": "float16",
+    "use_qk_norm": False,
+    "vocab_size": 256000,
+}
+STARCODER2_3B = {
+    "architectures": ["Starcoder2ForCausalLM"],
+    "model_type": "starcoder2",
+    "hidden_size": 3072,
+    "intermediate_size": 12288,
+    "num_attention_heads": 24,
+    "num_hidden_layers": 30,
+    "num_key_value_heads": 2,
+    "rope_theta": 999999.4420358813,
+    "sliding_window": 4096,
+    "torch_dtype": "float32",
+    "use_bias": True,
+    "vocab_size": 49152,
+}
+GRANITE_31_2B = {
+    "architectures": ["GraniteForCausalLM"],
+    "model_type": "granite",
+    "attention_multiplier": 0.015625,
+    "embedding_multiplier": 12.0,
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "logits_scaling": 8.0,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 40,
+    "num_key_value_heads": 8,
+    "residual_multiplier": 0.22,
+    "rms_norm_eps": 1e-05,
+    "rope_theta": 5000000.0,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+    "vocab_size": 49155,
+}
 MODELS = {
     "Llama-3.1-8B": (LLAMA_31_8B, 8_030_261_248),
     "Qwen2.5-7B": (QWEN_25_7B, 7_615_616_512),
     "Qwen2.5-0.5B": (QWEN_25_05B, 494_032_768),
     "Mistral-7B-v0.1": (MISTRAL_7B_V01, 7_241_732_096),
     "Lucie-7B": (LUCIE_7B, 6_706_958_336),
+    "gemma-2b": (GEMMA_2B, 2_506_172_416),
+    "gemma-2-9b": (GEMMA2_9B, 9_241_705_984),
+    "OLMo-2-1124-7B": (OLMO2_7B, 7_298_617_344),
+    "aya-23-8B": (AYA_23_8B, 8_028_033_024),
+    "starcoder2-3b": (STARCODER2_3B, 3_030_371_328),
+    "granite-3.1-2b": (GRANITE_31_2B, 2_533_531_648),
     "gpt2": (GPT2_SMALL, 124_439_808),
     "bert-base-uncased": (BERT_BASE_UNCASED, 109_514_298),
     "roberta-base": (ROBERTA_BASE, 124_697_433),
@@ -254,3 +352,7 @@ def test_what_the_real_configs_mean():
     assert qwen.windows == (None,) * 28  # it has a window and does not use it
     assert (qwen.attention_bias, qwen.attention_out_bias) == (True, False)
     assert from_hf(LLAMA_31_8B, "float32").precision == "highest"
+    gemma = from_hf(GEMMA2_9B)
+    assert gemma.windows == (4096, None) * 21
+    assert (gemma.attention_multiplier, gemma.scoring) == (1 / 16, "softmax:cap=50.0")
+    assert from_hf(AYA_23_8B).logits_scaling == 16

@@ -36,6 +36,7 @@ class LogicalRules:
     kv_heads: str | None = "model"
     head_dim: str | None = None
     mlp: str | None = "model"
+    experts: str | None = None
     input: str | None = None
     position: str | None = None
     type: str | None = None
@@ -75,6 +76,9 @@ TRANSFORMER_AXES: tuple[tuple[str, Axes], ...] = (
     (r"layers/attention/out/kernel", ("heads", "head_dim", "embed")),
     (r"layers/attention/out/(scale|bias)", ("embed",)),
     (NORMALIZER, ("heads",)),
+    (r"layers/mlp/router/kernel", ("embed", "experts")),
+    (r"layers/mlp/expert_(gate|up)/kernel", ("experts", "embed", "mlp")),
+    (r"layers/mlp/expert_down/kernel", ("experts", "mlp", "embed")),
     (r"layers/mlp/(gate|up)/kernel", ("embed", "mlp")),
     (r"layers/mlp/(gate|up)/(scale|bias)", ("mlp",)),
     (r"layers/mlp/down/kernel", ("mlp", "embed")),

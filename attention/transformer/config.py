@@ -84,6 +84,10 @@ class TransformerConfig:
     hidden_act: str = "silu"
     gated_mlp: bool = True
     mlp_bias: bool = False
+    # many gated MLPs in a layer, of which each token uses a few; None: one MLP
+    num_experts: int | None = None
+    num_experts_per_tok: int = 1
+    norm_topk_prob: bool = False  # the weights of the experts used sum to one
 
     # head
     head: Head = "causal_lm"
@@ -134,6 +138,13 @@ class TransformerConfig:
                 raise ValueError(f"unknown layer_types {sorted(unknown)}")
         if self.layer_halves is not None:
             self._check_halves(self.layer_halves)
+        if self.num_experts is not None and not (
+            1 <= self.num_experts_per_tok <= self.num_experts and self.gated_mlp
+        ):
+            raise ValueError(
+                f"num_experts_per_tok={self.num_experts_per_tok} is not among "
+                f"{self.num_experts} experts, or they are not gated"
+            )
         if self.parallel_residual is not None and self.norm_placement != "pre":
             raise ValueError("parallel_residual goes with norm_placement='pre'")
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from attention.transformer.config import TransformerConfig
+from attention.transformer.experts import Experts
 from attention.transformer.positionwise import MLP, Norm
 from attention.transformer.self_attention import (
     Attention,
@@ -54,7 +55,7 @@ class Layer(nn.Module):
                 self.mlp_norm = Norm(c, c.norm)
             if c.norm_placement == "sandwich":
                 self.mlp_output_norm = Norm(c, c.norm)
-            self.mlp = MLP(c)
+            self.mlp = MLP(c) if c.num_experts is None else Experts(c)
 
     def _norm(self, half: str) -> Norm:
         shared = self.config.parallel_residual == "shared_norm"

@@ -82,6 +82,22 @@ GEMMA2 = {
     "sliding_window": 4,
     "attention_bias": True,
 }
+GEMMA3 = {
+    "query_pre_attn_scalar": 7,
+    "sliding_window": 4,
+    "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+    "rope_parameters": {
+        "full_attention": {"rope_type": "linear", "rope_theta": 9000.0, "factor": 3.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+    },
+}
+MIXTURE = {
+    "num_experts": 5,
+    "num_experts_per_tok": 2,
+    "hidden_size": 20,  # torch's kernel takes multiples of four
+    "moe_intermediate_size": 12,
+    "norm_topk_prob": True,
+}
 COHERE = NO_HEAD_DIM | {"layer_norm_eps": 1e-3, "logit_scale": 0.3, "tie_word_embeddings": True}
 YARN = {
     "rope_type": "yarn",
@@ -133,6 +149,8 @@ MODELS = {
     "starcoder2-plain": ("Starcoder2", LAYER_NORMED | {"use_bias": False}),
     "gemma": ("Gemma", TIED | {"hidden_act": "gelu"}),  # which means the tanh form there
     "gemma2": ("Gemma2", TIED | GEMMA2),
+    "gemma3_text": ("Gemma3Text", TIED | GEMMA3),
+    "qwen3_moe": ("Qwen3Moe", ROTARY | MIXTURE),
     "cohere": ("Cohere", COHERE | {"attention_bias": True}),
     "cohere-qk-norm": ("Cohere", COHERE | {"use_qk_norm": True}),
     "ministral3": (

@@ -33,7 +33,7 @@ INERT = frozenset(
     problem_type task_specific_params finetuning_task gradient_checkpointing n_ctx
     reorder_and_upcast_attn max_window_layers max_length do_sample temperature
     _attn_implementation _attn_implementation_autoset attn_implementation
-    initializer_cutoff_factor cache_implementation
+    output_router_logits router_aux_loss_coef initializer_cutoff_factor cache_implementation
     """.split()
 )
 IGNORABLE = USED | INERT

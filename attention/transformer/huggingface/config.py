@@ -25,6 +25,8 @@ HEADS: dict[str, Head] = {
     "ForSequenceClassification": "sequence",
     "ForTokenClassification": "token",
     "Model": "none",
+    "TextForSequenceClassification": "sequence",  # Gemma 3 without the eyes
+    "TextModel": "none",
 }
 
 

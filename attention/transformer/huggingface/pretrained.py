@@ -88,7 +88,8 @@ def load_pretrained(
         shardings: from the tree of abstract parameters to their shardings
             (``attention.training.sharding``); None puts them on the default device.
         weights: ``int8`` holds the linear layers in 8 bits, each column with a float32 scale
-            (``quantization``); such a model computes, and is neither trained nor written.
+            (``quantization``); such a model computes, and is neither trained nor written, and
+            has no mixtures of experts.
 
     Returns:
         ``(config, params)`` for ``Transformer(config).apply({"params": params}, …)``.
@@ -99,6 +100,8 @@ def load_pretrained(
     """
     folder = checkpoint_folder(path_or_id, revision)
     config = load_config(folder, dtype)
+    if weights == "int8" and config.num_experts is not None:
+        raise InputError("mixtures of experts are not held in 8 bits: load exact weights")
     stored = tensors_of(folder, config)
     config = with_own_head(config, stored)
     tree = abstract_params(config)

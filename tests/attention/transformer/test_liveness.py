@@ -32,6 +32,7 @@ LEARNED = dataclasses.replace(
     LLAMA, position_embedding="learned", type_vocab_size=2, embedding_norm=True
 )
 WINDOW = dataclasses.replace(LLAMA, sliding_window=3)
+MIXTURE = dataclasses.replace(LLAMA, num_experts=5, num_experts_per_tok=2)
 VECTORS = dataclasses.replace(LLAMA, vocab_size=None, input_size=7, head="regression")
 
 # field → (base, another value); the table must name every field
@@ -81,6 +82,9 @@ PERTURBED = {
     "hidden_act": (LLAMA, "relu"),
     "gated_mlp": (LLAMA, False),
     "mlp_bias": (LLAMA, True),
+    "num_experts": (LLAMA, 3),
+    "num_experts_per_tok": (MIXTURE, 1),
+    "norm_topk_prob": (MIXTURE, True),
     "head": (LLAMA, "token"),
     "num_labels": (VECTORS, 3),
     "tie_word_embeddings": (LLAMA, True),

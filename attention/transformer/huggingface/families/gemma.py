@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attention.transformer.config import SLIDING_ATTENTION, TransformerConfig
+from attention.transformer.config import FULL_ATTENTION, SLIDING_ATTENTION, TransformerConfig
 from attention.transformer.huggingface.families.definition import Family, HfConfig
 from attention.transformer.huggingface.families.llama_like import (
     LLAMA_FIELDS,
@@ -13,6 +13,7 @@ from attention.transformer.huggingface.families.llama_like import (
     read_llama,
     write_llama,
 )
+from attention.transformer.huggingface.families.rope_settings import rope_parameters
 
 _SANDWICH = llama_tensors(
     {
@@ -53,7 +54,7 @@ def _read_gemma2(hf: HfConfig) -> dict[str, Any]:
 
 def _write_gemma2(config: TransformerConfig) -> dict[str, Any]:
     scale = config.attention_multiplier or config.head_size**-0.5
-    types = ["full_attention" if w is None else SLIDING_ATTENTION for w in config.windows]
+    types = [FULL_ATTENTION if w is None else SLIDING_ATTENTION for w in config.windows]
     return {
         **write_llama(config),
         "query_pre_attn_scalar": round(scale**-2),
@@ -79,4 +80,30 @@ GEMMA2 = Family(
     reads=_GEMMA2_READS,
     read=_read_gemma2,
     write=_write_gemma2,
+)
+
+
+def _write_gemma3(config: TransformerConfig) -> dict[str, Any]:
+    local = config.sliding_rope or config.rope
+    ropes = {FULL_ATTENTION: config.rope, SLIDING_ATTENTION: local}
+    written = {
+        name: value for name, value in _write_gemma2(config).items() if not name.startswith("rope_")
+    }
+    parameters = {name: rope_parameters(rope) for name, rope in ropes.items()}
+    return {**written, "rope_parameters": parameters}
+
+
+GEMMA3 = Family(
+    "Gemma3",
+    _GEMMA2_FIELDS,
+    {"norm_less_one": True, "norm_placement": "sandwich", "qk_norm": "head"},
+    _SANDWICH,
+    reads=(
+        *_GEMMA2_READS,
+        "rope_local_base_freq",
+        "sliding_window_pattern",
+        "_sliding_window_pattern",
+    ),
+    read=_read_gemma2,
+    write=_write_gemma3,
 )

@@ -73,6 +73,12 @@ def llama_tensors(
             *linear(f"{_LAYER}.mlp.gate_proj", "layers/mlp/gate"),
             *linear(f"{_LAYER}.mlp.{up}", "layers/mlp/up"),
             *linear(f"{_LAYER}.mlp.{down}", "layers/mlp/down"),
+            row(f"{_LAYER}.mlp.gate.weight", "layers/mlp/router/kernel", "linear"),
+            *(
+                row(f"{_LAYER}.mlp.experts.{{h}}.{part}_proj.weight", path, "linear")
+                for part in ("gate", "up", "down")
+                for path in (f"layers/mlp/expert_{part}/kernel",)
+            ),
             *norm("norm", "final_norm"),
         ),
         heads={

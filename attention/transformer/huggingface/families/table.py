@@ -7,7 +7,7 @@ from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families.cohere import COHERE
 from attention.transformer.huggingface.families.definition import Family
 from attention.transformer.huggingface.families.encoders import BERT, ROBERTA
-from attention.transformer.huggingface.families.gemma import GEMMA, GEMMA2
+from attention.transformer.huggingface.families.gemma import GEMMA, GEMMA2, GEMMA3
 from attention.transformer.huggingface.families.gpt2 import GPT2
 from attention.transformer.huggingface.families.llama_like import (
     GRANITE,
@@ -26,6 +26,7 @@ from attention.transformer.huggingface.families.partly_rotary import (
     PHI3,
     STABLELM,
 )
+from attention.transformer.huggingface.families.qwen_moe import QWEN3_MOE
 from attention.transformer.huggingface.families.tensors import Table
 
 FAMILIES: Choices[Family] = Choices(
@@ -38,8 +39,10 @@ FAMILIES: Choices[Family] = Choices(
         "granite": GRANITE,
         "olmo2": OLMO2,
         "starcoder2": STARCODER2,
+        "qwen3_moe": QWEN3_MOE,
         "gemma": GEMMA,
         "gemma2": GEMMA2,
+        "gemma3_text": GEMMA3,
         "cohere": COHERE,
         "ministral3": MINISTRAL3,
         "smollm3": SMOLLM3,

@@ -36,10 +36,8 @@ class Experts(nn.Module):
         up_BTEF = Projection(c, *into, name="expert_up")(x_BTD)
         hidden_BTEF = ACTIVATIONS[c.hidden_act](gate_BTEF) * up_BTEF
         hidden_BTEF *= weights_BTE[..., None].astype(x_BTD.dtype)
-        shape = (experts, inner, hidden)
-        return Projection(c, "BTEF,EFD->BTD", shape, role="residual", name="expert_down")(
-            hidden_BTEF
-        )
+        back = "BTEF,EFD->BTD", (experts, inner, hidden)
+        return Projection(c, *back, role="residual", name="expert_down")(hidden_BTEF)
 
     def _weights(self, scores_BTE: Float[Array, "B T E"]) -> Float[Array, "B T E"]:
         """How much of each expert a token gets: zero for most."""

@@ -149,7 +149,7 @@ MODELS = {
     "starcoder2-plain": ("Starcoder2", LAYER_NORMED | {"use_bias": False}),
     "gemma": ("Gemma", TIED | {"hidden_act": "gelu"}),  # which means the tanh form there
     "gemma2": ("Gemma2", TIED | GEMMA2),
-    "gemma3_text": ("Gemma3Text", TIED | GEMMA3),
+    "gemma3_text": ("Gemma3", TIED | GEMMA3),
     "qwen3_moe": ("Qwen3Moe", ROTARY | MIXTURE),
     "cohere": ("Cohere", COHERE | {"attention_bias": True}),
     "cohere-qk-norm": ("Cohere", COHERE | {"use_qk_norm": True}),
@@ -215,11 +215,11 @@ HEADS = {
 def random_model(name: str, head: str = "language model", seed: int = 0):
     """A torch model of which every parameter is random, biases and scales too."""
     prefix, attributes = copy.deepcopy(MODELS[name])  # transformers writes into what it is given
-    config_class = getattr(transformers, f"{prefix}Config")
     extra = {"num_labels": LABELS} if head in ("sequence", "token") else {}
     suffix = HEADS[head].get(prefix, HEADS[head][""])
     torch.manual_seed(seed)
-    model = getattr(transformers, f"{prefix}{suffix}")(config_class(**attributes, **extra)).eval()
+    model_class = getattr(transformers, f"{prefix}{suffix}")
+    model = model_class(model_class.config_class(**attributes, **extra)).eval()
     with torch.no_grad():
         for path, parameter in model.named_parameters():
             parameter.normal_(0, 0.3)

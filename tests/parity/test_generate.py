@@ -12,7 +12,7 @@ transformers = pytest.importorskip("transformers")
 
 NEW = 9
 GENERATED = """llama qwen2-sliding qwen3 mistral gpt2-untied granite olmo2 starcoder2 gemma gemma2
-cohere ministral3 smollm3 phi3 stablelm-parallel gpt_neox nemotron""".split()
+gemma3_text qwen3_moe cohere ministral3 smollm3 phi3 stablelm-parallel gpt_neox nemotron""".split()
 
 
 def greedy(model, tokens, where):

@@ -15,8 +15,9 @@ transformers = pytest.importorskip("transformers")
 NAMES = (
     "llama llama-mha llama-mqa llama-tied-biases llama-llama3-rope llama-linear-rope llama-yarn "
     "llama-yarn-mscale qwen2 qwen2-sliding qwen3 qwen3-sliding mistral mistral-full granite olmo2 "
-    "starcoder2 starcoder2-plain gemma gemma2 cohere cohere-qk-norm ministral3 smollm3 phi3 "
-    "stablelm stablelm-parallel gpt_neox gpt_neox-serial nemotron gpt2 gpt2-untied bert roberta"
+    "starcoder2 starcoder2-plain gemma gemma2 gemma3_text qwen3_moe cohere cohere-qk-norm "
+    "ministral3 smollm3 phi3 stablelm stablelm-parallel gpt_neox gpt_neox-serial nemotron gpt2 "
+    "gpt2-untied bert roberta"
 ).split()
 BY_LENGTH = ["llama-dynamic", "phi3-long"]
 ONE_EACH = (
@@ -24,8 +25,8 @@ ONE_EACH = (
 )
 # or without some of them, or with those of Llama
 WITHOUT_OTHER_HEADS = (
-    "granite olmo2 cohere-qk-norm ministral3 smollm3 phi3 stablelm stablelm-parallel "
-    "nemotron".split()
+    "gemma3_text qwen3_moe granite olmo2 cohere-qk-norm ministral3 smollm3 phi3 stablelm "
+    "stablelm-parallel nemotron".split()
 )
 
 

@@ -68,17 +68,24 @@ def test_logits(make_model, batch, theirs, ours, agree, tmp_path, name):
         assert (turns < 1).any()
 
 
-def test_the_language_model_of_one_that_sees(models, batch, theirs, ours, agree, tmp_path):
+SEEING = {  # language model → classes of the whole: its name, its config, that of its eyes
+    "ministral3": ("Mistral3ForConditionalGeneration", "Mistral3Config", "PixtralVisionConfig"),
+    "gemma3_text": ("Gemma3ForConditionalGeneration", "Gemma3Config", "SiglipVisionConfig"),
+}
+
+
+@pytest.mark.parametrize("name", SEEING)
+def test_the_language_model_of_one_that_sees(
+    make_model, batch, theirs, ours, agree, tmp_path, name
+):
     """Its tensors have other names there, among those of the vision tower."""
-    text = transformers.Ministral3Config(**models["ministral3"][1])
-    vision = transformers.PixtralVisionConfig(
-        hidden_size=16, intermediate_size=19, num_hidden_layers=1, num_attention_heads=2
-    )
-    config = transformers.Mistral3Config(
-        text_config=text, vision_config=vision, tie_word_embeddings=False
-    )
+    plain = make_model(name)
+    kind, whole, eyes = (getattr(transformers, each) for each in SEEING[name])
+    vision = eyes(hidden_size=16, intermediate_size=19, num_hidden_layers=1, num_attention_heads=2)
+    tied = plain.config.tie_word_embeddings
+    config = whole(text_config=plain.config, vision_config=vision, tie_word_embeddings=tied)
     torch.manual_seed(0)
-    model = transformers.Mistral3ForConditionalGeneration(config).eval()
+    model = kind(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0, 0.3)
@@ -89,7 +96,7 @@ def test_the_language_model_of_one_that_sees(models, batch, theirs, ours, agree,
     agree(ours(config, params, tokens, where), expected, where)
     save_pretrained(tmp_path / "text", config, params, source=tmp_path / "whole")
     alone = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "text").eval()
-    assert type(alone).__name__ == "Ministral3ForCausalLM"
+    assert type(alone) is type(plain)
     agree(theirs(alone, tokens, where, positions), expected, where)
 
 

@@ -85,6 +85,14 @@ GEMMA2 = dataclasses.replace(
     sliding_window=3,
     tie_word_embeddings=True,
 )
+QWEN3_MOE = dataclasses.replace(
+    LLAMA,
+    family="qwen3_moe",
+    qk_norm="head",
+    num_experts=5,
+    num_experts_per_tok=2,
+    norm_topk_prob=True,
+)
 COHERE = dataclasses.replace(
     LLAMA,
     family="cohere",
@@ -107,6 +115,7 @@ CONFIGS = {
     "mistral": dataclasses.replace(LLAMA, family="mistral", sliding_window=5),
     "olmo2": OLMO2,
     "gemma2": GEMMA2,
+    "qwen3_moe": QWEN3_MOE,
     "cohere": COHERE,
     "gpt2": GPT2,
     "bert": ENCODER,

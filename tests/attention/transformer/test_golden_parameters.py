@@ -66,6 +66,13 @@ GOLDEN = {
     "gemma2": f"""{LLAMA}
         layers/attention_output_norm/scale 3×{{D}}
         layers/mlp_output_norm/scale 3×{{D}}""",
+    "qwen3_moe": f"""embed/embedding 29×{{D}} {ATTENTION} {RMS_NORMS} {HEAD}
+        layers/attention/query_norm/scale 3×{{H}}
+        layers/attention/key_norm/scale 3×{{H}}
+        layers/mlp/router/kernel 3×{{D}}×5
+        layers/mlp/expert_gate/kernel 3×5×{{D}}×17
+        layers/mlp/expert_up/kernel 3×5×{{D}}×17
+        layers/mlp/expert_down/kernel 3×5×17×{{D}}""",
     "cohere": f"""embed/embedding 29×{{D}} {ATTENTION} {GATED}
         layers/norm/scale 3×{{D}}
         final_norm/scale {{D}}

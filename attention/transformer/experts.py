@@ -46,5 +46,5 @@ class Experts(nn.Module):
         most, chosen = jax.lax.top_k(jax.nn.softmax(wide, axis=-1), c.num_experts_per_tok)
         if c.norm_topk_prob:
             most /= jnp.sum(most, axis=-1, keepdims=True)
-        one_hot = jax.nn.one_hot(chosen, c.num_experts, dtype=most.dtype)
+        one_hot = jax.nn.one_hot(chosen, wide.shape[-1], dtype=most.dtype)
         return jnp.sum(most[..., None] * one_hot, axis=-2)

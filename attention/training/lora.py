@@ -4,7 +4,7 @@
 
 The sum is formed before each pass, so the transformer does not change.  Dropout sets input features
 of A to zero: one draw for each matrix and step, shared by all tokens.  A normalizer has only a few
-learned parameters: they are trained themselves.
+learned parameters: they are trained themselves.  The experts of a mixture stay as they are.
 
 Source: Hu et al. 2021, arXiv 2106.09685.
 """

@@ -102,6 +102,16 @@ def test_temperature_is_softmax_exactly(tiny):
         assert drift.logit_max < 1e-3 * drift.logit_std
 
 
+def test_scores_are_scaled_and_capped_as_the_model_does(tiny):
+    config, params, tokens = tiny
+    plain = convert(config, params, "temperature", tokens)[2].score_range[0]
+    scale = 3 * config.head_size**-0.5
+    other = dataclasses.replace(config, attention_multiplier=scale, attn_logit_softcapping=0.8)
+    drift = convert(other, params, "temperature", tokens)[2]
+    np.testing.assert_allclose(drift.score_range[0], 0.8 * np.tanh(3 * plain / 0.8), rtol=1e-5)
+    assert drift.logit_max < 1e-3 * drift.logit_std
+
+
 def test_padding_is_not_looked_at(tiny):
     config, params, tokens = tiny
     where = np.arange(11)[None] < np.array([11, 7, 5])[:, None]

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from attention.transformer.config import TransformerConfig
-from attention.transformer.experts import Experts
-from attention.transformer.positionwise import MLP, Norm
+from attention.transformer.positionwise import MLP, Experts, Norm
 from attention.transformer.self_attention import (
     Attention,
     Captured,

@@ -1,4 +1,4 @@
-"""Who sees whom, and at which positions: what all layers of one call share."""
+"""Who sees whom, at which positions, and what was seen before: what all layers of one call share."""
 
 from __future__ import annotations
 
@@ -9,12 +9,40 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
 from attention.transformer.config import TransformerConfig
-from attention.transformer.depth import Cache
 from attention.transformer.rotary import Rotation, rotations
-from attention.transformer.self_attention import Context
+from attention.transformer.self_attention import Context, KeyValues
 
 ALONE = 2**16
 """Branches with this number or a larger one see no prompt, only themselves."""
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens seen so far, ``S`` slots a sequence."""
+
+    layers: KeyValues | tuple[KeyValues | None, ...]  # stacked, or one a layer (None: no attention)
+    where_BS: Bool[Array, "B S"]
+    positions_BS: Int[Array, "B S"]
+    slot: Int[Array, ""]  # the next free slot
+
+
+def init_cache(config: TransformerConfig, batch: int, slots: int, *, stacked: bool) -> Cache:
+    """An empty cache, in the form that goes with stacked or unstacked layers."""
+    shape = (batch, slots, config.key_value_heads, config.head_size)
+    dtype = jnp.dtype(config.dtype)
+
+    def empty(*lead: int) -> KeyValues:
+        return KeyValues(jnp.zeros((*lead, *shape), dtype), jnp.zeros((*lead, *shape), dtype))
+
+    depth = config.num_hidden_layers
+    layers = (
+        empty(depth) if stacked else tuple(empty() if has[0] else None for has in config.halves)
+    )
+    return Cache(
+        layers,
+        jnp.zeros((batch, slots), bool),
+        jnp.zeros((batch, slots), jnp.int32),
+        jnp.zeros((), jnp.int32),
+    )
 
 
 class Branches(NamedTuple):

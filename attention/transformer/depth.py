@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,37 +29,8 @@ Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
 CAPTURES = ("hidden_states", *Captured._fields)
 
 
-class Cache(NamedTuple):
-    """Keys and values of the tokens seen so far, ``S`` slots a sequence."""
-
-    layers: KeyValues | tuple[KeyValues | None, ...]  # stacked, or one a layer (None: no attention)
-    where_BS: Bool[Array, "B S"]
-    positions_BS: Int[Array, "B S"]
-    slot: Int[Array, ""]  # the next free slot
-
-
-def init_cache(config: TransformerConfig, batch: int, slots: int, *, stacked: bool) -> Cache:
-    """An empty cache, in the form that goes with stacked or unstacked layers."""
-    shape = (batch, slots, config.key_value_heads, config.head_size)
-    dtype = jnp.dtype(config.dtype)
-
-    def empty(*lead: int) -> KeyValues:
-        return KeyValues(jnp.zeros((*lead, *shape), dtype), jnp.zeros((*lead, *shape), dtype))
-
-    depth = config.num_hidden_layers
-    layers = (
-        empty(depth) if stacked else tuple(empty() if has[0] else None for has in config.halves)
-    )
-    return Cache(
-        layers,
-        jnp.zeros((batch, slots), bool),
-        jnp.zeros((batch, slots), jnp.int32),
-        jnp.zeros((), jnp.int32),
-    )
-
-
 def init_layers(config: TransformerConfig, key: Array) -> Mapping[str, Any]:
-    """Stacked parameters of all layers, each drawn with its own key."""
+    """Parameters of all layers, stacked ``[layer, …]``, each drawn with its own key."""
     hidden = jnp.zeros((1, 1, config.hidden_size), jnp.dtype(config.dtype))
     zero = jnp.zeros((1, 1), int)
     row = NORMALIZERS.pick(config.normalizer)
@@ -87,10 +58,26 @@ def run_layers(
     tap: Tap | None = None,
     read_at: Places | None = None,
 ) -> tuple[Array, KeyValues | tuple[KeyValues | None, ...] | None, dict[str, Array]]:
-    """Apply the layers; returns hidden states, the new cache and what was captured.
+    """Apply the layers; see ``Transformer`` for the arguments not described here.
 
-    ``start`` (data) skips the layers below it and goes with ``keep``; the hidden states are those
-    at ``read_at``; see ``Transformer`` for the other arguments.
+    Args:
+        config: of the model.
+        layers: stacked, or a tuple of trees.
+        hidden_BTD: states that enter the first layer.
+        context: what all layers share.
+        layer_mask: static; false drops a layer from the program.
+        keep: data; a half that is not kept is skipped.
+        start: data; the layers below it are skipped.  It goes with ``keep``.
+        cache: in the form of the layers.
+        capture: names of ``CAPTURES``.
+        tap: replaces attention weights.
+        read_at: places whose states are wanted.
+
+    Returns:
+        States ``[B, T or P, D]``, the new cache, and what was captured.
+
+    Raises:
+        ValueError: arguments that do not go together, or parameters of another depth.
     """
     if unknown := set(capture) - set(CAPTURES):
         raise ValueError(f"cannot capture {sorted(unknown)}; there are {', '.join(CAPTURES)}")

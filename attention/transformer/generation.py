@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from attention.transformer.config import TransformerConfig
-from attention.transformer.depth import Cache, init_cache
+from attention.transformer.context import Cache, init_cache
 from attention.transformer.model import Transformer
 
 

@@ -47,7 +47,15 @@ class Head(nn.Module):
     def vocabulary(
         self, hidden_BTD: Array, kernel_VD: Float[Array, "V D"]
     ) -> Float[Array, "B T V"]:
-        """Logits of the two language-model heads, in float32; scaled, then capped if so asked."""
+        """Logits of the two language-model heads, in float32.
+
+        ``l = (h · kernel + bias) / logits_scaling``, and with a cap ``c · tanh(l / c)``; only the
+        masked model has a bias.
+
+        Args:
+            hidden_BTD: states behind the final norm.
+            kernel_VD: of the head, or the embedding where they are one.
+        """
         c = self.config
         if c.head == "masked_lm":
             hidden_BTD = self.norm(ACTIVATIONS[c.hidden_act](self.dense(hidden_BTD)))

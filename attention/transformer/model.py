@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
-from attention.transformer.context import Branches, branched_context, make_context
-from attention.transformer.depth import Cache, init_layers, run_layers
+from attention.transformer.context import Branches, Cache, branched_context, make_context
+from attention.transformer.depth import init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
 from attention.transformer.positionwise import Norm, Projection
 from attention.transformer.self_attention import Context, Places, Tap, at

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from attention.dot_product import projected, standardized, standardized_by_rule
@@ -46,7 +47,7 @@ class Norm(nn.Module):
         scale = self.param("scale", start, shape, dtype).reshape(*lead, *shape)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         rule = standardized_by_rule if c.derivatives == "cpu" else standardized
-        wide: Any = rule(self.kind == "layernorm", c.norm_eps, wide)
+        wide = jnp.asarray(rule(self.kind == "layernorm", c.norm_eps, wide))
         if c.norm_less_one:
             out = (wide * (1 + scale.astype(wide.dtype))).astype(x.dtype)
         else:
@@ -62,13 +63,20 @@ class Projection(nn.Module):
 
     Parameters in 8 bits have a ``scale`` beside the kernel: ``einsum(equation, x, kernel) · scale``
     (see ``quantization``).
+
+    Attributes:
+        config: of the model.
+        equation: such as ``BTD,DNH->BTNH``; the letters are those of the shapes.
+        shape: of the kernel.
+        bias_shape: the last axes of the result; None: there is no bias.
+        role: what the config's ``initializer`` looks at.
     """
 
     config: TransformerConfig
     equation: str
     shape: tuple[int, ...]
     bias_shape: tuple[int, ...] | None = None
-    role: Literal["inner", "residual", "vectors"] = "inner"  # what `initializer` looks at
+    role: Literal["inner", "residual", "vectors"] = "inner"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -103,7 +111,9 @@ class Projection(nn.Module):
         if c.initializer == "gpt2" and self.role == "vectors":
             bound = self.shape[0] ** -0.5
 
-            def uniform(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
+            def uniform(
+                key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+            ) -> Array:
                 return jax.random.uniform(key, shape, dtype, -bound, bound)
 
             return uniform, uniform
@@ -113,12 +123,15 @@ class Projection(nn.Module):
 
 
 class MLP(nn.Module):
-    """``down(act(up(x)))``, or gated: ``down(act(gate(x)) · up(x))``."""
+    """``down(act(up(x)))``, or gated: ``down(act(gate(x)) · up(x))``.
+
+    Source of the gate: GLU variants, Shazeer 2020, arXiv 2002.05202.
+    """
 
     config: TransformerConfig
 
     @nn.compact
-    def __call__(self, x_BTD: Array) -> Array:
+    def __call__(self, x_BTD: Float[Array, "B T D"]) -> Float[Array, "B T D"]:
         c = self.config
         act = ACTIVATIONS[c.hidden_act]
         inner, outer = (c.hidden_size, c.intermediate_size), (c.intermediate_size, c.hidden_size)

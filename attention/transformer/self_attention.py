@@ -98,7 +98,14 @@ class Captured(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Grouped-query attention with the config's positions, window and normalizer."""
+    """Grouped-query attention with the config's positions, window and normalizer.
+
+    ``out(normalize(cap(scale · q kᵀ)) v)``: q and k are projections of the states, normed if the
+    config says so and turned by their positions; query head n reads key head ``n // (N / K)``.
+
+    Sources: Vaswani et al. 2017, arXiv 1706.03762; grouped queries, Ainslie et al. 2023, arXiv
+    2305.13245; norms of queries and keys, Dehghani et al. 2023, arXiv 2302.05442.
+    """
 
     config: TransformerConfig
 

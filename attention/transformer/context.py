@@ -1,4 +1,4 @@
-"""Who sees whom, at which positions, and what was seen before: what all layers of one call share."""
+"""Who sees whom, at which positions, and what was seen before; all layers of a call share it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from attention.training.sharding import (
     transformer_axes,
 )
 
-L, V, D, N, K, H, F = 3, 26, 10, 4, 2, 5, 14
+L, V, D, N, K, H, F, E = 3, 26, 10, 4, 2, 5, 14, 6
 LAYER = {
     "attention_norm/scale": ((D,), ("embed",)),
     "attention_norm/bias": ((D,), ("embed",)),
@@ -34,6 +34,12 @@ LAYER = {
     "attention/normalizer/per_head": ((N,), ("heads",)),
     "attention/normalizer/scalar": ((), ()),
     "attention/normalizer/flat": ((1, 1), ("heads", None)),
+    "norm/scale": ((D,), ("embed",)),
+    "attention_output_norm/scale": ((D,), ("embed",)),
+    "mlp/router/kernel": ((D, E), ("embed", "experts")),
+    "mlp/expert_gate/kernel": ((E, D, F), ("experts", "embed", "mlp")),
+    "mlp/expert_up/kernel": ((E, D, F), ("experts", "embed", "mlp")),
+    "mlp/expert_down/kernel": ((E, F, D), ("experts", "mlp", "embed")),
     "mlp_norm/scale": ((D,), ("embed",)),
     "mlp_norm/bias": ((D,), ("embed",)),
     "mlp/gate/kernel": ((D, F), ("embed", "mlp")),

@@ -17,6 +17,7 @@ from attention.explanation.layer_attention import LayerAttention, Weights
 
 DRAWS = 5  # of each random replacement
 DIRECTIONS = 10  # that an effective shift tries
+STILL = 1e-6  # length of a move; a shorter one is not followed
 AllWeights = Float[np.ndarray, "L N T S"]
 
 
@@ -103,10 +104,12 @@ def _longest(row: np.ndarray, move: np.ndarray) -> np.ndarray:
 def _null_shift(layer: LayerAttention, _: np.random.Generator) -> Weights:
     """Go as far as possible on the line through the row and its efficient attention.
 
-    Both ends of the line have the same output as the row.  The farther end is taken.
+    Both ends of the line have the same output as the row.  The farther end is taken.  A row that is
+    efficient already stays: its line would be one of rounding errors.
     """
     rows = layer.rows
     move = layer.efficient - rows
+    move = np.where(np.linalg.norm(move, axis=-1, keepdims=True) > STILL, move, 0)
     forth, back = _longest(rows, move), _longest(rows, -move)
     return np.maximum(np.where(forth >= back, rows + forth * move, rows - back * move), 0)
 

@@ -1,5 +1,7 @@
 """Interventions through the tap, rankings, distances; rows that are added from outside."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.spatial.distance
@@ -50,6 +52,17 @@ def test_exact_interventions_leave_the_output_and_others_move_it(decision):
         assert (moved <= 1e-10) == row.exact, (name, moved)
         away = np.abs(new[:, 0] - weights_of(decision)).max()
         assert row.signed or away > 1e-3, name
+
+
+def test_a_null_shift_follows_no_rounding(decision):
+    draw = np.random.default_rng(11)
+    layer = dataclasses.replace(decision.layers[0])
+    noise = 1e-14 * np.where(layer.seen, draw.normal(size=layer.rows.shape), 0)
+    vars(layer)["efficient"] = layer.rows + noise
+    still = dataclasses.replace(decision)
+    vars(still)["_seen"] = (decision.logits, [layer])
+    new = INTERVENTIONS["null shift"].make(still, 0)[0]
+    np.testing.assert_allclose(new, layer.weights, atol=1e-15)
 
 
 def test_only_the_chosen_heads_are_replaced(decision):

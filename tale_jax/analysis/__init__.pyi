@@ -10,7 +10,7 @@ from .information import label_prompts as label_prompts
 from .information import probe_layers as probe_layers
 from .latency import LATENCY_COLUMNS as LATENCY_COLUMNS
 from .latency import check_workload as check_workload
-from .latency import device_kind as device_kind
+from .latency import devices_of as devices_of
 from .latency import measure_models as measure_models
 from .latency import speed_ups as speed_ups
 from .lens import LENS_COLUMNS as LENS_COLUMNS
@@ -36,7 +36,7 @@ __all__ = [
     "add_p_values",
     "check_workload",
     "comparison_figure",
-    "device_kind",
+    "devices_of",
     "drops_by_task",
     "fast_enough",
     "follow_criterion",

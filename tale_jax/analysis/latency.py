@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from attention.errors import InputError
-from attention.transformer import TransformerConfig, jitted_generate, unstack_layers
+from attention.transformer import jitted_generate, unstack_layers
+from tale_jax.models import LoadedModel
 from tale_jax.options import Workload
 from tale_jax.scoring import Scorer, without_layers
 from tale_jax.units import Dropped
@@ -61,7 +62,7 @@ class Deployed:
 
     def __init__(
         self,
-        config: TransformerConfig,
+        model: LoadedModel,
         unstacked: Mapping[str, Any],
         dropped: Dropped,
         work: Workload,
@@ -70,22 +71,24 @@ class Deployed:
         """Compile both programs.
 
         Args:
-            config: of the full model.
+            model: the full model.
             unstacked: its parameters, a tree for each layer.
             dropped: the layers and half-layers to leave out.
             work: what is generated.
             batch: prompts at a time.
         """
-        self.config, self.params = without_layers(config, unstacked, dropped)
-        shape = (batch, work.prompt_length)
-        tokens = np.random.default_rng(0).integers(0, config.vocab_size or 0, shape, np.int32)
-        stop_V = np.zeros(config.vocab_size or 0, bool)
-        self._arrays = (tokens, np.ones(shape, bool), stop_V)
+        self.config, self.params = without_layers(model.config, unstacked, dropped)
+        vocabulary, shape = model.config.vocab_size or 0, (batch, work.prompt_length)
+        tokens_BT = np.random.default_rng(0).integers(0, vocabulary, shape, np.int32)
+        given: Any = (tokens_BT, np.ones(shape, bool))
+        if model.batch_sharding is not None:
+            given = jax.device_put(given, model.batch_sharding)
+        self._arrays = (*given, np.zeros(vocabulary, bool))  # no token stops the text
         self._first, self._whole = self._compile(1), self._compile(work.new_tokens)
         cached = sum(attention for attention, _ in self.config.halves)
         cells = cached * batch * (work.prompt_length + work.new_tokens)
-        each = 2 * config.key_value_heads * config.head_size
-        self.cache_bytes = cells * each * np.dtype(config.dtype).itemsize
+        each = 2 * self.config.key_value_heads * self.config.head_size
+        self.cache_bytes = cells * each * np.dtype(self.config.dtype).itemsize
         self.parameter_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self.params))
         held = self._whole.memory_analysis()
         self.program_bytes = (
@@ -114,51 +117,66 @@ class Deployed:
         return time.perf_counter() - start
 
 
-def device_kind() -> str:
-    """What is computed on, such as ``cpu`` or ``NVIDIA H200``."""
-    return jax.devices()[0].device_kind
+def devices_of(model: LoadedModel) -> str:
+    """What a model is on, such as ``cpu`` or ``4 x NVIDIA H200``."""
+    kind = jax.devices()[0].device_kind
+    return kind if model.batch_sharding is None else f"{model.batch_sharding.num_devices} x {kind}"
 
 
-def check_workload(config: TransformerConfig, work: Workload) -> None:
-    """Raise InputError if the model has too few positions for what is generated."""
-    if work.prompt_length + work.new_tokens > config.longest_text:
+def check_workload(model: LoadedModel, work: Workload, batch: int) -> None:
+    """Check that a model can generate what is to be timed.
+
+    Args:
+        model: that is timed.
+        work: what is generated.
+        batch: prompts at a time.
+
+    Raises:
+        InputError: it has too few positions, or the prompts cannot be divided over its devices.
+    """
+    if work.prompt_length + work.new_tokens > model.config.longest_text:
         raise InputError(
             f"{work.prompt_length} prompt tokens and {work.new_tokens} new ones are more than "
-            f"the model's {config.longest_text} positions"
+            f"the model's {model.config.longest_text} positions"
         )
+    if model.batch_sharding is not None:
+        parts = model.batch_sharding.mesh.shape["data"]
+        if batch % parts:
+            raise InputError(f"a batch of {batch} cannot be divided over data={parts} devices")
 
 
 def measure_models(
-    config: TransformerConfig,
-    params: Mapping[str, Any],
-    models: Sequence[Dropped],
+    model: LoadedModel,
+    variants: Sequence[Dropped],
     work: Workload,
     batch: int = 1,
 ) -> list[dict[str, Any]]:
-    """The latency, speed and memory of each model, and ratios to the first.
+    """Measure the latency, speed and memory of a model without some of its layers.
 
-    The models take turns. Times are medians over ``work.rounds`` rounds, after ``work.warmup`` that
-    do not count, and ratios are medians of each round's ratio.
+    The variants take turns.  Times are medians over ``work.rounds`` rounds, after ``work.warmup``
+    rounds that do not count.  Ratios are medians of each round's ratio.
 
     Args:
-        config: of the full model.
-        params: its parameters, stacked or unstacked.
-        models: what each goes without; the first is what the others are compared with.
+        model: the full model.
+        variants: what each goes without; the others are compared with the first.
         work: what is generated.
         batch: prompts at a time.
 
     Returns:
-        A row for each model, with the keys of ``LATENCY_COLUMNS`` but for ``model``. Ratios below 1
-        are faster (times) or smaller (memory); ``decode_ratio`` is one of speeds.
+        A row for each variant, with the keys of ``LATENCY_COLUMNS`` but for ``model``.  Times are
+        in milliseconds and sizes in MiB.  A ratio below 1 means less time or memory;
+        ``decode_ratio`` compares speeds: above 1 is faster.  ``decode_tokens_s`` and
+        ``decode_ratio`` are None where the time after the first token cannot be told from noise.
 
     Raises:
-        InputError: the model has too few positions.
+        InputError: the model has too few positions, or the batch cannot be divided over its
+            devices.
     """
-    check_workload(config, work)
-    unstacked = unstack_layers(params)
-    unique = {dropped: Deployed(config, unstacked, dropped, work, batch) for dropped in models}
+    check_workload(model, work, batch)
+    unstacked = unstack_layers(model.params)
+    unique = {dropped: Deployed(model, unstacked, dropped, work, batch) for dropped in variants}
     rounds = [
-        {dropped: model.times() for dropped, model in unique.items()}
+        {dropped: deployed.times() for dropped, deployed in unique.items()}
         for _ in range(work.warmup + work.rounds)
     ][work.warmup :]
     shape = {
@@ -166,21 +184,23 @@ def measure_models(
         "prompt_length": work.prompt_length,
         "new_tokens": work.new_tokens,
     }
-    base = unique[models[0]]
+    base = unique[variants[0]]
     return [
         {"dropped": dropped, **shape}
         | _timed(
             [times[dropped] for times in rounds],
-            [times[models[0]] for times in rounds],
+            [times[variants[0]] for times in rounds],
             batch * (work.new_tokens - 1),
         )
         | unique[dropped].sizes()
         | {"memory_ratio": unique[dropped].program_bytes / base.program_bytes}
-        for dropped in models
+        for dropped in variants
     ]
 
 
-def _timed(times: Sequence[Times], reference: Sequence[Times], decoded: int) -> dict[str, float]:
+def _timed(
+    times: Sequence[Times], reference: Sequence[Times], decoded: int
+) -> dict[str, float | None]:
     """Medians of the times of a model, and of their ratios to those of the reference.
 
     Args:
@@ -193,16 +213,29 @@ def _timed(times: Sequence[Times], reference: Sequence[Times], decoded: int) -> 
         pairs = zip(times, reference, strict=True)
         return statistics.median(part(own) / part(other) for own, other in pairs)
 
-    def decoding(pair: Times) -> float:
-        return max(pair[1] - pair[0], 1e-9)  # noise may make it negative
-
     first, whole = zip(*times, strict=True)
+    own = decoding(times)
+    known = own is not None and decoding(reference) is not None
     return {
         "first_token_ms": 1000 * statistics.median(first),
         "first_token_ms_p90": 1000 * float(np.percentile(first, 90)),
-        "decode_tokens_s": decoded / statistics.median(map(decoding, times)),
+        "decode_tokens_s": None if own is None else decoded / own,
         "total_ms": 1000 * statistics.median(whole),
         "first_token_ratio": ratio(lambda pair: pair[0]),
-        "decode_ratio": 1 / ratio(decoding),
+        "decode_ratio": 1 / ratio(lambda pair: max(pair[1] - pair[0], 1e-9)) if known else None,
         "total_ratio": ratio(lambda pair: pair[1]),
     }
+
+
+def decoding(times: Sequence[Times]) -> float | None:
+    """Seconds from the first token to the last, the median over rounds.
+
+    Args:
+        times: seconds to the first token and to the last, of each round.
+
+    Returns:
+        None if noise hides it: a quarter of the rounds gives less than half of the median.
+    """
+    after = [whole - first for first, whole in times]
+    middle = statistics.median(after)
+    return middle if np.percentile(after, 25) > middle / 2 else None

@@ -21,12 +21,12 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from attention import files
 from attention import training as learning
 from attention.choices import Choices
-from attention.command_line import Between, Result, command
+from attention.command_line import Result, command
 from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
@@ -34,6 +34,7 @@ from tale_jax import models, opening, runs
 from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.finetune import finetune
 from tale_jax.commands.search import search
+from tale_jax.elimination import SearchOptions, SearchRules
 from tale_jax.options import RENAMED, Options, TrainingOptions
 
 COLUMNS = (
@@ -68,8 +69,7 @@ class Work:
     model: str
     task: str
     out: Path
-    epsilon: float
-    max_drops: int | None
+    layers: SearchRules
     training: TrainingOptions
     options: Options
     display: Display
@@ -81,8 +81,8 @@ class Work:
 
     def evaluate(self, state: State) -> dict[str, Any]:
         """The accuracy of a model whose layers are dropped for good."""
-        given = {"options": self.options, "display": self.display}
-        return evaluate(self.path(state), self.task, **given)
+        path = self.path(state)
+        return evaluate(path, self.task, options=self.options, display=self.display)
 
 
 def leave(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
@@ -97,8 +97,7 @@ def eliminate(work: Work, folder: str, before: State) -> tuple[State, Mapping[st
         work.path(before),
         work.task,
         work.out / folder,
-        epsilon=work.epsilon,
-        max_drops=work.max_drops,
+        layers=SearchOptions(**dataclasses.asdict(work.layers)),
         resume=True,
         options=work.options,
         display=work.display,
@@ -161,8 +160,7 @@ def arms(
     task: str,
     out: Path,
     *,
-    epsilon: Annotated[float, Between(ge=0, le=1)] = 0.08,
-    max_drops: Annotated[int, Between(ge=0)] | None = None,
+    layers: SearchRules = SearchRules(),
     resume: bool = False,
     training: TrainingOptions = TrainingOptions(),
     options: Options = Options(),
@@ -174,8 +172,6 @@ def arms(
         model: local folder, hub id, or "demo"
         task: JSONL file (with --train) or a name
         out: directory of all six, with a folder for the work of each; must be new unless --resume
-        epsilon: accuracy that may be lost before a search stops
-        max_drops: stop each search after so many layers
         resume: go on with the arms in --out
 
     Returns:
@@ -195,12 +191,11 @@ def arms(
     opened, terminal = models.load_model(model, options), Terminal(display.quiet)
     settings = opening.identify(opened, options) | {
         "task": task,
-        "epsilon": epsilon,
-        "max_drops": max_drops,
+        "layers": dataclasses.asdict(layers),
         "training": dataclasses.asdict(training),
         "options": options.as_json(),
     }
-    work = Work(model, task, out, epsilon, max_drops, training, options, display)
+    work = Work(model, task, out, layers, training, options, display)
     start = State(None, list(range(opened.config.num_hidden_layers)), [])
     outcomes: dict[str, Mapping[str, Any]] = {}
     with files.RunDirectory(out, "tale arms", settings, resume=resume) as run:
@@ -270,7 +265,7 @@ def _line(row: Mapping[str, Any]) -> list[str]:
     return [
         row["arm"],
         runs.layer_list(row["dropped"]),
-        f"{100 * row['accuracy']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
+        runs.interval(row),
         f"{more}{row['seconds']:.0f} s",
         f"{more}{row['total_seconds']:.0f} s",
     ]

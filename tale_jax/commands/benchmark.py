@@ -11,7 +11,7 @@ from attention.command_line import Between, Commas, Result, command
 from attention.options import Display, Weights
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, opening, runs
-from tale_jax.options import Dtype, Layers, Workload
+from tale_jax.options import Dtype, Layers, Mesh, Workload
 
 COLUMNS = ["", "dropped", "first token", "decoding", "all", "memory"]
 
@@ -24,6 +24,7 @@ def benchmark(
     drop: Layers = (),
     batch: Annotated[tuple[int, ...], Commas(metavar="1,8"), Between(ge=1)] = (1,),
     work: Workload = Workload(),
+    mesh: Mesh = "",
     dtype: Dtype | None = None,
     weights: Weights | None = None,
     out: Path | None = None,
@@ -31,13 +32,17 @@ def benchmark(
 ) -> Result:
     """Time baseline, BEST and BSBA as shorter models with a KV cache.
 
-    Measures first-token latency, decoding speed and memory.  Prompts are random tokens.
+    Measures the time to the first token, the speed of decoding after it, and memory.  Prompts are
+    random tokens.  With few new tokens the speed of decoding cannot be told from noise: a dash
+    stands for it.
 
     Args:
         run: directory of a finished search
         model: local folder, hub id, or "demo"; with --run, where its checkpoint is now
         drop: layers to leave out, 0-based, or halves such as 3.mlp, in place of a run
         batch: prompts at a time, one measurement for each number
+        mesh: devices along each axis, such as data=4,model=2: prompts are divided over data, the
+            parameters over model; by default one device
         dtype: type of the parameters and products; by default that of the run, or float32
         weights: int8 holds the linear layers in 8 bits; by default that of the run, or exact
         out: CSV file to write
@@ -46,20 +51,21 @@ def benchmark(
         ``rows``: for each model and batch what :func:`tale_jax.analysis.measure_models` gives.
 
     Raises:
-        InputError: there is neither a run nor both a model and layers, or the model has too few
-            positions.
+        InputError: there is neither a run nor both a model and layers, the model has too few
+            positions, or a batch cannot be divided over the devices.
     """
-    opened, variants = opening.open_variants(run, model, drop, dtype, weights)
+    opened, variants = opening.open_variants(run, model, drop, dtype, weights, mesh)
     terminal, rows, shown = Terminal(display.quiet), [], []
-    analysis.check_workload(opened.config, work)  # before anything is measured
+    for size in batch:  # before anything is measured
+        analysis.check_workload(opened, work, size)
     with terminal.steps("models timed", len(batch)) as advance:
         for size in batch:
             drops = list(variants.values())
-            measured = analysis.measure_models(opened.config, opened.params, drops, work, size)
+            measured = analysis.measure_models(opened, drops, work, size)
             named = [{"model": n, **row} for n, row in zip(variants, measured, strict=True)]
             shown += [
                 f"batch {size}: {work.prompt_length} prompt tokens, {work.new_tokens} new ones, "
-                f"{opened.config.dtype} on {analysis.device_kind()}",
+                f"{opened.config.dtype} on {analysis.devices_of(opened)}",
                 plain_table(COLUMNS, [_line(row) for row in named]),
             ]
             rows += named
@@ -71,11 +77,12 @@ def benchmark(
 
 
 def _line(row: Mapping[str, Any]) -> list[str]:
+    speed, ratio = row["decode_tokens_s"], row["decode_ratio"]
     return [
         row["model"],
         runs.layer_list(row["dropped"]),
         f"{row['first_token_ms']:.2f} ms ({row['first_token_ratio']:.2f}x)",
-        f"{row['decode_tokens_s']:.0f}/s ({row['decode_ratio']:.2f}x)",
+        "–" if speed is None else f"{speed:.0f}/s{f' ({ratio:.2f}x)' if ratio else ''}",
         f"{row['total_ms']:.1f} ms ({row['total_ratio']:.2f}x)",
         f"{row['program_mib']:.1f} MiB ({row['memory_ratio']:.2f}x)",
     ]

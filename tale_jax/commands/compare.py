@@ -128,7 +128,5 @@ def _label(row: Mapping[str, Any]) -> str:
 
 def _line(row: Mapping[str, Any]) -> Sequence[str]:
     """A line of the table."""
-    interval = f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
     listed = ", ".join(map(str, row["dropped"]))
-    accuracy = f"{100 * row['accuracy']:.1f} {interval}"
-    return [_label(row), listed, accuracy, f"{row['p_value']:.2g}"]
+    return [_label(row), listed, runs.interval(row), f"{row['p_value']:.2g}"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from attention.command_line import Result, command
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
-from tale_jax import analysis, opening
+from tale_jax import analysis, opening, runs
 from tale_jax.options import RENAMED, Options, Subject
 from tale_jax.tasks import Split
 
@@ -52,7 +50,7 @@ def lens(
     shown = [
         f"{opened.task.name}: accuracy on the {split or own} split, read after each layer "
         f"{'through' if final_norm else 'without'} the final norm",
-        plain_table(*analysis.layer_table(rows, _cell), words=1),
+        plain_table(*analysis.layer_table(rows, runs.interval), words=1),
     ]
     files: list[Path] = []
     if (directory := out or subject.run) is not None:
@@ -61,7 +59,3 @@ def lens(
         )
         shown.append(f"written: {', '.join(map(str, files))}")
     return Result({"rows": rows, "files": files}, *shown)
-
-
-def _cell(row: Mapping[str, Any]) -> str:
-    return f"{100 * row['accuracy']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"

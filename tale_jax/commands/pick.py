@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+from rich.text import Text
+
 from attention.command_line import Between, OneOf, Result, command
 from attention.errors import InputError
 from attention.options import Display
@@ -68,7 +70,7 @@ def pick(
 
         def ratio(point: Mapping[str, Any]) -> float:
             drops = [base, tuple(point["dropped"])]
-            measured = analysis.measure_models(opened.config, opened.params, drops, work, batch)
+            measured = analysis.measure_models(opened, drops, work, batch)
             return measured[1]["total_ratio"]
 
         chosen = analysis.fast_enough(front, max_latency_ratio or 0.0, ratio, even)
@@ -84,7 +86,7 @@ def pick(
     if out is not None and exported is not None:
         exported.write(out)
         lines.append(f"{out}: {exported}")
-    return Result(chosen, *lines)
+    return Result(chosen, *map(Text, lines))
 
 
 def _sentences(chosen: Mapping[str, Any], depth: int) -> Iterator[str]:

@@ -4,6 +4,7 @@ from .early_rejection import AtMost as AtMost
 from .early_rejection import race as race
 from .loop import eliminate as eliminate
 from .options import SearchOptions as SearchOptions
+from .options import SearchRules as SearchRules
 from .results import Candidate as Candidate
 from .results import Result as Result
 from .strategies import STRATEGIES as STRATEGIES
@@ -16,6 +17,7 @@ __all__ = [
     "NullControl",
     "Result",
     "SearchOptions",
+    "SearchRules",
     "Strategy",
     "compare_gains",
     "eliminate",

@@ -15,17 +15,15 @@ from tale_jax.units import Granularity, Units, parse_unit
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchOptions:
-    """How layers are chosen.
+class SearchRules:
+    """How a search goes on, and when it stops.
 
     Attributes:
         epsilon: accuracy that may be lost before the search stops (0.08 = 8 points)
         floor: what the loss counts from: the full model, or the last accepted one
         max_drops: stop at so many layers, or halves, below the model that the search starts from
-        initial: layers dropped from the start, 0-based, or halves such as 3.mlp
         strategy: greedy; beam:K: the K best of every depth go on; floating: layers may come back
         exhaustive: score every candidate on every example; the choice is the same
-        granularity: what goes at a time: a layer, one of its halves, or either half (sublayer)
 
     Raises:
         InputError: an option is not allowed.
@@ -34,15 +32,38 @@ class SearchOptions:
     epsilon: Annotated[float, Between(ge=0, le=1)] = 0.08
     floor: Literal["baseline", "current"] = "baseline"
     max_drops: Annotated[int, Between(ge=0)] | None = None
-    initial: Annotated[tuple[int | str, ...], Commas(parse_unit, "3,5.mlp")] = ()
     strategy: Annotated[str, OneOf(STRATEGIES)] = "greedy"
     exhaustive: bool = False
-    granularity: Granularity = "layer"
 
     def __post_init__(self) -> None:
         check_fields(self)
         if STRATEGIES.pick(self.strategy).width is None:
             raise InputError(f"--strategy: say how many models go on, as in {self.strategy}:3")
+
+    def lowest(self, reference: int, total: int) -> int:
+        """Fewest correct answers that are accepted: ``max(0, ⌈reference − ε · total⌉)``, exactly.
+
+        ε is the decimal number as it is written: 0.08 is 2/25.  In floats 0.8 − 0.08 > 0.72, which
+        would reject candidates that lie exactly on the floor.
+
+        Args:
+            reference: correct answers of the model that the loss counts from.
+            total: number of examples.
+        """
+        return max(0, math.ceil(reference - Fraction(str(self.epsilon)) * total))
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions(SearchRules):
+    """How layers are chosen.
+
+    Attributes:
+        initial: layers dropped from the start, 0-based, or halves such as 3.mlp
+        granularity: what goes at a time: a layer, one of its halves, or either half (sublayer)
+    """
+
+    initial: Annotated[tuple[int | str, ...], Commas(parse_unit, "3,5.mlp")] = ()
+    granularity: Granularity = "layer"
 
     def units(self, num_layers: int, missing: tuple[str, ...] = ()) -> Units:
         """What the search may drop of a model.
@@ -57,15 +78,3 @@ class SearchOptions:
         units = Units(num_layers, self.granularity, missing)
         units.start(self.initial)
         return units
-
-    def lowest(self, reference: int, total: int) -> int:
-        """Fewest correct answers that are accepted: ``max(0, ⌈reference − ε · total⌉)``, exactly.
-
-        ε is the decimal number as it is written: 0.08 is 2/25.  In floats 0.8 − 0.08 > 0.72, which
-        would reject candidates that lie exactly on the floor.
-
-        Args:
-            reference: correct answers of the model that the loss counts from.
-            total: number of examples.
-        """
-        return max(0, math.ceil(reference - Fraction(str(self.epsilon)) * total))

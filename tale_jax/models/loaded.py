@@ -48,7 +48,7 @@ class LoadedModel:
     config: TransformerConfig
     params: dict[str, Any]
     tokenizer: Tokenizer
-    batch_sharding: jax.sharding.Sharding | None
+    batch_sharding: jax.sharding.NamedSharding | None
     end_tokens: tuple[int, ...] = ()
 
     @property
@@ -76,23 +76,19 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
     if options.compilation_cache:
         use_compilation_cache()
     folder = model_folder(name, options.revision)
-    mesh = make_mesh(options.axes["data"], options.axes["model"])
-    mesh = mesh if mesh.size > 1 else None
-    rules = LogicalRules()
+    mesh, rules = make_mesh(options.axes["data"], options.axes["model"]), LogicalRules()
+    several = mesh.size > 1
 
     def shardings(abstract: Any) -> Any:
-        assert mesh is not None  # asked for only then
         return param_shardings(abstract, transformer_axes(abstract), mesh, rules)
 
+    given = shardings if several else None
     config, params = load_pretrained(
-        folder,
-        options.dtype,
-        shardings=shardings if mesh else None,
-        weights=options.weights,
+        folder, options.dtype, shardings=given, weights=options.weights
     )
     if config.head != "causal_lm":
         raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
-    sharding = batch_sharding(mesh, rules) if mesh else None
+    sharding = batch_sharding(mesh, rules) if several else None
     tokenizer = load_tokenizer(folder)
     ends = end_tokens(folder, tokenizer)
     return LoadedModel(name, folder, config, params, tokenizer, sharding, ends)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from attention.errors import InputError
 from attention.options import Weights
@@ -78,6 +79,7 @@ def open_variants(
     drop: Sequence[Unit],
     dtype: Dtype | None = None,
     weights: Weights | None = None,
+    mesh: str = "",
 ) -> tuple[LoadedModel, dict[str, Dropped]]:
     """Open a model whose variants are to be compared.
 
@@ -87,6 +89,7 @@ def open_variants(
         drop: layers and half-layers to leave out, in place of a search.
         dtype: of parameters and products; None: that of the search, or ``float32``.
         weights: how the linear layers are held; None: that of the search, or ``exact``.
+        mesh: devices along each axis; empty: one device.
 
     Returns:
         The model, and what each variant goes without, by its name; the baseline is the first.
@@ -94,20 +97,19 @@ def open_variants(
     Raises:
         InputError: there is neither a search nor both a model and layers.
     """
+    given: dict[str, Any] = {"mesh": mesh}
+    given |= {name: x for name, x in (("dtype", dtype), ("weights", weights)) if x is not None}
     if run is None:
         if model is None or not drop:
             raise InputError("give --run, or both --model and --drop")
-        options = ModelOptions(dtype=dtype or "float32", weights=weights or "exact")
-        opened = load_model(model, options)
+        opened = load_model(model, ModelOptions(**given))
         layers = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
         return opened, {"baseline": (), "dropped": layers}
     if drop:
         raise InputError("a run says which layers to drop: leave out --drop")
     found = load_run(run)
     options = run_options(found)
-    options = dataclasses.replace(
-        options, dtype=dtype or options.dtype, weights=weights or options.weights
-    )
+    options = dataclasses.replace(options, **given)
     names = {pick: pick if pick == "baseline" else pick.upper() for pick in PICKS}
     variants = {name: found.dropped(pick) for pick, name in names.items()}
     return _searched_model(found, model, options), variants

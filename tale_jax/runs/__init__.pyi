@@ -9,6 +9,7 @@ from .finished import rewrite_report as rewrite_report
 from .terminal import describe_search as describe_search
 from .terminal import show_search as show_search
 from .verdicts import PICKS as PICKS
+from .verdicts import interval as interval
 from .verdicts import layer_list as layer_list
 from .verdicts import measure as measure
 from .verdicts import p_text as p_text
@@ -23,6 +24,7 @@ __all__ = [
     "describe_search",
     "finish",
     "information_figure",
+    "interval",
     "layer_list",
     "load_run",
     "measure",

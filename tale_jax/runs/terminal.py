@@ -15,7 +15,7 @@ from rich.text import Text
 from attention.terminal import Terminal, plain_table
 from tale_jax.elimination import Candidate
 from tale_jax.runs.directory import Run
-from tale_jax.runs.verdicts import LABELS, PICKS, layer_list, p_text, verdict
+from tale_jax.runs.verdicts import LABELS, PICKS, interval, layer_list, p_text, verdict
 from tale_jax.units import Unit, Units
 
 
@@ -28,20 +28,12 @@ def describe_search(
         summary: the contents of ``summary.json``.
         speeds: of the picks, compared with the baseline; None: they were not measured.
     """
-    columns = ["", "layers dropped", "search accuracy", "test accuracy"]
-    rows = [
-        [
-            LABELS[pick],
-            layer_list(summary[pick]["dropped"]),
-            _accuracy(summary[pick]),
-            _accuracy(summary[pick]["test"]),
-        ]
-        for pick in PICKS
-    ]
+    columns = ["", "layers dropped", "search accuracy", "test accuracy", "p"]
+    rows = [_row(LABELS[pick], summary[pick]) for pick in PICKS]
     if speeds is not None:
         columns.append("speed")
         rows = [[*row, f"{speed:.2f}x"] for row, speed in zip(rows, speeds, strict=True)]
-    yield plain_table(columns, rows, words=4)
+    yield plain_table(columns, rows, words=5)
     yield ""
     yield from map(Text, verdict(summary))
     said = {"unparsed": "Unparsed answers, counted as wrong", "cut": "Answers cut off at their end"}
@@ -51,12 +43,12 @@ def describe_search(
             yield f"{words}: {', '.join(counts)}."
 
 
-def _accuracy(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return "no held-out data"
-    low, high = (f"{100 * found[end]:.1f}" for end in ("low", "high"))
-    p_value = f" {p_text(found['p_value'])}" if found.get("p_value", 1) < 1 else ""
-    return f"{100 * found['accuracy']:.1f} [{low}, {high}]{p_value}"
+def _row(label: str, pick: Mapping[str, Any]) -> list[str]:
+    start, test = [label, layer_list(pick["dropped"]), interval(pick)], pick["test"]
+    if test is None:
+        return [*start, "no held-out data", ""]
+    p_value = p_text(test["p_value"])[2:].removeprefix("= ")  # the heading says p
+    return [*start, interval(test), "" if label == LABELS["baseline"] else p_value]
 
 
 @contextlib.contextmanager

@@ -146,9 +146,14 @@ def layer_list(layers: Sequence[Unit]) -> str:
 
 
 def percent(measured: Mapping[str, Any]) -> str:
-    """`81.2 % [77.0, 85.1]`: an accuracy with its interval."""
-    low, high = (f"{100 * measured[end]:.1f}" for end in ("low", "high"))
-    return f"{100 * measured['accuracy']:.1f} % [{low}, {high}]"
+    """`81.2 % [77.0, 85.1]`: an accuracy with its interval, for sentences."""
+    return interval(measured).replace(" [", " % [")
+
+
+def interval(measured: Mapping[str, Any]) -> str:
+    """`81.2 [77.0, 85.1]`: an accuracy in per cent with its interval, for tables."""
+    middle, low, high = (f"{100 * measured[each]:.1f}" for each in ("accuracy", "low", "high"))
+    return f"{middle} [{low}, {high}]"
 
 
 def p_text(p_value: float) -> str:

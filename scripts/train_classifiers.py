@@ -1,6 +1,6 @@
 """Train a small encoder and a small decoder on each of the four data sets, or on the generated one.
 
-Command: ``python scripts/train_classifiers.py --data snli,ner,pos,reviews --folder DATA
+Command: ``python scripts/train_classifiers.py --task snli,ner,pos,reviews --data DATA
 --out runs/classifiers``.  Cost: one to five minutes a model on 2 CPU cores.
 
 A model is a folder that ``transformers`` loads, with a word tokenizer of its own training text.

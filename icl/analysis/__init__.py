@@ -1,8 +1,8 @@
-"""What a trained model does where its task ends: boundary values, roots, collapse of attention.
+"""Trained models beyond their training: boundary values, roots, collapse of attention.
 
 ``survey`` (``saturation.py``) follows a model along slopes and far inputs.  ``approximate``
 (``roots.py``) asks it for a root of the function that a prompt shows.  ``collapse.py`` looks at how
-much attention one deviant draws to itself.  Each takes a trained model and gives numbers.
+much attention one deviant draws to itself.  Each takes a trained model and returns numbers.
 
 Open ``saturation.py`` first.
 """

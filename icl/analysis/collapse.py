@@ -1,4 +1,4 @@
-"""How one deviant draws attention to itself: largest weight and entropy against its size."""
+"""How one deviant draws attention to itself: largest weight and entropy against its magnitude."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ Curve = Float[np.ndarray, "M 2"]
 
 
 def spread(weights: Float[np.ndarray, "*B S"]) -> tuple[float, float]:
-    """Largest weight, and entropy in nats, of rows of weights scaled to sum 1; means over rows."""
+    """The largest weight and the entropy (nats) of rows of attention, means over rows.
+
+    Args:
+        weights: rows of weights, which are scaled to the sum 1 first.
+    """
     shares = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-30)
     logs = np.log(np.maximum(shares, 1e-30))
     return float(shares.max(-1).mean()), float(-(shares * logs).sum(-1).mean())
@@ -53,7 +57,7 @@ def last_weights(
 
 
 def collapse_of_scores(normalizer: str) -> Curve:
-    """The curve of a normalizer on 64 rows of 32 scores, one of which is the deviant."""
+    """The curve of a normalizer on 64 rows of 32 scores, with one deviant in each row."""
     scores = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
     found = []
     for magnitude in MAGNITUDES:
@@ -63,7 +67,7 @@ def collapse_of_scores(normalizer: str) -> Curve:
 
 
 def collapse_of_model(config: TransformerConfig, params: Params) -> Curve:
-    """The curve of the last query of models that learned ``every``, where one input deviates.
+    """The curve of models that learned ``every``: the last query, with one deviant input.
 
     Args:
         config: of the models.
@@ -83,9 +87,12 @@ def collapse_of_model(config: TransformerConfig, params: Params) -> Curve:
 
 
 def draw(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
-    """Largest weight above, entropy below; a column for each kind of deviant.
+    """Draw the curves: largest weight above, entropy below, a column for each panel.
 
-    A curve that equals one drawn before it (a temperature of 1 is softmax) is left out.
+    A curve that equals one drawn before it is left out; a temperature of 1, say, is softmax.
+
+    Args:
+        panels: for each title the curves by their names.
     """
     figure = Figure(figsize=(4.6 * len(panels) + 2.2, 6.4), layout="constrained")
     axes = figure.subplots(2, len(panels), squeeze=False, sharex=True, sharey="row")

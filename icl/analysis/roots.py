@@ -1,10 +1,9 @@
-"""The inverse problem: a root of the function that a prompt shows, read in two ways.
+"""The inverse problem: find a root of the function that a prompt shows, in one of two ways.
 
 *swap*: a model trained on pairs in the other order, ``(f(x_1), x_1, f(x_2), x_2, …)``
 (``FunctionTask(inverse=True)``), is asked for the x of the value 0.  *scan*: a model trained to
-predict f(x) is asked for f at many x, and its root is where its answer changes sign.  Both are
-scored by the distance to the nearest true root.  Functions without a real root are left out, and
-counted.
+predict f(x) is asked for f at many x, and the root is where its answers change sign.  The score is
+the distance to the nearest true root.  Functions without a real root are counted and left out.
 """
 
 from __future__ import annotations
@@ -19,10 +18,13 @@ from icl.training import Trained, predict_last
 
 
 def real_roots(ascending: Float[np.ndarray, " N"]) -> Float[np.ndarray, " R"]:
-    """Distinct real roots of ``c_0 + c_1 x + … ``, ascending, in float64.
+    """The distinct real roots of ``c_0 + c_1 x + …``, in ascending order and float64.
 
-    They are the eigenvalues of the companion matrix that are real to 1e-7 of their size, improved
-    by Newton's method.  The zero polynomial has none here.
+    They are eigenvalues of the companion matrix whose imaginary part is below 1e-7 of their size,
+    improved by Newton's method.  The zero polynomial has no roots here.
+
+    Args:
+        ascending: the coefficients ``c_0, c_1, …``.
     """
     c = np.trim_zeros(np.asarray(ascending, np.float64), "b")
     if c.size < 2:
@@ -51,7 +53,9 @@ def approximate(
     high: float = 3.0,
     grid: int = 121,
 ) -> dict[str, float]:
-    """Distances to the nearest root within ``low … high``, read as the run was trained.
+    """Measure the distance of a model's answers to the nearest root from ``low`` to ``high``.
+
+    A run that was trained on the inverse is asked by *swap*, any other one by *scan*.
 
     Args:
         trained: a model of functions of one number.
@@ -59,17 +63,17 @@ def approximate(
         seed: draws functions and inputs.
         low: smallest root that counts.
         high: largest root that counts.
-        grid: number of x that *scan* asks for.
+        grid: number of x at which *scan* asks for f.
 
     Returns:
         - ``functions``: number of functions that are scored.
-        - ``without_root``: number of those left out.
-        - ``unanswered``: number of those at which *scan* finds no change of sign.
-        - ``median_distance``, and ``within_0.1``, the share of those scored.
-        - ``median_distance_of_zero`` and ``within_0.1_of_zero``: the same of always answering 0.
+        - ``without_root``: number of functions that are left out.
+        - ``unanswered``: number of scored functions for which *scan* finds no change of sign.
+        - ``median_distance``, and ``within_0.1``, the share of answers nearer than 0.1.
+        - ``median_distance_of_zero`` and ``within_0.1_of_zero``: the same for the answer 0.
 
     Raises:
-        InputError: the run learned something else, or no function has a root there.
+        InputError: the model learned another kind of task, or no function has a root there.
     """
     task = require_functions(trained.task)
     keys = jax.random.split(jax.random.key(seed), 2)

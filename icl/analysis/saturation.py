@@ -1,9 +1,9 @@
 """Boundary values: where a model's output stops following the function.
 
-The output of a pre-LN model is bounded, whatever its input: every update of the residual stream is
-a function of normalized states, and hence bounded by the weights.  With one number as the input,
-``h_0 = w x + c + p_t``.  As the queried x grows, the last norm sees the direction of ±w alone, and
-the output tends to two constants that no context can change:
+The output of a pre-LN model is bounded for all inputs: every update of the residual stream is a
+function of normalized states, and hence bounded by the weights.  If the input is one number,
+``h_0 = w x + c + p_t``.  As the queried x grows, the last norm sees the direction ±w alone, and the
+output tends to two constants, whatever the context:
 
     c± = norm_f(±w) · w_out + b_out
 """
@@ -36,14 +36,14 @@ class Survey:
     """What `survey` finds.
 
     Attributes:
-        slopes: the slopes c of f = c·x.
-        along_slopes: mean output for each of them, at x = 1.
-        queries: the last x of f = x.
-        along_queries: mean output for each of them.
-        numbers: pairs ``plateau_along_slopes`` and ``plateau_along_x`` (smallest and largest
-            output), ``observed_limits`` at x = ±1e6, and if there are any ``limits_from_weights``;
-            and ``effective_bound`` alone.
-        entropies: rows of magnitude, layer and entropy; none without attention.
+        slopes: slopes c of functions f = c·x.
+        along_slopes: mean output at x = 1 for each slope.
+        queries: last inputs x of the function f = x.
+        along_queries: mean output for each last input.
+        numbers: the pairs ``plateau_along_slopes`` and ``plateau_along_x`` (smallest and largest
+            output), ``observed_limits`` (outputs at x = ±1e6) and, for pre-LN models,
+            ``limits_from_weights``; and the single number ``effective_bound``.
+        entropies: rows of magnitude, layer and entropy (nats); empty without attention.
     """
 
     slopes: Float[np.ndarray, " C"]
@@ -55,15 +55,15 @@ class Survey:
 
 
 def survey(trained: Trained, most: float = 30.0, count: int = 61) -> Survey:
-    """Follow a model along slopes and far inputs.
+    """Follow the output of a model along slopes and to far inputs.
 
     Args:
         trained: a model of functions of one number.
-        most: slopes from −most to most.
+        most: slopes go from −most to most.
         count: number of slopes, and of inputs.
 
     Raises:
-        InputError: a number is not possible, or the model learned something else.
+        InputError: a number is out of range, or the model learned another kind of task.
     """
     task = _task_of_one_number(trained)
     if count < 2 or not 0 < most < np.inf:
@@ -93,11 +93,11 @@ def _task_of_one_number(trained: Trained) -> FunctionTask:
 
 
 def limits(trained: Trained) -> tuple[float, float]:
-    """``(c+, c−)``, from the weights alone.
+    """The limits ``(c+, c−)`` of the output, from the weights alone.
 
     Raises:
-        InputError: the model has no last LayerNorm or no residual stream, or several numbers as
-            its input.
+        InputError: the model has no last LayerNorm, no residual stream, or inputs of several
+            numbers.
     """
     c = trained.config
     if not (c.final_norm and c.norm == "layernorm" and c.residual and c.input_size == 1):
@@ -117,14 +117,14 @@ def limits(trained: Trained) -> tuple[float, float]:
 def follow(
     trained: Trained, slopes: Sequence[float], query: float = 1.0, seed: int = 0, prompts: int = 64
 ) -> Float[np.ndarray, " C"]:
-    """Mean output for each ``f = c·x`` at the last point, ``x = query``.
+    """The mean output at the last point, for each function ``f = c·x``.
 
     Args:
         trained: a model of functions of one number.
-        slopes: the c.
+        slopes: the slopes c.
         query: the last x; the other inputs are drawn as in training.
         seed: of the inputs.
-        prompts: number of prompts that the mean is taken over.
+        prompts: number of prompts of which the mean is taken.
     """
     task = _task_of_one_number(trained)
     x_BT = np.array(task.inputs.sample(jax.random.key(seed), (prompts, task.points)))
@@ -135,12 +135,18 @@ def follow(
 def along_inputs(
     trained: Trained, queries: Sequence[float], slope: float = 1.0, seed: int = 0, prompts: int = 64
 ) -> Float[np.ndarray, " Q"]:
-    """Mean output for ``f = slope·x`` at the last point, for each queried x; see `follow`."""
+    """The mean output at the last point of ``f = slope·x``, for each last x; see `follow`."""
     return np.array([follow(trained, [slope], query, seed, prompts)[0] for query in queries])
 
 
 def bound_of(trained: Trained, functions: int = 50, prompts: int = 16) -> float:
-    """B_eff of a model's own errors: σ = 1 … 10 times its coefficients, on its inputs."""
+    """B_eff of a model: its errors for coefficients of 1 to 10 times the spread of training.
+
+    Args:
+        trained: a model of functions of one number.
+        functions: drawn for each spread.
+        prompts: rows of inputs, which all functions share.
+    """
     task, sampling = trained.task, Sampling(functions, prompts)
     cases = [task.draw(setting, sampling) for setting in task.settings(["sigma=1:10"])]
     rows, _ = evaluate(task, cases, {"model": model_predictor(trained)})
@@ -151,16 +157,16 @@ def bound_of(trained: Trained, functions: int = 50, prompts: int = 16) -> float:
 def entropies(
     trained: Trained, magnitudes: Sequence[float], seed: int = 0, prompts: int = 16
 ) -> list[dict[str, float]]:
-    """Mean entropy (nats) of the last query's attention weights, by layer, against magnitude.
+    """The mean entropy of the last query's attention, for each magnitude of f = x and each layer.
 
     Args:
         trained: a model of functions of one number.
-        magnitudes: each multiplies all inputs, which are drawn as in training; f = x.
+        magnitudes: factors of the inputs, which are drawn as in training.
         seed: of the inputs.
-        prompts: number of prompts that the mean is taken over.
+        prompts: number of prompts of which the mean is taken.
 
     Returns:
-        A row for each magnitude and layer.
+        Rows of ``magnitude``, ``layer`` and ``entropy`` (nats).
 
     Raises:
         InputError: the model has no attention.
@@ -181,7 +187,7 @@ def entropies(
 
 
 def draw_boundary(found: Survey) -> Figure:
-    """The output against the true value, along slopes and along inputs, with the limits c±."""
+    """Draw the output and the true value along slopes and along inputs, with the limits c±."""
     figure = Figure(figsize=(9.2, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(found.slopes, found.slopes, ":", color=files.GREY, label="f(1) = c")

@@ -1,9 +1,9 @@
-"""Testing predictors on prompts that they may not have been trained for.
+"""Tests of predictors, also on prompts that differ from those of their training.
 
-A predictor is a trained model (``predictors.py``) or one of the task's baselines.  ``evaluate``
+A predictor is a trained model (``trained_models.py``) or one of the task's baselines.  ``evaluate``
 gives the prompts of every setting to every predictor and lets the task score them.
-``write_report`` writes what came out: tables as CSV, and the figure that fits the sweep
-(``figures.py``).  ``effective_bound`` explains a row of errors by one number.
+``write_report`` writes the scores as CSV, and the figure that fits the sweep (``figures.py``).
+``effective_bound`` sums up the errors of a model by one number.
 
 Open ``comparison.py`` first.
 """

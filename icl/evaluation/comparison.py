@@ -1,4 +1,4 @@
-"""Every predictor is given the prompts of every setting, and is scored by the task."""
+"""Gives the prompts of every setting to every predictor, and scores the predictions."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def evaluate(
     Args:
         task: scores predictions.
         cases: the prompts of each setting.
-        by_name: predictors.
-        advance: is called after each case.
+        by_name: predictors by their names.
+        advance: called after each case.
 
     Returns:
-        Rows of ``errors.csv``: predictor, setting and scores; and of ``positions.csv``: the error
-        by position, also where it does not count.
+        The rows of ``errors.csv``, with predictor, setting and scores; and the rows of
+        ``positions.csv``, with the error at each position, even if the position does not count.
     """
     rows, positions = [], []
     for case in cases:
@@ -49,11 +49,11 @@ def evaluate(
 
 
 def run_tasks(options: PromptOptions, runs: Sequence[Path]) -> list[tuple[Task, list[Path]]]:
-    """The tasks that runs are asked, each with the runs that it is a test of.
+    """The tasks of a test, each with the runs that it tests.
 
     Args:
-        options: change the task.
-        runs: directories of ``icl train``; without any the task is that of the options.
+        options: change the tasks.
+        runs: directories of ``icl train``; without runs there is one task, that of the options.
 
     Raises:
         InputError: a directory holds no run, or runs learned different kinds of tasks.

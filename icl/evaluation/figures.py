@@ -20,19 +20,20 @@ Draw = Callable[[], Figure]
 
 
 def draw(task: Task, rows: Rows, positions: Rows) -> tuple[Draw | None, str]:
-    """The figure of an evaluation.
+    """Choose the figure of an evaluation.
 
-    If nothing varies, it shows the error by position.  Otherwise it has a curve for each predictor
-    along the axis with most values, or for each predictor and value of the other axes.  A task with
-    a heat map shows that over two axes of numbers, and nothing for more than two axes.
+    If nothing varies, the figure shows the error by position.  If one axis varies, it has a curve
+    for each predictor.  If several vary, a curve runs along the axis with most values, and there is
+    one for each predictor and value of the other axes.  A task whose measure is relative has a heat
+    map over two axes of numbers instead, and no figure for more than two.
 
     Args:
-        task: says what is shown.
+        task: its ``measure`` is shown.
         rows: of ``errors.csv``.
         positions: of ``positions.csv``.
 
     Returns:
-        A function that draws the figure, or None; and a line that says why there is none.
+        A function that draws the figure, and an empty line; or None, and a line that says why.
     """
     measure = task.measure
     columns = list(positions[0])[1:-2]  # between the predictor, and position and error
@@ -59,7 +60,7 @@ def draw(task: Task, rows: Rows, positions: Rows) -> tuple[Draw | None, str]:
 
 
 def heat_map(rows: Rows, down: str, across: str, measure: Measure) -> Figure:
-    """A column of each predictor over two axes of a sweep, in logarithmic colours."""
+    """Draw a map for each predictor: the measure over two axes, in logarithmic colours."""
     names = list(dict.fromkeys(row["predictor"] for row in rows))
     ys, xs = (list(dict.fromkeys(row[axis] for row in rows)) for axis in (down, across))
     columns = min(len(names), MAPS_ACROSS)
@@ -89,7 +90,7 @@ def heat_map(rows: Rows, down: str, across: str, measure: Measure) -> Figure:
 
 
 def curves(rows: Rows, across: str, measure: Measure) -> Figure:
-    """A measure of each predictor along one axis, with its interval, or a constant answer's."""
+    """Draw a measure of each predictor along one axis, with intervals and a constant answer."""
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     ax = figure.subplots()
     least = LEAST if measure.error else -np.inf

@@ -1,4 +1,4 @@
-"""The report of an evaluation: tables as CSV, a figure, and tables to show."""
+"""The report of an evaluation: CSV files, a figure, and tables for the terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def write_report(out: Path, task: Task, rows: Sequence[Row], positions: Sequence
 
     Args:
         out: directory.
-        task: what was asked.
-        rows: as `evaluate` gives them.
-        positions: as `evaluate` gives them.
+        task: that was tested.
+        rows: scores, as `evaluate` returns them.
+        positions: errors by position, as `evaluate` returns them.
 
     Returns:
-        What a person reads: tables and lines, one below another.
+        Tables and lines for the terminal, in their order.
 
     Raises:
         InputError: a file cannot be written.
@@ -38,7 +38,7 @@ def write_report(out: Path, task: Task, rows: Sequence[Row], positions: Sequence
 
 
 def tables(task: Task, rows: Sequence[Row], file: Path) -> list[Any]:
-    """The tables of rows, and a line that names the file with all of them."""
+    """The tables of rows for the terminal, and a line that names the file with all rows."""
     shown: list[Any] = []
     left = 0
     for listing in task.listings(rows):

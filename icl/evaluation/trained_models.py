@@ -16,9 +16,11 @@ PROMPTS_AT_ONCE = 512
 
 
 def model_predictor(trained: Trained) -> Predictor:
-    """A trained model as a predictor; it is applied to blocks of prompts.
+    """Make a predictor of a trained model, which is applied to blocks of prompts.
 
-    The predictor raises InputError if prompts are longer, or inputs larger, than the model's.
+    Raises:
+        InputError: when it predicts: prompts are longer than the model's positions, or inputs
+            have another size than the model's.
     """
 
     def apply(x_BTD: Inputs, y_FBT: Values) -> Values:
@@ -45,15 +47,15 @@ def model_predictor(trained: Trained) -> Predictor:
 
 
 def predictors(task: Task, names: Sequence[str], runs: Sequence[Path]) -> dict[str, Predictor]:
-    """Baselines by their name, and trained models by the name of their directory.
+    """Baselines by their names, and trained models by the names of their directories.
 
     Args:
-        task: what they are asked.
+        task: that they are to predict.
         names: of baselines.
         runs: directories of ``icl train``.
 
     Raises:
-        InputError: a name is unknown, or a run learned a task that this one is no test of.
+        InputError: a name is unknown, or a run learned a task that this one does not test.
     """
     found = {name: baseline(task, task.baselines, name) for name in names}
     for run in runs:

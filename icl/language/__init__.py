@@ -1,9 +1,8 @@
-"""The same prompts as text, for language models.
+"""Language models that are asked the same prompts as text.
 
-``ask`` writes the questions of every setting as text, gives them to an answerer, reads its answers
+``ask`` writes the questions of every setting as text, gives them to an answerer, reads its answers,
 and scores them beside trained models and baselines.  An answerer is a local checkpoint or an
-OpenAI-compatible server (``answering.py``).  What a prompt says, and how an answer is read, is up
-to the task.
+OpenAI-compatible server (``answering.py``).  The task writes the prompts and reads the answers.
 
 Open ``questions.py`` first.
 """

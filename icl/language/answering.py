@@ -1,4 +1,4 @@
-"""Who answers a prompt of text: a local checkpoint, or an OpenAI-compatible server."""
+"""Answerers of text prompts: a local checkpoint, or an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ Answerer = Callable[[Sequence[str]], list[str]]
 def endpoint(
     url: str, model: str, *, temperature: float = 0.0, max_tokens: int = 16, timeout: float = 60.0
 ) -> Answerer:
-    """An OpenAI-compatible server: POST ``URL/chat/completions``.  Redirections are not followed.
+    """An answerer that sends each prompt to an OpenAI-compatible server.
 
-    The key, if any, is read from the environment variable ``OPENAI_API_KEY`` and sent nowhere else.
+    It posts to ``URL/chat/completions`` and follows no redirections.  The key, if there is one, is
+    read from the environment variable ``OPENAI_API_KEY`` and sent to this server alone.
 
     Args:
         url: address up to ``/v1``.
         model: the server's name for its model.
         temperature: 0 takes the most probable answer.
-        max_tokens: of an answer.
+        max_tokens: most tokens of an answer.
         timeout: seconds that an answer may take.
 
     Raises:
-        InputError: the address is of another kind.  When it is asked: the server cannot be
-            reached, or answers something else.
+        InputError: the address is not an http(s) address; or when it is asked: the server cannot be
+            reached, or its answer is not understood.
     """
     import httpx
 
@@ -77,17 +78,17 @@ def checkpoint(
     batch_tokens: int = 4096,
     seed: int = 0,
 ) -> Answerer:
-    """A causal language model that `attention.transformer.load_pretrained` loads.
+    """An answerer that is a causal language model, loaded by `load_pretrained`.
 
     Args:
         model: local folder or hub id.
         temperature: 0 takes the most probable answer.
-        max_tokens: of an answer.
+        max_tokens: most tokens of an answer.
         batch_tokens: tokens of the prompts that are answered at once.
         seed: of answers at a temperature above 0.
 
     Raises:
-        InputError: there is no such model, or it is no causal language model.  When it is asked:
+        InputError: there is no such model, or it is no causal language model; or when it is asked:
             the prompts are too long.
     """
     folder = checkpoint_folder(model)

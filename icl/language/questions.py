@@ -1,4 +1,4 @@
-"""The questions of every setting, asked of a language model and of what is compared with it."""
+"""Asks a language model, and the predictors compared with it, the questions of every setting."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Rows = list[dict[str, Any]]
 
 
 def check(task: Task, settings: Sequence[dict[str, Any]]) -> None:
-    """Find out whether all settings can be asked, before a model is loaded.
+    """Check that every setting can be asked as text, before a model is loaded.
 
     Raises:
-        InputError: one of them cannot.
+        InputError: a setting cannot be asked.
     """
     for setting in settings:
         texts(task, task.questions(setting, 1, 0), Form())
 
 
 def texts(task: Task, case: Case, form: Form) -> list[str]:
-    """The questions of a case as text, each up to the position that it asks about."""
+    """The questions of a case as text; each prompt ends at the position that it asks about."""
     where_BT = np.broadcast_to(case.where_BT, case.y_FBT.shape[1:])
     return [
         task.as_text(x_TD[: t + 1, 0], y_T[: t + 1], form)
@@ -40,19 +40,19 @@ def ask(
     rivals: Mapping[str, Predictor],
     form: Form,
 ) -> tuple[Rows, Rows]:
-    """Ask a language model the questions of every setting, and its rivals the same values.
+    """Ask a language model the questions of every setting, and its rivals to predict the same.
 
     Args:
         task: writes the questions, and reads and scores the answers.
         settings: of the task.
-        name: of the language model in the rows.
-        answer: gives the answers.
-        rivals: trained models and baselines; they see numbers that are not rounded.
-        form: of the questions.
+        name: the language model's name in the rows.
+        answer: the answerer.
+        rivals: trained models and baselines; their numbers are not rounded.
+        form: how questions are written.
 
     Returns:
-        A row of scores for each setting and predictor, with ``failures``, the number of answers
-        that cannot be read, and ``asked``; and each answer with its setting.
+        A row of scores for each setting and predictor, with ``asked``, the number of questions, and
+        ``failures``, the number of answers that cannot be read; and each answer with its setting.
     """
     rows, answers = [], []
     for setting in settings:

@@ -14,9 +14,9 @@ from attention.errors import InputError
 from icl.tasks.prompts import Inputs, Values
 
 Predictor = Callable[[Inputs, Values], Values]
-"""Predicts the values of F functions at the same inputs, each from the points before it.
+"""Predicts the values of F functions at the same inputs.
 
-It sees the inputs up to its own position, and the values before it."""
+At each position it sees the inputs up to there, and the values before."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Baseline:
 
     Attributes:
         predict: ``(task, number, x_BTD, y_FBT)`` → predictions ``[F, B, T]``, as a `Predictor`.
-        number: its number if none is given; None if it takes none.
-        letter: what stands for the number in lists, as in knn-K.
-        whole: whether the number is whole.
-        labels: whether it needs the labels of earlier points.
+        number: the default of its number; None if it takes no number.
+        letter: the number's name in lists, such as K in ``knn-K``.
+        whole: whether the number must be whole.
+        labels: whether it looks at the labels of earlier points.
     """
 
     predict: Callable[[Any, float, Inputs, Values], Values]
@@ -39,15 +39,15 @@ class Baseline:
 
 
 def baseline(task: Any, table: Mapping[str, Baseline], text: str) -> Predictor:
-    """The baseline of ``NAME`` or ``NAME-NUMBER``, such as ``knn-3``.
+    """The baseline called ``NAME`` or ``NAME-NUMBER``, such as ``knn-3``.
 
     Args:
-        task: the task that it is asked about.
+        task: the task that it predicts.
         table: the task's baselines.
         text: the name.
 
     Raises:
-        InputError: there is no such baseline, or it cannot be asked about this task.
+        InputError: there is no such baseline, or it needs labels that the task does not show.
     """
     name, number = text, None
     if text not in table:

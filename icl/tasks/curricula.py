@@ -1,4 +1,4 @@
-"""Curricula: a number that grows with the training step, and changes no shape."""
+"""Curricula: a number that grows with the training step, while shapes stay the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ FORM = "START:END:INCREMENT:EVERY"
 
 @dataclasses.dataclass(frozen=True)
 class Curriculum:
-    """``min(end, start + increment · (step // every))``."""
+    """``min(end, start + increment · (step // every))``, a whole number.
+
+    Attributes:
+        start: its value at step 0.
+        end: its largest value.
+        increment: added each time.
+        every: steps between two increments.
+
+    Raises:
+        InputError: a number is below 1, or the start is above the end.
+    """
 
     start: int
     end: int
@@ -26,7 +36,7 @@ class Curriculum:
             raise InputError(f"a curriculum is {FORM}, positive and not falling, not {self}")
 
     def at(self, step: Int[Array, ""] | int) -> Int[Array, ""]:
-        """The number at a step."""
+        """The value at a training step."""
         return jnp.minimum(self.end, self.start + self.increment * (step // self.every))
 
     def __str__(self) -> str:
@@ -37,7 +47,7 @@ def curriculum(text: str | None) -> Curriculum | None:
     """Read ``11:41:2:2000``; None for None.
 
     Raises:
-        InputError: the text is no curriculum.
+        InputError: the text is not a curriculum.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What a kind of task brings: its prompts, its tests, how they are scored, shown and written."""
+"""What a kind of task brings: how prompts are drawn, scored, shown and written as text."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """The column of a table that counts most.
+    """The column of a table of scores that a figure shows.
 
     Attributes:
         column: its name.
-        label: what a figure calls it.
-        error: whether it is an error, which should be small and has a logarithmic axis; otherwise
-            it is a share of right answers.
-        relative: the column that says the same beside a simple answer; empty: there is none.
-        floor: what stands before the column of a constant answer's share; empty: there is none.
+        label: the label of the figure's axis.
+        error: True for an error, which should be small and gets a logarithmic axis; False for a
+            share of right answers.
+        relative: name of the column that divides the score by that of a simple answer; empty if
+            there is none.
+        floor: prefix of the column with the score of the best constant answer; empty if there is
+            none.
     """
 
     column: str
@@ -47,7 +49,7 @@ class Measure:
 
     @property
     def headline(self) -> str:
-        """The column that says most alone."""
+        """The column to show where there is room for one: the relative one if there is one."""
         return self.relative or self.column
 
 
@@ -61,21 +63,23 @@ class Listing:
 
 
 class Task(abc.ABC):
-    """A kind of in-context task; a subclass is a frozen dataclass, and a row of ``TASKS``.
+    """A kind of in-context task.
 
-    All its fields have defaults, and it must bring ``sample``.  The rest suits a task of predicting
-    numbers: each prompt has a function of its own, and the error is squared.
+    A subclass is a frozen dataclass whose fields all have defaults, and a row of ``TASKS``.  It
+    must define ``sample``.  The other methods suit a task of predicting numbers: each prompt has
+    a function of its own, and the error is squared.
 
     Attributes:
-        points: points of a prompt.
+        points: number of points of a prompt.
         inputs: distribution of the inputs.
-        labels: whether the values of earlier points are in the context.
-        readers: the options that it understands, and how the field is read from an option.
-        axes: what a sweep may change; names of fields unless ``draw`` says otherwise.
+        labels: whether the context shows the values of earlier points.
+        readers: the options that the task has, each with a function that makes the field's value
+            of the option's value.
+        axes: what a sweep may change, by name: fields, unless ``draw`` understands other names.
         baselines: simple predictors, by name.
-        measure: what a figure shows.
-        skip: number of first positions that do not count in a test.
-        prompts: prompts of a setting.
+        measure: the score that a figure shows.
+        skip: number of first positions that a test does not count.
+        prompts: number of prompts of a setting, unless an option says otherwise.
     """
 
     points: int
@@ -91,17 +95,17 @@ class Task(abc.ABC):
 
     @property
     def input_size(self) -> int:
-        """Numbers of an input."""
+        """How many numbers an input consists of."""
         return 1
 
     @property
     def loss(self) -> Loss:
-        """What training minimizes, and what the tables show."""
+        """The loss of training and the error of the tables."""
         return SQUARED
 
     @property
     def neutral(self) -> int:
-        """The sign of an input that decides nothing, if inputs decide by their sign."""
+        """The sign of inputs that change no later label, for tasks that look at signs."""
         return 1
 
     @abc.abstractmethod
@@ -112,23 +116,23 @@ class Task(abc.ABC):
         batch: int = 64,
         change: Change | None = None,
     ) -> Prompts:
-        """A batch of prompts, a pure function of its arguments.
+        """Draw a batch of prompts; a pure function of its arguments.
 
         Args:
             key: of all that is random.
             step: the training step, for curricula.
             batch: number of prompts.
-            change: is applied to the inputs before their values are computed.
+            change: applied to the inputs before their values are computed.
         """
 
     def __str__(self) -> str:
         return type(self).__name__.lower()
 
     def changed(self, **options: Any) -> Self:
-        """The task with other fields.
+        """The task with some of its options changed.
 
         Raises:
-            InputError: the task has no such option, or the option no such value.
+            InputError: the task has no such option, or the option has no such value.
         """
         for name in options:
             if name not in self.readers:
@@ -140,7 +144,7 @@ class Task(abc.ABC):
         task: Any = self  # a dataclass, as every subclass is
         return dataclasses.replace(task, **fields)
 
-    # Which models it is a test of
+    # Which models it tests
 
     def accepts(self, other: Task) -> bool:
         """Whether a model that learned the other task can be asked this one."""
@@ -148,18 +152,18 @@ class Task(abc.ABC):
 
     @property
     def peers(self) -> Hashable:
-        """Models whose tasks have the same peers are tested on the same prompts."""
+        """Models whose tasks have equal ``peers`` are tested together, on the same prompts."""
         return type(self)
 
     # Tests
 
     @property
     def setting(self) -> Setting:
-        """The setting of a test in which nothing is swept."""
+        """The setting of a test without a sweep."""
         return {}
 
     def settings(self, sweeps: Sequence[str] = ()) -> list[Setting]:
-        """The settings of all sweeps ``NAME=VALUES``, as a grid.
+        """The settings of a test: every combination of the values of all sweeps ``NAME=VALUES``.
 
         Raises:
             InputError: a name or a value is unknown.
@@ -167,7 +171,7 @@ class Task(abc.ABC):
         return [{**self.setting, **values} for values in grid(read_axes(self, sweeps))]
 
     def draw(self, setting: Setting, sampling: Sampling) -> Case:
-        """The prompts of a setting.
+        """Draw the prompts of a setting.
 
         Raises:
             InputError: the setting is not possible.
@@ -178,7 +182,7 @@ class Task(abc.ABC):
         return Case(setting, np.asarray(found.x_BTD), np.asarray(found.y_BT)[None], where_1T)
 
     def questions(self, setting: Setting, count: int, seed: int) -> Case:
-        """Prompts of a setting of which one position each counts: here the last.
+        """Draw prompts of a setting with one question each: here about the last position.
 
         Raises:
             InputError: the setting is not possible.
@@ -188,12 +192,16 @@ class Task(abc.ABC):
         return dataclasses.replace(case, where_BT=last_1T)
 
     def score(self, case: Case, predicted_FBT: Values) -> dict[str, float]:
-        """Scores of predictions at the positions that count; those that are NaN are left out.
+        """Score predictions at the positions that count; NaN, which is no answer, is left out.
+
+        Args:
+            case: the prompts.
+            predicted_FBT: predictions of its values.
 
         Returns:
-            ``error``, the mean of ``loss.error``; ``error_over_zero``, the same over that of
+            ``error``, the mean of ``loss.error``; ``error_over_zero``, the error divided by that of
             predicting 0; and if there are several functions, ``low`` and ``high``, the 95 %
-            bootstrap interval over them.
+            bootstrap interval of the error over functions.
         """
         where_FBT = np.broadcast_to(case.where_BT, case.y_FBT.shape)
         zero = self.loss.error(np.zeros_like(case.y_FBT), case.y_FBT).mean(where=where_FBT)
@@ -209,7 +217,7 @@ class Task(abc.ABC):
         return found
 
     def listings(self, rows: Sequence[Row]) -> list[Listing]:
-        """Rows of scores as tables: what varies, and the errors."""
+        """Make tables of rows of scores: the columns that vary, and the errors."""
         always = ("predictor", "error", "error_over_zero", "failures")
         hidden = ("low", "high")
         columns = [
@@ -223,22 +231,22 @@ class Task(abc.ABC):
 
     @property
     def instruction(self) -> str:
-        """What a language model is told."""
+        """The text that tells a language model what to do."""
         return (
             "Each list holds inputs and values of one unknown function in turn: x1, f(x1), x2, "
             "f(x2), … Predict the value that follows the last input. Answer with the number alone."
         )
 
     def as_text(self, x_T: Numbers, y_T: Numbers, form: Form) -> str:
-        """A prompt for a language model: the instruction, worked examples, and the question.
+        """Write a prompt for a language model: the instruction, worked examples, the question.
 
         Args:
-            x_T: inputs, numbers.
-            y_T: values; the last is what is asked for, and is not shown.
-            form: of the question.
+            x_T: inputs, one number each.
+            y_T: values; the last one is asked for, and is not shown.
+            form: how the question is written.
 
         Raises:
-            InputError: the inputs are no numbers.
+            InputError: an input of the task is more than one number.
         """
         if self.input_size != 1:
             raise InputError("prompts as text are of functions of one number")
@@ -249,14 +257,14 @@ class Task(abc.ABC):
         return "\n".join([*parts, f"List: {self.write(x_T, y_T, form.decimals)}", "Answer:"])
 
     def worked(self, rng: np.random.Generator, count: int) -> Iterator[tuple[Numbers, Numbers]]:
-        """Inputs and values of so many worked examples."""
+        """Draw the inputs and values of ``count`` worked examples."""
         key = jax.random.key(int(rng.integers(2**32)))
         found = self._replaced(points=4).sample(key, 0, max(1, count))
         pairs = zip(np.asarray(found.x_BTD)[:, :, 0], np.asarray(found.y_BT), strict=True)
         yield from list(pairs)[:count]
 
     def write(self, x_T: Numbers, y_T: Numbers, decimals: int = 2) -> str:
-        """``[x1, f(x1), …, xn]``, without the last value, or without all values."""
+        """``[x1, f(x1), …, xn]``: the last value is left out, or all if the task shows none."""
         pairs = zip(x_T, y_T, strict=True)
         words = [w for x, y in pairs for w in (self.number(x, decimals), self.answer(y, decimals))]
         return f"[{', '.join(words[:-1] if self.labels else words[::2])}]"
@@ -270,12 +278,14 @@ class Task(abc.ABC):
         return Task.number(self, y, decimals)
 
     def read(self, text: str) -> float:
-        """The value that an answer says: its first number, NaN if there is none."""
+        """The first number of an answer; NaN if there is none."""
         text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.replace("−", "-"))  # 1,234
         found = NUMBER.search(text)
         return float(found.group()) if found else float("nan")
 
 
 def shown(value: Any) -> str:
-    """A cell of a table: a number has four digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """The text of a cell of a table: four digits of a number, a dash for NaN."""
+    if not isinstance(value, float):
+        return str(value)
+    return "–" if np.isnan(value) else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""How far a prediction is from a value: in training, and in the tables."""
+"""The distance of a prediction from a value: the loss of training, and the error of tables."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from icl.tasks.prompts import Prompts
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """What is minimized in training, and what is reported.
+    """A loss for training and an error for tables.
 
     Attributes:
-        training: the loss of each prediction p of a value y; arrays of JAX.
-        error: the reported error of each prediction; arrays of NumPy.
+        training: the loss of each prediction p of a value y, on JAX arrays of one shape.
+        error: the error of each prediction, on NumPy arrays of one shape.
     """
 
     training: Callable[[Array, Array], Array]
@@ -28,7 +28,7 @@ class Loss:
     def total(
         self, predicted_BT: Float[Array, "B T"], prompts: Prompts
     ) -> tuple[Float[Array, ""], Int[Array, ""]]:
-        """The sum of the training losses over the points that count, and how many count."""
+        """The sum of the training losses over the points that count, and their number."""
         each_BT = self.training(predicted_BT, prompts.y_BT)
         where_BT = jnp.broadcast_to(prompts.where_BT, each_BT.shape)
         return jnp.sum(jnp.where(where_BT, each_BT, 0)), jnp.sum(where_BT)

@@ -11,18 +11,18 @@ from attention.options import Count, Seed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskOptions:
-    """What the task asks.
+    """What the prompts consist of.
 
     Attributes:
         inputs: distribution of x: normal:MEAN,DEVIATION, uniform:LOW,HIGH, or mix:A|B of two
         functions: class of functions, distribution of its coefficients, or CLASS@DISTRIBUTION
         points: points of a prompt
         inverse: predict x from f(x)
-        design: how the numbers of every and some are drawn
+        design: how the numbers of the tasks every and some are drawn
         labels: show the labels of earlier points (every, some)
-        point_curriculum: START:END:INCREMENT:EVERY; how many points count
-        dimension_curriculum: the same; how many coordinates of x are not zero
-        degree_curriculum: the same; degree of a polynomial
+        point_curriculum: number of points that count, as START:END:INCREMENT:EVERY
+        dimension_curriculum: number of coordinates of x that are not zero, in the same form
+        degree_curriculum: degree of a polynomial, in the same form
     """
 
     inputs: str = "normal:0,1"
@@ -42,14 +42,15 @@ class PromptOptions:
 
     Attributes:
         task: name of a task, as in a preset; by default that of the run (icl evaluate), or linear
-        functions: class of functions, or CLASS@DISTRIBUTION; by default the task's
-        coefficients: their distribution; by default the task's
-        inputs: their distribution; by default the task's
-        labels: show the labels of earlier points (every, some)
-        points: points of a prompt; by default the task's
-        sweep: what is varied, a grid if it is given again: sigma=1:10, inputs=1:10,
+        functions: class of functions, or CLASS@DISTRIBUTION; by default that of the task
+        coefficients: distribution of the coefficients; by default that of the task
+        inputs: distribution of the inputs; by default that of the task
+        labels: show the labels of earlier points (tasks every, some)
+        points: points of a prompt; by default as many as the task has
+        sweep: what varies; given again, all combinations are tested: sigma=1:10, inputs=1:10,
             inputs=normal:0,1;uniform:-1,1, degree=1,2,3, points=10,41,80, order=drawn,sorted,
-            deviant=3:1000 (POSITION:VALUE); of every and some: design, sigma, points, deviant
+            deviant=3:1000 (POSITION:VALUE); tasks every and some have design, sigma, points and
+            deviant
     """
 
     task: str | None = None
@@ -66,8 +67,8 @@ class Sampling:
     """How many prompts there are.
 
     Attributes:
-        count: functions of a setting (classes of functions)
-        prompts: prompts of a setting, or of each function; 256 of every and some, otherwise 64
+        count: functions of a setting; every and some have none
+        prompts: prompts of a setting, or of each function; by default 64, for every and some 256
         seed: draws functions and inputs
     """
 
@@ -99,7 +100,7 @@ OPTIONS = {field.name for cls in (TaskOptions, PromptOptions) for field in datac
 
 
 def given_options(group: TaskOptions | PromptOptions) -> dict[str, Any]:
-    """The options of a task that are not the default."""
+    """The options of a group that differ from their defaults, by name."""
     own = TaskOptions if isinstance(group, TaskOptions) else PromptOptions
     pairs = [(getattr(group, field.name), field) for field in dataclasses.fields(own)]
     return {field.name: value for value, field in pairs if value != field.default}

@@ -19,11 +19,17 @@ Change = Callable[[Float[Array, "B T d"]], Float[Array, "B T d"]]
 
 
 class Prompts(NamedTuple):
-    """A batch of sequences of points; each sequence has a function of its own."""
+    """A batch of sequences of points; each sequence has a function of its own.
+
+    Attributes:
+        x_BTD: inputs.
+        y_BT: values.
+        where_BT: points that count in the loss.
+    """
 
     x_BTD: Float[Array, "B T d"]
     y_BT: Float[Array, "B T"]
-    where_BT: Bool[Array, "#B T"]  # points that count in the loss
+    where_BT: Bool[Array, "#B T"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +37,10 @@ class Case:
     """Prompts of one setting, on which predictors are compared.
 
     Attributes:
-        setting: the setting's columns in the tables.
-        x_BTD: inputs, which all functions share.
+        setting: what was varied; columns of the tables.
+        x_BTD: inputs, the same for all functions.
         y_FBT: values of F functions; F is 1 if every prompt has a function of its own.
-        where_BT: positions that count.
+        where_BT: positions that count in the scores.
     """
 
     setting: Mapping[str, Any]
@@ -44,9 +50,9 @@ class Case:
 
 
 def interleave(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> Float[Array, "B U d"]:
-    """The vectors ``x₁, (f(x₁), 0, …), x₂, …, x_T``: U = 2T − 1 of them.
+    """The U = 2T − 1 vectors ``x₁, (f(x₁), 0, …), x₂, …, x_T`` of a prompt.
 
-    The value of the last point is left out, because no prediction depends on it.
+    The value of the last point is left out: no prediction depends on it.
     """
     values_BTD = jnp.zeros_like(x_BTD).at[:, :, 0].set(y_BT)
     both_BTPD = jnp.stack([x_BTD, values_BTD], axis=2)
@@ -57,12 +63,12 @@ def interleave(x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"]) -> Float
 def inputs_and_places(
     x_BTD: Float[Array, "B T d"], y_BT: Float[Array, "B T"], labels: bool = True
 ) -> tuple[Float[Array, "B U d"], slice]:
-    """The model's input, and the places at which it predicts ``y_BT``: every ``x``.
+    """The model's input, and the places of the inputs x in it, where the model predicts y.
 
     Args:
         x_BTD: inputs.
         y_BT: values.
-        labels: False leaves all values out, so that the input is ``x₁, x₂, …``.
+        labels: False leaves out all values, so that the input is ``x₁, x₂, …``.
     """
     if labels:
         return interleave(x_BTD, y_BT), slice(0, None, 2)
@@ -72,9 +78,14 @@ def inputs_and_places(
 def with_deviant(
     x_BTD: Float[Array, "B T d"], position: int, value: float
 ) -> Float[Array, "B T d"]:
-    """The inputs with every coordinate at ``position`` (from 0) replaced by ``value``.
+    """The inputs with every coordinate of one point replaced by the same number.
 
-    Values of the function must be computed after this.
+    Compute the values of the function after this.
+
+    Args:
+        x_BTD: inputs.
+        position: the point, counted from 0.
+        value: the number.
 
     Raises:
         InputError: there is no such position.
@@ -104,10 +115,11 @@ def counted(points: int, skip: int) -> Bool[np.ndarray, "1 T"]:
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """In which order a prompt shows its points.
+    """An order in which a prompt shows its points.
 
     Attributes:
-        places: inputs → the place of each point that is shown first, second, …; None: as drawn.
+        places: maps inputs to the places of the points that are shown first, second, …; None
+            keeps the points as they are drawn.
     """
 
     places: Callable[[Float[Array, "B T d"]], Int[Array, "B T"]] | None = None
@@ -132,4 +144,4 @@ ORDERS = Choices(
         "sorted": Order(lambda x_BTD: jnp.argsort(x_BTD[:, :, 0], axis=1, stable=True)),
     },
 )
-"""The orders that ``--sweep order=…`` knows."""
+"""The orders for ``--sweep order=…``."""

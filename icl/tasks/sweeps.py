@@ -1,4 +1,4 @@
-"""Sweeps: the settings that ``--sweep NAME=VALUES`` asks for, a grid if it is given again."""
+"""Sweeps: what ``--sweep NAME=VALUES`` varies; several sweeps make a grid of settings."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Axis:
     """Something that a sweep may change.
 
     Attributes:
-        read: the value of a text, for a task; raises ValueError or InputError.
+        read: makes a value of a task and a text; raises ValueError or InputError.
         split: splits the text of several values.
-        words: whether the values are words, each of which is a curve of its own in a figure.
+        words: whether the values are words, not numbers; a figure has a curve for each word.
     """
 
     read: Callable[[Task, str], Any]
@@ -51,7 +51,7 @@ class Axis:
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[Task, str], float]:
-    """A reader of positive, finite numbers."""
+    """A function that reads positive, finite numbers; it raises InputError for others."""
 
     def read(task: Task, text: str) -> float:
         value = kind(text)
@@ -63,10 +63,10 @@ def positive(kind: Callable[[str], float]) -> Callable[[Task, str], float]:
 
 
 def read_deviant(text: str) -> tuple[int, float]:
-    """The position, from 0, and the size of a deviant ``POSITION:VALUE``.
+    """The position (from 0) and the value of a deviant that is written ``POSITION:VALUE``.
 
     Raises:
-        InputError: the text is something else.
+        InputError: the text has another form.
     """
     place, _, value = text.partition(":")
     try:
@@ -89,7 +89,7 @@ DEVIANT = Axis(_deviant, commas, words=True)
 
 
 def read_axes(task: Task, sweeps: Sequence[str]) -> dict[str, list[Any]]:
-    """The values of each axis that is swept.
+    """The values of each axis that is swept, by its name.
 
     Args:
         task: its ``axes`` say what may be swept.

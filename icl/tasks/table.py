@@ -1,4 +1,4 @@
-"""The table of tasks: what a preset says before its architecture, as in ``linear-12l8ah``."""
+"""The table of tasks; a preset such as ``linear-12l8ah`` names one before its architecture."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ class TaskRow:
     """A task that can be chosen by name.
 
     Attributes:
-        kind: the subclass of `Task`, or its name as ``package.module:Class``.
-        settings: options of the kind that make it this task.
+        kind: a subclass of `Task`, or its name as ``package.module:Class``.
+        settings: options of that class which make this task.
     """
 
     kind: type[Task] | str
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def make(self, **options: Any) -> Task:
-        """The task with other options than the defaults.
+        """Make the task.
+
+        Args:
+            options: options that are not the default.
 
         Raises:
-            InputError: the kind of task has no such option, or the option no such value.
+            InputError: the kind of task has no such option, or the option has no such value.
         """
         kind: type[Task] = resolve(self.kind)
         return kind().changed(**self.settings).changed(**options)
@@ -57,11 +60,12 @@ TASKS = Choices(
 
 
 def task_asked(options: PromptOptions, learned: Task | None = None) -> Task:
-    """The task that a test asks.
+    """The task of a test.
 
     Args:
-        options: name a task, or change some of its fields.  ``functions`` may name a task too.
-        learned: the task of the first model that is tested.
+        options: name a task, or change some of its options.  ``functions`` may name a task too.
+        learned: the task that the first model under test learned; it is tested unless another
+            task is named.
 
     Raises:
         InputError: there is no such task, or it has no such option.

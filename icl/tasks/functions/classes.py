@@ -1,4 +1,4 @@
-"""What a class of functions is, and how its settings are written."""
+"""The base of all classes of functions, and the text form of their settings."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class FunctionClass(abc.ABC, Generic[Coefficients]):
 
     Attributes:
         d: numbers of an input.
-        name: how the class is called in ``--functions``.
-        loss: how a prediction is scored.
+        name: its name in ``--functions``.
+        loss: the loss and the error of predictions.
 
     Raises:
         InputError: a whole number is too small.
@@ -51,7 +51,7 @@ class FunctionClass(abc.ABC, Generic[Coefficients]):
         Args:
             key: of the draws.
             of: distribution of each coefficient.
-            degree: of a series, in place of the class's own.
+            degree: of a series, in place of its own degree.
         """
 
     @abc.abstractmethod
@@ -61,15 +61,21 @@ class FunctionClass(abc.ABC, Generic[Coefficients]):
     def observe(
         self, key: Key[Array, ""], coefficients: Coefficients, x_TD: Float[Array, "T d"]
     ) -> Float[Array, " T"]:
-        """``f(x)`` as a prompt shows it: with noise, if the class has any."""
+        """``f(x)`` as a prompt shows it: with noise, if the class has noise.
+
+        Args:
+            key: of the noise.
+            coefficients: of the function.
+            x_TD: inputs.
+        """
         del key
         return self.value(coefficients, x_TD)
 
     def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-        """The function of one number as ``c_0 + c_1 x + c_2 x² …``.
+        """The coefficients ``c_0, c_1, c_2, …`` of the function ``c_0 + c_1 x + c_2 x² + …``.
 
         Raises:
-            InputError: the class has no such form.
+            InputError: the functions are not polynomials of one number.
         """
         raise InputError(f"{self} has no roots to compare with: it is no polynomial of one number")
 
@@ -104,5 +110,5 @@ def read_setting(text: str, default: Any) -> float | tuple[int, ...]:
 
 
 def product(x_TD: Float[Array, "T d"], w_D: Float[Array, " d"]) -> Float[Array, " T"]:
-    """``x·w`` in full precision."""
+    """The products ``x·w``, in full precision."""
     return jnp.einsum("TD,D->T", x_TD, w_D, precision="highest")

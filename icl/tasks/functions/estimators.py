@@ -1,10 +1,10 @@
 """Estimators: baselines that predict the next value of a function from its earlier points.
 
-Most are linear in the values: ``ŷ_t = Σ_{s<t} W_ts y_s``.  The weights depend on the inputs alone,
-so that one ``W`` per prompt serves any number of functions.  ``W`` is strictly lower triangular:
-no value is seen before it is predicted.  They are computed in float64.  scikit-learn's lasso and
-trees are fitted again for each prefix, which is far slower.  Without earlier points every estimator
-says 0.
+Most are linear in the values: ``ŷ_t = Σ_{s<t} W_ts y_s``.  A function such as `ridge` gives the
+weights ``W``, which depend on the inputs alone: one ``W`` for a prompt serves any number of
+functions.  ``W`` is strictly lower triangular, because no value is seen before it is predicted.
+Weights are computed in float64.  The lasso and the trees of scikit-learn are fitted again for each
+prefix, which is far slower.  Without earlier points every estimator predicts 0.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from attention.choices import Choices
 from icl.tasks.baselines import ZERO, Baseline
 from icl.tasks.prompts import Inputs, Values
 
-Weigh = Callable[[Float[Array, "T d"], float], Float[Array, "T T"]]
+Points = Float[Array, "T d"]
+Weights = Float[Array, "T T"]
+Weigh = Callable[[Points, float], Weights]
+"""Makes weights ``W[t, s]`` of the inputs of a prompt and the number of a baseline."""
 
 
 def _linear(weigh: Weigh, task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
@@ -35,47 +38,47 @@ def _linear(weigh: Weigh, task: Any, number: float, x_BTD: Inputs, y_FBT: Values
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _weights(weigh: Weigh, number: float, x_BTD: Array) -> Float[Array, "B T T"]:
+def _weights(weigh: Weigh, number: float, x_BTD: Float[Array, "B T d"]) -> Float[Array, "B T T"]:
     return jax.vmap(lambda x_TD: weigh(x_TD, number))(x_BTD)
 
 
-def _earlier(points: int) -> Array:
+def _earlier(points: int) -> Bool[Array, "T T"]:
     return jnp.tril(jnp.ones((points, points), bool), -1)
 
 
-def _with_one(x_TD: Array) -> Array:
+def _with_one(x_TD: Points) -> Points:
     return jnp.concatenate([x_TD, jnp.ones_like(x_TD[:, :1])], axis=1)
 
 
-def _prefixes(a_TC: Array) -> tuple[Array, Array]:
-    """The rows before each row, others zero, ``[T, S, C]``, and their products ``[T, C, C]``."""
+def _prefixes(a_TC: Points) -> tuple[Float[Array, "T T C"], Float[Array, "T C C"]]:
+    """For each t the rows before t, with the others set to zero, and the products ``AᵀA``."""
     prefixes_TSC = _earlier(a_TC.shape[0])[:, :, None] * a_TC[None]
     return prefixes_TSC, jnp.einsum("TSC,TSE->TCE", prefixes_TSC, prefixes_TSC)
 
 
-def least_squares(a_TC: Array, number: float = 0) -> Array:
-    """``W_t = a_t · pinv(A_{<t})``: least squares, of the smallest norm where not unique."""
+def least_squares(a_TC: Points, number: float = 0) -> Weights:
+    """``W_t = a_t · pinv(A_{<t})``: least squares, with the smallest norm if not unique."""
     where_TS = _earlier(a_TC.shape[0])
     prefixes_TSC = where_TS[:, :, None] * a_TC[None]
     return jnp.einsum("TC,TCS->TS", a_TC, jnp.linalg.pinv(prefixes_TSC)) * where_TS
 
 
-def affine_least_squares(x_TD: Array, number: float) -> Array:
+def affine_least_squares(x_TD: Points, number: float) -> Weights:
     """Least squares with an intercept."""
     return least_squares(_with_one(x_TD))
 
 
-def polynomial(x_TD: Array, degree: float) -> Array:
-    """Least squares on the powers of each coordinate, with an intercept."""
+def polynomial(x_TD: Points, degree: float) -> Weights:
+    """Least squares on the powers 1 to ``degree`` of each coordinate, with an intercept."""
     powers = [x_TD**power for power in range(1, int(degree) + 1)]
     return least_squares(_with_one(jnp.concatenate(powers, axis=1)))
 
 
-def ridge(x_TD: Array, penalty: float) -> Array:
-    """``W_t = a_t (AᵀA + λ)⁻¹ Aᵀ`` with an intercept.
+def ridge(x_TD: Points, penalty: float) -> Weights:
+    """Ridge regression with an intercept: ``W_t = a_t (AᵀA + λ)⁻¹ Aᵀ``.
 
-    This is the posterior mean, and Bayes-optimal, for coefficients N(0, σ²) and noise N(0, τ²) with
-    λ = τ²/σ² (the intercept is a coefficient too).  As λ → 0 it becomes least squares.
+    For coefficients N(0, σ²), the intercept among them, and noise N(0, τ²) this is the posterior
+    mean if λ = τ²/σ², and hence optimal.  As λ → 0 it becomes least squares.
     """
     a_TC = _with_one(x_TD)
     prefixes_TSC, gram_TCC = _prefixes(a_TC)
@@ -84,8 +87,8 @@ def ridge(x_TD: Array, penalty: float) -> Array:
     return jnp.einsum("TC,TCS->TS", a_TC, fitted_TCS)
 
 
-def nearest(x_TD: Array, k: float) -> Array:
-    """Mean of the up to ``k`` nearest earlier points; of two equally near, the earlier one."""
+def nearest(x_TD: Points, k: float) -> Weights:
+    """The mean of the ``k`` nearest earlier points; of two equally near, the earlier one counts."""
     where_TS = _earlier(x_TD.shape[0])
     distance_TS = jnp.sum(jnp.square(x_TD[:, None] - x_TD[None]), axis=2)
     order_TS = jnp.argsort(jnp.where(where_TS, distance_TS, jnp.inf), axis=1, stable=True)
@@ -93,25 +96,26 @@ def nearest(x_TD: Array, k: float) -> Array:
     return chosen_TS / jnp.maximum(jnp.sum(chosen_TS, axis=1, keepdims=True), 1)
 
 
-def _averaged(products_TS: Array) -> Array:
+def _averaged(products_TS: Weights) -> Weights:
     count_T1 = jnp.maximum(jnp.arange(products_TS.shape[0]), 1)[:, None]
     return jnp.where(_earlier(products_TS.shape[0]), products_TS, 0) / count_T1
 
 
-def averaging(x_TD: Array, number: float) -> Array:
+def averaging(x_TD: Points, number: float) -> Weights:
     """``ŷ_t = x_t · mean(y_s x_s)``."""
     return _averaged(x_TD @ x_TD.T)
 
 
-def mean(x_TD: Array, number: float) -> Array:
+def mean(x_TD: Points, number: float) -> Weights:
     """The mean of the earlier values."""
     return _averaged(jnp.ones((x_TD.shape[0],) * 2, x_TD.dtype))
 
 
-def gradient_descent(x_TD: Array, steps: float) -> Array:
-    """Gradient descent on each prefix's squared error, from 0, at the rate 1/(largest eigenvalue).
+def gradient_descent(x_TD: Points, steps: float) -> Weights:
+    """Gradient descent from 0 on the squared error of each prefix, with an intercept.
 
-    After n steps the coefficients are ``V (1 − (1 − λ/λ₁)ⁿ)/λ Vᵀ Aᵀ y``.
+    The rate is 1/λ₁, where λ₁ is the largest eigenvalue of ``AᵀA = V λ Vᵀ``.  After n steps the
+    coefficients are ``V (1 − (1 − λ/λ₁)ⁿ)/λ Vᵀ Aᵀ y``.
     """
     a_TC = _with_one(x_TD)
     prefixes_TSC, gram_TCC = _prefixes(a_TC)
@@ -131,7 +135,7 @@ def gradient_descent(x_TD: Array, steps: float) -> Array:
 def _refitted(
     model: Callable[[float], Any], task: Any, number: float, x_BTD: Inputs, y_FBT: Values
 ) -> Values:
-    """A model of scikit-learn, fitted to each prefix."""
+    """Predictions of a model of scikit-learn that is fitted to each prefix."""
     from sklearn.exceptions import ConvergenceWarning
 
     predicted_FBT = np.zeros(y_FBT.shape)
@@ -145,7 +149,7 @@ def _refitted(
     return predicted_FBT
 
 
-def _lasso(penalty: float) -> Any:
+def _lasso(penalty: float) -> Any:  # scikit-learn has no types
     from sklearn.linear_model import Lasso
 
     return Lasso(alpha=penalty)
@@ -177,4 +181,4 @@ ESTIMATORS = Choices(
         "tree": Baseline(functools.partial(_refitted, _tree), 4, "DEPTH"),
     },
 )
-"""The baselines of functions."""
+"""The baselines of functions, by name."""

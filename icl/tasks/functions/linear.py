@@ -1,4 +1,4 @@
-"""Functions that are linear in their coefficients, and the sign of one.
+"""Functions that are linear in their coefficients, and the sign of such a function.
 
 Source: Garg et al. (2022), "What can transformers learn in-context?", whose suite has most of them.
 """
@@ -71,7 +71,12 @@ class Sparse(Linear):
 
 @dataclasses.dataclass(frozen=True)
 class NoisyLinear(Linear):
-    """``w·x + noise · N(0, 1)``; ``renormalize`` scales it to the variance d."""
+    """``f(x) = w·x``, shown as ``w·x + noise · N(0, 1)``.
+
+    Attributes:
+        noise: standard deviation of the noise.
+        renormalize: scale what is shown to the variance d that it has without noise.
+    """
 
     name: ClassVar[str] = "noisy"
     d: int = 20
@@ -95,7 +100,7 @@ class NoisyLinear(Linear):
 
 @dataclasses.dataclass(frozen=True)
 class Quadratic(Linear):
-    """``f(x) = w·x² / sqrt(3)``, which for normal inputs varies as much as a linear function."""
+    """``f(x) = w·x² / sqrt(3)``; for normal inputs its spread is that of a linear function."""
 
     name: ClassVar[str] = "quadratic"
     d: int = 20

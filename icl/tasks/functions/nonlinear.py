@@ -37,7 +37,11 @@ class ReluNetwork(FunctionClass[Network]):
 
 @dataclasses.dataclass(frozen=True)
 class DecisionTree(FunctionClass[Tree]):
-    """A full tree: each of ``depth`` splits looks at the sign of one coordinate."""
+    """A full binary tree; each split looks at the sign of one coordinate.
+
+    Attributes:
+        depth: number of splits between the root and a leaf.
+    """
 
     name: ClassVar[str] = "tree"
     d: int = 20

@@ -20,8 +20,9 @@ class Series(FunctionClass[Vector]):
     """Sums of basis functions of one number; coefficients ``[largest + 1]``.
 
     Attributes:
-        degree: there are ``degree + 1`` basis functions.
-        degrees: every prompt draws its degree among these, say 1, 3 and 5: 2 and 4 are held out.
+        degree: of the series, which has ``degree + 1`` basis functions.
+        degrees: degrees from which each prompt draws its own, such as 1, 3 and 5, which hold out
+            2 and 4; empty for ``degree`` alone.
     """
 
     degree: int = 1
@@ -36,7 +37,7 @@ class Series(FunctionClass[Vector]):
 
     @property
     def largest(self) -> int:
-        """The highest degree there can be."""
+        """The highest degree that a prompt may have."""
         return max(self.degrees, default=self.degree)
 
     def draw(self, key: Key[Array, ""], of: Distribution, degree: Degree = None) -> Vector:
@@ -67,7 +68,7 @@ class Polynomial(Series):
 
 @dataclasses.dataclass(frozen=True)
 class Chebyshev(Series):
-    """``f(x) = Σ c_i T_i(x)``, by the recurrence, which also holds outside [-1, 1]."""
+    """``f(x) = Σ c_i T_i(x)``, by the recurrence of T_i, which holds outside [-1, 1] too."""
 
     name: ClassVar[str] = "chebyshev"
 

@@ -1,4 +1,4 @@
-"""The table of classes of functions, and how a class is written with its settings."""
+"""The table of classes of functions, and the reader of a class with its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task of predicting values of functions, from earlier points of the same function."""
+"""The task of predicting the next value of a function from its earlier points."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SKIP = 2  # first positions that do not count, as in arXiv 2411.11465
 
 
 def _inputs(task: Task, text: str) -> str:
-    """A distribution, or a number that scales the task's."""
+    """Read a distribution, or a number that scales the task's distribution."""
     try:
         factor = float(text)
     except ValueError:
@@ -41,7 +41,7 @@ def _inputs(task: Task, text: str) -> str:
 
 
 def _distributions_or_range(text: str) -> list[str]:
-    """Distributions have commas of their own: semicolons stand between them."""
+    """Split distributions at semicolons, because they have commas, and numbers at commas."""
     words = any(letter.isalpha() for letter in text)
     return text.split(";") if words else commas_or_range(text)
 
@@ -53,17 +53,17 @@ def _order(task: Task, text: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class FunctionTask(Task):
-    """Points of functions: every prompt draws a function and its inputs.
+    """Predict values of functions: every prompt draws a function and its inputs.
 
     Attributes:
-        functions: the class.
-        inputs: distribution of every coordinate of x.
-        coefficients: distribution of every coefficient.
-        points: points of a prompt; curricula use fewer of them.
-        inverse: points are (f(x), x): the value comes first, and its x is predicted.
-        point_curriculum: how many points count.
-        dimension_curriculum: how many coordinates of x are not zero.
-        degree_curriculum: the degree of a series.
+        functions: the class that functions are drawn from.
+        inputs: distribution of each coordinate of x.
+        coefficients: distribution of each coefficient.
+        points: number of points of a prompt; a curriculum makes fewer of them count.
+        inverse: show pairs (f(x), x), so that x is predicted from f(x).
+        point_curriculum: number of points that count.
+        dimension_curriculum: number of coordinates of x that are not zero.
+        degree_curriculum: degree of a series.
 
     Raises:
         InputError: the fields contradict one another.
@@ -114,12 +114,12 @@ class FunctionTask(Task):
 
     @property
     def loss(self) -> Loss:
-        """That of the class of functions."""
+        """The loss of the class of functions."""
         return self.functions.loss
 
     @property
     def input_size(self) -> int:
-        """Numbers of an input."""
+        """How many numbers an input consists of."""
         return self.functions.d
 
     def __str__(self) -> str:
@@ -150,9 +150,14 @@ class FunctionTask(Task):
         return Prompts(x_BTD, y_BT, where_BT)
 
     def changed(self, **options: Any) -> FunctionTask:
-        """The task with other fields; a curriculum that is not given is dropped.
+        """The task with some of its options changed; curricula that are not given are dropped.
 
-        ``functions`` is a class, a distribution of coefficients, or ``CLASS@DISTRIBUTION``.
+        Args:
+            options: as `TaskOptions` and `PromptOptions` have them.  ``functions`` is a class of
+                functions, a distribution of coefficients, or ``CLASS@DISTRIBUTION``.
+
+        Raises:
+            InputError: the task has no such option, or the option has no such value.
         """
         if "functions" in options:
             name, _, law = options.pop("functions").rpartition("@")
@@ -163,23 +168,23 @@ class FunctionTask(Task):
         return super().changed(**{**dict.fromkeys(CURRICULA), **options})
 
     def accepts(self, other: Task) -> bool:
-        """Whether a model learned to predict values of functions."""
+        """Whether the other task is to predict values of functions, not inputs."""
         return isinstance(other, FunctionTask) and not other.inverse
 
     @property
     def setting(self) -> Setting:
-        """The setting of a test in which nothing is swept."""
+        """The setting of a test without a sweep."""
         drawn = {"degree": None, "order": "drawn", "deviant": ""}
         return {"inputs": str(self.inputs), "sigma": 1.0, "points": self.points, **drawn}
 
     def draw(self, setting: Setting, sampling: Sampling) -> Case:
-        """``sampling.count`` functions, all at the same ``sampling.prompts`` rows of inputs.
+        """Draw ``sampling.count`` functions, all at the same ``sampling.prompts`` rows of inputs.
 
         Args:
-            setting: ``sigma`` multiplies the coefficients; ``degree`` is that of a series, None
-                for the class's own.  After a ``deviant``, only the positions behind it count: its
-                own value would outweigh all others.
-            sampling: how many.
+            setting: ``sigma`` multiplies the coefficients.  ``degree`` is the degree of a series;
+                None leaves it as the class has it.  With a ``deviant`` only the positions after it
+                count, because its own value would outweigh all others.
+            sampling: how many are drawn.
 
         Raises:
             InputError: the setting is not possible.
@@ -211,24 +216,24 @@ class FunctionTask(Task):
         return Case(setting, np.asarray(x_BTD), np.asarray(y_FBT, np.float64), where_1T)
 
     def questions(self, setting: Setting, count: int, seed: int) -> Case:
-        """``count`` prompts, each of a function of its own, and asked about its last value."""
+        """Draw ``count`` prompts, each of a function of its own and asked about its last value."""
         case = self.draw(setting, Sampling(count, count, seed))
         y_BT = np.diagonal(case.y_FBT).T  # function i at the inputs of prompt i
         last_1T = (np.arange(y_BT.shape[1]) == y_BT.shape[1] - 1)[None]
         return Case(setting, case.x_BTD, y_BT[None], last_1T)
 
     def worked(self, rng: np.random.Generator, count: int) -> Iterator[tuple[Numbers, Numbers]]:
-        """Lines, whatever the class."""
+        """Draw lines as worked examples, whatever the class of functions."""
         for _ in range(count):
             points, (a, b) = rng.normal(size=4), rng.normal(size=2)
             yield points, a * points + b
 
 
 def require_functions(task: Task) -> FunctionTask:
-    """The task itself.
+    """The task, if it is to predict values of functions.
 
     Raises:
-        InputError: it is not one of functions.
+        InputError: it is another kind of task.
     """
     if not isinstance(task, FunctionTask):
         raise InputError(f"this needs a run that learned functions, not {task}")

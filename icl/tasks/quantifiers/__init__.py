@@ -1,4 +1,4 @@
-"""Quantifiers to be learned in context: is every number so far positive, or is some?
+"""Quantifiers learned in context: is every number so far positive?  Is some number?
 
 Labels are ±1.  If numbers are drawn plainly, labels hardly vary: from the fourth number on, a
 constant answer is right in 15 of 16 prompts.  Hence the designs (``designs.py``), which make labels

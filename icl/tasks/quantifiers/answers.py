@@ -1,4 +1,4 @@
-"""Simple answers ±1 about quantifiers; none of them sees the label that is asked for."""
+"""Baselines of quantifiers: simple answers ±1, which never see the label asked for."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def _current(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
 
 
 def _previous(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
-    """The label before; at the first number, its sign."""
+    """The label of the number before; for the first number its own sign."""
     first_FB1 = _current(task, number, x_BTD, y_FBT)[:, :, :1]
     return np.concatenate([first_FB1, y_FBT[:, :, :-1]], axis=2)
 
 
 def _exact(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
-    """The rule; in a mix it is "every" until the labels contradict that."""
+    """The rule itself; in a mix this is "every" until the labels contradict it."""
     sign_FBT = _current(task, number, x_BTD, y_FBT)
     every_FBT = np.minimum.accumulate(sign_FBT, axis=2)
     some_FBT = np.maximum.accumulate(sign_FBT, axis=2)
@@ -45,4 +45,4 @@ ANSWERS = Choices(
         "exact": Baseline(_exact),
     },
 )
-"""The baselines of quantifiers."""
+"""The baselines of quantifiers, by name."""

@@ -1,4 +1,4 @@
-"""Measures of labels ±1 that stand beside what a constant answer gets."""
+"""Scores of labels ±1, beside those of the best constant answer."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ def measures(
     skip: int = SKIP,
     where_BT: Bool[np.ndarray, "#B T"] | None = None,
 ) -> dict[str, float]:
-    """Scores of signs, beside what a constant answer gets.
+    """Score the signs of predictions.
 
     Args:
-        predicted_BT: positive if the sentence holds; NaN is no answer, and wrong.
+        predicted_BT: positive where the sentence is said to hold; NaN is no answer, and is wrong.
         y_BT: labels ±1.
         skip: number of first positions that do not count.
         where_BT: positions that count; None: all but the first ``skip``.
 
     Returns:
-        - ``accuracy``.
-        - ``balanced_accuracy``, the mean over the labels that occur.
-        - ``late_flip_accuracy``, in prompts whose label flips in the second half, at positions from
-          the flip on; NaN without such prompts.
-        - ``late_flip_balanced_accuracy``, the mean of that and of the positions before the flip.
-        - ``wrong_prompts``, the share of prompts with any wrong answer.
-        - Each of these with ``constant_``: what the better constant answer gets.  (``every`` always
-          flips to −1: a constant is right after a flip, and has 0.5 over both sides of it.)
+        - ``accuracy``: the share of right answers.
+        - ``balanced_accuracy``: the mean of the accuracies at each label that occurs.
+        - ``late_flip_accuracy``: the accuracy from the flip on, in prompts whose label flips in
+          the second half; NaN if there are none.
+        - ``late_flip_balanced_accuracy``: the mean of that and of the accuracy before the flip.
+        - ``wrong_prompts``: the share of prompts with a wrong answer.
+        - Each of these under ``constant_…`` too: the score of the best constant answer.  (The label
+          of ``every`` always flips to −1, so that a constant is right after a flip.  It has 0.5
+          over both sides.)
 
     Raises:
         InputError: no position counts.

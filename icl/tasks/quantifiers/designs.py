@@ -1,4 +1,4 @@
-"""Designs: how the numbers of a prompt are drawn, so that labels flip more or less often."""
+"""Designs: how the signs of numbers are drawn, so that labels flip more or less often."""
 
 from __future__ import annotations
 
@@ -15,12 +15,24 @@ Every = Bool[Array, "B 1"]
 Design = Callable[[Key[Array, ""], Draws, Every, float], Draws]
 """``(key, numbers, every, rate) → numbers``.
 
-``every`` tells prompts of every from those of some; ``rate`` is that of deciding numbers.
+``every`` says which prompts have the quantifier every; the others have some.  ``rate`` is the
+probability of a number that decides.
 """
 
 
+def truth(x_BT: Float[Array, "B T"], every_B1: Bool[Array, "B 1"]) -> Float[Array, "B T"]:
+    """The label ±1 after each number.
+
+    Args:
+        x_BT: the numbers.
+        every_B1: whether a prompt's quantifier is ``every``; otherwise it is ``some``.
+    """
+    sign_BT = jnp.where(x_BT > 0, 1.0, -1.0)
+    return jnp.where(every_B1, jax.lax.cummin(sign_BT, 1), jax.lax.cummax(sign_BT, 1))
+
+
 def plain(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> Draws:
-    """Independent draws."""
+    """The numbers as they are drawn."""
     return x_BT
 
 
@@ -34,7 +46,7 @@ def balanced(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> 
 
 
 def rare(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> Draws:
-    """A number decides (negative for every, positive for some) with probability ``rate``."""
+    """A number decides with probability ``rate``: it is negative for every, positive for some."""
     decides_BT = jax.random.bernoulli(key, rate, x_BT.shape)
     return jnp.abs(x_BT) * jnp.where(decides_BT == every_B1, -1, 1)
 
@@ -48,9 +60,9 @@ def late(key: Key[Array, ""], x_BT: Draws, every_B1: Every, rate: float) -> Draw
 
 
 def _flipped(x_BT: Draws, every_B1: Every, flip_B1: Int[Array, "B 1"]) -> Draws:
-    """The numbers with signs such that the label flips at a place; T: nowhere.
+    """Change the signs of numbers so that the label flips at a place; the place T is nowhere.
 
-    Numbers behind the flip keep the signs that were drawn.
+    Numbers after the flip keep their signs.
     """
     place_1T = jnp.arange(x_BT.shape[1])[None]
     sign_BT = jnp.where((place_1T == flip_B1) == every_B1, -1, 1)

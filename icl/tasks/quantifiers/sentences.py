@@ -1,4 +1,4 @@
-"""The task of quantified sentences: is every (some) number so far positive?"""
+"""The task of judging quantified sentences: is every (or some) number so far positive?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
 from attention.errors import InputError
 from icl.tasks.distributions import Distribution, Normal, distribution
@@ -21,18 +21,8 @@ from icl.tasks.options import Sampling
 from icl.tasks.prompts import Case, Change, Prompts, Values, counted, with_deviant
 from icl.tasks.quantifiers.answers import ANSWERS
 from icl.tasks.quantifiers.balanced_scores import SKIP, measures
-from icl.tasks.quantifiers.designs import DESIGNS
-from icl.tasks.sweeps import (
-    DEVIANT,
-    POINTS,
-    SIGMA,
-    Axis,
-    Setting,
-    commas,
-    grid,
-    read_axes,
-    read_deviant,
-)
+from icl.tasks.quantifiers.designs import DESIGNS, truth
+from icl.tasks.sweeps import DEVIANT, POINTS, SIGMA, Axis, Setting, grid, read_axes, read_deviant
 
 Quantifier = Literal["every", "some", "mix"]
 # measure → its name in a table
@@ -58,13 +48,13 @@ class Quantifiers(Task):
     """Numbers, and after each whether the quantified sentence holds so far.
 
     Attributes:
-        quantifier: ``every`` (y_t = +1 iff all x_1..x_t > 0), ``some`` (iff any is), or ``mix``:
-            either of them, drawn for each prompt; the labels in context tell which.
-        inputs: distribution of the numbers; those of a design other than ``plain`` have its signs.
-        points: numbers of a prompt.
-        design: a row of ``DESIGNS``.
-        labels: whether the labels of earlier numbers are in the context.
-        rate: of deciding numbers in the design ``rare``.
+        quantifier: ``every`` (y_t = +1 if all of x_1 … x_t are positive), ``some`` (if any of them
+            is), or ``mix``: each prompt has one of the two, and its labels tell which.
+        inputs: distribution of the numbers; designs other than ``plain`` change their signs.
+        points: number of numbers in a prompt.
+        design: a row of ``DESIGNS``, which says how signs are drawn.
+        labels: whether the context shows the labels of earlier numbers.
+        rate: probability of a number that decides, in the design ``rare``.
 
     Raises:
         InputError: a field has no such value, or nothing tells which quantifier is meant.
@@ -81,7 +71,7 @@ class Quantifiers(Task):
         "quantifier": str, "inputs": distribution, "points": int, "design": str, "labels": bool,
     }  # fmt: skip
     axes: ClassVar[Mapping[str, Axis]] = {
-        "design": Axis(lambda task, text: text, commas, words=True),
+        "design": Axis(lambda task, text: text, words=True),
         "sigma": SIGMA,
         "points": POINTS,
         "deviant": DEVIANT,
@@ -109,12 +99,12 @@ class Quantifiers(Task):
 
     @property
     def loss(self) -> Loss:
-        """That of labels ±1."""
+        """The loss of labels ±1."""
         return LOGISTIC
 
     @property
     def neutral(self) -> int:
-        """A number of this sign leaves all later labels as they are."""
+        """The sign of numbers that change no later label."""
         return -1 if self.quantifier == "some" else 1
 
     def sample(
@@ -137,7 +127,7 @@ class Quantifiers(Task):
     # Tests
 
     def accepts(self, other: Task) -> bool:
-        """Whether a model learned the same sentence, with or without labels as this one."""
+        """Whether the other task has the same quantifier, and shows labels if this one does."""
         return isinstance(other, Quantifiers) and (other.quantifier, other.labels) == (
             self.quantifier,
             self.labels,
@@ -145,20 +135,20 @@ class Quantifiers(Task):
 
     @property
     def peers(self) -> Hashable:
-        """Models are compared if all but their design is the same."""
+        """Models are tested together if their tasks differ in the design alone."""
         return self.quantifier, self.labels, self.inputs, self.points
 
     def settings(self, sweeps: Sequence[str] = ()) -> list[Setting]:
-        """The grid of all sweeps; all designs if none is given."""
+        """Every combination of the values of all sweeps; all designs if none is swept."""
         return grid({"design": list(DESIGNS), **read_axes(self, sweeps)})
 
     def draw(self, setting: Setting, sampling: Sampling) -> Case:
-        """The prompts of a setting; a mix has so many of each quantifier.
+        """Draw the prompts of a setting; a mix has ``sampling.prompts`` of each quantifier.
 
         Args:
-            setting: ``design``, and where they are swept ``sigma``, which multiplies the inputs,
+            setting: ``design``, and if they are swept ``sigma``, which multiplies the inputs,
                 ``points`` and ``deviant``.
-            sampling: how many.
+            sampling: how many are drawn.
 
         Raises:
             InputError: the setting is not possible.
@@ -185,11 +175,19 @@ class Quantifiers(Task):
         return ("every", "some") if self.quantifier == "mix" else (self.quantifier,)
 
     def questions(self, setting: Setting, count: int, seed: int) -> Case:
-        """``count`` prompts, each asked about one position.
+        """Draw ``count`` prompts, each asked about one position.
 
-        Every other prompt is asked about its last number; those between are asked about an earlier
-        one (with a deviant: about that), so that both sides of a late flip are asked about.  Half
-        of a mix is of each quantifier, in turn.
+        Every other prompt is asked about its last number.  The prompts between are asked about an
+        earlier number, or about the deviant if there is one.  So both sides of a late flip are
+        asked about.  A mix takes its quantifiers in turn.
+
+        Args:
+            setting: as `draw` takes it.
+            count: number of prompts.
+            seed: of all draws.
+
+        Raises:
+            InputError: the setting is not possible.
         """
         kinds = len(self._parts)
         case = self.draw(setting, Sampling(prompts=-(-count // kinds), seed=seed))
@@ -203,13 +201,17 @@ class Quantifiers(Task):
         return Case(case.setting, case.x_BTD[order], case.y_FBT[:, order], where_BT)
 
     def score(self, case: Case, predicted_FBT: Values) -> dict[str, float]:
-        """The `measures` at the positions that count.
+        """Score predictions by `measures`, at the positions that count.
 
-        With a deviant there are also ``at_deviant`` and ``after_deviant``, the balanced accuracy at
-        its position and at all later ones, each with ``constant_``.  A model whose answer far away
-        does not depend on the context can be wrong at the one and right at the others.  A deviant
-        of the sign that decides nothing (positive for every, negative for some) leaves later labels
-        as they are.
+        Args:
+            case: the prompts.
+            predicted_FBT: predictions, positive where the sentence holds.
+
+        Returns:
+            The measures.  With a deviant there are also ``at_deviant`` and ``after_deviant``: the
+            balanced accuracy at its position and at all later ones, each with the score of the
+            best constant answer under ``constant_…``.  A model that ignores the context at far
+            inputs can be wrong at the deviant and right after it.
         """
         predicted_BT, y_BT = predicted_FBT[0], case.y_FBT[0]
         place_1T = np.arange(y_BT.shape[1])[None]
@@ -226,10 +228,9 @@ class Quantifiers(Task):
         return numbers
 
     def listings(self, rows: Sequence[Row]) -> list[Listing]:
-        """A table for each setting: every measure, below what the better constant answer gets.
+        """Make a table for each setting; its first line has the scores of the best constant answer.
 
-        If one question is asked about a prompt, "wrong prompts" is what accuracy lacks to 1, and
-        is left out.
+        With one question a prompt, "wrong prompts" is 1 − accuracy, and is left out.
         """
         tables = []
         for title, group in itertools.groupby(rows, _title):
@@ -240,7 +241,7 @@ class Quantifiers(Task):
             constant = {name: mine[0][f"constant_{name}"] for name in names}
             more = [] if asked is None else ["failures"]
             cells = [
-                [row["predictor"], *(f"{row[name]:.3f}" for name in names)]
+                [row["predictor"], *(_share(row[name]) for name in names)]
                 + [str(row.get(name, 0)) for name in more]
                 for row in ({"predictor": "a constant", **constant}, *mine)
             ]
@@ -252,11 +253,11 @@ class Quantifiers(Task):
 
     @property
     def instruction(self) -> str:
-        """The rule in words only where no labels show it."""
+        """The text for a language model; it tells the rule only where no labels show it."""
         return RULE if self.labels else QUESTION.format(self.quantifier)
 
     def worked(self, rng: np.random.Generator, count: int) -> Iterator[tuple[Numbers, Numbers]]:
-        """Numbers and labels of the same quantifier; the answers are true and false in turn."""
+        """Draw numbers and labels of the same quantifier; answers are true and false in turn."""
         for i in range(count):
             every = self.quantifier == "every" or (self.quantifier == "mix" and i % 4 < 2)
             size = abs(rng.normal(size=EXAMPLE))
@@ -267,7 +268,7 @@ class Quantifiers(Task):
             yield (size * signs, holds) if every else (-size * signs, -holds)
 
     def number(self, x: float, decimals: int) -> str:
-        """A number as text, with its sign: the smallest number stands for what rounds to 0."""
+        """A number as text that keeps its sign: what rounds to 0 becomes the smallest number."""
         near = round(float(x), decimals)
         if near == 0:
             near = (1 if x > 0 else -1) * 10.0**-decimals
@@ -283,13 +284,11 @@ class Quantifiers(Task):
         return float("nan") if found is None else 1.0 if found[1].lower() == "true" else -1.0
 
 
-def truth(x_BT: Float[Array, "B T"], every_B1: Bool[Array, "B 1"]) -> Float[Array, "B T"]:
-    """Labels ±1 of the numbers so far; ``every_B1`` tells prompts of every from those of some."""
-    sign_BT = jnp.where(x_BT > 0, 1.0, -1.0)
-    return jnp.where(every_B1, jax.lax.cummin(sign_BT, 1), jax.lax.cummax(sign_BT, 1))
+def _share(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.3f}"
 
 
 def _title(row: Row) -> str:
-    """The setting of a row."""
+    """The setting of a row, as a title."""
     axes = [f"{name}={row[name]}" for name in Quantifiers.axes if name in row]
     return ", ".join([row["kind"], *axes])

@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int
 
 from attention.command_line import Result, run_script
 from attention.transformer import Transformer, TransformerConfig, keep_layers, unstack_layers
@@ -26,7 +27,7 @@ from attention.transformer import Transformer, TransformerConfig, keep_layers, u
 LAYERS, LENGTH, VOCABULARY, ROUNDS = 12, 64, 1024, 15
 
 
-def forms(config: TransformerConfig, params: Any, tokens: jax.Array) -> dict[str, Callable]:
+def forms(config: TransformerConfig, params: Any, tokens: Int[Array, "B T"]) -> dict[str, Callable]:
     """Compiled forward passes of the same shallower model."""
     mask = tuple(i % 2 == 0 for i in range(config.num_hidden_layers))
     kept = [i for i, keep in enumerate(mask) if keep]

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 import scipy.optimize
+from jaxtyping import Float
 
 from attention.command_line import Result, run_script
 from attention.explanation import column_space, heads, solve, with_ones
@@ -29,10 +30,14 @@ from attention.explanation.solver import GAP, RESIDUAL, RIDGE
 from attention.transformer import Transformer, TransformerConfig
 
 SEMISMOOTH_STEPS, PATH_STEPS = 20, 60
+Row = Float[np.ndarray, " S"]
+Basis = Float[np.ndarray, "S K"]
 
 
-def captured(layers: int, tokens: int, sharp: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Weights ``[L·N, T, S]`` and values ``[L·N, S, H]`` of a random encoder."""
+def captured(
+    layers: int, tokens: int, sharp: bool
+) -> tuple[Float[np.ndarray, "LN T S"], Float[np.ndarray, "LN S H"]]:
+    """Attention weights and values of a random encoder, of all heads of all layers."""
     config = TransformerConfig(
         family="bert", hidden_size=768, num_hidden_layers=layers, num_attention_heads=12,
         intermediate_size=64, vocab_size=1000, max_position_embeddings=tokens, head="none",
@@ -51,8 +56,8 @@ def captured(layers: int, tokens: int, sharp: bool) -> tuple[np.ndarray, np.ndar
     return weights.reshape(-1, tokens, tokens), values.reshape(-1, tokens, 64)
 
 
-def nnls(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """The oracle: the constraints as a penalty."""
+def nnls(a: Row, basis: Basis) -> Row:
+    """Efficient attention of a row by SciPy's NNLS, with the constraints as a penalty."""
     stacked = np.vstack([1e4 * basis.T, np.eye(len(basis))])
     target = np.concatenate([1e4 * basis.T @ a, np.zeros(len(basis))])
     return scipy.optimize.nnls(stacked, target, maxiter=100 * len(basis))[0]
@@ -65,7 +70,7 @@ def step(basis, inverse, w, primal, dual, b, s, products):
     return d_b, d_mu, (products - s * d_b) / b
 
 
-def semismooth(c: np.ndarray, basis: np.ndarray) -> np.ndarray | None:
+def semismooth(c: Float[np.ndarray, " K"], basis: Basis) -> Row | None:
     """The dual Newton method with an exact line search, or None if it is far from the end."""
     mu, eye = c.copy(), np.eye(basis.shape[1])
     for _ in range(SEMISMOOTH_STEPS):
@@ -87,7 +92,7 @@ def semismooth(c: np.ndarray, basis: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def follow(c: np.ndarray, size: float, basis: np.ndarray) -> np.ndarray | None:
+def follow(c: Float[np.ndarray, " K"], size: float, basis: Basis) -> Row | None:
     """The path from its cold start, or None where float64 carries it no further."""
     ridge = RIDGE * np.eye(basis.shape[1])
     b = s = np.full(len(basis), 0.3 * size)
@@ -114,7 +119,7 @@ def follow(c: np.ndarray, size: float, basis: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def newton(a: np.ndarray, basis: np.ndarray) -> np.ndarray:
+def newton(a: Row, basis: Basis) -> Row:
     """One row by the methods of ``attention.explanation.solver.smallest_norm``."""
     c = basis.T @ a
     found = semismooth(c, basis)

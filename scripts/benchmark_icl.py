@@ -146,6 +146,9 @@ def main(
         rival: time torch too, beside one seed
         blocks: of each, in turns
         steps: of ours in all blocks; by default blocks take some seconds
+
+    Raises:
+        InputError: a number is below 1.
     """
     several = sorted(seeds)
     if several[0] < 1 or blocks < 1 or (steps is not None and steps < blocks):

@@ -267,6 +267,9 @@ def main(
         rows: zero_shot, zero_shot_160, few_shot, generation, or llama-8b alone
         sample: share of the rival's pairs that are timed
         tiny: llama-8b at a size for trying it out
+
+    Raises:
+        InputError: a row is unknown.
     """
     if unknown := set(rows) - {*ROWS, ACCELERATOR}:
         known = ", ".join((*ROWS, ACCELERATOR))

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Int
 
 import tale_jax
 from attention.command_line import run_script
@@ -60,8 +61,8 @@ def loss_of(config: TransformerConfig) -> Any:
     return loss
 
 
-def held_out(config: TransformerConfig, params: Any, tokens_BT: np.ndarray) -> float:
-    """Mean loss in nats a token."""
+def held_out(config: TransformerConfig, params: Any, tokens_BT: Int[np.ndarray, "B T"]) -> float:
+    """The mean loss, in nats a token."""
     total, count = jax.jit(loss_of(config))(params, tokens_BT, None)
     return float(total) / float(count)
 
@@ -92,6 +93,9 @@ def main(
         length: of a piece, in tokens
         learning_rate: of Adam
         seed: of the order of the pieces
+
+    Raises:
+        InputError: there is no text for the model, or too little.
     """
     if text is None and model != "demo":
         raise InputError("give a --text for this model")

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Shaped
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -90,7 +91,7 @@ def small(
 
 def arrays(
     dataset: Dataset, tokenizer: PreTrainedTokenizerFast, length: int
-) -> dict[str, np.ndarray]:
+) -> dict[str, Shaped[np.ndarray, "texts length"]]:
     """Padded tokens, real places, segments, and a label at each place that has one (else -1)."""
     rows = []
     for text in dataset.texts:

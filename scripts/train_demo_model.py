@@ -189,7 +189,11 @@ class Evaluation:
 
 
 def train(options: Options) -> None:
-    """Train, evaluate as it goes, and write the checkpoint."""
+    """Train, evaluate as it goes, and write the checkpoint.
+
+    Raises:
+        InputError: an option is out of range, or the checkpoint is there already.
+    """
     if min(options.steps, options.evaluate_every) < 1 or not 0 <= options.drop_rate < 1:
         raise InputError("steps and evaluate-every are positive, drop-rate is from 0 to below 1")
     if options.steps <= RESTART:

@@ -13,24 +13,30 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gguf
+import lazy_loader
 import ml_dtypes
 import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
 
+if TYPE_CHECKING:
+    import gguf
+else:  # only files in this format need the library
+    gguf = lazy_loader.load("gguf")
+
 MAGIC = b"GGUF"
 MOST_ENTRIES = 2**24  # of an array or a table; a file with more is damaged
 _NUMBERS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}  # codes of struct, by type
 _FLOAT32, _STRING, _ARRAY = 6, 8, 9
+# number of a GGMLQuantizationType that quantises nothing → its type
 _PLAIN = {
-    gguf.GGMLQuantizationType.F32: np.dtype(np.float32),
-    gguf.GGMLQuantizationType.F16: np.dtype(np.float16),
-    gguf.GGMLQuantizationType.F64: np.dtype(np.float64),
-    gguf.GGMLQuantizationType.BF16: np.dtype(ml_dtypes.bfloat16),
+    0: np.dtype(np.float32),
+    1: np.dtype(np.float16),
+    28: np.dtype(np.float64),
+    30: np.dtype(ml_dtypes.bfloat16),
 }
 _NAMES = {np.dtype(np.float32): "F32", np.dtype(np.float16): "F16", np.dtype(np.float64): "F64"}
 Change = Callable[[np.ndarray], np.ndarray]

@@ -9,7 +9,6 @@ from typing import Any
 import tokenizers
 import transformers
 from tokenizers import Regex, Tokenizer, pre_tokenizers, processors
-from transformers.integrations.gguf.gguf_tokenizer_mapping import convert_gguf_tokenizer
 
 from attention.errors import InputError
 from attention.files.gguf_files import GgufHeader
@@ -39,6 +38,9 @@ def gguf_tokenizer(header: GgufHeader) -> transformers.PreTrainedTokenizerFast:
     Raises:
         InputError: the file has no tokenizer, or one of an unknown kind.
     """
+    # Only this file needs this module, which older versions of transformers lack.
+    from transformers.integrations.gguf.gguf_tokenizer_mapping import convert_gguf_tokenizer
+
     about = {key: header.metadata.get(f"tokenizer.ggml.{key}") for key in KEYS}
     if not about["tokens"]:
         raise InputError("the GGUF file has no tokenizer")

@@ -46,6 +46,12 @@ def evaluate(
         options: what is asked
         sampling: how many prompts
         display: what is shown
+
+    Returns:
+        ``errors``: the rows of errors.csv; ``file``: that file.
+
+    Raises:
+        InputError: there is nothing to evaluate, or an option is not possible.
     """
     files.check_folder(out)
     files.use_compilation_cache()

@@ -35,6 +35,12 @@ def roots(
         count: number of functions
         low: smallest root that counts
         high: largest root that counts
+
+    Returns:
+        ``roots``: a row for each model, and one for always answering 0.
+
+    Raises:
+        InputError: the range is empty, or the run learned another kind of task.
     """
     if not low < high:
         raise InputError("--low must be less than --high")

@@ -93,7 +93,9 @@ def draw_of(task: Task, batch: int, seeds: range) -> Callable[[Int[Array, ""]], 
 
 def loss_of(
     config: TransformerConfig, task: Task, seeds: range
-) -> Callable[[Params, Prompts, Any], tuple[Array, Array, dict[str, Array]]]:
+) -> Callable[
+    [Params, Prompts, Any], tuple[Float[Array, ""], Int[Array, ""], dict[str, Float[Array, ""]]]
+]:
     """The loss ``(params, prompts, key) → (total, count, sums)`` that ``fit`` minimizes."""
     config = for_training(config)
 

@@ -11,7 +11,7 @@ FT→TALE             fine-tuned, then BEST of a search      ``ft-tale``
 (TALE→FT)→TALE      TALE→FT, then BEST of a search         ``tale-ft-tale``
 ==================  =====================================  ===========================
 
-A kill costs the step under way, no more than back to its own last checkpoint or journal line.
+If the command is killed, ``--resume`` goes on from the last checkpoint or journal line.
 Source: TELL-TALE, arXiv 2510.22767, the table on fine-tuning.
 """
 
@@ -44,12 +44,12 @@ COLUMNS = (
 
 
 class State(NamedTuple):
-    """A model on its way.
+    """The model of an arm.
 
     Attributes:
-        checkpoint: folder of the arm that trained it; None: it is the original model.
-        kept: its layers, by their numbers in the original model.
-        pending: layers of the checkpoint to leave out.
+        checkpoint: folder of the arm that trained it; None for the original model.
+        kept: the layers of the checkpoint, by their numbers in the original model.
+        pending: layers of the checkpoint that are to be left out.
     """
 
     checkpoint: str | None
@@ -64,7 +64,7 @@ class State(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """What every step of an arm needs to know; each step goes on in its folder if that is there."""
+    """What every step of an arm needs; a step goes on in its folder if there is one."""
 
     model: str
     task: str
@@ -75,24 +75,24 @@ class Work:
     display: Display
 
     def path(self, state: State) -> str:
-        """The model that a state starts from."""
+        """The checkpoint of a state."""
         checkpoint = state.checkpoint
         return self.model if checkpoint is None else str(self.out / checkpoint / "model")
 
     def evaluate(self, state: State) -> dict[str, Any]:
-        """The accuracy of a model whose layers are dropped for good."""
+        """The accuracy of a model that has no layers left to leave out."""
         path = self.path(state)
         return evaluate(path, self.task, options=self.options, display=self.display)
 
 
 def leave(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
-    """The model stays as it is."""
+    """Leave the model as it is."""
     del folder
     return before, work.evaluate(before)
 
 
 def eliminate(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
-    """The model loses the layers that BEST of a search goes without."""
+    """Search, and leave out the layers that BEST goes without."""
     best = search(
         work.path(before),
         work.task,
@@ -107,7 +107,7 @@ def eliminate(work: Work, folder: str, before: State) -> tuple[State, Mapping[st
 
 
 def tune(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
-    """The model is trained, without the layers that it is to leave out."""
+    """Train the model without the layers that are to be left out."""
     finetune(
         model=work.path(before),
         task=work.task,
@@ -181,7 +181,7 @@ def arms(
         the time since.
 
     Raises:
-        InputError: no train split, or whatever else can be mended.
+        InputError: there is no train split, or an option is not possible.
     """
     options.check_trainable()
     learning.make_schedule(training.schedule, training.learning_rate, training.steps or 10**9)
@@ -220,7 +220,7 @@ def arms(
 
 
 def _do(work: Work, arm: Arm, before: State) -> dict[str, Any]:
-    """The model that an arm ends with, its accuracy, and how long its own step took."""
+    """Do the step of an arm, and return its model, its accuracy and the time it took."""
     whole_time, start = not (work.out / arm.folder).exists(), time.monotonic()
     after, found = arm.step(work, arm.folder, before)
     return {
@@ -234,7 +234,7 @@ def _do(work: Work, arm: Arm, before: State) -> dict[str, Any]:
 def _row(
     name: str, outcomes: Mapping[str, Mapping[str, Any]], every: Sequence[int]
 ) -> dict[str, Any]:
-    """A row of ``arms.csv``; the time of a whole arm has the steps in it that it builds on."""
+    """A row of ``arms.csv``; the time of a whole arm includes the steps that it builds on."""
     outcome = outcomes[name]
     left, split = State(*outcome["state"]).left, "search" if outcome["test"] is None else "test"
     chain = [outcomes[step] for step in _chain(name)]
@@ -252,7 +252,7 @@ def _row(
 
 
 def _chain(name: str) -> Iterator[str]:
-    """An arm and those it builds on; the first, which does nothing, counts for itself alone."""
+    """An arm and those it builds on, without the base, which does nothing."""
     yield name
     before = ARMS[name].after
     while before is not None and ARMS[before].after is not None:

@@ -36,8 +36,8 @@ def compare(
 ) -> Result:
     """Drop as many layers by each criterion, and compare them on the test split.
 
-    Without a test split the search split is scored, at which the criterion accuracy has looked
-    already.  Writes comparison.csv, comparison.svg and comparison.png.
+    Without a test split the search split is scored, which the criterion accuracy has seen.
+    Writes comparison.csv, comparison.svg and comparison.png.
 
     Args:
         model: local folder, hub id, or "demo"
@@ -56,7 +56,7 @@ def compare(
         ``files``: what was written.
 
     Raises:
-        InputError: for everything that the user can mend.
+        InputError: a model, a task or an option is not possible; the message says why.
     """
     names, how = tuple(dict.fromkeys(criteria)), SearchOptions(granularity=granularity)
     if not names:
@@ -117,7 +117,7 @@ def compare(
 
 
 def _draws(name: str, draws: int) -> int:
-    """How often a criterion is drawn: those that are not random once."""
+    """How often a criterion is drawn: once, unless it is random."""
     return draws if CRITERIA.pick(name).random else 1
 
 

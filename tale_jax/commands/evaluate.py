@@ -42,7 +42,7 @@ def evaluate(
         name of each task.
 
     Raises:
-        InputError: for everything that the user can mend.
+        InputError: a model, a task or an option is not possible; the message says why.
     """
     terminal = Terminal(display.quiet)
     asked = {name: opening.read_task(name, options, split) for name in task}

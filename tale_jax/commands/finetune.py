@@ -33,7 +33,7 @@ def finetune(
         ``out`` (the checkpoint), ``dropped``, ``examples``, ``steps`` and ``loss``, the last one.
 
     Raises:
-        InputError: weights in 8 bits, no train split, or whatever else can be mended.
+        InputError: weights in 8 bits, there is no train split, or an option is not possible.
     """
     options.check_trainable()
     opened = opening.open_subject(subject, options, exact=True)

@@ -36,7 +36,7 @@ def lens(
         ``files``: what was written.
 
     Raises:
-        InputError: for everything that the user can mend.
+        InputError: a model, a task or an option is not possible; the message says why.
     """
     opened = opening.open_subject(subject, options, split)
     model = opened.model

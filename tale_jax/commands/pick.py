@@ -39,7 +39,7 @@ def pick(
 
     Args:
         run: directory of a finished search
-        out: folder or file to export to; by default the choice is only told
+        out: folder or file to export to; by default nothing is written
         min_accuracy: the shortest model with this search accuracy (0.8 = 80 %)
         max_latency_ratio: the most accurate one that takes this share of the time (0.7)
         budget_layers: the most accurate one of at most so many layers; a half is 0.5

@@ -45,15 +45,15 @@ def search(
         model: local folder, hub id, or "demo" (the bundled model)
         task: JSONL file, or a name that "tale tasks" lists
         out: directory of the run; must be new unless --resume
-        null_control: repeat the search so often on shuffled answers, no deeper than it went, to
-            see what luck gains
+        null_control: number of searches on shuffled answers, no deeper than the real one, which
+            show what luck alone gains
         resume: go on with the run in --out
 
     Returns:
         The contents of ``summary.json``, among them ``baseline``, ``best`` and ``bsba``.
 
     Raises:
-        InputError: for everything that the user can mend.
+        InputError: a model, a task or an option is not possible; the message says why.
     """
     criteria.check_criterion(ranking.criterion, layers, null_control)
     start, terminal = time.monotonic(), Terminal(display.quiet)
@@ -103,7 +103,7 @@ def _search(
     null_control: int,
     terminal: Terminal,
 ) -> tuple[elimination.Result, list[dict[str, Any]]]:
-    """What the search finds, with the answers of its picks in the journal, and its controls."""
+    """Run the search and its controls, and put the answers of the picks into the journal."""
     scorer, propose = basis.scorer, None
     if not criteria.CRITERIA.pick(criterion).tries_all:
         known, keep = run.losses(criterion), functools.partial(run.loss, criterion)

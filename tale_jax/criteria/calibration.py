@@ -1,4 +1,4 @@
-"""Rows of tokens that criteria read: the task's prompts or a text file, and the right answers."""
+"""The text that criteria read: the task's prompts or a file, and the right answers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tale_jax.scoring import choice_rows
 from tale_jax.tasks import Example, Tokenizer, encode_prompts
 
 WINDOW, MOST_WINDOWS = 512, 128
-"""A text is cut into windows of so many tokens, the first so many of which are read."""
+"""A text is cut into windows of ``WINDOW`` tokens; the first ``MOST_WINDOWS`` are read."""
 
 
 def calibration_rows(
     tokenizer: Tokenizer, examples: Sequence[Example], positions: int, file: str | Path | None
 ) -> list[Row]:
-    """Rows whose every token but the first is a target.
+    """Rows of the calibration text, in which every token but the first is a target.
 
     Args:
         tokenizer: of the model.
-        examples: whose prompts, without their answers, are read if there is no file.
-        positions: of the model; longer prompts are cut at the end.
+        examples: their prompts, without answers, are read if there is no file.
+        positions: of the model; longer prompts lose their end.
         file: UTF-8 text.
 
     Raises:
@@ -43,7 +43,7 @@ def calibration_rows(
 
 
 def answer_rows(model: LoadedModel, examples: Sequence[Example]) -> list[Row]:
-    """One row for each example: its prompt and, as targets, the tokens of its right answer."""
+    """A row for each example: its prompt and, as targets, the tokens of its right answer."""
     answered = [_answered(example) for example in examples]
     return choice_rows(model.tokenizer, answered)
 

@@ -1,6 +1,6 @@
-"""The criteria: functions from a `Basis` to losses, or to an order of layers.
+"""The functions of the criteria; each takes a `Basis`, and is a row of `table.CRITERIA`.
 
-Each is a row of `table.CRITERIA`.
+A function returns losses of models, or an order of layers.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def accuracy(basis: Basis) -> Losses:
 
 
 def loglikelihood(basis: Basis) -> Losses:
-    """``−Σ log p(right answer)``, in nats, the mean over search examples."""
+    """``−log p(right answer)`` in nats, the mean over the search examples."""
     rows = answer_rows(basis.model, basis.scorer.examples["search"])
     return _row_losses(basis, rows, len(rows))
 
 
 def perplexity(basis: Basis) -> Losses:
-    """The log of the perplexity of the text: ``−log p(token)``, in nats, the mean over tokens.
+    """The logarithm of the perplexity of the text: the mean of ``−log p(token)``, in nats.
 
     Source: SLEB, arXiv 2402.09025.
     """
@@ -45,20 +45,20 @@ def perplexity(basis: Basis) -> Losses:
 
 
 def cosine(basis: Basis) -> Sequence[Unit]:
-    """The layers by their block influence, the smallest first."""
+    """The layers in the order of their block influence, the smallest first."""
     model = basis.model
     text = RowBatches(basis.text, basis.scorer.batch_tokens, model.batch_sharding)
     return np.argsort(block_influence(model, text), kind="stable").tolist()
 
 
 def shuffled(basis: Basis) -> Sequence[Unit]:
-    """An order drawn from the seed."""
+    """An order that is drawn from the seed."""
     every = basis.units.every
     return [every[i] for i in np.random.default_rng(basis.seed).permutation(len(every))]
 
 
 def last(basis: Basis) -> Sequence[Unit]:
-    """From the last to the first; the MLP of a layer before its attention."""
+    """From the last layer to the first; the MLP of a layer comes before its attention."""
     return basis.units.every[::-1]
 
 
@@ -77,7 +77,13 @@ def _row_losses(basis: Basis, rows: Sequence[Row], count: int) -> Losses:
 
 
 def block_influence(model: LoadedModel, text: RowBatches) -> Float[np.ndarray, " L"]:
-    """``1 − E_t[x_t · y_t / (|x_t| |y_t|)]`` of each layer's input x and output y, over all tokens.
+    """The block influence of each layer with input x and output y, a mean over tokens t.
+
+        1 − E_t[x_t · y_t / (|x_t| |y_t|)]
+
+    Args:
+        model: whose layers are measured.
+        text: the tokens.
 
     Source: ShortGPT, arXiv 2403.03853.
     """

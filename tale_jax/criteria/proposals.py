@@ -1,4 +1,4 @@
-"""From a criterion to the layer that is tried next."""
+"""Turns a criterion into a function that proposes the layer to try next."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Basis:
 
     Attributes:
         model: whose layers are dropped.
-        scorer: of the task; ``count`` and ``answers`` give accuracy on its examples.
+        scorer: of the task; ``count`` and ``answers`` score models on its examples.
         units: what may be dropped.
-        calibration: text file in place of the prompts of the search split.
-        seed: of whatever is random.
+        calibration: text file that is read in place of the prompts of the search split.
+        seed: of all random draws.
     """
 
     model: LoadedModel
@@ -38,7 +38,7 @@ class Basis:
 
     @functools.cached_property
     def text(self) -> list[Row]:
-        """The calibration text: rows whose every token but the first is a target.
+        """The rows of the calibration text, in which every token but the first is a target.
 
         Raises:
             InputError: the file cannot be read, or there are not two tokens to read.
@@ -57,19 +57,21 @@ def propose_by(
     known: Mapping[Dropped, float] | None = None,
     on_loss: Callable[[Dropped, float], None] = lambda dropped, loss: None,
 ) -> Callable[[Dropped], list[Unit]]:
-    """Prepare a criterion.
+    """Prepare a criterion for a search.
 
     Args:
-        name: in the table of criteria.
-        basis: what it looks at.
+        name: of the criterion.
+        basis: what the criterion looks at.
         known: losses from a journal, which are not computed again.
         on_loss: called with each model and its loss, known or new.
 
     Returns:
-        A function from what is dropped to the one unit to drop next: of equals the lowest.
+        A function that takes what is dropped and returns a list of the one unit to drop next; of
+        equals it is the lowest.
 
     Raises:
-        InputError: no such criterion, it cannot read its text, or its order lacks a unit.
+        InputError: there is no such criterion, its text cannot be read, or its order does not name
+            every unit once.
     """
     found = resolve(CRITERIA.pick(name).measure)(basis)
     measure: Losses = found

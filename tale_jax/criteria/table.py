@@ -1,4 +1,4 @@
-"""The table of criteria, and what the options of a search may combine; no JAX."""
+"""The table of criteria, and which options of a search go with each; no JAX."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ if TYPE_CHECKING:  # needs JAX
     from tale_jax.criteria.proposals import Basis
 
 Losses = Callable[[Sequence[Dropped]], Iterable[float]]
-"""Gives a loss to each model, in order; smaller is better, and NaN counts as infinite."""
+"""Yields a loss for each model, in order; smaller is better, and NaN counts as infinite."""
 
 Measure = Callable[["Basis"], Losses | Sequence[Unit]]
-"""Makes losses, which are looked at anew after each drop, or an order of all layers."""
+"""Returns losses, which are computed anew after each drop, or an order of all layers."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
-    """What ranks layers.
+    """A criterion: what ranks layers.
 
     Attributes:
         description: which layer is dropped next; of equals it is the lowest.
-        measure: a `Measure`, or ``"module:name"`` of one.
-        tries_all: its losses are the scores of the search itself, which therefore tries every
-            layer.  The others propose one layer at a time, and go with the strategy greedy alone.
+        measure: a `Measure`, or its name as ``"module:name"``.
+        tries_all: whether its losses are the scores of the search, which then tries every layer.
+            Other criteria propose one layer at a time, and need the strategy greedy.
         halves: whether it ranks halves of layers too.
         reads_text: whether it reads calibration text.
-        reads_answers: whether it looks at the right answers, so that shuffled ones mislead it.
+        reads_answers: whether it looks at the right answers, so that a null control, which
+            shuffles them, is not possible.
         random: whether it depends on the seed; a comparison then draws it several times.
     """
 
@@ -51,7 +52,7 @@ class Criterion:
 def _own(value: Any) -> Criterion:
     """The row of a user's function; a row stays what it is.
 
-    Nothing is known of a function, so that it may read text, and may not be misled by a control.
+    Nothing is known of the function: it may read text, and gets no null control.
     """
     if isinstance(value, Criterion):
         return value
@@ -98,7 +99,7 @@ class RankingOptions:
     """What ranks layers.
 
     Attributes:
-        criterion: what picks the layer to drop; accuracy then decides whether it may go
+        criterion: picks the layer to drop; accuracy then decides whether it may go
         calibration: text file for a criterion that reads text, in place of the prompts
 
     Raises:
@@ -117,7 +118,7 @@ class RankingOptions:
 
 
 def check_criterion(name: str, search: SearchOptions, null_control: int = 0) -> None:
-    """Refuse what a criterion does not go with.
+    """Check that a criterion goes with the options of a search.
 
     Args:
         name: of the criterion.

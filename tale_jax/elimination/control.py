@@ -1,8 +1,8 @@
-"""What a search finds where there is nothing to find: the same search on shuffled answers.
+"""The null control: the same search on shuffled answers, where there is nothing to find.
 
-A search picks the best of many candidates, and the best of many is high by luck alone.  With the
-answers dealt anew among the examples no layer can matter for the task, so that what the search
-then gains is what selection alone produces.
+A search picks the best of many candidates, and the best of many is high by luck alone.  If the
+answers are dealt anew among the examples, no layer can matter for the task.  What a search then
+gains comes from selection alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from tale_jax.units import Dropped
 
 
 def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
-    """The same examples with their answers dealt anew, among those with as many choices."""
+    """The same examples with their answers dealt anew among examples with as many choices.
+
+    Args:
+        examples: of a split.
+        seed: of the deal.
+    """
     draw = random.Random(f"control {seed}").random  # the one draw no Python version changes
     kinds: dict[int, list[int]] = {}
     for i, example in enumerate(examples):
@@ -33,7 +38,7 @@ def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
 
 
 class NullControl:
-    """Searches on shuffled answers; a model's predictions, which do not change, are made once."""
+    """Searches on shuffled answers; predictions, which do not change, are made once a model."""
 
     def __init__(
         self,
@@ -44,9 +49,10 @@ class NullControl:
         """Prepare the control of a search.
 
         Args:
-            answers: gives a model's answers to ``examples``.
+            answers: returns a model's answers to ``examples``.
             examples: of the search split.
-            search: searches as the real one did, and as deep, over a function that counts.
+            search: searches as the real search did, no deeper, with a function that counts correct
+                answers.
         """
         self._answers, self._examples, self._search = answers, examples, search
         self._predictions: dict[Dropped, list[Any]] = {}
@@ -58,8 +64,8 @@ class NullControl:
             seed: of the shuffle.
 
         Returns:
-            Correct answers of the search's ``baseline`` and ``best``, and the layers that best has
-            ``dropped``.
+            The numbers of correct answers of ``baseline`` and ``best``, and the layers that the
+            best model has ``dropped``.
         """
         wanted = [_prediction(example) for example in shuffled(self._examples, seed)]
 
@@ -80,23 +86,24 @@ class NullControl:
 
 
 def _prediction(example: Example) -> Any:
-    """The prediction that answers the example."""
+    """The right prediction for an example."""
     if isinstance(example.answer, str):
         return extract(example.answer, example.choices)
     return example.answer
 
 
 def compare_gains(result: Result, controls: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Put what BEST of a search gains over its baseline beside the gains of its controls.
+    """Compare the gain of a search, of BEST over its baseline, with the gains of its controls.
 
     Args:
         result: of the search.
         controls: what `NullControl.run` returned.
 
     Returns:
-        None without controls; else ``shuffles``, which is their number, and ``gain``, ``gains`` and
-        ``mean_gain`` as shares of the examples.  ``p_value`` is the share of searches, the real one
-        included, that gain at least as much: (1 + #{control ≥ real}) / (1 + #controls).
+        None without controls; otherwise ``shuffles``, the number of controls, and the shares of
+        the examples ``gain``, ``gains`` (of the controls) and ``mean_gain``.  ``p_value`` is the
+        share of searches that gain at least as much as the real one, which is counted too:
+        (1 + #{control ≥ real}) / (1 + #controls).
     """
     if not controls:
         return None

@@ -1,10 +1,10 @@
-"""A race: which candidate to ask next, so that the best is found with the fewest examples; no JAX.
+"""Early rejection: find the best candidate with as few examples as possible; no JAX.
 
 A candidate's *bound* is the number of its correct answers so far plus the number of examples that
-it has not been asked.  The next to be asked is always the one with the highest bound, the first
-among equals.  Once that one has been asked everything, no other can do better, and none that stands
-before it can do as well: it is the one that counting all answers would have chosen.  This is A*: no
-method that knows the bounds alone can ask a candidate less.
+it has not been asked.  The candidate with the highest bound is asked next; of equals it is the
+first.  Once this candidate has been asked everything, no other can do better, and none before it
+can do as well.  So it is the candidate that counting all answers would choose.  This is A*: a
+method that knows only the bounds cannot ask a candidate less.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Handle = TypeVar("Handle")
 
 
 class AtMost(int):
-    """A count that is only known not to be larger."""
+    """An upper bound of a count."""
 
 
 def race(
@@ -30,22 +30,22 @@ def race(
     winners: int = 1,
     ahead: int = 3,
 ) -> list[int]:
-    """Count the correct answers of candidates, as far as the choice among them needs it.
+    """Count the correct answers of candidates only as far as the choice among them needs it.
 
     The counts of the ``winners`` best (the first among equals) that reach the floor are exact.
 
     Args:
-        candidates: how many there are.
+        candidates: number of candidates.
         parts: number of examples of each part, in the order in which they are asked.
         ask: starts to ask a candidate a part, and does not wait.
         count: waits for what ``ask`` returned, and gives the number of correct answers.
-        floor: candidates below it need no count.
-        winners: how many of the best are wanted.
-        ahead: how many are asked at the same time.  Results count in the order of asking, so that
-            what is asked does not depend on anyone's speed.
+        floor: candidates with fewer correct answers need no exact count.
+        winners: number of best candidates that are wanted.
+        ahead: number of questions under way.  Results are counted in the order of asking, so that
+            the questions do not depend on the speed of the machine.
 
     Returns:
-        A count for each candidate; `AtMost` for those that were rejected before the end.
+        A count for each candidate; an `AtMost` for candidates that were rejected early.
     """
     bounds = [sum(parts)] * candidates
     asked, counted = [0] * candidates, [0] * candidates

@@ -1,11 +1,11 @@
-"""The one loop of every search; pure Python, whole numbers only.
+"""The loop of every search; pure Python, whole numbers only.
 
-From the models that go on, every remaining layer is dropped in turn; the candidate with the most
-correct answers (of equals the lowest layer) is accepted if it reaches the floor, and the search
-goes on from there.  Source: "TELL-TALE: Task-aware layer elimination" (arXiv 2510.22767),
+Each round drops every remaining layer in turn.  The candidate with the most correct answers (of
+equals the one without the lowest layer) is accepted if it reaches the floor, and the next round
+starts from it.  Source: "TELL-TALE: Task-aware layer elimination" (arXiv 2510.22767),
 Algorithm 1, with the fixed floor of the authors' program as the default.
 
-The score is any function.  Here layer 3 of 8 does harm, and every other one is worth two answers:
+The score is any function.  Here layer 3 of 8 costs nine answers, and every other is worth two:
 
 >>> def score(candidates):
 ...     return [80 - 2 * len(dropped) + 9 * (3 in dropped) for dropped in candidates]
@@ -31,15 +31,16 @@ Score = Callable[[Sequence[Dropped]], Iterable[int]]
 """Counts the correct answers of each candidate, in order; it may be a generator."""
 
 Race = Callable[[Sequence[Dropped], Sequence[Dropped], int, int], Sequence[int]]
-"""``race(candidates, parents, floor, winners)``: a count for each candidate, `AtMost` for those
-that were rejected early.  The ``winners`` best that reach the floor have exact counts.  Each
-candidate is one change away from one of the parents."""
+"""``race(candidates, parents, floor, winners)`` returns a count for each candidate.
+
+The counts of the ``winners`` best that reach the floor are exact; a candidate that is rejected
+early has an `AtMost`.  Each candidate is one change away from one of the parents."""
 
 Move = tuple[Unit | None, Dropped]
 """The unit that is dropped or put back, and all that is then dropped."""
 
 Known = Mapping[tuple[int, Dropped], int]
-"""Counts from a journal, by iteration and dropped set; `AtMost` where it holds a bound."""
+"""Counts from a journal, by iteration and dropped layers; an `AtMost` is a bound."""
 
 
 def eliminate(
@@ -61,12 +62,13 @@ def eliminate(
         score: counts correct answers; called once a round, and for the baseline.
         num_layers: of the model.
         total: number of examples.
-        options: what goes, how and until when; None: the defaults of `SearchOptions`.
+        options: of the search; None: the defaults of `SearchOptions`.
         missing: halves of layers that the model is without from the start.
-        known: counts from a journal; ``score`` is not asked for these again.
-        propose: what to try next once some units are dropped; None: every one that is left.
+        known: counts from a journal, which ``score`` need not count again.
+        propose: returns the units to try next, given those that are dropped; None: all that are
+            left.
         race: scores a round only as far as its choice needs; None: ``score`` counts all.
-        on_candidate: called with the baseline and then each candidate, known or new, in order.
+        on_candidate: called with the baseline and then with each candidate, known or new.
         on_accepted: called with each accepted candidate.
 
     Raises:
@@ -101,13 +103,13 @@ def eliminate(
 
 @dataclasses.dataclass
 class Search:
-    """A search under way, for the loop and for what a strategy does after a drop.
+    """A search under way, for the loop and for strategies.
 
     Attributes:
         units: what may be dropped.
         total: number of examples.
         options: of the search.
-        baseline: the model that it started from.
+        baseline: the model that the search started from.
         steps: the accepted candidates, in order.
         candidates: all candidates without the baseline, in order.
     """
@@ -157,7 +159,7 @@ class Search:
         return sorted(reach, key=lambda c: -c.correct)[:winners]
 
     def _candidates(self, moves: Sequence[Move], counts: Iterator[int]) -> list[Candidate]:
-        """The moves with their counts, as these come; those that are known have none."""
+        """Candidates of the moves; ``counts`` has a number for each move that is not known yet."""
         scored = []
         for unit, dropped in moves:
             known = self._known.get((self._rounds, dropped))

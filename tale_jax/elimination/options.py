@@ -20,9 +20,11 @@ class SearchRules:
 
     Attributes:
         epsilon: accuracy that may be lost before the search stops (0.08 = 8 points)
-        floor: what the loss counts from: the full model, or the last accepted one
-        max_drops: stop at so many layers, or halves, below the model that the search starts from
-        strategy: greedy; beam:K: the K best of every depth go on; floating: layers may come back
+        floor: the model that the loss counts from: the first one (baseline), or the last accepted
+            one (current)
+        max_drops: stop after this many layers, or halves, besides the initial ones
+        strategy: greedy; beam:K, where the K best of every depth go on; or floating, where layers
+            may come back
         exhaustive: score every candidate on every example; the choice is the same
 
     Raises:
@@ -41,10 +43,10 @@ class SearchRules:
             raise InputError(f"--strategy: say how many models go on, as in {self.strategy}:3")
 
     def lowest(self, reference: int, total: int) -> int:
-        """Fewest correct answers that are accepted: ``max(0, ⌈reference − ε · total⌉)``, exactly.
+        """The fewest correct answers that are accepted: ``max(0, ⌈reference − ε · total⌉)``.
 
-        ε is the decimal number as it is written: 0.08 is 2/25.  In floats 0.8 − 0.08 > 0.72, which
-        would reject candidates that lie exactly on the floor.
+        ε is exactly the decimal number that is written: 0.08 is 2/25.  In floating point
+        0.8 − 0.08 > 0.72, which would reject candidates that lie exactly on the floor.
 
         Args:
             reference: correct answers of the model that the loss counts from.

@@ -1,4 +1,4 @@
-"""What a search returns: the models that it scored, the path it took, and its two picks."""
+"""The result of a search: the models that it scored, its steps, and its picks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Candidate:
 
     Attributes:
         iteration: number of the round, from 1; 0 for the baseline.
-        layer: the layer, or half of one, that the round dropped or put back; None for the baseline.
-        dropped: all that is dropped.
-        correct: how many examples it answers correctly.
-        bound: whether it was rejected early, so that ``correct`` is an upper bound.
+        layer: the layer, or half of a layer, that was dropped or put back; None for the baseline.
+        dropped: all layers and halves that the model goes without.
+        correct: number of examples that the model answers correctly.
+        bound: whether the model was rejected early, so that ``correct`` is an upper bound.
     """
 
     iteration: int
@@ -36,12 +36,13 @@ class Result:
     """What a search found.
 
     Attributes:
-        total: number of examples that every candidate was scored on.
+        total: number of examples.
         baseline: the model that the search started from.
         steps: the accepted candidates, in order.
-        best: most correct answers among baseline and steps; of equals the one that drops least.
-        bsba: "best speed-up with at least baseline accuracy": the deepest of baseline and steps
-            that answers at least as many examples as the baseline.
+        best: the model with most correct answers among baseline and steps; of equals the one that
+            drops least.
+        bsba: "best speed-up with at least baseline accuracy": the model that drops most among the
+            baseline and those steps that answer at least as many examples.
         stop_reason: why no further layer was dropped.
         candidates: every candidate of every round, in order, without the baseline.
     """

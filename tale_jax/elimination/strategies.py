@@ -1,7 +1,7 @@
-"""How the rounds of a search follow one another: a row for each strategy.
+"""The strategies of a search: how its rounds follow one another.
 
-Every strategy goes through the one loop of `loop.eliminate`.  A row says how many models of a depth
-go on, and what is tried after each accepted drop.
+All strategies share the loop of `loop.eliminate`.  A row says how many models of each depth go on,
+and what is tried after each accepted drop.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:  # the loop looks up its strategy here
 
 
 def put_back(search: Search, current: Candidate) -> Candidate:
-    """Put layers back, one at a time, while that beats every model met with as many layers dropped.
+    """Put layers back, one at a time, while that beats every earlier model of the same depth.
 
-    The best count at a depth only ever rises, so the search ends.  What was dropped from the start
-    stays dropped.  Source: Pudil, Novovičová and Kittler, "Floating search methods in feature
+    The best count at a depth only rises, so the search ends.  Layers that were dropped from the
+    start stay dropped.  Source: Pudil, Novovičová and Kittler, "Floating search methods in feature
     selection" (1994).
 
     Args:
@@ -50,13 +50,13 @@ def put_back(search: Search, current: Candidate) -> Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Strategy:
-    """How a search goes on from one round to the next.
+    """A strategy: how a search goes on from one round to the next.
 
     Attributes:
         description: what it does, in one line.
-        width: how many of the best models of each depth go on; None: as ``NAME:K`` says.
-        after_drop: called with the search and each accepted drop, where the width is 1; returns the
-            model to go on from, which it has accepted (see `put_back`).
+        width: number of best models of each depth that go on; None: the K of ``NAME:K``.
+        after_drop: called with the search and each accepted drop, if the width is 1.  It returns
+            the model to go on from, which it has accepted (see `put_back`).
     """
 
     description: str

@@ -1,4 +1,4 @@
-"""Training of a model, whole or without some layers, on the answers of a task.
+"""Fine-tuning of a model, whole or without some layers, on the answers of a task.
 
 How data passes through it: `tune` takes an opened model and task, makes batches of the train split,
 and trains low-rank updates or all parameters by `attention.training.fit`. What was learnt is merged

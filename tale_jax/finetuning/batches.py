@@ -1,4 +1,4 @@
-"""What is trained on: rows of answered examples, their batches, and the loss of a batch."""
+"""The data of fine-tuning: rows of answered examples, their batches, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tale_jax.tasks import Task
 
 
 def training_rows(model: LoadedModel, task: Task) -> list[Row]:
-    """The train examples that fit the model: what is read, and the answer's tokens as targets.
+    """The train examples that fit the model, with the tokens of their answers as targets.
 
-    After an answer that is written the end of the text is a target too.
+    If the task lets the model write its answers, the end of the text is a target too.
 
     Args:
-        model: which reads them.
+        model: that reads them.
         task: with a train split.
 
     Raises:
@@ -49,7 +49,7 @@ class Batches:
     """Batches as a pure function of the step; each epoch is a permutation drawn from the seed.
 
     Attributes:
-        rows: all that is trained on.
+        rows: the training data.
         batch_size: rows in a batch.
         seed: draws the permutations.
     """
@@ -86,7 +86,7 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
 def answer_loss(
     config: TransformerConfig, params: Any, batch: Mapping[str, Array]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The loss of a batch, ``−Σ log p(answer tokens)``, and their number.
+    """The loss of a batch, ``−Σ log p(answer token)`` in nats, and the number of these tokens.
 
     Args:
         config: of the model.

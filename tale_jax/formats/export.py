@@ -23,8 +23,8 @@ class Export:
 
     Attributes:
         run: the search that scored it.
-        pick: how it was chosen.
-        measured: its measurement on the search examples, and in ``test`` on the test split.
+        pick: how the model was chosen.
+        measured: its accuracy on the search examples, and in ``test`` on the test split.
         format: name of a row of ``FORMATS``.
         model: where the searched checkpoint is: folder, hub id or ``demo``.
         folder: of that checkpoint.
@@ -52,8 +52,8 @@ class Export:
 
         Args:
             run: the search that scored it.
-            pick: how it was chosen.
-            measured: its measurement, with its ``dropped`` layers.
+            pick: how the model was chosen.
+            measured: its accuracy, with its ``dropped`` layers.
             format: name of a row of ``FORMATS``.
             model: where the searched checkpoint is now, if it moved.
 

@@ -95,7 +95,7 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
 
 
 def fingerprint(folder: Path) -> str:
-    """A hash that tells checkpoints apart: of the config, and of size and ends of weight files."""
+    """A hash of a checkpoint: of its config, and of the size and the ends of its weight files."""
     alone = folder.is_file()  # a GGUF file has its config within
     digest = hashlib.sha256(b"" if alone else (folder / "config.json").read_bytes())
     for file in [folder] if alone else sorted(folder.glob("*.safetensors")):

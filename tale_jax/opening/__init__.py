@@ -1,4 +1,4 @@
-"""From names to what a command works on: a model, a task, and a scorer of one on the other.
+"""Opens what a command works on, from names: a model, a task, and a scorer of both.
 
 How data passes through it: `open_subject` takes what a command was given, the names of a model and
 a task or the directory of a finished search, and opens it. `open_scorer` asks a model the questions

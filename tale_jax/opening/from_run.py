@@ -1,4 +1,4 @@
-"""Opens the model and the task of a finished search again."""
+"""Opens a model and a task, by their names or as a finished search had them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tale_jax.scoring import Scorer
 from tale_jax.tasks import Split, Task, limited
 from tale_jax.units import Dropped, Unit, check_layers
 
-# what may be given along with a run: these options change no answer, or only how many there are
+# Options that may be given along with a run: they change no answer, or only how many there are.
 WITH_A_RUN = ("mesh", "compilation_cache", "batch_tokens", "cache_gib", "limit")
 
 
@@ -28,9 +28,9 @@ class Opened:
 
     Attributes:
         model: the whole model.
-        task: what it is asked.
+        task: that the model is asked.
         dropped: the layers and half-layers to leave out.
-        options: by which both were opened.
+        options: with which both were opened.
     """
 
     model: LoadedModel
@@ -45,9 +45,9 @@ def open_subject(
     """Open a model and a task, by their names or from a finished search.
 
     Args:
-        subject: their names, the search, and the layers to leave out.
-        options: of the model and the task; with the task of a search they are those of the search.
-        split: the one split that is wanted; None: search and test.
+        subject: their names, or the search, and the layers to leave out.
+        options: of the model and the task; those of the search, if the task is that of a search.
+        split: the only split that is wanted; None: search and test.
         exact: load the model of a search with exact weights, even if it was searched in 8 bits.
 
     Raises:
@@ -81,7 +81,7 @@ def open_variants(
     weights: Weights | None = None,
     mesh: str = "",
 ) -> tuple[LoadedModel, dict[str, Dropped]]:
-    """Open a model whose variants are to be compared.
+    """Open a model whose variants are compared.
 
     Args:
         run: directory of a finished search.
@@ -92,7 +92,7 @@ def open_variants(
         mesh: devices along each axis; empty: one device.
 
     Returns:
-        The model, and what each variant goes without, by its name; the baseline is the first.
+        The model, and what each variant goes without, by its name; the first is the baseline.
 
     Raises:
         InputError: there is neither a search nor both a model and layers.
@@ -116,14 +116,14 @@ def open_variants(
 
 
 def run_options(run: FinishedRun, given: Options = Options()) -> Options:
-    """The options of a search, on the devices at hand.
+    """The options of a search, for the devices at hand.
 
     Args:
         run: the search.
-        given: options that are not as usual take the place of those of the search.
+        given: options that differ from their defaults replace those of the search.
 
     Raises:
-        InputError: one of these would change what is asked.
+        InputError: one of them would change the questions.
     """
     own = Options.from_json(run.summary["options"])
     usual = dataclasses.asdict(Options())
@@ -145,7 +145,7 @@ def reopen_model(run: FinishedRun, how: Reopening = Reopening()) -> LoadedModel:
         how: where the checkpoint is now, and on which devices to load it.
 
     Raises:
-        InputError: it is not there, or another one is.
+        InputError: it is not there, or another checkpoint is.
     """
     return _searched_model(run, how.model, run_options(run, how.options))
 
@@ -164,7 +164,7 @@ def reopen_scorer(
         run: the search.
         model: its model.
         how: how many examples of each split are used.
-        terminal: shows what there is to note.
+        terminal: shows notes.
 
     Raises:
         InputError: the task's examples have changed since.

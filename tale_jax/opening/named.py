@@ -1,4 +1,4 @@
-"""Opens a task, and a model that is asked its questions, by what the options say."""
+"""Opens a task, and a model that is asked its questions, as the options say."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_task(name: str, options: TaskOptions, split: Split | None = None) -> Ta
     Args:
         name: of the task.
         options: where its examples are, how many are used, and how many are shown.
-        split: the one split that is wanted; None: search and test.
+        split: the only split that is wanted; None: search and test.
 
     Raises:
         InputError: there is no such task or split, or options contradict each other.
@@ -46,7 +46,7 @@ def render_task(model: LoadedModel, task: Task, options: AskingOptions) -> Task:
 def open_scorer(
     model: LoadedModel, task: Task, options: AskingOptions, terminal: Terminal
 ) -> Scorer:
-    """The model, ready to be scored on a task; the terminal shows what there is to note.
+    """The model, ready to be scored on a task; the terminal shows notes.
 
     Raises:
         InputError: the protocol does not go with the task, or no example fits the model.
@@ -79,7 +79,7 @@ def open_scorer(
 
 
 def identify(model: LoadedModel, options: ModelOptions) -> dict[str, Any]:
-    """What tells a model from another, in the settings of a run."""
+    """What tells a model from other models, for the settings of a run."""
     return {
         "model": model.name,
         "revision": options.revision,

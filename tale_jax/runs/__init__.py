@@ -1,8 +1,8 @@
 """The run directory of a search, its verdicts and its report; nothing here needs JAX.
 
 How data passes through it: a command opens a `Run`, whose journal keeps every candidate, answer and
-loss as soon as it is computed. When the search has ended, `finish` writes the files that people and
-other commands read, among them the report. `load_run` reads them back.
+loss as soon as it is computed. After the search `finish` writes the files that people and other
+commands read, and the report. `load_run` reads them back.
 
 Open `directory.py` first, then `finished.py`.
 """

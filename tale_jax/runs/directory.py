@@ -1,4 +1,4 @@
-"""An open run: a directory whose journal keeps what was computed about models."""
+"""An open run: a directory whose journal keeps all that was computed about models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from tale_jax.units import Dropped, is_unit
 
 
 def _check(record: Record) -> None:
-    """Raise TypeError or ValueError if the values of a record are not what this module writes."""
+    """Check that the values of a record are of the kinds that this module writes.
+
+    Raises:
+        TypeError: a value has another type.
+        KeyError: a value is missing.
+    """
     numbers = [record.get(name, 0) for name in ("correct", "iteration", "shuffle")]
     if not all(type(number) is int for number in numbers):
         raise TypeError
@@ -27,7 +32,7 @@ def _check(record: Record) -> None:
 
 
 def _both_bounds(old: Record, new: Record) -> bool:
-    """Bounds depend on how examples were batched, and so on the memory: both are right."""
+    """Whether both are bounds: these depend on batches, so that two different ones are right."""
     return old["bound"] and new["bound"]
 
 
@@ -49,11 +54,11 @@ KINDS = {
 class Run(RunDirectory):
     """The open directory of a run that scores models; a context manager.
 
-    Its ``journal.jsonl`` has one line a candidate, accepted step, set of answers, loss, and search
-    on shuffled answers. Half-layers stand in it by name, such as ``"19.mlp"``.
+    Its ``journal.jsonl`` has a line for each candidate, accepted step, set of answers, loss, and
+    search on shuffled answers. Half-layers have names, such as ``"19.mlp"``.
 
     Attributes:
-        known: correct answers in the journal, by iteration and dropped set.
+        known: numbers of correct answers in the journal, by iteration and dropped layers.
     """
 
     def __init__(
@@ -128,12 +133,15 @@ class Run(RunDirectory):
         search: Callable[[int], Mapping[str, Any]],
         on_control: Callable[[int, int], None] = lambda done, count: None,
     ) -> list[Record]:
-        """Outcomes of ``count`` searches on shuffled answers, or of as many as the journal has.
+        """Run searches on shuffled answers, as far as the journal does not have them.
 
         Args:
-            count: at least so many.
-            search: the search on shuffle 0, 1, …
-            on_control: called with the number done and the number wanted.
+            count: number of searches; if the journal has more, all of these count.
+            search: searches on shuffle 0, 1, …
+            on_control: called with the number of searches done and the number wanted.
+
+        Returns:
+            Their outcomes.
         """
         count = max(count, sum(1 for _ in self._journal.of_kind("control")))
         for shuffle in range(count):

@@ -4,7 +4,7 @@ summary.json       settings, baseline, best and bsba; written last: a run that h
 trajectory.jsonl   an accepted step a line
 candidates.csv     every candidate; ``<=123`` for one that was rejected early
 predictions.jsonl  the picks' answers to every example
-report.html        for the eye
+report.html        a page for people
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
 def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
     """Write the final files of a search.
 
-    Test figures and predictions are those that `Run.evaluate` was given for the three picks. A run
+    The answers to the test examples are those that `Run.evaluate` got for the three picks. A run
     that had finished before keeps its ``seconds`` and ``compilations``.
 
     Args:
@@ -94,7 +94,7 @@ class FinishedRun:
     candidates: list[dict[str, Any]]
 
     def dropped(self, pick: str) -> Dropped:
-        """What the pick ``baseline``, ``best`` or ``bsba`` goes without."""
+        """What a pick goes without: ``baseline``, ``best`` or ``bsba``."""
         return tuple(self.summary[pick]["dropped"])
 
 
@@ -122,7 +122,11 @@ def load_run(directory: str | Path) -> FinishedRun:
 
 
 def rewrite_report(directory: str | Path) -> None:
-    """Draw the report of a finished search again, with what has been found out since."""
+    """Draw the report of a finished search again, with what was measured since.
+
+    Raises:
+        InputError: the directory holds no finished search, or cannot be written.
+    """
     run = load_run(directory)
     found = run.summary, run.trajectory, run.candidates, _information(run.directory)
     write_text(run.directory / "report.html", render_report(*found))
@@ -153,12 +157,12 @@ def _row(candidate: Candidate, total: int) -> dict[str, Any]:
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of ``candidates.csv``."""
+    """Make a row of ``candidates.csv``."""
     return {**row, "correct": f"<={row['correct']}" if row["bound"] else row["correct"]}
 
 
 def _read(row: Mapping[str, str]) -> dict[str, Any]:
-    """What `_shown` wrote."""
+    """Read a row of ``candidates.csv``."""
     return {
         "iteration": int(row["iteration"]),
         "layer": parse_unit(row["layer"]),

@@ -1,4 +1,4 @@
-"""What a person sees while a search runs, and when it has ended."""
+"""Shows a search on the terminal: its progress, and its result."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tale_jax.units import Unit, Units
 def describe_search(
     summary: Mapping[str, Any], speeds: Sequence[float] | None = None
 ) -> Iterator[str | Table | Text]:
-    """The three picks in a table, and the verdict in words.
+    """Describe a finished search: a table of the three picks, and the verdict in sentences.
 
     Args:
         summary: the contents of ``summary.json``.
-        speeds: of the picks, compared with the baseline; None: they were not measured.
+        speeds: of the picks, as multiples of the baseline's; None: they were not measured.
     """
     columns = ["", "layers dropped", "search accuracy", "test accuracy", "p"]
     rows = [_row(LABELS[pick], summary[pick]) for pick in PICKS]
@@ -116,7 +116,7 @@ class SearchProgress:
         )
 
     def _most_left(self, kept: int) -> str:
-        """Time the search takes if no iteration stops it; a candidate costs its layers."""
+        """The time left if no iteration stops the search; a candidate costs its layers."""
         last = 1 if self._max_drops is None else max(1, kept + self._iteration - self._max_drops)
         left = (kept + 1 - self._asked) * (kept + self._rest)
         left += sum((n + 1) * (n + self._rest) for n in range(last, kept))

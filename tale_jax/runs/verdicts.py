@@ -1,4 +1,4 @@
-"""What a search may claim: the summary of a run, and its verdict in words."""
+"""The summary of a run, and its verdict in sentences: what a search may claim."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tale_jax.units import HALVES, Dropped, Unit, count_layers, has_halves
 LABELS = {"baseline": "baseline", "best": "BEST", "bsba": "BSBA"}
 PICKS = tuple(LABELS)
 NOISE = 0.05
-"""p-values from here on are called noise."""
+"""A p-value of at least this is called noise."""
 
 
 def measure(correct: int, total: int) -> dict[str, Any]:
-    """`{correct, total, accuracy, low, high}` with the Wilson interval."""
+    """An accuracy with its 95 % Wilson interval: `{correct, total, accuracy, low, high}`."""
     low, high = wilson_interval(correct, total)
     return {
         "correct": correct,
@@ -38,8 +38,8 @@ def summarise(
     Args:
         settings: of the run; needs `model, task, protocol, num_layers, epsilon, floor`.
         result: of the search.
-        test: for each of the three picks, keyed by its dropped layers, which test examples it
-            answers correctly, in one order; None without held-out examples.
+        test: for each of the three picks, by its dropped layers, whether it answers each test
+            example correctly; None without test examples.
         facts: further keys, such as `compilations`, `seconds` and `too_long`.
     """
     names = ("model", "task", "protocol", "num_layers", "epsilon", "floor")
@@ -70,7 +70,7 @@ def _pick(
 
 
 def verdict(summary: Mapping[str, Any]) -> list[str]:
-    """What a run found, in sentences for the terminal and the report.
+    """The verdict of a search, in sentences for the terminal and the report.
 
     Args:
         summary: the contents of `summary.json`.
@@ -99,7 +99,7 @@ def verdict(summary: Mapping[str, Any]) -> list[str]:
 
 
 def control_line(control: Mapping[str, Any]) -> str:
-    """The gain of a search beside the gains of the same search on shuffled answers."""
+    """A sentence on the gain of a search, and the gains of searches on shuffled answers."""
     gains, count = [100 * gain for gain in control["gains"]], control["shuffles"]
     return (
         f"Null control: on the search examples BEST gains {100 * control['gain']:.1f} points; "
@@ -110,7 +110,7 @@ def control_line(control: Mapping[str, Any]) -> str:
 
 
 def _claim(name: str, pick: Mapping[str, Any], summary: Mapping[str, Any], start: str) -> str:
-    """One pick against the baseline: on the test split, or else on the search examples."""
+    """A sentence that compares a pick with the baseline, on the test examples if there are any."""
     baseline, dropped, layers = summary["baseline"], pick["dropped"], summary["num_layers"]
     what = (
         f"{name} drops {_kind(dropped)} {layer_list(dropped)} "
@@ -130,7 +130,7 @@ def _claim(name: str, pick: Mapping[str, Any], summary: Mapping[str, Any], start
 
 
 def _kind(dropped: Sequence[Unit]) -> str:
-    """What is dropped, in a word."""
+    """The word for what is dropped."""
     return ("half-layer" if has_halves(dropped) else "layer") + "s" * (len(dropped) > 1)
 
 

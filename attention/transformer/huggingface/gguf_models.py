@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gguf
+import lazy_loader
 
 from attention.errors import InputError
 from attention.files import GgufHeader, GgufTensor
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families import FAMILIES, Layout, Table, tensor_table
 from attention.transformer.huggingface.gguf_positions import DIVISORS, read_positions
+
+if TYPE_CHECKING:
+    import gguf
+else:  # only files in this format need the library
+    gguf = lazy_loader.load("gguf")
 
 # Metadata of an architecture → fields of TransformerConfig.
 FIELDS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gguf
+import lazy_loader
 import numpy as np
 
 from attention.errors import InputError
@@ -27,6 +27,11 @@ from attention.transformer.huggingface.gguf_models import (
     names_of,
 )
 from attention.transformer.huggingface.gguf_positions import position_tensors, positions_metadata
+
+if TYPE_CHECKING:
+    import gguf
+else:  # only files in this format need the library
+    gguf = lazy_loader.load("gguf")
 
 
 def architecture_of(config: TransformerConfig) -> str:

@@ -25,6 +25,7 @@ from attention.errors import InputError
 from attention.files.writing import to_line
 
 Record = dict[str, Any]
+"""A JSON object."""
 Key = tuple[Any, ...]
 
 

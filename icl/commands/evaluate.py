@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from attention import files
 from attention.command_line import Commas, Repeated, Result, command
@@ -15,7 +15,7 @@ from icl import evaluation, papers
 from icl.tasks import PromptOptions, Sampling
 
 if TYPE_CHECKING:
-    from icl.tasks import Case, Task
+    from icl.tasks import Case, Setting, Task
 
 Names = Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")]
 Runs = Annotated[tuple[Path, ...], Repeated(metavar="DIR")]
@@ -76,7 +76,7 @@ def evaluate(
     return Result({"errors": rows, "file": out / "errors.csv"}, *shown)
 
 
-def _drawn(task: Task, settings: Sequence[dict[str, Any]], sampling: Sampling) -> Iterator[Case]:
+def _drawn(task: Task, settings: Sequence[Setting], sampling: Sampling) -> Iterator[Case]:
     """The prompts of each setting, drawn when they are needed."""
     for setting in settings:
         yield task.draw(setting, sampling)

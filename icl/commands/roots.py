@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from attention import files
 from attention.command_line import Between, Result, command
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Seed
 from attention.terminal import plain_table
 from icl import analysis, tasks, training
@@ -47,7 +48,7 @@ def roots(
     if out is not None:
         files.check_folder(out)
     files.use_compilation_cache()
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     told = ""
     for name, trained in training.load_all(run).items():
         found = analysis.approximate(trained, count=count, seed=seed, low=low, high=high)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from attention.errors import InputError
-from icl.tasks import Case, Predictor, PromptOptions, Task, task_asked
+from icl.tasks import Case, Predictor, PromptOptions, Row, Task, task_asked
 from icl.training import load
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 
 
 def evaluate(
@@ -65,7 +64,7 @@ def run_tasks(options: PromptOptions, runs: Sequence[Path]) -> list[tuple[Task, 
     if len(kinds) > 1:
         names = ", ".join(str(task) for task, _ in learned)
         raise InputError(f"runs of different kinds ({names}) have no scores in common: one by one")
-    groups: dict[Any, tuple[Task, list[Path]]] = {}
+    groups: dict[Hashable, tuple[Task, list[Path]]] = {}
     for task, run in learned:
         groups.setdefault(task.peers, (task_asked(options, task), []))[1].append(run)
     return list(groups.values())

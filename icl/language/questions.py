@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from icl.language.answering import Answerer
-from icl.tasks import Case, Form, Predictor, Task
-
-Rows = list[dict[str, Any]]
+from icl.tasks import Case, Form, Predictor, Row, Setting, Task
 
 
-def check(task: Task, settings: Sequence[dict[str, Any]]) -> None:
+def check(task: Task, settings: Sequence[Setting]) -> None:
     """Check that every setting can be asked as text, before a model is loaded.
 
     Raises:
@@ -34,12 +31,12 @@ def texts(task: Task, case: Case, form: Form) -> list[str]:
 
 def ask(
     task: Task,
-    settings: Sequence[dict[str, Any]],
+    settings: Sequence[Setting],
     name: str,
     answer: Answerer,
     rivals: Mapping[str, Predictor],
     form: Form,
-) -> tuple[Rows, Rows]:
+) -> tuple[list[Row], list[Row]]:
     """Ask a language model the questions of every setting, and its rivals to predict the same.
 
     Args:

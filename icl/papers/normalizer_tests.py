@@ -1,4 +1,4 @@
-"""Models of one task with different normalizers, tested away from what they were trained on.
+"""Tests of models that differ in the normalizer, on prompts unlike those of training.
 
 The tests have longer prompts, wider inputs, designs whose labels flip late, and one deviant among
 the inputs.  The table has means over seeds, and differences to softmax paired by seed.
@@ -73,14 +73,17 @@ def prompts_of(
 def run_tests(
     name: str, normalizer: str, config: TransformerConfig, params: Params, prompts: int
 ) -> list[Result]:
-    """Test models of one normalizer on lengths, widths, designs and deviants.
+    """Test models of one normalizer on long prompts, wide inputs, designs and deviants.
 
     Args:
         name: of the task.
         normalizer: of the models.
         config: of the models.
-        params: stacked ``[seed, …]``.
-        prompts: of a test.
+        params: their parameters, stacked ``[seed, …]``.
+        prompts: number of prompts of a test.
+
+    Returns:
+        A row of scores for each test, setting and seed.
     """
     key = functools.partial(jax.random.fold_in, jax.random.key(2**31 - 1))
     task = TASKS.pick(name).make()
@@ -116,7 +119,7 @@ def run_tests(
 
 
 def headline(row: Result) -> float:
-    """The number of a row that the table shows."""
+    """The score of a row that the table shows."""
     return row[_task(row).measure.headline]
 
 
@@ -131,7 +134,7 @@ class Column:
     Attributes:
         test: its name.
         where: its settings.
-        measure: a column of the rows; empty: the headline of the task.
+        measure: a column of the rows; empty for the headline of the task.
     """
 
     test: str
@@ -139,7 +142,7 @@ class Column:
     measure: str = ""
 
     def in_rows(self, rows: Sequence[Result]) -> list[Result]:
-        """The rows that the mean is taken over; none if the task has no such test or measure."""
+        """The rows of which the mean is taken; none if the task has no such test or measure."""
         mine = [row for row in rows if row["test"] == self.test and row["at"] in self.where]
         return [row for row in mine if not self.measure or self.measure in row]
 
@@ -151,7 +154,7 @@ class Column:
         return np.array([np.mean([r[name] for r in mine if r["seed"] == k]) for k in seeds])
 
     def floor(self, rows: Sequence[Result]) -> float:
-        """What the better constant answer gets; of errors over that of answering 0 this is 1."""
+        """The score of the best constant answer; an error relative to answering 0 has 1."""
         floor = _task(rows[0]).measure.floor
         return float(self.by_seed(rows, floor)[0]) if floor else 1.0
 
@@ -168,10 +171,10 @@ COLUMNS = {
 
 
 def comparison_table(results: Sequence[Result], normalizers: Sequence[str]) -> str:
-    """Means over seeds, and differences to softmax that are beyond noise, in Markdown.
+    """A table of means over seeds and of differences to softmax, in Markdown.
 
-    ``0.9 ± 0.1`` is a mean with its 95 % interval by Student's t.  Behind it stand the difference
-    to softmax, paired by seed, its interval, and "better" or "worse" if that does not cover 0.
+    ``0.9 ± 0.1`` is a mean with its 95 % interval by Student's t.  After it comes the difference to
+    softmax, paired by seed, with its interval, and "better" or "worse" if that does not cover 0.
 
     Args:
         results: of all tasks, normalizers and seeds.

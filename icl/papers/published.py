@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from attention.errors import InputError
 from icl.evaluation import effective_bound
-from icl.tasks import Case, counted
+from icl.tasks import Case, Row, counted
 from icl.tasks.functions import SKIP
 
 _ROWS = """
@@ -35,18 +34,16 @@ TABLE_2 = {
 coefficients."""
 
 
-def table_2(
-    rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]
-) -> tuple[list[dict[str, Any]], str]:
-    """Our errors beside the published ones, with the difference and B_eff.
+def table_2(rows: Sequence[Row], names: Mapping[str, str]) -> tuple[list[Row], str]:
+    """Compare our errors with the published ones.
 
     Args:
         rows: rows of ``errors.csv`` on the published evaluation set.  If they have a ``seed``, the
             text has mean and standard deviation over the models of one name.
-        names: predictor → row of ``TABLE_2``; other predictors stand alone.
+        names: the row of ``TABLE_2`` for each predictor that has one.
 
     Returns:
-        Rows of a table, and the same as text.
+        Rows with our error, the published one, the difference and B_eff; and the same as text.
     """
     normal_set = [case for case in evaluation_set() if case.setting["inputs"] == "normal"]
     values = [case.y_FBT[:, :, SKIP:] for case in normal_set]

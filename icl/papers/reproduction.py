@@ -1,15 +1,18 @@
-"""What the scripts of the papers' tables have in common: a plan, training, and tables."""
+"""What the scripts of papers share: how much is trained, training, and writing of tables."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from attention import files
 from attention.options import Count, Seed
+from icl.tasks import Row
 from icl.training import Experiment, Trained, Updates, load, train
+
+Choice = TypeVar("Choice")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +32,11 @@ class Plan:
     seeds: Count = 1
 
     def updates(self, reduced: int) -> int:
-        """The steps of training; ``reduced`` of the reduced setting."""
+        """The number of steps of training; ``reduced`` if nothing else is said."""
         return self.steps or (500_000 if self.full else reduced)
 
-    def choose(self, full: Any, reduced: Any) -> Any:
-        """What the setting has."""
+    def choose(self, full: Choice, reduced: Choice) -> Choice:
+        """The first value in the full setting, the second in the reduced one."""
         return full if self.full else reduced
 
     @property
@@ -48,19 +51,19 @@ class Plan:
 
     @property
     def told(self) -> str:
-        """How many seeds there are, in words."""
+        """The number of seeds, in words."""
         return f"{self.seeds} seed{'s' * (self.seeds > 1)}"
 
 
 def check(out: Path, experiments: Iterable[Experiment]) -> None:
-    """Find bad settings before anything is trained or written.
+    """Check the settings before anything is trained or written.
 
     Args:
         out: the directory that will be written.
         experiments: those that will be trained.
 
     Raises:
-        InputError: one of them is not possible.
+        InputError: a setting is not possible.
     """
     files.check_folder(out)
     for experiment in experiments:
@@ -68,13 +71,13 @@ def check(out: Path, experiments: Iterable[Experiment]) -> None:
 
 
 def trained_models(experiment: Experiment, directory: Path, steps: int) -> list[Trained]:
-    """The models of a run, one for each seed, trained now as far as steps are missing."""
+    """The models of a run, one for each seed; steps that are missing are trained now."""
     print(directory.name, flush=True)
     train(experiment, directory, Updates(steps, save_every=500, log_every=500))
     return [load(directory, seed) for seed in experiment.all_seeds]
 
 
-def write_tables(out: Path, name: str, rows: Sequence[Mapping[str, Any]], text: str) -> None:
+def write_tables(out: Path, name: str, rows: Sequence[Row], text: str) -> None:
     """Write ``NAME.csv`` and ``NAME.txt``, and print the text."""
     files.write_table(out / f"{name}.csv", rows)
     files.write_text(out / f"{name}.txt", text)

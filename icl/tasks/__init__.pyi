@@ -23,6 +23,7 @@ from .prompts import Case as Case
 from .prompts import Inputs as Inputs
 from .prompts import Order as Order
 from .prompts import Prompts as Prompts
+from .prompts import Setting as Setting
 from .prompts import Values as Values
 from .prompts import counted as counted
 from .prompts import inputs_and_places as inputs_and_places
@@ -54,6 +55,7 @@ __all__ = [
     "Prompts",
     "Row",
     "Sampling",
+    "Setting",
     "Task",
     "TaskOptions",
     "TaskRow",

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attention.choices import nearest
 from attention.errors import InputError
 from icl.tasks.prompts import Inputs, Values
+
+if TYPE_CHECKING:
+    from icl.tasks.kind import Task
 
 Predictor = Callable[[Inputs, Values], Values]
 """Predicts the values of F functions at the same inputs.
@@ -38,7 +41,7 @@ class Baseline:
     labels: bool = False
 
 
-def baseline(task: Any, table: Mapping[str, Baseline], text: str) -> Predictor:
+def baseline(task: Task, table: Mapping[str, Baseline], text: str) -> Predictor:
     """The baseline called ``NAME`` or ``NAME-NUMBER``, such as ``knn-3``.
 
     Args:

@@ -18,10 +18,10 @@ from icl.tasks.baselines import ZERO, Baseline
 from icl.tasks.distributions import Distribution, distribution
 from icl.tasks.losses import SQUARED, Loss
 from icl.tasks.options import OPTIONS, Form, Sampling
-from icl.tasks.prompts import Case, Change, Prompts, Values, counted
-from icl.tasks.sweeps import POINTS, Axis, Setting, grid, read_axes
+from icl.tasks.prompts import Case, Change, Prompts, Setting, Values, counted
+from icl.tasks.sweeps import POINTS, Axis, grid, read_axes
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 Numbers = Sequence[float] | Float[np.ndarray, " T"]
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from attention.choices import Choices
 from attention.errors import InputError
 
+Setting = dict[str, Any]
 Inputs = Float[np.ndarray, "B T d"]
 Values = Float[np.ndarray, "F B T"]
 Change = Callable[[Float[Array, "B T d"]], Float[Array, "B T d"]]
@@ -43,7 +44,7 @@ class Case:
         where_BT: positions that count in the scores.
     """
 
-    setting: Mapping[str, Any]
+    setting: Setting
     x_BTD: Inputs
     y_FBT: Values
     where_BT: Bool[np.ndarray, "#B T"]

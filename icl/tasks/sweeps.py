@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attention.errors import InputError
+from icl.tasks.prompts import Setting
 
 if TYPE_CHECKING:
     from icl.tasks.kind import Task
-
-Setting = dict[str, Any]
 
 
 def commas(text: str) -> list[str]:

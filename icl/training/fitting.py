@@ -34,7 +34,7 @@ PART = 2**18  # numbers in the residual stream of a part of a batch: 1 MiB
 
 
 def init(config: TransformerConfig, seed: int) -> Params:
-    """Initial parameters; the layers are not stacked, because an unrolled loop is faster here."""
+    """Initial parameters of a model; layers are not stacked, because that trains faster here."""
     return _init(config, jax.random.split(jax.random.key(seed))[0])
 
 
@@ -45,7 +45,7 @@ def _init(config: TransformerConfig, key: Key[Array, ""]) -> Params:
 
 
 def init_all(config: TransformerConfig, seeds: range) -> Params:
-    """Initial parameters of several seeds, stacked ``[seed, …]``; those of one seed as they are."""
+    """Initial parameters of several seeds, stacked ``[seed, …]``; one seed has no such axis."""
     each = [init(config, seed) for seed in seeds]
     return each[0] if len(each) == 1 else jax.tree.map(lambda *x: jnp.stack(x), *each)
 
@@ -78,7 +78,7 @@ def predict(
 
 
 def draw_of(task: Task, batch: int, seeds: range) -> Callable[[Int[Array, ""]], Prompts]:
-    """A function from the step to its prompts: ``[B, …]``, or of several seeds ``[B, seed, …]``."""
+    """A function from the step to its prompts: ``[B, …]``, or ``[B, seed, …]`` of several seeds."""
 
     def one(key: Key[Array, ""], step: Int[Array, ""]) -> Prompts:
         prompts = task.sample(jax.random.fold_in(key, step), step, batch)
@@ -116,7 +116,7 @@ def loss_of(
 
 
 def for_training(config: TransformerConfig) -> TransformerConfig:
-    """The same model, computed in the way in which a CPU trains it fastest (docs/results)."""
+    """The config of the same model, computed as a CPU trains it fastest (docs/results)."""
     if jax.default_backend() != "cpu":
         return config
     fits = NORMALIZERS.pick(config.normalizer).logit_transform is not None
@@ -128,7 +128,7 @@ def for_training(config: TransformerConfig) -> TransformerConfig:
 
 
 def parts_of(experiment: Experiment) -> int:
-    """Microbatches of a step; on a CPU as many as leave ``PART`` numbers to each, for its cache."""
+    """The number of microbatches of a step; on a CPU each of them fits the cache (``PART``)."""
     if jax.default_backend() != "cpu":
         return 1
     tokens = experiment.points * (2 if experiment.labels else 1)
@@ -145,12 +145,12 @@ def train(
     *,
     quiet: bool = False,
 ) -> TrainState:
-    """Train models, or go on where the run in a directory stopped.
+    """Train models, or continue the run in a directory.
 
     Args:
         experiment: what is trained.
         directory: of the run; None keeps nothing.
-        updates: how many, and what is kept of them; None: the defaults.
+        updates: number of updates, and what is kept; None: the defaults.
         quiet: show nothing on the terminal.
 
     Returns:

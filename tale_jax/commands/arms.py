@@ -21,13 +21,14 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from attention import files
 from attention import training as learning
 from attention.choices import Choices
 from attention.command_line import Result, command
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
 from tale_jax import models, opening, runs
@@ -79,19 +80,19 @@ class Work:
         checkpoint = state.checkpoint
         return self.model if checkpoint is None else str(self.out / checkpoint / "model")
 
-    def evaluate(self, state: State) -> dict[str, Any]:
+    def evaluate(self, state: State) -> Record:
         """The accuracy of a model that has no layers left to leave out."""
         path = self.path(state)
         return evaluate(path, self.task, options=self.options, display=self.display)
 
 
-def leave(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
+def leave(work: Work, folder: str, before: State) -> tuple[State, Record]:
     """Leave the model as it is."""
     del folder
     return before, work.evaluate(before)
 
 
-def eliminate(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
+def eliminate(work: Work, folder: str, before: State) -> tuple[State, Record]:
     """Search, and leave out the layers that BEST goes without."""
     best = search(
         work.path(before),
@@ -106,7 +107,7 @@ def eliminate(work: Work, folder: str, before: State) -> tuple[State, Mapping[st
     return after, {"search": best, "test": best["test"]}
 
 
-def tune(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, Any]]:
+def tune(work: Work, folder: str, before: State) -> tuple[State, Record]:
     """Train the model without the layers that are to be left out."""
     finetune(
         model=work.path(before),
@@ -122,7 +123,7 @@ def tune(work: Work, folder: str, before: State) -> tuple[State, Mapping[str, An
     return after, work.evaluate(after)
 
 
-Step = Callable[[Work, str, State], tuple[State, Mapping[str, Any]]]
+Step = Callable[[Work, str, State], tuple[State, Record]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +198,7 @@ def arms(
     }
     work = Work(model, task, out, layers, training, options, display)
     start = State(None, list(range(opened.config.num_hidden_layers)), [])
-    outcomes: dict[str, Mapping[str, Any]] = {}
+    outcomes: dict[str, Record] = {}
     with files.RunDirectory(out, "tale arms", settings, resume=resume) as run:
         journal = run.journal({"arm": files.RecordKind(("arm",), ("arm", "outcome"))})
         for name, arm in ARMS.items():
@@ -219,7 +220,7 @@ def arms(
     )
 
 
-def _do(work: Work, arm: Arm, before: State) -> dict[str, Any]:
+def _do(work: Work, arm: Arm, before: State) -> Record:
     """Do the step of an arm, and return its model, its accuracy and the time it took."""
     whole_time, start = not (work.out / arm.folder).exists(), time.monotonic()
     after, found = arm.step(work, arm.folder, before)
@@ -231,9 +232,7 @@ def _do(work: Work, arm: Arm, before: State) -> dict[str, Any]:
     }
 
 
-def _row(
-    name: str, outcomes: Mapping[str, Mapping[str, Any]], every: Sequence[int]
-) -> dict[str, Any]:
+def _row(name: str, outcomes: Mapping[str, Record], every: Sequence[int]) -> Record:
     """A row of ``arms.csv``; the time of a whole arm includes the steps that it builds on."""
     outcome = outcomes[name]
     left, split = State(*outcome["state"]).left, "search" if outcome["test"] is None else "test"
@@ -260,7 +259,7 @@ def _chain(name: str) -> Iterator[str]:
         before = ARMS[before].after
 
 
-def _line(row: Mapping[str, Any]) -> list[str]:
+def _line(row: Record) -> list[str]:
     more = "" if row["whole_time"] else "≥ "
     return [
         row["arm"],

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from attention import files
 from attention.command_line import Between, Commas, Result, command
+from attention.files import Record
 from attention.options import Display, Weights
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, opening, runs
@@ -76,7 +76,7 @@ def benchmark(
     return Result({"rows": rows}, *shown)
 
 
-def _line(row: Mapping[str, Any]) -> list[str]:
+def _line(row: Record) -> list[str]:
     speed, ratio = row["decode_tokens_s"], row["decode_ratio"]
     return [
         row["model"],

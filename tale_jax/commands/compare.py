@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from attention.command_line import Between, Commas, OneOf, Result, command
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, models, opening, runs
@@ -81,7 +82,7 @@ def compare(
     settings |= opening.identify_task(task, asked, opened, scorer, options)
     settings |= {"criteria": names, "depth": depth, "draws": draws, "seed": options.seed}
     settings |= {"calibration": calibration and str(calibration), "granularity": granularity}
-    rows: list[dict[str, Any]] = []
+    rows: list[Record] = []
     with runs.Run(out, "tale compare", settings, resume=resume) as run:
 
         def prepare(name: str, draw: int) -> Callable[[Dropped], Sequence[Unit]]:
@@ -121,12 +122,12 @@ def _draws(name: str, draws: int) -> int:
     return draws if CRITERIA.pick(name).random else 1
 
 
-def _label(row: Mapping[str, Any]) -> str:
+def _label(row: Record) -> str:
     random = CRITERIA.pick(row["criterion"]).random
     return f"{row['criterion']} {row['draw'] + 1}" if random else row["criterion"]
 
 
-def _line(row: Mapping[str, Any]) -> Sequence[str]:
+def _line(row: Record) -> Sequence[str]:
     """A line of the table."""
     listed = ", ".join(map(str, row["dropped"]))
     return [_label(row), listed, runs.interval(row), f"{row['p_value']:.2g}"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from attention.command_line import Commas, Result, command
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Display
 from attention.terminal import Terminal
 from tale_jax import analysis, models, opening, runs
@@ -70,7 +71,7 @@ def evaluate(
     return Result(values, *(line for each in found.values() for line in _lines(each, len(found))))
 
 
-def _lines(found: Mapping[str, Any], tasks: int) -> Iterator[str]:
+def _lines(found: Record, tasks: int) -> Iterator[str]:
     """What was measured on a task, a split a line; its name stands there if there are several."""
     name = f"{found['task']}: " if tasks > 1 else ""
     dropped = runs.layer_list(found["dropped"])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from attention.command_line import Result, command
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, opening, runs
@@ -78,7 +77,7 @@ def information(
     )
 
 
-def _cell(row: Mapping[str, Any]) -> str:
+def _cell(row: Record) -> str:
     return (
         f"{row['same_states']:.2f} / {row['cross_validated']:.2f} "
         f"[{row['low']:.2f}, {row['high']:.2f}]"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from rich.text import Text
 
 from attention.command_line import Between, OneOf, Result, command
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Display
 from attention.terminal import Terminal
 from tale_jax import analysis, formats, opening, runs
@@ -68,7 +69,7 @@ def pick(
     else:
         base, even = found.dropped("baseline"), found.summary.get("granularity") != "sublayer"
 
-        def ratio(point: Mapping[str, Any]) -> float:
+        def ratio(point: Record) -> float:
             drops = [base, tuple(point["dropped"])]
             measured = analysis.measure_models(opened, drops, work, batch)
             return measured[1]["total_ratio"]
@@ -89,7 +90,7 @@ def pick(
     return Result(chosen, *map(Text, lines))
 
 
-def _sentences(chosen: Mapping[str, Any], depth: int) -> Iterator[str]:
+def _sentences(chosen: Record, depth: int) -> Iterator[str]:
     yield (
         f"without layers {runs.layer_list(chosen['dropped'])} "
         f"({depth - count_layers(chosen['dropped']):g} of {depth} remain): "

@@ -6,9 +6,10 @@ import dataclasses
 import functools
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from attention.command_line import Between, Result, command
+from attention.files import Record
 from attention.options import Display
 from attention.terminal import Terminal
 from attention.words import written
@@ -102,7 +103,7 @@ def _search(
     criterion: str,
     null_control: int,
     terminal: Terminal,
-) -> tuple[elimination.Result, list[dict[str, Any]]]:
+) -> tuple[elimination.Result, list[Record]]:
     """Run the search and its controls, and put the answers of the picks into the journal."""
     scorer, propose = basis.scorer, None
     if not criteria.CRITERIA.pick(criterion).tries_all:

@@ -5,11 +5,11 @@ A journal in the directory lets the table go on after a kill.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from attention.command_line import Repeated, Result, command
+from attention.files import Record
 from attention.options import Display
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, opening, runs
@@ -77,6 +77,6 @@ def transfer(
     )
 
 
-def _cell(row: Mapping[str, Any]) -> str:
+def _cell(row: Record) -> str:
     star = "*" if row["p_value"] < 0.05 else ""
     return f"{100 * row['accuracy']:.1f} [{100 * row['low']:.0f}, {100 * row['high']:.0f}]{star}"

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from attention.files import Record
 from tale_jax.elimination.loop import Score
 from tale_jax.elimination.results import Result
 from tale_jax.tasks import Answer, Example, extract
@@ -57,7 +58,7 @@ class NullControl:
         self._answers, self._examples, self._search = answers, examples, search
         self._predictions: dict[Dropped, list[Any]] = {}
 
-    def run(self, seed: int) -> dict[str, Any]:
+    def run(self, seed: int) -> Record:
         """Search once.
 
         Args:
@@ -92,7 +93,7 @@ def _prediction(example: Example) -> Any:
     return example.answer
 
 
-def compare_gains(result: Result, controls: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def compare_gains(result: Result, controls: Sequence[Record]) -> Record | None:
     """Compare the gain of a search, of BEST over its baseline, with the gains of its controls.
 
     Args:

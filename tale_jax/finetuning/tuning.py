@@ -13,7 +13,7 @@ import jax
 import optax
 
 from attention.errors import InputError
-from attention.files import RunDirectory, read_json, read_json_lines, write_json
+from attention.files import Record, RunDirectory, read_json, read_json_lines, write_json
 from attention.likelihood import Row
 from attention.terminal import Terminal
 from attention.training import (
@@ -42,7 +42,7 @@ def tune(
     *,
     resume: bool = False,
     quiet: bool = False,
-) -> dict[str, Any]:
+) -> Record:
     """Train a model on the train split of a task; the loss is on the answers alone.
 
     Args:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from attention.choices import resolve
 from attention.errors import InputError
+from attention.files import Record
 from attention.transformer.huggingface import load_config
 from tale_jax.formats.table import FORMATS
 from tale_jax.models import searched_folder
@@ -33,7 +32,7 @@ class Export:
 
     run: FinishedRun
     pick: str
-    measured: Mapping[str, Any]
+    measured: Record
     format: str
     model: str
     folder: Path
@@ -44,7 +43,7 @@ class Export:
         cls,
         run: FinishedRun,
         pick: str,
-        measured: Mapping[str, Any],
+        measured: Record,
         format: str = "huggingface",
         model: str | None = None,
     ) -> Export:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Weights
 from attention.terminal import Terminal
 from tale_jax.models import LoadedModel, load_model, searched_folder
@@ -97,7 +97,7 @@ def open_variants(
     Raises:
         InputError: there is neither a search nor both a model and layers.
     """
-    given: dict[str, Any] = {"mesh": mesh}
+    given: Record = {"mesh": mesh}
     given |= {name: x for name, x in (("dtype", dtype), ("weights", weights)) if x is not None}
     if run is None:
         if model is None or not drop:

@@ -6,10 +6,9 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from attention.errors import InputError
-from attention.files import SETTINGS, read_settings
+from attention.files import SETTINGS, Record, read_settings
 from attention.terminal import Terminal
 from tale_jax.models import LoadedModel, fingerprint
 from tale_jax.options import AskingOptions, ModelOptions, Options, TaskOptions
@@ -78,7 +77,7 @@ def open_scorer(
     return scorer
 
 
-def identify(model: LoadedModel, options: ModelOptions) -> dict[str, Any]:
+def identify(model: LoadedModel, options: ModelOptions) -> Record:
     """What tells a model from other models, for the settings of a run."""
     return {
         "model": model.name,
@@ -93,7 +92,7 @@ def identify(model: LoadedModel, options: ModelOptions) -> dict[str, Any]:
 
 def identify_task(
     name: str, task: Task, model: LoadedModel, scorer: Scorer, options: AskingOptions
-) -> dict[str, Any]:
+) -> Record:
     """What tells a task from another, and how it is asked, in the settings of a run."""
     return {
         "task": name,

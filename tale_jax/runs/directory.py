@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from attention.files import Record, RecordKind, RunDirectory
 from tale_jax.elimination import AtMost, Candidate
@@ -61,9 +61,7 @@ class Run(RunDirectory):
         known: numbers of correct answers in the journal, by iteration and dropped layers.
     """
 
-    def __init__(
-        self, path: str | Path, command: str, settings: Mapping[str, Any], *, resume: bool = False
-    ):
+    def __init__(self, path: str | Path, command: str, settings: Record, *, resume: bool = False):
         """Describe a run; arguments as of `attention.files.RunDirectory`."""
         super().__init__(path, command, settings, resume=resume)
         self.known: dict[tuple[int, Dropped], int] = {}
@@ -130,7 +128,7 @@ class Run(RunDirectory):
     def controls(
         self,
         count: int,
-        search: Callable[[int], Mapping[str, Any]],
+        search: Callable[[int], Record],
         on_control: Callable[[int, int], None] = lambda done, count: None,
     ) -> list[Record]:
         """Run searches on shuffled answers, as far as the journal does not have them.

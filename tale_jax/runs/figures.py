@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
@@ -12,12 +11,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from attention.files import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILION
+from attention.files import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILION, Record
 from tale_jax.runs.verdicts import LABELS, PICKS
 from tale_jax.units import Unit, Units, halves_of
 
-Summary = Mapping[str, Any]
-Rows = Sequence[Mapping[str, Any]]
+Summary = Record
+Rows = Sequence[Record]
 CURVES = ("same_states", "cross_validated", "low", "high")
 
 
@@ -199,7 +198,7 @@ def _position(unit: Unit, granularity: str) -> float:
     return layer + (half - 0.5) / 2 if granularity == "sublayer" else layer
 
 
-def control_figure(control: Mapping[str, Any]) -> Figure:
+def control_figure(control: Record) -> Figure:
     """The real gain of BEST on the search examples, in points, among those on shuffled answers."""
     gains = [100 * gain for gain in control["gains"]]
     figure = Figure(figsize=(8, 1.5), layout="constrained")

@@ -16,6 +16,7 @@ from typing import Any
 
 from attention.errors import InputError
 from attention.files import (
+    Record,
     read_json,
     read_json_lines,
     read_settings,
@@ -38,7 +39,7 @@ INFORMATION = "information.csv"  # of `tale information`, shown in the report if
 VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
 
 
-def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any) -> dict[str, Any]:
+def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any) -> Record:
     """Write the final files of a search.
 
     The answers to the test examples are those that `Run.evaluate` got for the three picks. A run
@@ -88,10 +89,10 @@ class FinishedRun:
     """A finished search: the settings of the run, and the contents of its final files."""
 
     directory: Path
-    settings: dict[str, Any]
-    summary: dict[str, Any]
-    trajectory: list[dict[str, Any]]
-    candidates: list[dict[str, Any]]
+    settings: Record
+    summary: Record
+    trajectory: list[Record]
+    candidates: list[Record]
 
     def dropped(self, pick: str) -> Dropped:
         """What a pick goes without: ``baseline``, ``best`` or ``bsba``."""
@@ -132,7 +133,7 @@ def rewrite_report(directory: str | Path) -> None:
     write_text(run.directory / "report.html", render_report(*found))
 
 
-def _summary(directory: Path) -> dict[str, Any] | None:
+def _summary(directory: Path) -> Record | None:
     """The contents of ``summary.json``; None if it is not there, whole and valid."""
     try:
         return read_json(directory / "summary.json")
@@ -145,7 +146,7 @@ def _information(directory: Path) -> list[dict[str, str]] | None:
     return read_table(file) if file.is_file() else None
 
 
-def _row(candidate: Candidate, total: int) -> dict[str, Any]:
+def _row(candidate: Candidate, total: int) -> Record:
     """A line of ``trajectory.jsonl``."""
     return {
         "iteration": candidate.iteration,
@@ -156,12 +157,12 @@ def _row(candidate: Candidate, total: int) -> dict[str, Any]:
     }
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(row: Record) -> Record:
     """Make a row of ``candidates.csv``."""
     return {**row, "correct": f"<={row['correct']}" if row["bound"] else row["correct"]}
 
 
-def _read(row: Mapping[str, str]) -> dict[str, Any]:
+def _read(row: Mapping[str, str]) -> Record:
     """Read a row of ``candidates.csv``."""
     return {
         "iteration": int(row["iteration"]),
@@ -173,7 +174,7 @@ def _read(row: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _predictions(answers: Mapping[tuple[str, str], Sequence[Answer]]) -> Iterator[dict[str, Any]]:
+def _predictions(answers: Mapping[tuple[str, str], Sequence[Answer]]) -> Iterator[Record]:
     """Lines of ``predictions.jsonl``: one for each split, pick and example, counted from 0.
 
     ``cut`` stands there only if it is true.

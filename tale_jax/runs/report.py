@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from attention.files import figure_to_svg, render_page
+from attention.files import Record, figure_to_svg, render_page
 from tale_jax.runs import figures
 from tale_jax.runs.verdicts import LABELS, PICKS, layer_list, p_text, percent, verdict
 
 
 def render_report(
-    summary: Mapping[str, Any],
-    trajectory: Sequence[Mapping[str, Any]],
-    candidates: Sequence[Mapping[str, Any]],
-    information: Sequence[Mapping[str, Any]] | None = None,
+    summary: Record,
+    trajectory: Sequence[Record],
+    candidates: Sequence[Record],
+    information: Sequence[Record] | None = None,
 ) -> str:
     """Render the page as HTML, without scripts, addresses or times.
 

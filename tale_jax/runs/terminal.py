@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from attention.files import Record
 from attention.terminal import Terminal, plain_table
 from tale_jax.elimination import Candidate
 from tale_jax.runs.directory import Run
@@ -20,7 +20,7 @@ from tale_jax.units import Unit, Units
 
 
 def describe_search(
-    summary: Mapping[str, Any], speeds: Sequence[float] | None = None
+    summary: Record, speeds: Sequence[float] | None = None
 ) -> Iterator[str | Table | Text]:
     """Describe a finished search: a table of the three picks, and the verdict in sentences.
 
@@ -43,7 +43,7 @@ def describe_search(
             yield f"{words}: {', '.join(counts)}."
 
 
-def _row(label: str, pick: Mapping[str, Any]) -> list[str]:
+def _row(label: str, pick: Record) -> list[str]:
     start, test = [label, layer_list(pick["dropped"]), interval(pick)], pick["test"]
     if test is None:
         return [*start, "no held-out data", ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attention.files import Record
 from attention.statistics import mcnemar_p_value, wilson_interval
 from tale_jax.elimination import Candidate, Result
 from tale_jax.units import HALVES, Dropped, Unit, count_layers, has_halves
@@ -15,7 +16,7 @@ NOISE = 0.05
 """A p-value of at least this is called noise."""
 
 
-def measure(correct: int, total: int) -> dict[str, Any]:
+def measure(correct: int, total: int) -> Record:
     """An accuracy with its 95 % Wilson interval: `{correct, total, accuracy, low, high}`."""
     low, high = wilson_interval(correct, total)
     return {
@@ -28,11 +29,11 @@ def measure(correct: int, total: int) -> dict[str, Any]:
 
 
 def summarise(
-    settings: Mapping[str, Any],
+    settings: Record,
     result: Result,
     test: Mapping[Dropped, Sequence[bool]] | None = None,
     **facts: Any,
-) -> dict[str, Any]:
+) -> Record:
     """The contents of `summary.json`.
 
     Args:
@@ -53,9 +54,7 @@ def summarise(
     }
 
 
-def _pick(
-    pick: Candidate, result: Result, test: Mapping[Dropped, Sequence[bool]] | None
-) -> dict[str, Any]:
+def _pick(pick: Candidate, result: Result, test: Mapping[Dropped, Sequence[bool]] | None) -> Record:
     """One of the picks on the search examples and, where there are any, on the test examples."""
     held_out = None
     if test is not None:
@@ -69,7 +68,7 @@ def _pick(
     }
 
 
-def verdict(summary: Mapping[str, Any]) -> list[str]:
+def verdict(summary: Record) -> list[str]:
     """The verdict of a search, in sentences for the terminal and the report.
 
     Args:
@@ -98,7 +97,7 @@ def verdict(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def control_line(control: Mapping[str, Any]) -> str:
+def control_line(control: Record) -> str:
     """A sentence on the gain of a search, and the gains of searches on shuffled answers."""
     gains, count = [100 * gain for gain in control["gains"]], control["shuffles"]
     return (
@@ -109,7 +108,7 @@ def control_line(control: Mapping[str, Any]) -> str:
     )
 
 
-def _claim(name: str, pick: Mapping[str, Any], summary: Mapping[str, Any], start: str) -> str:
+def _claim(name: str, pick: Record, summary: Record, start: str) -> str:
     """A sentence that compares a pick with the baseline, on the test examples if there are any."""
     baseline, dropped, layers = summary["baseline"], pick["dropped"], summary["num_layers"]
     what = (
@@ -145,12 +144,12 @@ def layer_list(layers: Sequence[Unit]) -> str:
     return "; ".join(word + ", ".join(found) for word, found in groups.items() if found) or "none"
 
 
-def percent(measured: Mapping[str, Any]) -> str:
+def percent(measured: Record) -> str:
     """`81.2 % [77.0, 85.1]`: an accuracy with its interval, for sentences."""
     return interval(measured).replace(" [", " % [")
 
 
-def interval(measured: Mapping[str, Any]) -> str:
+def interval(measured: Record) -> str:
     """`81.2 [77.0, 85.1]`: an accuracy in per cent with its interval, for tables."""
     middle, low, high = (f"{100 * measured[each]:.1f}" for each in ("accuracy", "low", "high"))
     return f"{middle} [{low}, {high}]"

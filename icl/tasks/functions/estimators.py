@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +23,16 @@ from attention.choices import Choices
 from icl.tasks.baselines import ZERO, Baseline
 from icl.tasks.prompts import Inputs, Values
 
+if TYPE_CHECKING:
+    from icl.tasks.kind import Task
+
 Points = Float[Array, "T d"]
 Weights = Float[Array, "T T"]
 Weigh = Callable[[Points, float], Weights]
 """Makes weights ``W[t, s]`` of the inputs of a prompt and the number of a baseline."""
 
 
-def _linear(weigh: Weigh, task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+def _linear(weigh: Weigh, task: Task, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
     """``ŷ = W y`` in float64."""
     with jax.enable_x64(True):
         x_BTD, y_FBT = np.asarray(x_BTD, np.float64), np.asarray(y_FBT, np.float64)
@@ -133,7 +136,7 @@ def gradient_descent(x_TD: Points, steps: float) -> Weights:
 
 
 def _refitted(
-    model: Callable[[float], Any], task: Any, number: float, x_BTD: Inputs, y_FBT: Values
+    model: Callable[[float], Any], task: Task, number: float, x_BTD: Inputs, y_FBT: Values
 ) -> Values:
     """Predictions of a model of scikit-learn that is fitted to each prefix."""
     from sklearn.exceptions import ConvergenceWarning

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,19 +10,22 @@ from attention.choices import Choices
 from icl.tasks.baselines import Baseline
 from icl.tasks.prompts import Inputs, Values
 
+if TYPE_CHECKING:
+    from icl.tasks.quantifiers.sentences import Quantifiers
 
-def _current(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+
+def _current(task: Quantifiers, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
     """The sign of the current number."""
     return np.broadcast_to(np.where(x_BTD[:, :, 0] > 0, 1.0, -1.0), y_FBT.shape)
 
 
-def _previous(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+def _previous(task: Quantifiers, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
     """The label of the number before; for the first number its own sign."""
     first_FB1 = _current(task, number, x_BTD, y_FBT)[:, :, :1]
     return np.concatenate([first_FB1, y_FBT[:, :, :-1]], axis=2)
 
 
-def _exact(task: Any, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+def _exact(task: Quantifiers, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
     """The rule itself; in a mix this is "every" until the labels contradict it."""
     sign_FBT = _current(task, number, x_BTD, y_FBT)
     every_FBT = np.minimum.accumulate(sign_FBT, axis=2)

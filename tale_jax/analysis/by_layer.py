@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from attention.files import Record
 from tale_jax.runs import layer_list
 from tale_jax.units import Dropped
 
@@ -19,7 +19,7 @@ def variants(dropped: Dropped) -> list[tuple[str, Dropped]]:
 
 
 def layer_table(
-    rows: Sequence[Mapping[str, Any]], show: Callable[[Mapping[str, Any]], str]
+    rows: Sequence[Record], show: Callable[[Record], str]
 ) -> tuple[list[str], list[list[str]]]:
     """The columns and lines of a table of layers by models.
 

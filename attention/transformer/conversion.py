@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from attention.dot_product import attention_scores
@@ -130,7 +131,14 @@ def convert(
 
 
 @functools.partial(jax.jit, static_argnames=("config", "capture"))
-def _apply(config: TransformerConfig, params: Any, *, tokens: Any, where: Any, capture: Any) -> Any:
+def _apply(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    *,
+    tokens: Int[Array, "B T"],
+    where: Bool[Array, "B T"] | None,
+    capture: tuple[str, ...],
+) -> Any:
     return Transformer(config).apply({"params": params}, tokens, where=where, capture=capture)
 
 
@@ -211,7 +219,7 @@ def _stored(
     return stored
 
 
-def _by_layer(config: TransformerConfig, values: Any, missing: Any = 0) -> np.ndarray:
+def _by_layer(config: TransformerConfig, values: ArrayLike, missing: ArrayLike = 0) -> np.ndarray:
     """``[layer, …]`` of all layers, from the values of those that have attention."""
     values = np.asarray(values)
     every = np.full((config.num_hidden_layers, *values.shape[1:]), missing, values.dtype)
@@ -219,7 +227,7 @@ def _by_layer(config: TransformerConfig, values: Any, missing: Any = 0) -> np.nd
     return every
 
 
-def _mean_of_heads(config: TransformerConfig, values: Any) -> list[float]:
+def _mean_of_heads(config: TransformerConfig, values: ArrayLike) -> list[float]:
     """``[]``, ``[layer]`` or ``[layer, head]`` → a number for each layer."""
     values = np.asarray(values)
     means = values.reshape(len(values) if values.ndim else 1, -1).mean(axis=1)

@@ -55,7 +55,7 @@ class Shape:
         dtype: of queries, keys and values.
 
     Raises:
-        InputError: a number is below 1, or the heads do not divide.
+        InputError: the key/value heads do not divide the query heads.
     """
 
     batch: int
@@ -66,11 +66,9 @@ class Shape:
     dtype: str
 
     def __post_init__(self) -> None:
-        sizes = (self.batch, self.length, self.heads, self.kv_heads, self.head_size)
-        if min(sizes) < 1 or self.heads % self.kv_heads:
+        if self.heads % self.kv_heads:
             raise InputError(
-                "batch, lengths, heads and head size must be positive, and key/value heads "
-                f"({self.kv_heads}) divide query heads ({self.heads})"
+                f"key/value heads ({self.kv_heads}) divide query heads ({self.heads}) unevenly"
             )
 
     @property
@@ -218,14 +216,12 @@ def measure(
     Args:
         shape: of the arrays.
         normalizers: names or specifications.
-        rounds: how many times each case runs.
+        rounds: how many times each case runs, at least 1.
         only: part of a name; cases without it are left out.
 
     Raises:
-        InputError: there is no round or no case, or a normalizer is unknown.
+        InputError: there is no such case, or a normalizer is unknown.
     """
-    if rounds < 1:
-        raise InputError(f"there must be at least 1 round, not {rounds}")
     runs = {
         name: _runs(shape, *case)
         for name, case in _cases(shape, normalizers).items()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 from attention.errors import InputError
 
 Row = TypeVar("Row")
+JsonObject = dict[str, Any]
 MOST_DIGITS = 18  # of a whole number; Python refuses to read thousands of digits
 
 
@@ -36,7 +37,7 @@ def read_bytes(path: str | Path) -> bytes:
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
-def read_json(path: str | Path) -> dict[str, Any]:
+def read_json(path: str | Path) -> JsonObject:
     """Read the JSON object in a file.
 
     Raises:
@@ -52,10 +53,10 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 @overload
-def read_json_lines(path: str | Path) -> list[dict[str, Any]]: ...
+def read_json_lines(path: str | Path) -> list[JsonObject]: ...
 @overload
-def read_json_lines(path: str | Path, parse: Callable[[dict[str, Any]], Row]) -> list[Row]: ...
-def read_json_lines(path: str | Path, parse: Callable[[dict[str, Any]], Any] = dict) -> list[Any]:
+def read_json_lines(path: str | Path, parse: Callable[[JsonObject], Row]) -> list[Row]: ...
+def read_json_lines(path: str | Path, parse: Callable[[JsonObject], Any] = dict) -> list[Any]:
     """Read the JSON objects in a file, one on each line (``.gz`` too); blank lines are skipped.
 
     Args:
@@ -80,7 +81,7 @@ def read_json_lines(path: str | Path, parse: Callable[[dict[str, Any]], Any] = d
     return found
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: bytes) -> JsonObject:
     try:
         fields = json.loads(
             line.decode(), object_pairs_hook=_once, parse_constant=_refuse, parse_int=_integer
@@ -96,7 +97,7 @@ def _object(line: bytes) -> dict[str, Any]:
     return fields
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> JsonObject:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise ValueError("a key is given twice; keep one")

@@ -11,6 +11,7 @@ from attention.choices import Choices
 from attention.errors import InputError
 from attention.files import read_json_lines
 
+Line = dict[str, Any]  # of a JSONL file
 Kind = Literal["sequence", "token"]
 Split = Literal["train", "validation", "test"]
 
@@ -113,11 +114,11 @@ def _of_file(file: str) -> Source:
     return Source(kind, labels, lambda split, folder: rows, "a file of the user")
 
 
-def _tagged(line: dict[str, Any]) -> Row:
+def _tagged(line: Line) -> Row:
     return Row(line["tokens"], None, [str(tag) for tag in line["tags"]])
 
 
-def _labelled(line: dict[str, Any]) -> Row:
+def _labelled(line: Line) -> Row:
     pair = split_words(line["pair"]) if "pair" in line else None
     return Row(split_words(line["text"]), pair, str(line["label"]))
 

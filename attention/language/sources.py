@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from attention.errors import InputError
 from attention.files import read_json_lines
 from attention.language.labelled_texts import (
     Dataset,
     LabelledText,
+    Line,
     Row,
     Source,
     Sources,
@@ -48,9 +48,9 @@ def load_texts(name: str, split: Split, folder: str | Path = "data") -> Dataset:
 
 
 def _from_files(
-    row: Callable[[dict[str, Any]], Row],
+    row: Callable[[Line], Row],
     *files: str,
-    keep: Callable[[dict[str, Any], Split], bool] = lambda line, split: True,
+    keep: Callable[[Line, Split], bool] = lambda line, split: True,
 ) -> Callable[[Split, Path], list[Row]]:
     """Read the JSONL files of a split; ``files`` has the names for each split, between spaces."""
 
@@ -71,30 +71,30 @@ _WNUT = {"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG
          "product": "MISC", "creative-work": "MISC"}  # fmt: skip
 
 
-def _entities(line: dict[str, Any]) -> Row:
+def _entities(line: Line) -> Row:
     plain: list[str] = [tag.partition("-")[2] or tag for tag in line["tags"]]
     return Row(line["tokens"], None, [_WNUT.get(tag, tag) for tag in plain])
 
 
-def _parts_of_speech(line: dict[str, Any]) -> Row:
+def _parts_of_speech(line: Line) -> Row:
     return Row(line["tokens"], None, line["upos"])
 
 
-def _inference(line: dict[str, Any]) -> Row:
+def _inference(line: Line) -> Row:
     return Row(split_words(line["premise"]), split_words(line["hypothesis"]), line["label"])
 
 
-def _review(line: dict[str, Any]) -> Row:
+def _review(line: Line) -> Row:
     return Row(split_words(line["text"]), None, line["label"])
 
 
-def _of_premise(line: dict[str, Any], split: Split) -> bool:
+def _of_premise(line: Line, split: Split) -> bool:
     """Divide SNLI's validation split: a tenth of the premises validates, the others train."""
     tenth = sum(line["premise"].encode()) % 10 == 0
     return split == "test" or tenth == (split != "train")
 
 
-def _of_fold(line: dict[str, Any], split: Split) -> bool:
+def _of_fold(line: Line, split: Split) -> bool:
     fold = int(str(line["id"])[2])  # cv000 to cv999 are ten folds
     return {"train": fold < 8, "validation": fold == 8, "test": fold == 9}[split]
 

@@ -173,7 +173,7 @@ def load_batches(
 
 
 def one_row(tokens: Sequence[int]) -> Arrays:
-    """Make the arrays of one text without targets, ``[1, T]``, on the host."""
+    """Make the arrays ``[R, T]`` of one text without targets, on the host."""
     return _arrays([Row.prompt(tokens)], Shape(1, len(tokens), 1, 1))
 
 

@@ -13,9 +13,10 @@ from jaxtyping import Array, Float
 LOG2E = math.log2(math.e)
 Log2 = Callable[[Array], Array]  # the base-2 logarithm as the device computes it fastest
 Scores = Float[Array, "t s"]
+Values = Mapping[str, Array]  # effective values of the parameters, each fit for the scores
 
 
-def ssa(scores: Scores, params: Mapping[str, Array], count: Array, log2: Log2) -> Scores:
+def ssa(scores: Scores, params: Values, count: Float[Array, "t 1"], log2: Log2) -> Scores:
     """Compute ``n · sgn(s) · log2(1 + b|s|)``; a weight is 2 to the power of it, over the sum.
 
     Args:
@@ -29,7 +30,7 @@ def ssa(scores: Scores, params: Mapping[str, Array], count: Array, log2: Log2) -
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def signed_log2(log2: Log2, scores: Scores, n: Array, b: Array) -> Scores:
+def signed_log2(log2: Log2, scores: Scores, n: Float[Array, ...], b: Float[Array, ...]) -> Scores:
     """Compute ``n · sgn(s) · log2(1 + b|s|)``, with the derivative of ``formulas.signed_log``."""
     return n * _log2_of_base(log2, scores, b)
 

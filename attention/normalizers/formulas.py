@@ -94,7 +94,7 @@ def capped(formula: Callable[..., Array], cap: float) -> Callable[..., Array]:
 
 
 @jax.custom_jvp
-def signed_log(scores: Scores, n: Array, b: Array) -> Scores:
+def signed_log(scores: Scores, n: Float[Array, ...], b: Float[Array, ...]) -> Scores:
     """Compute SSA's logit transform ``t(s) = n · sgn(s) · log(1 + b|s|)``.
 
     Its derivative ``n·b / (1 + b|s|)`` is continuous, ``n·b`` at zero, where automatic

@@ -78,25 +78,22 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
         steps = [int(line["step"]) for line in lines]
     except (InputError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file}: no metrics of a training run ({error})") from None
-    found: dict[str, dict[str, list[list[float]]]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for line in lines:
-        seen: dict[tuple[str, str], list[float]] = {}
+        heads: dict[tuple[str, str], list[float]] = {}
         for key, value in line.items():
-            prefix, _, rest = key.partition("/")
+            prefix, *place = key.split("/")
             if prefix == PREFIX:
-                name, *place = rest.split("/")
-                seen.setdefault((name, place[0] if place else "all"), []).append(float(value))
-        for (name, layer), values in seen.items():
-            found.setdefault(name, {}).setdefault(layer, []).append(values)
+                name, layer, *_ = (*place, "all")
+                heads.setdefault((name, layer), []).append(float(value))
+        for (name, layer), values in heads.items():
+            found.setdefault(name, {}).setdefault(layer, []).append(sum(values) / len(values))
     if not found:
         raise InputError(
             f"{file}: no learned parameters of a normalizer; fit logs them with "
             "watch=learned_values(config)"
         )
-    return steps, {
-        name: {layer: [sum(v) / len(v) for v in rows] for layer, rows in layers.items()}
-        for name, layers in found.items()
-    }
+    return steps, found
 
 
 def plot_learned(path: str | Path, out: str | Path) -> None:

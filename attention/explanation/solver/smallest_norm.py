@@ -122,29 +122,25 @@ def min_norm(
         The rows, and which of them converged.
     """
     with jax.enable_x64(True):
-        return _solved(target, norms, basis, where)
-
-
-def _solved(target, norms, basis, where) -> tuple[np.ndarray, np.ndarray]:
-    chunk = _Chunk(target, norms, basis, where)
-    everything = np.broadcast_to(np.arange(norms.shape[1]), norms.shape)
-    b, off = projected(chunk.rows(everything, jnp.float64))
-    chunk.found = np.array(b)
-    chunk.done = (np.asarray(off) <= RESIDUAL) | (norms == 0)
-    if not chunk.done.all():
-        _by_newton(chunk)
-    if not chunk.done.all():
-        _by_path(chunk)
-    for head, row in np.argwhere(~chunk.done):
-        seen = where[head, 0 if where.shape[1] == 1 else row]
-        other = by_active_set(target[head, row], basis[head], seen)
-        off, now = (
-            np.abs(each @ basis[head] - target[head, row]).max()
-            for each in (other, chunk.found[head, row])
-        )
-        chunk.found[head, row] = other if off < now else chunk.found[head, row]
-        chunk.done[head, row] = min(off, now) <= ACCEPTED
-    return chunk.found, chunk.done
+        chunk = _Chunk(target, norms, basis, where)
+        everything = np.broadcast_to(np.arange(norms.shape[1]), norms.shape)
+        b, off = projected(chunk.rows(everything, jnp.float64))
+        chunk.found = np.array(b)
+        chunk.done = (np.asarray(off) <= RESIDUAL) | (norms == 0)
+        if not chunk.done.all():
+            _by_newton(chunk)
+        if not chunk.done.all():
+            _by_path(chunk)
+        for head, row in np.argwhere(~chunk.done):
+            seen = where[head, 0 if where.shape[1] == 1 else row]
+            other = by_active_set(target[head, row], basis[head], seen)
+            off, now = (
+                np.abs(each @ basis[head] - target[head, row]).max()
+                for each in (other, chunk.found[head, row])
+            )
+            chunk.found[head, row] = other if off < now else chunk.found[head, row]
+            chunk.done[head, row] = min(off, now) <= ACCEPTED
+        return chunk.found, chunk.done
 
 
 def _by_newton(chunk: _Chunk) -> None:

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
+CHUNK = 256  # queries whose keys are counted at once
+
 
 @functools.partial(
     jax.tree_util.register_dataclass,
@@ -53,8 +55,8 @@ class Visibility:
             parts.append(jnp.abs(distance_1ts) < self.window)
         return functools.reduce(operator.and_, parts) if parts else None
 
-    def counts(self, length: int, keys: int, chunk: int = 256) -> Int[Array, "#B T"]:
-        """Count the keys that each query sees, at least 1, one chunk of queries at a time."""
+    def counts(self, length: int, keys: int) -> Int[Array, "#B T"]:
+        """Count the keys that each query sees, at least 1; ``CHUNK`` queries at a time."""
         places = jnp.arange(keys)
 
         def count(queries: Int[Array, " t"]) -> Int[Array, "#B t"]:
@@ -64,6 +66,6 @@ class Visibility:
             seen = jnp.maximum(jnp.sum(where, axis=-1, dtype=jnp.int32), 1)
             return jnp.broadcast_to(seen, (seen.shape[0], queries.size))
 
-        chunk = min(chunk, length)
+        chunk = min(CHUNK, length)
         counts = jax.lax.map(count, jnp.arange(-(-length // chunk) * chunk).reshape(-1, chunk))
         return jnp.moveaxis(counts, 0, 1).reshape(counts.shape[1], -1)[:, :length]

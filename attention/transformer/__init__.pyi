@@ -5,8 +5,10 @@ from .conversion import Drift as Drift
 from .conversion import convert as convert
 from .depth import run_layer as run_layer
 from .depth import run_layers as run_layers
+from .frequencies import ROPE_TYPES as ROPE_TYPES
 from .frequencies import Rope as Rope
 from .frequencies import RopeScaling as RopeScaling
+from .frequencies import RopeType as RopeType
 from .generation import Generated as Generated
 from .generation import generate as generate
 from .generation import jitted_generate as jitted_generate
@@ -32,12 +34,14 @@ from .stacking import with_normalizer_params as with_normalizer_params
 __all__ = [
     "ALONE",
     "INPUT_AXES",
+    "ROPE_TYPES",
     "Branches",
     "Context",
     "Drift",
     "Generated",
     "Rope",
     "RopeScaling",
+    "RopeType",
     "Transformer",
     "TransformerConfig",
     "abstract_params",

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from attention.choices import Choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,8 @@ class RopeScaling:
             ``1 + beta · log(1 + floor(p / original))``.
 
     Raises:
-        ValueError: an unknown type, a setting that the type does not use, or an impossible value.
+        InputError: an unknown type.
+        ValueError: a setting that the type does not use, or an impossible value.
     """
 
     rope_type: str
@@ -61,9 +64,7 @@ class RopeScaling:
     llama_4_scaling_beta: float | None = None
 
     def __post_init__(self) -> None:
-        if self.rope_type not in ROPE_TYPES:
-            raise ValueError(f"unknown rope_type {self.rope_type!r}; there are {list(ROPE_TYPES)}")
-        used = ("rope_type", "factor", *ROPE_TYPES[self.rope_type].settings)
+        used = ("rope_type", "factor", *ROPE_TYPES.pick(self.rope_type).settings)
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
             if name not in used and value != field.default:
@@ -249,39 +250,43 @@ def _dynamic_longer(rope: Rope, scaling: RopeScaling, size: int, lengths_B1: Arr
 
     ``theta' = theta · (factor · length / original - factor + 1)^(R / (R - 2))``
     """
-    relative = lengths_B1.astype(jnp.float32) / scaling.original_max_position_embeddings
-    growth_B1 = scaling.factor * relative - (scaling.factor - 1)
+    original = scaling.original_max_position_embeddings
+    relative_B1 = jnp.maximum(lengths_B1, original).astype(jnp.float32) / original
+    growth_B1 = scaling.factor * relative_B1 - (scaling.factor - 1)
     powers = np.arange(0, size, 2) / max(size - 2, 1)
     plain = jnp.asarray(plain_frequencies(rope, None, size), jnp.float32)[None]
     return plain * jnp.exp(-jnp.log(growth_B1) * jnp.asarray(powers, jnp.float32)[None])
 
 
 _LENGTH = "original_max_position_embeddings"
-ROPE_TYPES: Mapping[str, RopeType] = {
-    "linear": RopeType(_linear),
-    "dynamic": RopeType(plain_frequencies, (_LENGTH,), _dynamic_longer, stretches=True),
-    "llama3": RopeType(_llama3, ("low_freq_factor", "high_freq_factor", _LENGTH)),
-    "yarn": RopeType(
-        _yarn,
-        (
-            _LENGTH,
-            "attention_factor",
-            "beta_fast",
-            "beta_slow",
-            "mscale",
-            "mscale_all_dim",
-            "truncate",
-            "llama_4_scaling_beta",
+ROPE_TYPES: Choices[RopeType] = Choices(
+    "rope_type",
+    {
+        "linear": RopeType(_linear),
+        "dynamic": RopeType(plain_frequencies, (_LENGTH,), _dynamic_longer, stretches=True),
+        "llama3": RopeType(_llama3, ("low_freq_factor", "high_freq_factor", _LENGTH)),
+        "yarn": RopeType(
+            _yarn,
+            (
+                _LENGTH,
+                "attention_factor",
+                "beta_fast",
+                "beta_slow",
+                "mscale",
+                "mscale_all_dim",
+                "truncate",
+                "llama_4_scaling_beta",
+            ),
+            attention_factor=_yarn_attention,
         ),
-        attention_factor=_yarn_attention,
-    ),
-    "longrope": RopeType(
-        _longrope,
-        (_LENGTH, "attention_factor", "short_factor", "long_factor"),
-        _longrope_longer,
-        _longrope_attention,
-    ),
-}
+        "longrope": RopeType(
+            _longrope,
+            (_LENGTH, "attention_factor", "short_factor", "long_factor"),
+            _longrope_longer,
+            _longrope_attention,
+        ),
+    },
+)
 """What ``rope_type`` can be."""
 
 

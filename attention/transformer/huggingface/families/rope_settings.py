@@ -52,15 +52,12 @@ def _rope(hf: HfConfig, settings: Mapping[str, Any], computes: Sequence[str]) ->
         if given.get("llama_4_scaling_beta"):
             raise InputError("rope_parameters: llama_4_scaling_beta goes with rope_type yarn")
         return Rope(float(theta), None, float(share))
-    if kind not in ROPE_TYPES:
-        known = ", ".join(ROPE_TYPES)
-        raise InputError(f"rope_parameters: unknown rope_type {kind!r}; there are {known}")
     return Rope(float(theta), _scaling(hf, kind, given), float(share))
 
 
 def _scaling(hf: HfConfig, kind: str, given: Mapping[str, Any]) -> RopeScaling:
     """What the type uses of the settings; like transformers, the others are passed over."""
-    settings = ROPE_TYPES[kind].settings
+    settings = ROPE_TYPES.pick(kind).settings
     used = {name: given[name] for name in ("factor", *settings) if name in given}
     length = hf.get("max_position_embeddings")
     if _ORIGINAL in settings and (kind == "dynamic" or _ORIGINAL not in used):

@@ -143,7 +143,13 @@ def _there(config: TransformerConfig, keep: Bool[Array, " 2"], layer: Array) -> 
     return keep if halves is None else keep & halves[layer]
 
 
-def _scanned(config, layers, hidden, context, every):
+def _scanned(
+    config: TransformerConfig,
+    layers: Mapping[str, Any],
+    hidden: Float[Array, "B T D"],
+    context: Context,
+    every: bool,
+) -> tuple[Float[Array, "B T D"], Float[Array, "L B T D"] | None]:
     """The last hidden state and, if ``every``, those of all layers."""
 
     def attend(hidden, one, own, *_):
@@ -166,7 +172,18 @@ def _scanned(config, layers, hidden, context, every):
     return jax.lax.scan(body, hidden, (layers, _differences(config), _halves(config)))
 
 
-def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, read_at):
+def _unrolled(
+    config: TransformerConfig,
+    layers: Layers,
+    hidden: Float[Array, "B T D"],
+    context: Context,
+    layer_mask: tuple[bool, ...] | None,
+    cache: KeyValues | tuple[KeyValues | None, ...] | None,
+    capture: tuple[str, ...],
+    tap: Tap | None,
+    read_at: Places | None,
+) -> tuple[Float[Array, "B P D"], tuple[KeyValues | None, ...] | None, dict[str, Array]]:
+    """Hidden states, the new cache and what was captured; see ``run_layers``."""
     depth = config.num_hidden_layers
     mask = (True,) * depth if layer_mask is None else tuple(layer_mask)
     if len(mask) != depth:
@@ -196,8 +213,9 @@ def _unrolled(config, layers, hidden, context, layer_mask, cache, capture, tap, 
             (static if isinstance(read_at, slice) else data)["read_at"] = read_at
         apply = _apply(config, "__call__" if config.halves[i][1] else "attention_half", **static)
         hidden, own, seen = apply(layer_params, hidden, context, **data)
-        if caches is not None:
-            caches[i] = caches[i].written(own, context.slot)
+        if caches is not None and (before := caches[i]) is not None:
+            assert context.slot is not None  # a cache comes with its context
+            caches[i] = before.written(own, context.slot)
         for name, arrays in captured.items():
             arrays.append(hidden if name == "hidden_states" else getattr(seen, name))
     stacked = {name: jnp.stack(arrays) for name, arrays in captured.items()}
@@ -259,7 +277,16 @@ def run_layer(
     return jax.lax.cond(keep[1], transform, lambda hidden, *_: hidden, hidden, *entered), own
 
 
-def _looped(config, layers, hidden, context, keep, start, cache):
+def _looped(
+    config: TransformerConfig,
+    layers: Layers,
+    hidden: Float[Array, "B T D"],
+    context: Context,
+    keep: Bool[Array, "L 2"],
+    start: Int[Array, ""] | int,
+    cache: KeyValues | tuple[KeyValues | None, ...] | None,
+) -> tuple[Float[Array, "B T D"], KeyValues | None]:
+    """Hidden states and the new cache, with the kept halves of layers from ``start`` on."""
     if isinstance(layers, tuple):
         raise ValueError("keep needs stacked layers; see stack_layers")
     if keep.shape != (config.num_hidden_layers, 2):

@@ -166,7 +166,7 @@ MODELS = {
         NO_HEAD_DIM
         | {
             "sliding_window": 5,
-            "original_max_position_embeddings": 13,
+            "original_max_position_embeddings": 23,
             "rope_parameters": LONGROPE,
         },
     ),

@@ -62,35 +62,6 @@ class Branches(NamedTuple):
     before: int = 0
 
 
-class Cache(NamedTuple):
-    """Keys and values of the tokens seen so far, ``S`` slots a sequence."""
-
-    layers: KeyValues | tuple[KeyValues | None, ...]  # stacked, or one a layer (None: no attention)
-    where_BS: Bool[Array, "B S"]
-    positions_BS: Int[Array, "B S"]
-    slot: Int[Array, ""]  # the next free slot
-
-
-def init_cache(config: TransformerConfig, batch: int, slots: int, *, stacked: bool) -> Cache:
-    """An empty cache, in the form that goes with stacked or unstacked layers."""
-    shape = (batch, slots, config.key_value_heads, config.head_size)
-    dtype = jnp.dtype(config.dtype)
-
-    def empty(*lead: int) -> KeyValues:
-        return KeyValues(jnp.zeros((*lead, *shape), dtype), jnp.zeros((*lead, *shape), dtype))
-
-    depth = config.num_hidden_layers
-    layers = (
-        empty(depth) if stacked else tuple(empty() if has[0] else None for has in config.halves)
-    )
-    return Cache(
-        layers,
-        jnp.zeros((batch, slots), bool),
-        jnp.zeros((batch, slots), jnp.int32),
-        jnp.zeros((), jnp.int32),
-    )
-
-
 def make_context(
     config: TransformerConfig, length: int, where: Array | None, cache: Cache | None
 ) -> Context:

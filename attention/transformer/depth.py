@@ -25,7 +25,9 @@ from attention.transformer.layer import Layer, entered_states
 from attention.transformer.self_attention import Captured, Context, KeyValues, Places, Tap, at
 from attention.transformer.stacking import take_layer
 
-Layers = Mapping[str, Any] | tuple[Mapping[str, Any], ...]
+Tree = Mapping[str, Any]  # parameters of a layer, or of all layers stacked
+Layers = Tree | tuple[Tree, ...]
+Caches = KeyValues | tuple[KeyValues | None, ...]  # stacked, or of each layer
 CAPTURES = ("hidden_states", *Captured._fields)
 
 
@@ -53,11 +55,11 @@ def run_layers(
     layer_mask: tuple[bool, ...] | None = None,
     keep: Bool[Array, "L 2"] | None = None,
     start: Int[Array, ""] | int = 0,
-    cache: KeyValues | tuple[KeyValues | None, ...] | None = None,
+    cache: Caches | None = None,
     capture: tuple[str, ...] = (),
     tap: Tap | None = None,
     read_at: Places | None = None,
-) -> tuple[Array, KeyValues | tuple[KeyValues | None, ...] | None, dict[str, Array]]:
+) -> tuple[Array, Caches | None, dict[str, Array]]:
     """Apply the layers; see ``Transformer`` for the arguments not described here.
 
     Args:
@@ -137,18 +139,8 @@ def _halves(config: TransformerConfig) -> Bool[Array, "L 2"] | None:
     return None if config.layer_halves is None else jnp.array(config.halves)
 
 
-def _there(config: TransformerConfig, keep: Bool[Array, " 2"], layer: Array) -> Bool[Array, " 2"]:
-    """The halves of a layer that are to be kept and that the model has."""
-    halves = _halves(config)
-    return keep if halves is None else keep & halves[layer]
-
-
 def _scanned(
-    config: TransformerConfig,
-    layers: Mapping[str, Any],
-    hidden: Float[Array, "B T D"],
-    context: Context,
-    every: bool,
+    config: TransformerConfig, layers: Tree, hidden: Array, context: Context, every: bool
 ) -> tuple[Float[Array, "B T D"], Float[Array, "L B T D"] | None]:
     """The last hidden state and, if ``every``, those of all layers."""
 
@@ -178,14 +170,14 @@ def _unrolled(
     hidden: Float[Array, "B T D"],
     context: Context,
     layer_mask: tuple[bool, ...] | None,
-    cache: KeyValues | tuple[KeyValues | None, ...] | None,
+    cache: Caches | None,
     capture: tuple[str, ...],
     tap: Tap | None,
     read_at: Places | None,
 ) -> tuple[Float[Array, "B P D"], tuple[KeyValues | None, ...] | None, dict[str, Array]]:
     """Hidden states, the new cache and what was captured; see ``run_layers``."""
     depth = config.num_hidden_layers
-    mask = (True,) * depth if layer_mask is None else tuple(layer_mask)
+    mask = (True,) * depth if layer_mask is None else layer_mask
     if len(mask) != depth:
         raise ValueError(f"layer_mask has {len(mask)} entries for {depth} layers")
     if tap is not None or "attention_weights" in capture:
@@ -254,7 +246,8 @@ def run_layer(
         States, and the layer's own keys and values ``[B, T, …]``: zeros without attention.
     """
     differences = _differences(config)
-    keep = _there(config, keep, layer)
+    if (halves := _halves(config)) is not None:  # some layers lack one
+        keep = keep & halves[layer]
 
     # Weights are indexed inside the branches, so that a dropped half costs nothing.
     def attend(hidden: Array) -> tuple[Array, KeyValues]:
@@ -280,11 +273,11 @@ def run_layer(
 def _looped(
     config: TransformerConfig,
     layers: Layers,
-    hidden: Float[Array, "B T D"],
+    hidden: Array,
     context: Context,
     keep: Bool[Array, "L 2"],
     start: Int[Array, ""] | int,
-    cache: KeyValues | tuple[KeyValues | None, ...] | None,
+    cache: Caches | None,
 ) -> tuple[Float[Array, "B T D"], KeyValues | None]:
     """Hidden states and the new cache, with the kept halves of layers from ``start`` on."""
     if isinstance(layers, tuple):

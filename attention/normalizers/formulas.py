@@ -86,7 +86,11 @@ def soft_cap(scores: Scores, params: Values, count: Count) -> Scores:
 
 
 def capped(formula: Callable[..., Array], cap: float) -> Callable[..., Array]:
-    """The formula of ``c · tanh(s / c)`` in place of the scores s, its first argument.
+    """Change a formula so that it gets ``c · tanh(s / c)`` in place of the scores ``s``.
+
+    Args:
+        formula: its first argument is the scores ``[..., S]``.
+        cap: ``c``.
 
     Source: Gemma 2, arXiv 2408.00118.
     """

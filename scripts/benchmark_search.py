@@ -33,6 +33,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 from benchmark_search_8b import accelerator_row
+from jaxtyping import Bool
 from rivals.greedy_search import Llama, choose, torch, write
 
 from attention.command_line import Between, Commas, Result, run_script
@@ -91,8 +92,8 @@ def workload(row: str, model: LoadedModel) -> Task:
 class Exactly(Decode):
     """Always so many new tokens; the first line is the answer, and the tokens are kept."""
 
-    def _stop_tokens(self) -> np.ndarray:
-        return np.zeros_like(super()._stop_tokens())
+    def _stop_tokens(self, ends: Sequence[int]) -> Bool[np.ndarray, " V"]:
+        return np.zeros_like(super()._stop_tokens(ends))
 
     def answers(self, examples: Sequence[Example], outputs: Any) -> list[Answer]:
         return [
@@ -179,7 +180,7 @@ class Rival:
     def _check_texts(
         self, scorer: Scorer, answers: Sequence[Answer], dropped: Dropped
     ) -> tuple[int, list[str], bool]:
-        written = [list(answer.prediction) for answer in answers]
+        written: list[list[int]] = [list(answer.prediction) for answer in answers]  # pyright: ignore
         read = [[*t, *w[:-1]] for t, w in zip(self.tokens, written, strict=True)]
         logits = self._grouped(read, dropped, NEW_TOKENS)
         wanted = logits.argmax(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated
 
 from attention.command_line import Commas, Result, command
@@ -77,7 +77,7 @@ def _lines(found: Record, tasks: int) -> Iterator[str]:
     dropped = runs.layer_list(found["dropped"])
     yield f"{name}layers dropped: {dropped}; protocol {found['protocol']}"
     for split, part in found.items():
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             continue
         line = f"{split:6}  {runs.percent(part)}, {part['correct']} of {part['total']}"
         if part["unparsed"]:

@@ -15,6 +15,17 @@ from rich.text import Text
 PAUSE = 60.0  # seconds between two lines of progress where there is no terminal
 
 
+Steps = Callable[[str, int], contextlib.AbstractContextManager[Callable[[], None]]]
+"""Shows progress: called with a description and a number of steps, as :meth:`Terminal.steps`."""
+
+
+@contextlib.contextmanager
+def no_steps(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show no progress."""
+    del description, total
+    yield lambda: None
+
+
 class Terminal:
     """Lines and progress on the standard error, tables on the standard output.
 

@@ -62,6 +62,10 @@ class RowBatches:
         self._batches: list[Batch] = []
         self._load()
 
+    def __len__(self) -> int:
+        """The number of batches."""
+        return len(self._batches)
+
     def _load(self) -> None:
         multiple = 1 if self._sharding is None else self._sharding.num_devices
         shapes = choose_shapes([self.rows], self.batch_tokens, multiple)

@@ -17,6 +17,8 @@ from attention.transformer import Branches, Transformer, TransformerConfig
 
 MOST_LOGITS = 2**26
 """Most numbers in the logits of a batch; more places than that are read in blocks."""
+PACKED_LOGITS, PACKED_BLOCKS = 2**22, 8
+"""Where there would be more than so many, places of padding are left out, in so many blocks."""
 
 
 class TargetScores(NamedTuple):
@@ -106,27 +108,51 @@ def score_targets(
     def read(states_BuD: Array, reads_BP: Array) -> tuple[Array, Array, Array]:
         """Logits of the targets, and the log-sum-exp and maximum of what predicts them."""
         logits_BuV: Any = model.apply({"params": params}, states_BuD, method="read_out")
-        rows = jnp.arange(batch)[:, None]
+        rows = jnp.arange(len(reads_BP))[:, None]
         return (
             logits_BuV[rows, reads_BP, targets_BP],
             jax.nn.logsumexp(logits_BuV, axis=-1)[rows, reads_BP],
             jnp.max(logits_BuV, axis=-1)[rows, reads_BP],
         )
 
-    size = max(1, MOST_LOGITS // (batch * (config.vocab_size or 1)))
-    if places <= size:
+    vocab = config.vocab_size or 1
+    size = max(1, MOST_LOGITS // (batch * vocab))
+    count = -(-places // size)
+    packed = places > 1 and batch * places * vocab > PACKED_LOGITS and jax.device_count() == 1
+    if packed:  # several devices share rows, and would have to exchange their states
+        states_BUD, reads_BP, used = _packed(states_BUD, reads_BP)
+        size = max(1, min(MOST_LOGITS // vocab, -(-batch * places // PACKED_BLOCKS)))
+        count, targets_BP = -(-used // size), targets_BP.reshape(1, -1)
+    if not packed and places <= size:
         chosen_BP, total_BP, most_BP = read(states_BUD, reads_BP)
     else:
-        blocks = -(-places // size)
-        padded = jnp.pad(states_BUD, ((0, 0), (0, blocks * size - places), (0, 0)))
+        padding = -states_BUD.shape[1] % size
+        padded = jnp.pad(states_BUD, ((0, 0), (0, padding), (0, 0)))
 
-        def block(found: Any, i: Array) -> tuple[Any, None]:
+        def block(i: Array, found: Any) -> Any:
             local_BP = reads_BP - i * size
             own_BP = (local_BP >= 0) & (local_BP < size)
             states_BuD = jax.lax.dynamic_slice_in_dim(padded, i * size, size, axis=1)
             new = read(states_BuD, jnp.clip(local_BP, 0, size - 1))
-            return tuple(jnp.where(own_BP, n, o) for n, o in zip(new, found, strict=True)), None
+            return tuple(jnp.where(own_BP, n, o) for n, o in zip(new, found, strict=True))
 
         start = (jnp.zeros(targets_BP.shape, jnp.promote_types(states_BUD.dtype, "float32")),) * 3
-        (chosen_BP, total_BP, most_BP), _ = jax.lax.scan(block, start, jnp.arange(blocks))
-    return TargetScores(chosen_BP - total_BP, chosen_BP >= most_BP)
+        chosen_BP, total_BP, most_BP = jax.lax.fori_loop(0, count, block, start)
+    scores = TargetScores(chosen_BP - total_BP, chosen_BP >= most_BP)
+    return TargetScores(*(each.reshape(batch, -1) for each in scores))
+
+
+def _packed(
+    states_BUD: Float[Array, "B U D"], reads_BP: Int[Array, "B P"]
+) -> tuple[Float[Array, "1 B*U D"], Int[Array, "1 B*P"], Int[Array, ""]]:
+    """The states of all rows one behind another, those that are read first; and how many those are.
+
+    Rows have different numbers of places, so that half of a batch's places may be padding.
+    """
+    batch, places, _ = states_BUD.shape
+    used_BU = jnp.any(reads_BP[:, :, None] == jnp.arange(places), axis=1)
+    order = jnp.argsort(~used_BU.reshape(-1), stable=True)
+    rank = jnp.argsort(order)
+    flat_BP = reads_BP + places * jnp.arange(batch)[:, None]
+    states = states_BUD.reshape(1, batch * places, -1)[:, order]
+    return states, rank[flat_BP].reshape(1, -1), jnp.sum(used_BU)

@@ -6,7 +6,8 @@ from .comparison import follow_criterion as follow_criterion
 from .evaluation import measure_against as measure_against
 from .evaluation import measure_splits as measure_splits
 from .information import INFORMATION_COLUMNS as INFORMATION_COLUMNS
-from .information import label_prompts as label_prompts
+from .information import QUESTIONS as QUESTIONS
+from .information import label_examples as label_examples
 from .information import probe_layers as probe_layers
 from .latency import LATENCY_COLUMNS as LATENCY_COLUMNS
 from .latency import check_workload as check_workload
@@ -31,6 +32,7 @@ __all__ = [
     "INFORMATION_COLUMNS",
     "LATENCY_COLUMNS",
     "LENS_COLUMNS",
+    "QUESTIONS",
     "TRANSFER_COLUMNS",
     "accurate_enough",
     "add_p_values",
@@ -40,7 +42,7 @@ __all__ = [
     "drops_by_task",
     "fast_enough",
     "follow_criterion",
-    "label_prompts",
+    "label_examples",
     "layer_table",
     "lens_figure",
     "measure_against",

@@ -1,76 +1,70 @@
-"""How much the state after each layer tells a linear probe about the answer.
+"""How much the state after each layer tells about the answer.
 
-    I(X_l; Y) = H(Y) − E[−log₂ p(y | x_l)]    bits
-
-X_l is the state of a prompt's last token after layer l, Y the right answer, p a calibrated logistic
-regression. As in the paper the probe is fitted and scored on the same states, and the result is cut
-off at 0. With fewer examples than dimensions such a probe tells nearly anything apart, so that this
-figure is biased upwards. Beside it the same probe is scored on folds that it was not fitted on.
-That estimate is unbiased for the probe, and so lies below the information itself. It may be
-negative (a probe worse than the frequencies of the answers), and is not cut off.
+There are two questions. Where all examples have the same few answers, as with lettered choices, X_l
+is the state of a prompt's last token after layer l, and Y the right answer: the paper's form. Where
+each example has choices of its own, no state before them can know which place the right one has.
+X_l then is the state at the end of a choice, less the mean over the choices of the question, and Y
+whether the choice is right. How I(X_l; Y) is estimated stands in :mod:`tale_jax.analysis.probes`.
 
 Source: TELL-TALE, arXiv 2510.22767, section on mutual information.
 """
 
 from __future__ import annotations
 
-import contextlib
-import warnings
+import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from threadpoolctl import threadpool_limits
 
 from attention.errors import InputError
 from attention.likelihood import Row, RowBatches
-from attention.statistics import bootstrap_interval
+from attention.terminal import Steps, no_steps
 from tale_jax.analysis.by_layer import EMBEDDING, variants
+from tale_jax.analysis.probes import FOLDS, entropy, estimate
 from tale_jax.models import LoadedModel
 from tale_jax.scoring import last_states
-from tale_jax.tasks import Example, encode_prompts, fitting
+from tale_jax.tasks import Example, encode_choices, encode_prompts, fitting
 from tale_jax.units import Dropped, kept_layers
 
-if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
-FOLDS, CALIBRATION_FOLDS = 5, 3
 MOST_CLASSES = 26
-BOOTSTRAPS = 2000
-INFORMATION_COLUMNS = "model layer entropy same_states cross_validated low high examples".split()
+ANSWER, RIGHT = "answer", "right"
+QUESTIONS = {ANSWER: "which answer is right", RIGHT: "whether a choice is right"}
+INFORMATION_COLUMNS = (
+    "model layer question entropy same_states cross_validated low high examples".split()
+)
 
 
-class Estimate(NamedTuple):
-    """Information in bits.
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Texts whose last states are read, with what they are asked about.
 
     Attributes:
-        same_states: by a probe that is fitted and scored on the same states.
-        cross_validated: by probes that are scored on folds left out.
-        low: lower end of the bootstrap 95 % interval of the latter.
-        high: its upper end.
+        question: a key of ``QUESTIONS``.
+        rows: the texts: prompts, or prompts with a choice.
+        labels_E: the class of each.
+        groups_E: the number of the example that each belongs to.
     """
 
-    same_states: float
-    cross_validated: float
-    low: float
-    high: float
-
-
-class Labelled(NamedTuple):
-    """Prompts, and the classes of their right answers."""
-
-    prompts: list[Row]
+    question: str
+    rows: list[Row]
     labels_E: Int[np.ndarray, " E"]
+    groups_E: Int[np.ndarray, " E"]
+
+    @property
+    def examples(self) -> int:
+        """How many there are."""
+        return len(set(self.groups_E.tolist()))
 
 
-def label_prompts(model: LoadedModel, examples: Sequence[Example], name: str) -> Labelled:
-    """The prompts that fit the model, with the classes of their answers; rare ones are left out.
+def label_examples(model: LoadedModel, examples: Sequence[Example], name: str) -> Labelled:
+    """What to read of the examples that fit the model, and the classes to tell apart.
 
     Args:
         model: which reads them.
-        examples: of one split.
+        examples: of one split, rendered.
         name: of the task.
 
     Raises:
@@ -80,9 +74,16 @@ def label_prompts(model: LoadedModel, examples: Sequence[Example], name: str) ->
         raise InputError(
             f"{FOLDS} folds take at least {2 * FOLDS} examples, not {len(examples)} as in {name}"
         )
+    choices = {choice.strip() for example in examples for choice in example.choices or ()}
+    of_all = examples[0].choices is None or len(choices) <= MOST_CLASSES
+    return (_by_answer if of_all else _by_choice)(model, examples, name)
+
+
+def _by_answer(model: LoadedModel, examples: Sequence[Example], name: str) -> Labelled:
+    """Prompts, with the classes of their answers; rare answers are left out."""
     prompts = encode_prompts(model.tokenizer, examples)
     kept = fitting([len(prompt) for prompt in prompts], model.config.longest_text, name)
-    answers = [str(examples[i].answer) for i in kept]
+    answers = [_right_answer(examples[i]) for i in kept]
     counts = Counter(answers)
     common = [answer for answer in sorted(counts) if counts[answer] >= FOLDS]
     if not 2 <= len(common) <= MOST_CLASSES or len(counts) > 4 * MOST_CLASSES:
@@ -90,9 +91,31 @@ def label_prompts(model: LoadedModel, examples: Sequence[Example], name: str) ->
             f"{name}: information needs 2 to {MOST_CLASSES} different answers that occur at least "
             f"{FOLDS} times each; of {len(kept)} examples {len(common)} do"
         )
-    places = [i for i, answer in zip(kept, answers, strict=True) if answer in common]
-    labels = [common.index(str(examples[i].answer)) for i in places]
-    return Labelled([Row.prompt(prompts[i]) for i in places], np.array(labels))
+    pairs = [(i, answer) for i, answer in zip(kept, answers, strict=True) if answer in common]
+    labels = np.array([common.index(answer) for _, answer in pairs])
+    rows = [Row.prompt(prompts[i]) for i, _ in pairs]
+    return Labelled(ANSWER, rows, labels, np.arange(len(rows)))
+
+
+def _right_answer(example: Example) -> str:
+    right = example.answer
+    return str(right) if example.choices is None else example.choices[int(right)].strip()
+
+
+def _by_choice(model: LoadedModel, examples: Sequence[Example], name: str) -> Labelled:
+    """Every choice behind its prompt, and whether it is right."""
+    encoded = encode_choices(model.tokenizer, examples)
+    lengths = [max(len(choice.tokens) for choice in choices) for choices in encoded]
+    kept = fitting(lengths, model.config.longest_text, name)
+    if len(kept) < 2 * FOLDS:
+        raise InputError(f"{name}: {FOLDS} folds take {2 * FOLDS} examples; {len(kept)} fit")
+    triples = [
+        (Row.prompt(choice.tokens), int(place == examples[i].answer), group)
+        for group, i in enumerate(kept)
+        for place, choice in enumerate(encoded[i])
+    ]
+    rows, labels, groups = zip(*triples, strict=True)
+    return Labelled(RIGHT, list(rows), np.array(labels), np.array(groups))
 
 
 def probe_layers(
@@ -100,104 +123,43 @@ def probe_layers(
     asked: Labelled,
     dropped: Dropped,
     batch_tokens: int,
-    steps: Callable[[str, int], contextlib.AbstractContextManager[Callable[[], None]]],
+    steps: Steps = no_steps,
 ) -> list[dict[str, Any]]:
     """The information in every layer of the full model and of the one without some layers.
 
     Args:
         model: the whole model.
-        asked: the prompts and the classes of their answers.
+        asked: what is read, and its classes.
         dropped: layers and half-layers to leave out.
         batch_tokens: tokens in a batch.
         steps: shows progress, as :meth:`attention.terminal.Terminal.steps`.
 
     Returns:
-        The rows of ``information.csv``; ``model`` is "full" or "without 3, 5", and layer −1 is the
-        state before the first layer.
+        The rows of ``information.csv``; ``model`` is "full" or "without 3, 5", layer −1 is the
+        state before the first layer, and ``question`` a key of ``QUESTIONS``.
     """
-    rows = RowBatches(asked.prompts, batch_tokens, model.batch_sharding)
+    batches = RowBatches(asked.rows, batch_tokens, model.batch_sharding)
     found, labels_E = [], asked.labels_E
     for name, without in variants(dropped):
-        states_ELD = last_states(model.config, model.params, without, rows)
+        with steps(f"states, {name}", len(batches)) as advance:
+            states_ELD = last_states(model.config, model.params, without, batches, advance)
+        if asked.question == RIGHT:
+            states_ELD = less_the_mean(states_ELD, asked.groups_E)
         layers = [EMBEDDING, *kept_layers(without, model.config.num_hidden_layers)]
         with steps(f"probes, {name}", len(layers)) as advance:
             for place, layer in enumerate(layers):
-                bits = estimate(states_ELD[:, place], labels_E)._asdict()
-                row = {"model": name, "layer": layer, "entropy": entropy(labels_E), **bits}
-                found.append({**row, "examples": len(labels_E)})
+                bits = estimate(states_ELD[:, place], labels_E, asked.groups_E)._asdict()
+                row = {"model": name, "layer": layer, "question": asked.question}
+                row |= {"entropy": entropy(labels_E), **bits, "examples": asked.examples}
+                found.append(row)
                 advance()
     return found
 
 
-def entropy(labels_E: Int[np.ndarray, " E"]) -> float:
-    """The entropy of the observed frequencies, in bits."""
-    shares = np.bincount(labels_E) / len(labels_E)
-    shares = shares[shares > 0]
-    return float(-np.sum(shares * np.log2(shares)))
-
-
-def estimate(states_ED: Float[np.ndarray, "E D"], labels_E: Int[np.ndarray, " E"]) -> Estimate:
-    """Both estimates, with the bootstrap interval of the cross-validated one.
-
-    Args:
-        states_ED: a state for each example.
-        labels_E: their classes; each has at least ``FOLDS`` members.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
-    every = np.arange(len(labels_E))
-    same = entropy(labels_E) + np.mean(_log2_probability(states_ED, labels_E, every, every))
-    shares = np.bincount(labels_E) / len(labels_E)
-    # pointwise information of each example when its fold is left out
-    points_E = -np.log2(shares[labels_E])
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=42)
-    for fitted, scored in folds.split(states_ED, labels_E):
-        points_E[scored] += _log2_probability(states_ED, labels_E, fitted, scored)
-    low, high = bootstrap_interval(points_E, BOOTSTRAPS)
-    return Estimate(max(0.0, float(same)), float(np.mean(points_E)), low, high)
-
-
-def _log2_probability(
-    states_ED: Float[np.ndarray, "E D"],
-    labels_E: Int[np.ndarray, " E"],
-    fitted: Int[np.ndarray, " F"],
-    scored: Int[np.ndarray, " S"],
-) -> Float[np.ndarray, " S"]:
-    """Bits of probability that a probe fitted on some examples gives the answers of others."""
-    probe = make_probe(int(np.bincount(labels_E[fitted]).min()))
-    with _quiet_probes():
-        probe.fit(states_ED[fitted], labels_E[fitted])
-        predicted = probe.predict_proba(states_ED[scored])
-    chosen = predicted[np.arange(len(scored)), labels_E[scored]]
-    return np.log2(np.clip(chosen, 1e-12, None))
-
-
-def make_probe(rarest: int) -> Pipeline:
-    """The paper's probe: scaled, one logistic regression a class, calibrated on folds.
-
-    Args:
-        rarest: members of the smallest class.
-    """
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    regression = OneVsRestClassifier(LogisticRegression(max_iter=1000, random_state=42))
-    folds = max(2, min(CALIBRATION_FOLDS, rarest))
-    calibrated = CalibratedClassifierCV(regression, method="sigmoid", cv=folds)
-    return make_pipeline(StandardScaler(with_mean=False), calibrated)
-
-
-@contextlib.contextmanager
-def _quiet_probes() -> Iterator[None]:
-    """One thread, because the matrices are small, and no warning that weights still grow.
-
-    The weights of a probe that separates its classes always do.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
+def less_the_mean(
+    states_ELD: Float[np.ndarray, "E L D"], groups_E: Int[np.ndarray, " E"]
+) -> Float[np.ndarray, "E L D"]:
+    """Each state less the mean of its group: what is left tells the choices of a question apart."""
+    sums_GLD = np.zeros((groups_E.max() + 1, *states_ELD.shape[1:]), states_ELD.dtype)
+    np.add.at(sums_GLD, groups_E, states_ELD)
+    return states_ELD - (sums_GLD / np.bincount(groups_E)[:, None, None])[groups_E]

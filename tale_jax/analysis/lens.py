@@ -12,29 +12,25 @@ Source: TELL-TALE, arXiv 2510.22767, on the logit lens.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from attention.files import BLUE, VERMILION
-from attention.likelihood import Arrays, Row, RowBatches, score_targets
+from attention.terminal import Steps, no_steps
 from tale_jax.analysis.by_layer import EMBEDDING, variants
 from tale_jax.models import LoadedModel
 from tale_jax.runs import measure
-from tale_jax.scoring import Scorer, layer_states, without_layers
-from tale_jax.tasks import Answer, encode_choices
-from tale_jax.units import Dropped, kept_layers, ordered
+from tale_jax.scoring import Runner, Scorer
+from tale_jax.units import Dropped, kept_halves, kept_layers, ordered
 
 LENS_COLUMNS = "model layer split correct total accuracy low high".split()
 
 
 def read_layers(
-    model: LoadedModel, scorer: Scorer, split: str, dropped: Dropped
+    model: LoadedModel, scorer: Scorer, split: str, dropped: Dropped, steps: Steps = no_steps
 ) -> list[dict[str, Any]]:
     """The accuracy of each layer, of the full model and of the one without some layers.
 
@@ -43,6 +39,7 @@ def read_layers(
         scorer: that model, ready to be scored on the task.
         split: one that the scorer has.
         dropped: layers and half-layers to leave out.
+        steps: shows progress, as :meth:`attention.terminal.Terminal.steps`.
 
     Returns:
         Rows of ``lens.csv`` with Wilson intervals; ``model`` is "full" or "without 3, 5", and layer
@@ -52,47 +49,20 @@ def read_layers(
     for name, without in variants(dropped):
         layers = [EMBEDDING, *kept_layers(without, depth)]
         if not scorer.protocol.writes:
-            read = _read_choices(model, scorer, split, without)
+            program = functools.partial(Runner.after_each, keep=kept_halves(without, depth))
+            found = scorer.run(split, program, f"read after each layer, {name}", steps)
+            read = [scorer.protocol.answers(scorer.examples[split], each) for each in found]
         else:  # dropping all layers behind one is reading after it
-            behind = ((*without, *range(layer + 1, depth)) for layer in layers)
-            read = [scorer.answers(split, ordered(gone)) for gone in behind]
+            read = []
+            with steps(f"written after each layer, {name}", len(layers)) as advance:
+                for layer in layers:
+                    behind = (*without, *range(layer + 1, depth))
+                    read.append(scorer.answers(split, ordered(behind)))
+                    advance()
         for layer, answers in zip(layers, read, strict=True):
             found = measure(sum(answer.correct for answer in answers), len(answers))
             rows.append({"model": name, "layer": layer, "split": split, **found})
     return rows
-
-
-def _read_choices(
-    model: LoadedModel, scorer: Scorer, split: str, dropped: Dropped
-) -> list[list[Answer]]:
-    """Answers read before the first layer and after each layer kept, in one pass."""
-    examples = scorer.examples[split]
-    choices_of = encode_choices(model.tokenizer, examples)
-    asked = [Row.choices([choice]) for choices in choices_of for choice in choices]
-    loaded = RowBatches(asked, scorer.batch_tokens, model.batch_sharding)
-    log_probs_RL = loaded.run(_lens_program(model, dropped))
-    ends = np.cumsum([len(choices) for choices in choices_of])[:-1]
-    return [scorer.protocol.answers(examples, np.split(column, ends)) for column in log_probs_RL.T]
-
-
-def _lens_program(
-    model: LoadedModel, dropped: Dropped
-) -> Callable[[Arrays], Float[Array, "R L+1"]]:
-    """Rows → the log-probability of each row's targets, read after every layer."""
-    config, kept_params = without_layers(model.config, model.params, dropped)
-
-    @jax.jit
-    def read(params: Any, arrays: Arrays) -> Float[Array, "R L+1"]:
-        states_LRTD = layer_states(config, params, arrays.tokens, arrays.where)
-        read_LRUD = jnp.take_along_axis(states_LRTD, arrays.places[None, :, :, None], axis=2)
-
-        def log_probability(states_RUD: Float[Array, "R U D"]) -> Float[Array, " R"]:
-            scores = score_targets(config, params, states_RUD, arrays.targets, arrays.reads)
-            return jnp.sum(jnp.where(arrays.target_where, scores.log_probs, 0), axis=1)
-
-        return jax.lax.map(log_probability, read_LRUD).T
-
-    return functools.partial(read, kept_params)
 
 
 def lens_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:

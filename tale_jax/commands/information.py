@@ -28,7 +28,9 @@ def information(
 ) -> Result:
     """Measure what the state after each layer tells about the answer, in bits.
 
-    Looks at the first 100 examples, or at the first --limit.
+    Looks at the first 100 examples, or at the first --limit.  Where all have the same few answers,
+    such as letters, the state at a prompt's end is asked which is right; where each example has
+    choices of its own, the state at a choice's end is asked whether the choice is.
 
     Args:
         split: by default test if there is one, otherwise search
@@ -49,11 +51,13 @@ def information(
         options = dataclasses.replace(options, limit=EXAMPLES)
     opened, terminal = opening.open_subject(subject, options, split), Terminal(display.quiet)
     own = "search" if opened.task.test is None else "test"
-    examples, name = getattr(opened.task, own), opened.task.name
-    asked = analysis.label_prompts(opened.model, examples, name)
+    rendered = opening.render_task(opened.model, opened.task, opened.options)
+    examples, name = getattr(rendered, own), opened.task.name
+    asked = analysis.label_examples(opened.model, examples, name)
+    what = analysis.QUESTIONS[asked.question]
     terminal.message(
-        f"{len(asked.prompts)} examples of the {split or own} split, "
-        f"{len(set(asked.labels_E))} answers"
+        f"{asked.examples} examples of the {split or own} split, {len(asked.rows)} states, "
+        f"{len(set(asked.labels_E))} classes: {what}"
     )
     rows = analysis.probe_layers(
         opened.model, asked, opened.dropped, opened.options.batch_tokens, terminal.steps
@@ -70,7 +74,7 @@ def information(
         runs.rewrite_report(subject.run)
     return Result(
         {"rows": rows, "files": files},
-        f"{name}: bits about the answer, of {rows[0]['entropy']:.2f}\n"
+        f"{name}: bits about {what}, of {rows[0]['entropy']:.2f}\n"
         "same states / cross-validated [95 % interval]",
         plain_table(*analysis.layer_table(rows, _cell), words=1),
         f"written: {', '.join(map(str, files))}",

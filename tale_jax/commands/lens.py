@@ -43,9 +43,10 @@ def lens(
     if not final_norm:
         config = dataclasses.replace(model.config, final_norm=False)
         model = dataclasses.replace(model, config=config)
-    scorer = opening.open_scorer(model, opened.task, opened.options, Terminal(display.quiet))
+    terminal = Terminal(display.quiet)
+    scorer = opening.open_scorer(model, opened.task, opened.options, terminal)
     own = "test" if "test" in scorer.examples else "search"
-    rows = analysis.read_layers(model, scorer, own, opened.dropped)
+    rows = analysis.read_layers(model, scorer, own, opened.dropped, terminal.steps)
     rows = [{**row, "split": split or own} for row in rows]
     shown = [
         f"{opened.task.name}: accuracy on the {split or own} split, read after each layer "

@@ -227,13 +227,15 @@ def information_figure(rows: Rows) -> Figure:
         _curve(axes, [row for row in rows if row["model"] == name], color)
     entropy_bits = float(rows[0]["entropy"])
     ink = matplotlib.rcParams["text.color"]
-    label = "entropy of the answer"
+    right = rows[0].get("question") == "right"
+    what = "whether a choice is right" if right else "the answer"
+    label = f"entropy of {what}"
     axes.axhline(entropy_bits, color=ink, linewidth=0.8, linestyle=":", label=label)
     axes.axhline(0, color=ink, linewidth=0.5)
     low = min(float(row["cross_validated"]) for row in rows)
     axes.set_ylim(bottom=min(-0.05, 1.3 * low))  # wide intervals of bad probes are cut off
     axes.set_xlabel("after layer (−1: before the first)")
-    axes.set_ylabel("bits about the answer")
+    axes.set_ylabel(f"bits about {what}")
     figure.legend(loc="outside upper center", ncols=3, fontsize=9)
     return figure
 

@@ -8,6 +8,7 @@ from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import Asker as Asker
 from .protocols import NotFiniteError as NotFiniteError
 from .protocols import Protocol as Protocol
+from .runner import Runner as Runner
 from .scorer import SPLITS as SPLITS
 from .scorer import Scorer as Scorer
 from .writing import Decode as Decode
@@ -20,6 +21,7 @@ __all__ = [
     "Loglikelihood",
     "NotFiniteError",
     "Protocol",
+    "Runner",
     "Scorer",
     "choice_rows",
     "halves_left",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.likelihood import RowBatches
+from attention.likelihood import Arrays, RowBatches
 from attention.transformer import Transformer, TransformerConfig, keep_halves
 from tale_jax.units import Keep, Unit, kept_halves
 
@@ -55,8 +55,17 @@ def last_states(
     params: Mapping[str, Any],
     dropped: Sequence[Unit],
     rows: RowBatches,
+    advance: Callable[[], None] = lambda: None,
 ) -> Float[np.ndarray, "E L+1 D"]:
-    """State of the last token of each row, before the first layer and after each layer kept."""
+    """State of the last token of each row, before the first layer and after each layer kept.
+
+    Args:
+        config: of the model.
+        params: stacked.
+        dropped: layers and half-layers to leave out.
+        rows: the texts.
+        advance: is called when a batch has been read.
+    """
     shorter, kept_params = without_layers(config, params, dropped)
 
     @jax.jit
@@ -66,4 +75,9 @@ def last_states(
         states_LBD = jnp.take_along_axis(states_LBTD, last_B[None, :, None, None], axis=2)[:, :, 0]
         return states_LBD.swapaxes(0, 1).astype(jnp.float32)
 
-    return rows.run(lambda arrays: read(kept_params, arrays.tokens, arrays.where))
+    def program(arrays: Arrays) -> np.ndarray:
+        states_BLD = np.asarray(read(kept_params, arrays.tokens, arrays.where))
+        advance()
+        return states_BLD
+
+    return rows.run(program)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,6 +16,13 @@ from tale_jax.scoring.states import States
 from tale_jax.units import Keep
 
 FRONT = "front"  # stands for the text before every row, where states are kept by batch
+
+
+class Asked(NamedTuple):
+    """A model that is being asked: batches, and what the programs will have made of each."""
+
+    batches: Sequence[Batch]
+    outputs: Sequence[concurrent.futures.Future[Any]]
 
 
 class Runner:
@@ -83,6 +91,33 @@ class Runner:
         how = np.array(keep[last]), np.int32(last), before.get(last)
         output = self.programs("finish", arrays, own._replace(hidden=hidden), *how)
         return jax.block_until_ready(output) if self._one_device else output
+
+    def after_each(self, arrays: Arrays, keep: Keep) -> list[Any]:
+        """What the protocol makes of a batch, read before the first layer and after each one kept.
+
+        Every layer runs once; nothing is kept.
+
+        Args:
+            arrays: of the batch.
+            keep: the halves of layers that run; a layer without either is passed over.
+        """
+        if self._one_device:
+            self.programs.compile_reading(arrays)
+        layers = _kept_layers(keep, 0, len(keep))
+        last, nothing = max(layers, default=0), np.zeros(2, bool)
+        own, front = self.programs.begin(arrays)
+        before = self._keys_before(front, keep, 0, last)
+        place = next(iter(before), 0)  # any will do: a layer of which nothing runs reads no key
+        reading = nothing, np.int32(place), before.get(place)
+        outputs = [self.programs("finish", arrays, own, *reading)]
+        hidden = own.hidden
+        for layer in layers:
+            how = np.array(keep[layer]), np.int32(layer), before.get(layer)
+            hidden = self.programs("advance", arrays, own._replace(hidden=hidden), *how)
+            with self._lock:
+                self.layers_run += arrays.tokens.size
+            outputs.append(self.programs("finish", arrays, own._replace(hidden=hidden), *reading))
+        return jax.block_until_ready(outputs) if self._one_device else outputs
 
     def _beginning(self, arrays: Arrays, part: int | None) -> tuple[Beginning, Beginning | None]:
         """What every candidate begins with, of a batch and of the text before it."""

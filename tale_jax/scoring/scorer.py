@@ -7,12 +7,13 @@ import concurrent.futures
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from attention.likelihood import (
+    Arrays,
     Batch,
     Row,
     check_vocabulary,
@@ -24,23 +25,17 @@ from attention.likelihood import (
     shared_beginning,
     when_memory_runs_out,
 )
+from attention.terminal import Steps, no_steps
 from attention.transformer import TransformerConfig
 from tale_jax.elimination import race
 from tale_jax.scoring.programs import Programs
 from tale_jax.scoring.protocols import NotFiniteError, make_asker
-from tale_jax.scoring.runner import Runner
+from tale_jax.scoring.runner import Asked, Runner
 from tale_jax.tasks import Answer, Example, Task, Tokenizer, fitting
 from tale_jax.units import Dropped, kept_halves
 
 SPLITS = ("search", "test")
 SIDE_BY_SIDE = 2  # batches that run at the same time
-
-
-class Asked(NamedTuple):
-    """A model that is being asked: batches, and what the programs will have made of each."""
-
-    batches: Sequence[Batch]
-    outputs: Sequence[concurrent.futures.Future[Any]]
 
 
 class Scorer:
@@ -202,6 +197,27 @@ class Scorer:
         read = self.examples[split], self._outputs(split, dropped, self._ask(split, dropped))
         own = {self.protocol.name: self.protocol.answers(*read)}
         return {**self.protocol.readings(*read), **own}
+
+    def run(
+        self,
+        split: str,
+        program: Callable[[Runner, Arrays], Any],
+        description: str = "batches",
+        steps: Steps = no_steps,
+    ) -> Any:
+        """What ``program`` makes of all rows of a split, in their order, on the host.
+
+        Args:
+            split: one that the scorer has.
+            program: is given the runner of the model and the arrays of a batch.
+            description: of the progress.
+            steps: shows it, as :meth:`attention.terminal.Terminal.steps`.
+        """
+        while True:
+            batches = self._batches[split]
+            with self._guarded(), steps(description, len(batches)) as advance:
+                asked = [self._workers.submit(program, self._runner, b.arrays) for b in batches]
+                return join(batches, [(each.result(), advance())[0] for each in asked])
 
     def race(
         self,

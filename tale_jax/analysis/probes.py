@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -133,20 +133,22 @@ def _regularised(
     from sklearn.pipeline import make_pipeline
 
     count = len(set(groups_E.tolist()))
+    # For two classes Newton's method takes few steps; for more its matrix is large.
+    how: Any = {"max_iter": 1000, "solver": "newton-cholesky" if labels_E.max() == 1 else "lbfgs"}
     losses_SE = np.zeros((len(STRENGTHS), len(labels_E)))
     with _quiet_probes():
         for fitted, scored in _folds(labels_E, groups_E, min(INNER_FOLDS, count)):
             front = make_pipeline(*_components(len(fitted), states_ED.shape[1]))
             read, held = front.fit_transform(states_ED[fitted]), front.transform(states_ED[scored])
             for i, strength in enumerate(STRENGTHS):
-                ridge = LogisticRegression(C=strength, max_iter=1000).fit(read, labels_E[fitted])
+                ridge = LogisticRegression(C=strength, **how).fit(read, labels_E[fitted])
                 places = np.searchsorted(ridge.classes_, labels_E[scored])
                 chosen = ridge.predict_proba(held)[np.arange(len(scored)), places]
                 losses_SE[i, scored] = -np.log(np.clip(chosen, 1e-12, None))
     worse_SE = losses_SE - losses_SE[np.argmin(losses_SE.mean(1))]
     margins_S = worse_SE.std(1) / np.sqrt(count)
     strength = STRENGTHS[int(np.argmax(worse_SE.mean(1) <= margins_S))]  # the first that is
-    best = LogisticRegression(C=strength, max_iter=1000)
+    best = LogisticRegression(C=strength, **how)
     return make_pipeline(*_components(len(labels_E), states_ED.shape[1]), best)
 
 

@@ -97,7 +97,10 @@ class SearchProgress:
         if self._best is None:
             self._best = candidate
             self._baseline_done = time.monotonic()
-            self._say(f"baseline: {self._share(candidate)}")
+            took = f"{self._baseline_done - self._start:.0f} s, with compilation"
+            if (candidate.iteration, candidate.dropped) in self._run.known:
+                took = "as before"
+            self._terminal.message(f"baseline: {self._share(candidate)} ({took})")
             return
         kept = sum(unit not in candidate.dropped for unit in self._units)
         if candidate.iteration != self._iteration:

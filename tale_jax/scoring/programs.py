@@ -4,7 +4,8 @@ A candidate that is read (log-likelihood) goes through *begin*, *advance* once a
 *finish*; it may take up the states of another model that is the same so far.  *finish* is the last
 layer at the places that are read alone.  The front, which is the text that all rows begin with, has
 its beginning from *begin* too, and goes through *share*, which also gives the layer's keys and
-values.  A candidate that writes has one program, *write*.
+values.  *read* is the end of *finish* for the states of several layers, as if the model stopped after
+each.  A candidate that writes has one program, *write*.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from attention.likelihood import Arrays
@@ -66,6 +68,7 @@ class Programs:
             "advance": jax.jit(self._advance),
             "finish": jax.jit(self._finish),
             "share": jax.jit(self._share),
+            "read": jax.jit(self._read),
             "write": jax.jit(self._write),
         }
         self._compiled: dict[Any, concurrent.futures.Future[jax.stages.Compiled]] = {}
@@ -78,7 +81,7 @@ class Programs:
         return shapes if self.writes else 3 * shapes + (self.front is not None)
 
     def __call__(self, name: str, *arguments: Any) -> Any:
-        """Run ``begin``, ``advance``, ``finish``, ``share`` or ``write``; does not wait."""
+        """Run ``begin``, ``advance``, ``finish``, ``share``, ``read`` or ``write``; no waiting."""
         return self._program(name, arguments).result()(self._params, *arguments)
 
     def begin(self, arrays: Arrays) -> tuple[Beginning, Beginning | None]:
@@ -160,6 +163,15 @@ class Programs:
     def _share(self, params: Any, arrays: Arrays, begun: Beginning, keep: Any, layer: Any) -> Any:
         del arrays
         return self._layer(params, begun, keep, layer)
+
+    def _read(self, params: Any, arrays: Arrays, states: Sequence[jax.Array]) -> list[Any]:
+        count = len(states)
+        places_BU1 = arrays.places[:, :, None]
+        read = jnp.concatenate([jnp.take_along_axis(s, places_BU1, axis=1) for s in states])
+        every = jax.tree.map(lambda array: jnp.concatenate([array] * count), arrays)
+        found, tree = jax.tree.flatten(self._protocol.read(params, read, every))
+        parts = zip(*(jnp.split(array, count) for array in found), strict=True)
+        return [jax.tree.unflatten(tree, part) for part in parts]
 
     def _write(self, params: Any, arrays: Arrays, keep: Any) -> Any:
         return self._protocol.write(params, keep, arrays)

@@ -10,7 +10,7 @@ from tale_jax.runs import terminal
 
 
 @pytest.mark.parametrize(("max_drops", "initial"), [(None, ()), (2, ()), (3, (1,))])
-def test_the_time_left_is_that_of_a_search_nothing_stops(monkeypatch, max_drops, initial):
+def test_the_time_left_is_that_of_a_search_nothing_stops(monkeypatch, capsys, max_drops, initial):
     num_layers, clock, said = 7, [100.0], []
     settings = {"num_layers": num_layers, "examples": 5, "max_drops": max_drops}
     run = types.SimpleNamespace(
@@ -21,7 +21,8 @@ def test_the_time_left_is_that_of_a_search_nothing_stops(monkeypatch, max_drops,
     )
     monkeypatch.setattr(terminal.time, "monotonic", lambda: clock[0])
     bar = Progress(disable=True)
-    shown = terminal.SearchProgress(run, bar, terminal.Terminal(quiet=True))
+    shown = terminal.SearchProgress(run, bar, terminal.Terminal())
+    first = f"baseline: 3/5 = 60.0% ({2 * (num_layers - len(initial))} s, with compilation)"
 
     def score(candidates):
         for dropped in candidates:
@@ -40,6 +41,7 @@ def test_the_time_left_is_that_of_a_search_nothing_stops(monkeypatch, max_drops,
         on_candidate=show,
         on_accepted=shown.accepted,
     )
+    assert capsys.readouterr().err.splitlines()[0] == first
     end = clock[0]
     for now, text in said[1:]:
         minutes, seconds = text.removeprefix("all ≤ 0:").split(":")

@@ -117,5 +117,9 @@ def test_each_example_has_choices_of_its_own(searched, tmp_path):
     assert rows[0]["entropy"] == pytest.approx(0.918, abs=1e-3)
     model, examples = load_model(str(searched / "tiny")), load_task(str(task)).search
     asked = label_examples(model, examples, "t")
-    assert asked.rows[4].tokens == model.tokenizer(f"q 1?{(examples[1].choices or ())[1]}")["input_ids"]
-    assert asked.labels_E[3:6].tolist() == [0, 1, 0] and asked.groups_E[3:6].tolist() == [1, 1, 1]
+    assert (
+        asked.rows[4].tokens
+        == model.tokenizer(f"q 1?{(examples[1].choices or ())[1]}")["input_ids"]
+    )
+    assert asked.labels_E[3:6].tolist() == [0, 1, 0]
+    assert asked.groups_E[3:6].tolist() == [1, 1, 1]

@@ -9,8 +9,8 @@ from .protocols import Asker as Asker
 from .protocols import NotFiniteError as NotFiniteError
 from .protocols import Protocol as Protocol
 from .runner import Runner as Runner
-from .scorer import SPLITS as SPLITS
 from .scorer import Scorer as Scorer
+from .splits import SPLITS as SPLITS
 from .writing import Decode as Decode
 
 __all__ = [

@@ -4,8 +4,8 @@ A candidate that is read (log-likelihood) goes through *begin*, *advance* once a
 *finish*; it may take up the states of another model that is the same so far.  *finish* is the last
 layer at the places that are read alone.  The front, which is the text that all rows begin with, has
 its beginning from *begin* too, and goes through *share*, which also gives the layer's keys and
-values.  *read* is the end of *finish* for the states of several layers, as if the model stopped after
-each.  A candidate that writes has one program, *write*.
+values.  *read* is the end of *finish* for the states of several layers, as if the model stopped
+after each.  A candidate that writes has one program, *write*.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -155,3 +155,7 @@ class Runner:
 
 def _kept_layers(keep: Keep, first: int, end: int) -> list[int]:
     return [layer for layer in range(first, end) if any(keep[layer])]
+
+
+Program = Callable[[Runner, Arrays], Any]
+"""What is run for each batch."""

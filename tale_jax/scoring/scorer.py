@@ -13,16 +13,11 @@ import jax
 import numpy as np
 
 from attention.likelihood import (
-    Arrays,
     Batch,
-    Row,
-    check_vocabulary,
     choose_shapes,
     fetch,
     join,
     load_batches,
-    one_row,
-    shared_beginning,
     when_memory_runs_out,
 )
 from attention.terminal import Steps, no_steps
@@ -30,11 +25,11 @@ from attention.transformer import TransformerConfig
 from tale_jax.elimination import race
 from tale_jax.scoring.programs import Programs
 from tale_jax.scoring.protocols import NotFiniteError, make_asker
-from tale_jax.scoring.runner import Asked, Runner
-from tale_jax.tasks import Answer, Example, Task, Tokenizer, fitting
+from tale_jax.scoring.runner import Asked, Program, Runner
+from tale_jax.scoring.splits import fitting_splits
+from tale_jax.tasks import Answer, Task, Tokenizer
 from tale_jax.units import Dropped, kept_halves
 
-SPLITS = ("search", "test")
 SIDE_BY_SIDE = 2  # batches that run at the same time
 
 
@@ -83,28 +78,14 @@ class Scorer:
     ):
         self.protocol = make_asker(protocol, config, tokenizer, task, max_new_tokens)
         self.depth = config.num_hidden_layers
-        self.batch_tokens, self.too_long = batch_tokens, 0
+        self.batch_tokens = batch_tokens
         self._sharding, self._on_message = batch_sharding, on_message
         self._devices = 1 if batch_sharding is None else batch_sharding.num_devices
-        self.examples: dict[str, list[Example]] = {}
-        self._rows: dict[str, list[Row]] = {}
-        for split in SPLITS:
-            if (examples := getattr(task, split)) is not None:
-                rows = self.protocol.rows(examples)
-                check_vocabulary(rows, config.vocab_size)
-                lengths = [max(row.positions) + 1 + self.protocol.new_tokens for row in rows]
-                kept = fitting(lengths, config.longest_text, task.name)
-                self.too_long += len(examples) - len(kept)
-                self.examples[split] = [examples[i] for i in kept]
-                self._rows[split] = [rows[i] for i in kept]
+        found = fitting_splits(config, self.protocol, task)
+        self.examples, self.too_long, self._rows = found.examples, found.too_long, found.rows
         self.notes = tuple(self.protocol.notes)
-        # what all rows begin with is the same in all, unless positions turn by the row's length
-        alone = self.protocol.writes or config.rope_by_length
-        shared = 0 if alone else shared_beginning(list(self._rows.values()))
-        front = one_row(self._rows["search"][0].tokens[:shared]) if shared else None
-        self._rows = {s: [row.without(shared) for row in rows] for s, rows in self._rows.items()}
         self._runner = Runner(
-            Programs(config, params, self.protocol, front),
+            Programs(config, params, self.protocol, found.front),
             cache_gib * 2**30,
             one_device=batch_sharding is None,
         )
@@ -192,30 +173,18 @@ class Scorer:
         """
         return self._answers(split, dropped, self._ask(split, dropped))
 
-    def readings(self, split: str, dropped: Dropped) -> dict[str, list[Answer]]:
-        """As :meth:`answers`, by the protocol and by all others that the same pass gives."""
-        read = self.examples[split], self._outputs(split, dropped, self._ask(split, dropped))
-        own = {self.protocol.name: self.protocol.answers(*read)}
-        return {**self.protocol.readings(*read), **own}
-
-    def run(
-        self,
-        split: str,
-        program: Callable[[Runner, Arrays], Any],
-        description: str = "batches",
-        steps: Steps = no_steps,
-    ) -> Any:
+    def run(self, split: str, program: Program, title: str = "", steps: Steps = no_steps) -> Any:
         """What ``program`` makes of all rows of a split, in their order, on the host.
 
         Args:
             split: one that the scorer has.
             program: is given the runner of the model and the arrays of a batch.
-            description: of the progress.
+            title: of the progress.
             steps: shows it, as :meth:`attention.terminal.Terminal.steps`.
         """
         while True:
             batches = self._batches[split]
-            with self._guarded(), steps(description, len(batches)) as advance:
+            with self._guarded(), steps(title, len(batches)) as advance:
                 asked = [self._workers.submit(program, self._runner, b.arrays) for b in batches]
                 return join(batches, [(each.result(), advance())[0] for each in asked])
 

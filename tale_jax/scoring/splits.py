@@ -1,4 +1,4 @@
-"""The rows of a task's splits that a model has room for, and the text that all of them begin with."""
+"""The rows of a task's splits that a model has room for, and the text that all begin with."""
 
 from __future__ import annotations
 

@@ -173,3 +173,21 @@ def test_other_halves_and_other_rows_of_a_shape_compile_nothing():
     scores = [token_log_probs(LLAMA, random_params(LLAMA), part, less) for part in rows]
     assert len({float(s.log_probs[0]) for part in scores for s in part}) == 6
     assert not [name for name in seen if "compile" in name]
+
+
+def test_places_of_padding_are_left_out(monkeypatch):
+    """Rows of different numbers of places, all of which are read in blocks of three, or whole."""
+    number = np.random.default_rng(7)
+    texts = [number.integers(3, V, size).tolist() for size in (5, 11, 7)]
+    rows = [Row.text(text[:-1], text[1 + i :]) for i, text in enumerate(texts)]
+    variables = Transformer(LLAMA).init(jax.random.key(3), np.zeros((1, 2), np.int32))
+    whole = token_log_probs(LLAMA, variables["params"], RowBatches(rows, 64))
+    jax.clear_caches()  # the bounds are read when the program is traced
+    monkeypatch.setattr(targets, "PACKED_LOGITS", 0)
+    monkeypatch.setattr(targets, "MOST_LOGITS", 3 * V)
+    packed = token_log_probs(LLAMA, variables["params"], RowBatches(rows, 64))
+    jax.clear_caches()
+    for right, found, row in zip(whole, packed, rows, strict=True):
+        assert len(found.log_probs) == len(row.targets)
+        np.testing.assert_allclose(found.log_probs, right.log_probs, atol=1e-5)
+        np.testing.assert_array_equal(found.likeliest, right.likeliest)

@@ -150,7 +150,7 @@ def _packed(
     Rows have different numbers of places, so that half of a batch's places may be padding.
     """
     batch, places, _ = states_BUD.shape
-    used_BU = jnp.any(reads_BP[:, :, None] == jnp.arange(places), axis=1)
+    used_BU = jnp.any(reads_BP[:, :, None] == jnp.arange(places)[None, None], axis=1)
     order = jnp.argsort(~used_BU.reshape(-1), stable=True)
     rank = jnp.argsort(order)
     flat_BP = reads_BP + places * jnp.arange(batch)[:, None]

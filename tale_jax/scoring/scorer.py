@@ -173,6 +173,12 @@ class Scorer:
         """
         return self._answers(split, dropped, self._ask(split, dropped))
 
+    def readings(self, split: str, dropped: Dropped) -> dict[str, list[Answer]]:
+        """As :meth:`answers`, by the protocol and by all others that the same pass gives."""
+        read = self.examples[split], self._outputs(split, dropped, self._ask(split, dropped))
+        own = {self.protocol.name: self.protocol.answers(*read)}
+        return {**self.protocol.readings(*read), **own}
+
     def run(self, split: str, program: Program, title: str = "", steps: Steps = no_steps) -> Any:
         """What ``program`` makes of all rows of a split, in their order, on the host.
 

@@ -102,8 +102,8 @@ class Loglikelihood(Asker):
         if not self._merged:
             return ()
         return (
-            f"{self._merged} choices merge with the end of their prompts into one token; their own "
-            "tokens are scored behind those of the prompt",
+            "choices that merge with the end of their prompt into one token, and are therefore "
+            f"encoded by themselves: {self._merged}",
         )
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:

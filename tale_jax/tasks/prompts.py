@@ -147,7 +147,8 @@ def encode_choices(
     """Make tokens of every choice of every example, by the convention of lm-eval.
 
     Prompt and choice become tokens as one text. The space at the end of a prompt belongs to the
-    choice. If the prompt alone has n tokens, then all tokens from the n-th on are the choice's.
+    choice. If the prompt alone has n tokens, then all tokens from the n-th on are the choice's, and
+    they stand behind the tokens of the prompt alone.
     Special tokens stand in front once; a rendered chat brings its own. An empty prompt is the
     beginning-of-text token alone, or the end-of-text token if the tokenizer has no other.
 
@@ -189,7 +190,7 @@ def encode_choices(
         count = len(tokens) - len(start)
         if count < 1:
             raise InputError(f"the choice {text[len(prompt) :][-30:]!r} has no token; give it text")
-        encoded[i].append(EncodedChoice(tokens, count))
+        encoded[i].append(EncodedChoice(start + tokens[len(start) :], count))
     if merged:
         on_merged(merged)
     return encoded

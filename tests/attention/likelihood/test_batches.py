@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from attention.likelihood import Row, RowBatches, bucket, choose_shapes
+from attention.errors import InputError
+from attention.likelihood import Row, RowBatches, bucket, check_vocabulary, choose_shapes
 
 
 def test_buckets_pad_a_quarter_at_most():
@@ -32,6 +33,14 @@ def test_choices_of_one_token_are_read_at_one_place():
     assert row.read_at == [2, 2, 2, 3] and row.targets == [2, 3, 4, 6]
     assert row.places == [2, 3] and row.reads == [0, 0, 0, 1]
     assert row.without(2).places == [0, 1] and row.without(2).reads == row.reads
+
+
+def test_tokens_beyond_the_vocabulary_are_named():
+    rows = [Row.text([9, 0], [7]), Row.text([9, 6], [6])]
+    check_vocabulary(rows, 10)
+    check_vocabulary(rows, None)
+    with pytest.raises(InputError, match=r"token ids 7, 9, but .* has 7 tokens, 0 to 6"):
+        check_vocabulary(rows, 7)
 
 
 @pytest.mark.parametrize(

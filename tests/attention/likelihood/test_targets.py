@@ -115,16 +115,22 @@ def test_every_token_of_a_text(name, most, monkeypatch):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_choices_side_by_side_do_not_see_each_other(name):
-    """Two of them and their prompt are longer than the model's positions, and each fits."""
+    """Two of them and their prompt are longer than the model's positions, and each fits.
+
+    Nor does a text that stands alone see the prompt.
+    """
     config = CONFIGS[name]
-    prompt, *choices = random_texts([7, 1, 4, 11, 12])
-    row = Row.choices([([*prompt, *choice], len(choice)) for choice in choices])
+    prompt, *choices, alone = random_texts([7, 1, 4, 11, 12, 5])
+    texts = [([*prompt, *choice], len(choice)) for choice in choices]
+    row = Row.choices(texts, [(alone, len(alone) - 1)])
+    assert Row.choices(texts).unread == 6 and row.unread == 0
     assert len(row.tokens) > config.max_position_embeddings
     [score] = token_log_probs(config, random_params(config), RowBatches([row]))
     wanted = []
     for choice in choices:
         lines = plain(config, random_params(config), [*prompt, *choice])[len(prompt) - 1 : -1]
         wanted += zip(lines, choice, strict=True)
+    wanted += zip(plain(config, random_params(config), alone)[:-1], alone[1:], strict=True)
     check([score], [wanted])
 
 

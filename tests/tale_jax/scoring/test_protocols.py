@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from tiny_models import LETTERS, letter_tokenizer, tiny_config, write_model
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from attention.errors import InputError
 from tale_jax import evaluate
@@ -61,3 +63,47 @@ def test_what_does_not_fit_is_refused(letter_model):
         make_asker("loglikelihood", config, tokenizer, TEXTS, None)
     with pytest.raises(InputError, match="at least 1, not 0"):
         make_asker("decode", config, tokenizer, TEXTS, 0)
+
+
+def test_the_same_text_ties_whatever_rounding_says(letter_model):
+    asker = make_asker("loglikelihood", *letter_model, CHOICES, None)
+    examples = [Example("a", ("x", "x", "yz"), 0)] * 2
+    outputs = np.array([[-1.0, -1.0000001, -2.0], [-3.0, -3.0000001, -2.0]])
+    assert asker.answers(examples, outputs) == [Answer(None, False), Answer(2, False)]
+
+
+def test_scores_of_the_same_pass(letter_model):
+    asker = make_asker("loglikelihood-unconditional", *letter_model, CHOICES, None)
+    example = Example("a", (" é", " abc", " ab"), 0)
+    # log-probabilities of the choices, then of the choices without the prompt
+    outputs = np.array([[-1.9, -3.0, -2.2, -1.8, -2.0, -9.0]])
+    found = asker.readings([example], outputs)
+    assert {name: answers[0].prediction for name, answers in found.items()} == {
+        "loglikelihood": 0,
+        "loglikelihood-norm": 1,
+        "loglikelihood-bytes": 0,
+        "loglikelihood-unconditional": 2,
+    }
+    bare = make_asker("loglikelihood", *letter_model, CHOICES, None)
+    assert len(bare.readings([example], outputs[:, :3])) == 3
+
+
+def test_choices_that_merge_with_their_prompt_are_counted(letter_model):
+    inner = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
+    config, _ = letter_model
+    task = Task("t", (Example("a", ("b", "a"), 0),))
+    asker = make_asker(
+        "loglikelihood", config, PreTrainedTokenizerFast(tokenizer_object=inner), task, None
+    )
+    assert not asker.notes
+    asker.rows(task.search)
+    assert "encoded by themselves: 1" in asker.notes[0]
+
+
+def test_several_tasks_are_evaluated_at_once(folder, write_letters, tmp_path):
+    tasks = [write_letters(tmp_path / f"{name}.jsonl", 23, seed) for seed, name in enumerate("ab")]
+    found = evaluate(str(folder), tuple(tasks))
+    alone = evaluate(str(folder), tasks[1])
+    assert list(found["tasks"]) == tasks and found["tasks"][tasks[1]] == alone
+    assert alone["search"]["protocols"]["loglikelihood"] == alone["search"]["correct"]
+    assert len(alone["search"]["protocols"]) == 3

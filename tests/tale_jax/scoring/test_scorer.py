@@ -61,7 +61,9 @@ def plain_scores(model, example: Example, dropped: tuple[int, ...]) -> list[floa
     return scores
 
 
-@pytest.mark.parametrize("protocol", ["loglikelihood", "loglikelihood-norm"])
+@pytest.mark.parametrize(
+    "protocol", ["loglikelihood", "loglikelihood-norm", "loglikelihood-unconditional"]
+)
 def test_loglikelihood_is_that_of_a_plain_loop(model, protocol):
     task = random_task(13)
     scorer = Scorer(
@@ -73,6 +75,10 @@ def test_loglikelihood_is_that_of_a_plain_loop(model, protocol):
             scores = np.array(plain_scores(model, example, dropped))
             if protocol == "loglikelihood-norm":
                 scores /= [len(choice) for choice in example.choices or ()]
+            if protocol == "loglikelihood-unconditional":
+                scores -= plain_scores(model, dataclasses.replace(example, prompt=""), dropped)
+                if not example.prompt:  # all are nought, up to rounding
+                    continue
             assert answer.prediction == scores.argmax()
             assert answer.correct == (scores.argmax() == example.answer)
         assert next(scorer.count([dropped])) == sum(answer.correct for answer in answers)

@@ -64,6 +64,8 @@ TRANSFORMER_AXES: tuple[tuple[str, Axes], ...] = (
     (r"embed/bias", ("embed",)),
     (r"position_embedding/embedding", ("position", "embed")),
     (r"token_type_embedding/embedding", ("type", "embed")),
+    (r"embed_projection/kernel", ("embed", "embed_out")),
+    (r"embed_projection/bias", ("embed_out",)),
     (r"(embedding|final)_norm/(scale|bias)", ("embed",)),
     (r"layers/((attention|mlp)(_output)?_)?norm/(scale|bias)", ("embed",)),
     (r"layers/attention/query/kernel", ("embed", "heads", "head_dim")),

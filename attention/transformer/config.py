@@ -37,6 +37,7 @@ class TransformerConfig:
     num_key_value_heads: int | None = None  # None: as many as query heads
     head_dim: int | None = None  # None: hidden_size / num_attention_heads
     family: str = "llama"  # whose checkpoints these are; the key of families.FAMILIES
+    embedding_size: int | None = None  # of the tables, then projected; None: hidden_size
 
     embedding_multiplier: float | None = None  # of token embeddings, rounded to their dtype
 
@@ -92,6 +93,7 @@ class TransformerConfig:
     # head
     head: Head = "causal_lm"
     num_labels: int = 1
+    head_act: str | None = None  # None: hidden_act for masked_lm, tanh for sequence
     tie_word_embeddings: bool = False
     logits_scaling: float | None = None  # logits of a vocabulary are divided by it
     final_logit_softcapping: float | None = None  # then they become c tanh(logit / c)
@@ -112,6 +114,8 @@ class TransformerConfig:
             raise ValueError("exactly one of vocab_size and input_size must be given")
         if self.vocab_size is None and self.head in ("causal_lm", "masked_lm"):
             raise ValueError(f"the head {self.head} needs vocab_size; vectors go with regression")
+        if self.embedding_size is not None and self.head == "causal_lm":
+            raise ValueError("the head causal_lm has no projection to embedding_size")
         if self.num_attention_heads % self.key_value_heads:
             raise ValueError(
                 f"num_attention_heads={self.num_attention_heads} is not a multiple of "
@@ -177,6 +181,11 @@ class TransformerConfig:
             raise ValueError("layer_halves is None where every layer has both")
         if not (self.attention and self.mlp):
             raise ValueError("layer_halves goes with attention and mlp, which it takes away")
+
+    @property
+    def embedding_width(self) -> int:
+        """Size of the embeddings of tokens, positions and segments."""
+        return self.embedding_size or self.hidden_size
 
     @property
     def key_value_heads(self) -> int:

@@ -16,9 +16,9 @@ LANGUAGE_MODEL_HEADS = ("causal_lm", "masked_lm")
 class Head(nn.Module):
     """Everything after the last layer's norm but the (possibly tied) vocabulary projection.
 
-    ``masked_lm``: ``norm(act(dense(x)))``; its vocabulary bias lives here.
+    ``masked_lm``: ``norm(act(dense(x)))``, as wide as embeddings; its vocabulary bias lives here.
     ``sequence``: one vector a sequence, ``[B, labels]``: of the last real token (causal), or of the
-    first one through ``tanh(dense(x))`` (bidirectional).
+    first one through ``act(dense(x))`` (bidirectional).
     ``token`` and ``regression``: ``[B, T, labels]``.
     """
 
@@ -26,15 +26,16 @@ class Head(nn.Module):
 
     def setup(self) -> None:
         c = self.config
-        square = (c.hidden_size, c.hidden_size)
         if c.head == "masked_lm":
-            self.dense = Projection(c, "BTD,DE->BTE", square, (c.hidden_size,))
+            width = c.embedding_width
+            self.dense = Projection(c, "BTD,DE->BTE", (c.hidden_size, width), (width,))
             self.norm = Norm(c, "layernorm")
             self.bias = self.param(
                 "bias", nn.initializers.zeros, (c.vocab_size,), jnp.dtype(c.dtype)
             )
         elif c.head in ("sequence", "token", "regression"):
             if self._pooled:
+                square = (c.hidden_size, c.hidden_size)
                 self.dense = Projection(c, "BTD,DE->BTE", square, (c.hidden_size,))
             bias = None if c.head == "sequence" and c.causal else (c.num_labels,)
             role = "vectors" if c.head == "regression" else "inner"
@@ -58,7 +59,7 @@ class Head(nn.Module):
         """
         c = self.config
         if c.head == "masked_lm":
-            hidden_BTD = self.norm(ACTIVATIONS[c.hidden_act](self.dense(hidden_BTD)))
+            hidden_BTD = self.norm(ACTIVATIONS[c.head_act or c.hidden_act](self.dense(hidden_BTD)))
         logits_BTV = jnp.einsum(
             "BTD,VD->BTV",
             hidden_BTD,
@@ -80,7 +81,7 @@ class Head(nn.Module):
         if c.head == "sequence":
             hidden_BTD = _token_read(hidden_BTD, where_BT, last=c.causal)
         if self._pooled:
-            hidden_BTD = jnp.tanh(self.dense(hidden_BTD))
+            hidden_BTD = ACTIVATIONS[c.head_act or "tanh"](self.dense(hidden_BTD))
         scores = self.out(hidden_BTD)
         scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
         return scores[:, 0] if c.head == "sequence" else scores

@@ -34,7 +34,7 @@ class Embedding(nn.Module):
         self.embedding = self.param(
             "embedding",
             nn.initializers.normal(c.initializer_range),
-            (self.rows, c.hidden_size),
+            (self.rows, c.embedding_width),
             jnp.dtype(c.dtype),
         )
 
@@ -65,6 +65,9 @@ class Transformer(nn.Module):
             self.token_type_embedding = Embedding(c, c.type_vocab_size)
         if c.embedding_norm:
             self.embedding_norm = Norm(c, "layernorm")
+        if c.embedding_size is not None:
+            shape = (c.embedding_size, c.hidden_size)
+            self.embed_projection = Projection(c, "BTE,ED->BTD", shape, (c.hidden_size,))
         if self.is_initializing():
             self.layers = self.param("layers", lambda key: init_layers(c, key))
         else:  # either form, any depth: `self.param` would insist on the stacked one
@@ -78,7 +81,7 @@ class Transformer(nn.Module):
         if c.head != "none":
             self.head = Head(c)
         if c.head in LANGUAGE_MODEL_HEADS and not c.tie_word_embeddings:
-            self.lm_head = Projection(c, "BTD,VD->BTV", (c.vocab_size or 0, c.hidden_size))
+            self.lm_head = Projection(c, "BTD,VD->BTV", (c.vocab_size or 0, c.embedding_width))
 
     def __call__(
         self,
@@ -195,6 +198,8 @@ class Transformer(nn.Module):
             hidden_BTD += self.token_type_embedding(types)
         if c.embedding_norm:
             hidden_BTD = self.embedding_norm(hidden_BTD)
+        if c.embedding_size is not None:
+            hidden_BTD = self.embed_projection(hidden_BTD)
         return hidden_BTD, context
 
     def _check_read_at(self, read_at: Places | None) -> None:

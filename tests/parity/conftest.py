@@ -46,6 +46,16 @@ ENCODER = {
     "eos_token_id": 2,
     "bos_token_id": 2,
 }
+DISTILLED = {
+    "vocab_size": V,
+    "dim": 22,
+    "n_layers": 3,
+    "n_heads": 2,
+    "hidden_dim": 17,
+    "max_position_embeddings": 23,
+    "activation": "relu",
+    "pad_token_id": 0,
+}
 LEARNED = {
     "vocab_size": V,
     "n_embd": 22,
@@ -189,6 +199,11 @@ MODELS = {
     "gpt2-untied": ("GPT2", LEARNED | {"tie_word_embeddings": False, "n_inner": None}),
     "bert": ("Bert", ENCODER),
     "roberta": ("Roberta", ENCODER | {"pad_token_id": 1, "type_vocab_size": 1}),
+    # the head of its language model is a GELU all the same
+    "roberta-relu": ("Roberta", ENCODER | {"pad_token_id": 1, "hidden_act": "relu"}),
+    "distilbert": ("DistilBert", DISTILLED),
+    "electra": ("Electra", ENCODER | {"embedding_size": 14, "hidden_act": "relu"}),
+    "electra-square": ("Electra", ENCODER | {"embedding_size": 22}),
     # frequencies depend on the length of a text, which transformers takes from the whole batch
     "llama-dynamic": (
         "Llama",
@@ -204,6 +219,8 @@ HEADS = {
         "GPT2": "LMHeadModel",
         "Bert": "ForMaskedLM",
         "Roberta": "ForMaskedLM",
+        "DistilBert": "ForMaskedLM",
+        "Electra": "ForMaskedLM",
         "": "ForCausalLM",
     },
     "sequence": {"": "ForSequenceClassification"},

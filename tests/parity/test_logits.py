@@ -17,12 +17,14 @@ NAMES = (
     "llama-yarn-mscale qwen2 qwen2-sliding qwen3 qwen3-sliding mistral mistral-full granite olmo2 "
     "starcoder2 starcoder2-plain gemma gemma2 gemma3_text qwen3_moe cohere cohere-qk-norm "
     "ministral3 smollm3 phi3 stablelm stablelm-parallel gpt_neox gpt_neox-serial nemotron gpt2 "
-    "gpt2-untied bert roberta"
+    "gpt2-untied bert roberta roberta-relu distilbert electra electra-square"
 ).split()
 BY_LENGTH = ["llama-dynamic", "phi3-long"]
-ONE_EACH = (
-    "llama qwen2-sliding qwen3 mistral starcoder2 gemma gemma2 gpt_neox gpt2 bert roberta".split()
-)
+ENCODERS = "bert roberta distilbert electra".split()
+ONE_EACH = [
+    *"llama qwen2-sliding qwen3 mistral starcoder2 gemma gemma2 gpt_neox gpt2".split(),
+    *ENCODERS,
+]
 # or without some of them, or with those of Llama
 WITHOUT_OTHER_HEADS = (
     "gemma3_text qwen3_moe granite olmo2 cohere-qk-norm ministral3 smollm3 phi3 stablelm "
@@ -140,7 +142,7 @@ def test_other_heads(make_model, batch, theirs, ours, agree, tmp_path, name, hea
     model = make_model(name, head)
     model.save_pretrained(tmp_path)
     tokens, where, positions = batch
-    if head == "sequence" and name in ("bert", "roberta"):
+    if head == "sequence" and name in ENCODERS:
         # Theirs reads slot 0, ours the first real token: the same without padding on the left.
         tokens, where, positions = (x[[0, 2, 4]] for x in batch)
     elif head == "sequence":
@@ -179,14 +181,14 @@ def test_the_way_back(make_model, batch, theirs, ours, agree, tmp_path, name):
 
 
 @pytest.mark.parametrize("head", ["sequence", "token", "base"])
-@pytest.mark.parametrize("name", ["qwen3", "gpt2", "bert", "roberta"])
+@pytest.mark.parametrize("name", ["qwen3", "gpt2", *ENCODERS])
 def test_the_way_back_with_other_heads(make_model, tmp_path, name, head):
     model = make_model(name, head)
     model.save_pretrained(tmp_path / "theirs")
     config, params = load_pretrained(tmp_path / "theirs")
     save_pretrained(tmp_path / "ours", config, params)
     # A base encoder's pooler serves no head here and is not kept.
-    bare = {"add_pooling_layer": False} if head == "base" and not config.causal else {}
+    bare = {"add_pooling_layer": False} if head == "base" and name in ("bert", "roberta") else {}
     back, report = type(model).from_pretrained(tmp_path / "ours", output_loading_info=True, **bare)
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
         assert not report.get(problem), (problem, report[problem])

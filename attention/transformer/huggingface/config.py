@@ -54,7 +54,9 @@ def from_hf(hf: HfConfig, dtype: str | None = None) -> TransformerConfig:
     fields: dict[str, Any] = {**family.fixed, "family": model_type, "head": head}
     fields |= {field: full[name] for name, field in family.fields.items() if name in full}
     try:
-        fields |= family.read(full)
+        fields |= {**family.fixed_for.get(head, {}), **family.read(full)}
+        if head == "masked_lm" and fields.get("head_act") == fields["hidden_act"]:
+            fields["head_act"] = None  # one model, one config
         if head in ("sequence", "token"):
             fields["num_labels"] = len(full["id2label"])
         fields["dtype"] = dtype or str(hf.get("dtype") or hf.get("torch_dtype") or "float32")
@@ -167,7 +169,7 @@ def _head(family: Family, full: HfConfig) -> Head:
     if name[: len(prefix)].lower() != prefix.lower() or suffix not in HEADS:
         known = ", ".join(family.class_prefix + suffix for suffix in HEADS)
         raise InputError(f"unknown architecture {name!r}; known for this model_type: {known}")
-    return HEADS[suffix]
+    return family.classes.get(suffix, HEADS[suffix])
 
 
 def _check_magnitudes(family: Family, hf: HfConfig) -> None:
@@ -185,11 +187,11 @@ def _check_sizes(config: TransformerConfig) -> None:
             lowest = 0 if field.name in ("type_vocab_size", "position_offset") else 1
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise InputError(f"config.json: {field.name} is {value!r}")
-    if config.hidden_act not in ACTIVATIONS:
-        raise InputError(
-            f"config.json: unknown activation {config.hidden_act!r}; "
-            f"there are {', '.join(ACTIVATIONS)}"
-        )
+    for name in (config.hidden_act, config.head_act or "tanh"):
+        if name not in ACTIVATIONS:
+            raise InputError(
+                f"config.json: unknown activation {name!r}; there are {', '.join(ACTIVATIONS)}"
+            )
     if config.dtype not in ("float32", "bfloat16", "float16"):
         raise InputError(f"dtype {config.dtype!r} is none of float32, bfloat16, float16")
 

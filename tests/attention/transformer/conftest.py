@@ -120,6 +120,12 @@ CONFIGS = {
     "gpt2": GPT2,
     "bert": ENCODER,
     "roberta": dataclasses.replace(ENCODER, family="roberta", position_offset=2, type_vocab_size=1),
+    "distilbert": dataclasses.replace(
+        ENCODER, family="distilbert", type_vocab_size=0, norm_eps=1e-12
+    ),
+    "electra": dataclasses.replace(
+        ENCODER, family="electra", embedding_size=10, hidden_act="relu", head_act="gelu"
+    ),
 }
 # A form of a layer whose families are not in the list.
 BLOCKS = {

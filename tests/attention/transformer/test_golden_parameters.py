@@ -88,6 +88,8 @@ GOLDEN = {
     "roberta": f"""{MASKED}
         position_embedding/embedding 25×{{D}}
         token_type_embedding/embedding 1×{{D}}""",
+    "distilbert": f"""{MASKED}
+        position_embedding/embedding 23×{{D}}""",
 }
 
 

@@ -43,6 +43,8 @@ PERTURBED = {
     "intermediate_size": (LLAMA, 19),
     "vocab_size": (LLAMA, 31),
     "input_size": (VECTORS, 5),
+    "embedding_size": (dataclasses.replace(LLAMA, head="none"), 7),
+    "head_act": (dataclasses.replace(LLAMA, head="masked_lm"), "relu"),
     "num_key_value_heads": (LLAMA, 3),
     "head_dim": (LLAMA, 14),
     "family": (LLAMA, "mistral"),

@@ -283,6 +283,37 @@ GRANITE_31_2B = {
     "torch_dtype": "bfloat16",
     "vocab_size": 49155,
 }
+DISTILBERT = {
+    "activation": "gelu",
+    "architectures": ["DistilBertForMaskedLM"],
+    "dim": 768,
+    "hidden_dim": 3072,
+    "max_position_embeddings": 512,
+    "model_type": "distilbert",
+    "n_heads": 12,
+    "n_layers": 6,
+    "pad_token_id": 0,
+    "qa_dropout": 0.1,
+    "seq_classif_dropout": 0.2,
+    "sinusoidal_pos_embds": False,
+    "tie_weights_": True,
+    "vocab_size": 30522,
+}
+ELECTRA_SMALL = {
+    "architectures": ["ElectraForMaskedLM"],
+    "embedding_size": 128,
+    "hidden_act": "gelu",
+    "hidden_size": 256,
+    "intermediate_size": 1024,
+    "layer_norm_eps": 1e-12,
+    "max_position_embeddings": 512,
+    "model_type": "electra",
+    "num_attention_heads": 4,
+    "num_hidden_layers": 12,
+    "summary_use_proj": True,
+    "type_vocab_size": 2,
+    "vocab_size": 30522,
+}
 MODELS = {
     "Llama-3.1-8B": (LLAMA_31_8B, 8_030_261_248),
     "Qwen2.5-7B": (QWEN_25_7B, 7_615_616_512),
@@ -298,6 +329,8 @@ MODELS = {
     "gpt2": (GPT2_SMALL, 124_439_808),
     "bert-base-uncased": (BERT_BASE_UNCASED, 109_514_298),
     "roberta-base": (ROBERTA_BASE, 124_697_433),
+    "distilbert-base-uncased": (DISTILBERT, 66_985_530),
+    "electra-small": (ELECTRA_SMALL, 13_546_682),
 }
 
 

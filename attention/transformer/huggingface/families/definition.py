@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attention.transformer.config import TransformerConfig
+from attention.transformer.config import Head, TransformerConfig
 from attention.transformer.huggingface.families.gguf_layouts import Layout
 from attention.transformer.huggingface.families.tensors import Table
 
@@ -24,6 +24,8 @@ class Family:
             the same.
         fixed: fields that every model of the family has.
         tensors: the names of its tensors.
+        fixed_for: fields that every model of the family with a certain head has, by the head.
+        classes: endings of names of classes whose head is another than elsewhere.
         reads: further attributes that ``read`` understands.
         read: further fields, from the config in the newest layout of transformers.
         write: the attributes that those fields came from.
@@ -41,6 +43,8 @@ class Family:
     write: Callable[[TransformerConfig], dict[str, Any]] = lambda config: {}
     expected: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     bare_lm: str = "ForCausalLM"
+    fixed_for: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    classes: Mapping[str, Head] = dataclasses.field(default_factory=dict)
     gguf: Mapping[str, Layout] = dataclasses.field(default_factory=dict)
 
 

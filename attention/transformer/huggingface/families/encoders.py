@@ -1,11 +1,14 @@
-"""BERT and RoBERTa."""
+"""Encoders: BERT, RoBERTa, DistilBERT, ELECTRA."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from attention.transformer.huggingface.families.definition import (
     COMMON_FIELDS,
     LAYER_NORMED,
     Family,
+    HfConfig,
 )
 from attention.transformer.huggingface.families.tensors import ATTENTION, Table, linear, norm, row
 
@@ -32,6 +35,12 @@ _ROWS = (
     *linear(f"{_LAYER}.output.dense", "layers/mlp/down"),
     *norm(f"{_LAYER}.output.LayerNorm", "layers/mlp_norm"),
 )
+
+
+def _read_electra(hf: HfConfig) -> dict[str, Any]:
+    size = hf["embedding_size"]
+    return {"embedding_size": None if size == hf["hidden_size"] else size}
+
 
 BERT = Family(
     "Bert",
@@ -102,4 +111,92 @@ ROBERTA = Family(
     },
     expected={"position_embedding_type": "absolute"},
     bare_lm="ForMaskedLM",
+    fixed_for={"masked_lm": {"head_act": "gelu"}},  # whatever hidden_act says
+)
+ELECTRA = Family(
+    "Electra",
+    _FIELDS,
+    _FIXED,
+    Table(
+        prefix="electra.",
+        attention=f"{_LAYER}.attention.self",
+        rows=(*_ROWS, *linear("embeddings_project", "embed_projection")),
+        heads={
+            "masked_lm": (
+                *linear("generator_predictions.dense", "head/dense"),
+                *norm("generator_predictions.LayerNorm", "head/norm"),
+                row("generator_lm_head.bias", "head/bias"),
+                row("generator_lm_head.weight", "lm_head/kernel"),
+            ),
+            "sequence": (
+                *linear("classifier.dense", "head/dense"),
+                *linear("classifier.out_proj", "head/out"),
+            ),
+            "token": linear("classifier", "head/out"),
+        },
+        ignored=(r"embeddings\.position_ids", r"discriminator_predictions\..*"),
+        tied=(("generator_lm_head.weight", "embeddings.word_embeddings.weight"),),
+    ),
+    reads=("embedding_size",),
+    read=lambda hf: {
+        "embedding_size": None
+        if hf["embedding_size"] == hf["hidden_size"]
+        else hf["embedding_size"]
+    },
+    write=lambda config: {"embedding_size": config.embedding_width},
+    expected={"position_embedding_type": "absolute"},
+    bare_lm="ForMaskedLM",
+    fixed_for={"masked_lm": {"head_act": "gelu"}, "sequence": {"head_act": "gelu"}},
+    # A discriminator is an encoder here: which tokens were replaced is asked by nobody.
+    classes={"ForPreTraining": "none"},
+)
+DISTILBERT = Family(
+    "DistilBert",
+    {
+        "vocab_size": "vocab_size",
+        "dim": "hidden_size",
+        "n_layers": "num_hidden_layers",
+        "n_heads": "num_attention_heads",
+        "hidden_dim": "intermediate_size",
+        "max_position_embeddings": "max_position_embeddings",
+        "activation": "hidden_act",
+        "initializer_range": "initializer_range",
+        "tie_word_embeddings": "tie_word_embeddings",
+    },
+    {**_FIXED, "norm_eps": 1e-12},
+    Table(
+        prefix="distilbert.",
+        attention="transformer.layer.{i}.attention",
+        rows=(
+            row("embeddings.word_embeddings.weight", "embed/embedding"),
+            row("embeddings.position_embeddings.weight", "position_embedding/embedding"),
+            *norm("embeddings.LayerNorm", "embedding_norm"),
+            *linear("transformer.layer.{i}.attention.q_lin", f"{ATTENTION}/query"),
+            *linear("transformer.layer.{i}.attention.k_lin", f"{ATTENTION}/key"),
+            *linear("transformer.layer.{i}.attention.v_lin", f"{ATTENTION}/value"),
+            *linear("transformer.layer.{i}.attention.out_lin", f"{ATTENTION}/out", "linear_out"),
+            *norm("transformer.layer.{i}.sa_layer_norm", "layers/attention_norm"),
+            *linear("transformer.layer.{i}.ffn.lin1", "layers/mlp/up"),
+            *linear("transformer.layer.{i}.ffn.lin2", "layers/mlp/down"),
+            *norm("transformer.layer.{i}.output_layer_norm", "layers/mlp_norm"),
+        ),
+        heads={
+            "masked_lm": (
+                *linear("vocab_transform", "head/dense"),
+                *norm("vocab_layer_norm", "head/norm"),
+                row("vocab_projector.bias", "head/bias"),
+                row("vocab_projector.weight", "lm_head/kernel"),
+            ),
+            "sequence": (
+                *linear("pre_classifier", "head/dense"),
+                *linear("classifier", "head/out"),
+            ),
+            "token": linear("classifier", "head/out"),
+        },
+        ignored=(r"embeddings\.position_ids",),
+        tied=(("vocab_projector.weight", "embeddings.word_embeddings.weight"),),
+    ),
+    reads=("sinusoidal_pos_embds",),  # how the stored table was made
+    bare_lm="ForMaskedLM",
+    fixed_for={"sequence": {"head_act": "relu"}},
 )

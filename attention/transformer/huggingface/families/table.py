@@ -6,7 +6,12 @@ from attention.choices import Choices
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families.cohere import COHERE
 from attention.transformer.huggingface.families.definition import Family
-from attention.transformer.huggingface.families.encoders import BERT, ROBERTA
+from attention.transformer.huggingface.families.encoders import (
+    BERT,
+    DISTILBERT,
+    ELECTRA,
+    ROBERTA,
+)
 from attention.transformer.huggingface.families.gemma import GEMMA, GEMMA2, GEMMA3
 from attention.transformer.huggingface.families.gpt2 import GPT2
 from attention.transformer.huggingface.families.llama_like import (
@@ -53,6 +58,8 @@ FAMILIES: Choices[Family] = Choices(
         "gpt2": GPT2,
         "bert": BERT,
         "roberta": ROBERTA,
+        "distilbert": DISTILBERT,
+        "electra": ELECTRA,
     },
 )
 

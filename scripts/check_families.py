@@ -67,6 +67,8 @@ def reduced(hf: Mapping[str, Any]) -> dict[str, Any]:
         text["num_key_value_heads"] = 2 if few in (heads, None) else 1
     if text.get("sliding_window"):
         text["sliding_window"] = min(text["sliding_window"], WINDOW)
+    if text.get("local_attention"):
+        text["local_attention"] = 6
     if pattern := text.get("sliding_window_pattern"):
         text["num_hidden_layers"] = pattern + 1
     for name in ("rope_scaling", "rope_parameters"):
@@ -130,14 +132,12 @@ def compare(hf: Mapping[str, Any], seed: int = 0) -> Compared:
     positions = np.maximum(np.cumsum(where, 1) - 1, 0)
     if config.position_offset:
         positions = positions + config.position_offset
-    given = {
-        "input_ids": torch.tensor(tokens),
-        "attention_mask": torch.tensor(where.astype(np.int64)),
-    }
-    if "modernbert" not in config.family:  # it has no such argument
-        given["position_ids"] = torch.tensor(positions)
     with torch.no_grad():
-        out = model(**given)
+        out = model(
+            input_ids=torch.tensor(tokens),
+            attention_mask=torch.tensor(where.astype(np.int64)),
+            position_ids=torch.tensor(positions),
+        )
     theirs = out.logits if "logits" in out else out.last_hidden_state
     ours = jax.jit(transformer.Transformer(config).apply)(
         {"params": params}, jnp.asarray(tokens), where=jnp.asarray(where)

@@ -81,6 +81,7 @@ class TransformerConfig:
     # x + f(norm(x)); norm(x + f(x)); x + norm(f(x)); x + norm2(f(norm(x)))
     norm_placement: Literal["pre", "post", "output", "sandwich"] = "pre"
     embedding_norm: bool = False
+    first_norm: bool = True  # False: attention of the first layer reads its states as they are
     final_norm: bool = True
     hidden_act: str = "silu"
     gated_mlp: bool = True
@@ -93,7 +94,10 @@ class TransformerConfig:
     # head
     head: Head = "causal_lm"
     num_labels: int = 1
-    head_act: str | None = None  # None: hidden_act for masked_lm, tanh for sequence
+    head_act: str | None = None  # None: hidden_act for masked_lm, tanh for the others
+    head_bias: bool = True  # of the projection before that to the vocabulary or the labels
+    head_norm: bool = False  # a projection and a norm stand before labels, as before a vocabulary
+    pooling: Literal["first", "mean"] = "first"  # what of an encoder's states a sequence is
     tie_word_embeddings: bool = False
     logits_scaling: float | None = None  # logits of a vocabulary are divided by it
     final_logit_softcapping: float | None = None  # then they become c tanh(logit / c)
@@ -117,15 +121,13 @@ class TransformerConfig:
         if self.embedding_size is not None and self.head == "causal_lm":
             raise ValueError("the head causal_lm has no projection to embedding_size")
         if self.num_attention_heads % self.key_value_heads:
+            heads = f"num_key_value_heads={self.key_value_heads}"
             raise ValueError(
-                f"num_attention_heads={self.num_attention_heads} is not a multiple of "
-                f"num_key_value_heads={self.key_value_heads}"
+                f"{heads} do not divide num_attention_heads={self.num_attention_heads}"
             )
         if self.head_dim is None and self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size={self.hidden_size} is not a multiple of "
-                f"num_attention_heads={self.num_attention_heads}; give head_dim"
-            )
+            sizes = f"hidden_size={self.hidden_size} and heads={self.num_attention_heads}"
+            raise ValueError(f"{sizes}: no whole size of a head; give head_dim")
         NORMALIZERS.pick(self.scoring)  # both raise for what they do not understand
         IMPLEMENTATIONS.pick(self.attention_implementation)
         _check_precision(self.matmul_precision)
@@ -133,24 +135,18 @@ class TransformerConfig:
             self._check_ropes()
         if self.layer_types is not None:
             if len(self.layer_types) != self.num_hidden_layers:
-                raise ValueError(
-                    f"layer_types has {len(self.layer_types)} entries for "
-                    f"{self.num_hidden_layers} layers"
-                )
+                count = f"{len(self.layer_types)} entries for {self.num_hidden_layers} layers"
+                raise ValueError(f"layer_types has {count}")
             unknown = set(self.layer_types) - {FULL_ATTENTION, SLIDING_ATTENTION}
             if unknown:
                 raise ValueError(f"unknown layer_types {sorted(unknown)}")
         if self.layer_halves is not None:
             self._check_halves(self.layer_halves)
-        if self.num_experts is not None and not (
-            1 <= self.num_experts_per_tok <= self.num_experts and self.gated_mlp
-        ):
-            raise ValueError(
-                f"num_experts_per_tok={self.num_experts_per_tok} is not among "
-                f"{self.num_experts} experts, or they are not gated"
-            )
-        if self.parallel_residual is not None and self.norm_placement != "pre":
-            raise ValueError("parallel_residual goes with norm_placement='pre'")
+        experts, chosen = self.num_experts, self.num_experts_per_tok
+        if experts is not None and not (1 <= chosen <= experts and self.gated_mlp):
+            raise ValueError(f"num_experts_per_tok={chosen} of {experts} experts, or no gated_mlp")
+        if self.norm_placement != "pre" and (self.parallel_residual or not self.first_norm):
+            raise ValueError("parallel_residual and first_norm=False go with norm_placement='pre'")
 
     def _check_ropes(self) -> None:
         rope, sliding, layers = self.rope, self.sliding_rope, self.no_rope_layers
@@ -163,18 +159,17 @@ class TransformerConfig:
                 raise ValueError("partial_rotary_factor is one for all layers")
         if layers is not None:
             if len(layers) != self.num_hidden_layers or set(layers) - {0, 1}:
+                count = self.num_hidden_layers
                 raise ValueError(
-                    f"no_rope_layers is {layers}, not a 0 or 1 for each of "
-                    f"{self.num_hidden_layers} layers"
+                    f"no_rope_layers is {layers}, not a 0 or 1 for each of {count} layers"
                 )
             if all(layers):
                 raise ValueError("no_rope_layers is None where all layers have positions")
 
     def _check_halves(self, halves: tuple[str, ...]) -> None:
         if len(halves) != self.num_hidden_layers:
-            raise ValueError(
-                f"layer_halves has {len(halves)} entries for {self.num_hidden_layers} layers"
-            )
+            count = f"{len(halves)} entries for {self.num_hidden_layers} layers"
+            raise ValueError(f"layer_halves has {count}")
         if unknown := set(halves) - set(HALVES):
             raise ValueError(f"unknown layer_halves {sorted(unknown)}; there are {list(HALVES)}")
         if set(halves) == {"both"}:  # one model, one config
@@ -261,17 +256,16 @@ class TransformerConfig:
         """The config of the shallower model made of layers ``kept`` (0-based, ascending)."""
         types = None if self.layer_types is None else tuple(self.layer_types[i] for i in kept)
         halves = None if self.layer_halves is None else tuple(self.layer_halves[i] for i in kept)
-        if halves is not None and set(halves) <= {"both"}:
-            halves = None
+        halves = None if halves and set(halves) <= {"both"} else halves
         turning = self.no_rope_layers and tuple(self.no_rope_layers[i] for i in kept)
-        if turning and all(turning):
-            turning = None
+        turning = None if turning and all(turning) else turning
         return dataclasses.replace(
             self,
             num_hidden_layers=len(kept),
             layer_types=types,
             layer_halves=halves,
             no_rope_layers=turning,
+            first_norm=self.first_norm or 0 not in kept,
         )
 
     def keep_halves(self, kept: Sequence[tuple[bool, bool]]) -> TransformerConfig:
@@ -301,7 +295,5 @@ def _check_precision(name: str | None) -> None:
     try:
         jax.lax.Precision(name)
     except ValueError:
-        raise InputError(
-            f"unknown matrix precision {name!r}; there are default, high, highest, "
-            "tensorfloat32, and algorithms such as TF32_TF32_F32"
-        ) from None
+        known = "default, high, highest, tensorfloat32, and algorithms such as TF32_TF32_F32"
+        raise InputError(f"unknown matrix precision {name!r}; there are {known}") from None

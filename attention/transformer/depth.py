@@ -121,7 +121,7 @@ def _apply(config: TransformerConfig, method: str = "__call__", **static: Any) -
 def _differences(config: TransformerConfig) -> dict[str, Int[Array, " L"]]:
     """What layers differ in, as data, for the programs that index layers at run time.
 
-    These are arguments of ``Attention``; what all layers have alike is not among them.
+    These are arguments of ``Layer.attention_half``; what all layers have alike is not among them.
     """
     found = {}
     if any(window is not None for window in config.windows):
@@ -131,6 +131,8 @@ def _differences(config: TransformerConfig) -> dict[str, Int[Array, " L"]]:
     kinds = config.rope_kinds
     if len(kinds) > 1:
         found["rope"] = jnp.array([kinds.index(rope) for rope in config.ropes], jnp.int32)
+    if not config.first_norm:
+        found["normed"] = jnp.arange(config.num_hidden_layers) > 0
     return found
 
 
@@ -194,6 +196,8 @@ def _unrolled(
         layer_tap = None if tap is None else lambda *arrays, i=i: tap(i, *arrays)
         rope = config.rope_kinds.index(config.ropes[i])
         static: dict[str, Any] = {"window": config.windows[i], "rope": rope, "tap": layer_tap}
+        if not config.first_norm:
+            static["normed"] = i > 0
         data: dict[str, Any] = {"cache": None if caches is None else caches[i]}
         if not config.halves[i][0]:
             hidden = at(hidden, read_at) if i == last else hidden

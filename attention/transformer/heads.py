@@ -18,8 +18,9 @@ class Head(nn.Module):
 
     ``masked_lm``: ``norm(act(dense(x)))``, as wide as embeddings; its vocabulary bias lives here.
     ``sequence``: one vector a sequence, ``[B, labels]``: of the last real token (causal), or of the
-    first one through ``act(dense(x))`` (bidirectional).
-    ``token`` and ``regression``: ``[B, T, labels]``.
+    first one, or of the mean of all, through ``act(dense(x))`` (bidirectional).
+    ``token`` and ``regression``: ``[B, T, labels]``.  With ``head_norm``, labels too are read from
+    ``norm(act(dense(x)))``.
     """
 
     config: TransformerConfig
@@ -28,22 +29,27 @@ class Head(nn.Module):
         c = self.config
         if c.head == "masked_lm":
             width = c.embedding_width
-            self.dense = Projection(c, "BTD,DE->BTE", (c.hidden_size, width), (width,))
+            bias = (width,) if c.head_bias else None
+            self.dense = Projection(c, "BTD,DE->BTE", (c.hidden_size, width), bias)
             self.norm = Norm(c, "layernorm")
             self.bias = self.param(
                 "bias", nn.initializers.zeros, (c.vocab_size,), jnp.dtype(c.dtype)
             )
         elif c.head in ("sequence", "token", "regression"):
-            if self._pooled:
+            if self._dense:
                 square = (c.hidden_size, c.hidden_size)
-                self.dense = Projection(c, "BTD,DE->BTE", square, (c.hidden_size,))
+                bias = (c.hidden_size,) if c.head_bias else None
+                self.dense = Projection(c, "BTD,DE->BTE", square, bias)
+            if c.head_norm:
+                self.norm = Norm(c, "layernorm")
             bias = None if c.head == "sequence" and c.causal else (c.num_labels,)
             role = "vectors" if c.head == "regression" else "inner"
             self.out = Projection(c, "BTD,DC->BTC", (c.hidden_size, c.num_labels), bias, role=role)
 
     @property
-    def _pooled(self) -> bool:
-        return self.config.head == "sequence" and not self.config.causal
+    def _dense(self) -> bool:
+        c = self.config
+        return c.head_norm or (c.head == "sequence" and not c.causal)
 
     def vocabulary(
         self, hidden_BTD: Array, kernel_VD: Float[Array, "V D"]
@@ -79,9 +85,12 @@ class Head(nn.Module):
         """Scores of the label heads, in float32; see the class for their shapes."""
         c = self.config
         if c.head == "sequence":
-            hidden_BTD = _token_read(hidden_BTD, where_BT, last=c.causal)
-        if self._pooled:
+            pool = _mean if c.pooling == "mean" else _token_read
+            hidden_BTD = pool(hidden_BTD, where_BT, last=c.causal)
+        if self._dense:
             hidden_BTD = ACTIVATIONS[c.head_act or "tanh"](self.dense(hidden_BTD))
+        if c.head_norm:
+            hidden_BTD = self.norm(hidden_BTD)
         scores = self.out(hidden_BTD)
         scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
         return scores[:, 0] if c.head == "sequence" else scores
@@ -97,3 +106,11 @@ def _token_read(hidden_BTD: Array, where_BT: Array | None, *, last: bool) -> Flo
     else:
         index_B = jnp.argmax(where_BT, axis=1)
     return jnp.take_along_axis(hidden_BTD, index_B[:, None, None], axis=1)
+
+
+def _mean(hidden_BTD: Array, where_BT: Array | None, *, last: bool) -> Float[Array, "B 1 D"]:
+    """The mean over the real tokens of each sequence."""
+    del last
+    real_BT1 = None if where_BT is None else where_BT[:, :, None]
+    wide = hidden_BTD.astype(jnp.promote_types(hidden_BTD.dtype, jnp.float32))
+    return jnp.mean(wide, 1, keepdims=True, where=real_BT1).astype(hidden_BTD.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import MLP, Experts, Norm
@@ -77,16 +77,25 @@ class Layer(nn.Module):
         return self._norm(half)(joined) if c.norm_placement == "post" else joined
 
     def attention_half(
-        self, x_BTD: Array, context: Context, **arguments
+        self,
+        x_BTD: Array,
+        context: Context,
+        *,
+        normed: bool | Bool[Array, ""] = True,
+        **arguments,
     ) -> tuple[Array, KeyValues | None, Captured | None]:
         """States behind attention, its keys and values, and what it can show.
 
-        With ``read_at``, the states are those at these places alone; keys are those of all.
+        With ``read_at``, the states are those at these places alone; keys are those of all.  Unless
+        ``normed``, attention reads the states as they are.
         """
         read_at = arguments.get("read_at")
         if not self.config.attention:
             return at(x_BTD, read_at), None, None
-        update, own, captured = self.attention(self._read("attention", x_BTD), context, **arguments)
+        read_BTD = self._read("attention", x_BTD)
+        if normed is not True:
+            read_BTD = jnp.where(normed, read_BTD, x_BTD)
+        update, own, captured = self.attention(read_BTD, context, **arguments)
         return self._join("attention", at(x_BTD, read_at), update), own, captured
 
     def mlp_half(

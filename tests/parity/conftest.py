@@ -56,6 +56,25 @@ DISTILLED = {
     "activation": "relu",
     "pad_token_id": 0,
 }
+MODERN = {
+    "vocab_size": V,
+    "hidden_size": 44,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 17,
+    "max_position_embeddings": 31,
+    "norm_eps": 1e-3,
+    "local_attention": 6,
+    "rope_parameters": {
+        "full_attention": {"rope_type": "default", "rope_theta": 5000.0},
+        "sliding_attention": {"rope_type": "default", "rope_theta": 70.0},
+    },
+    "pad_token_id": 0,
+    "eos_token_id": 1,
+    "bos_token_id": 2,
+    "cls_token_id": 2,
+    "sep_token_id": 1,
+}
 LEARNED = {
     "vocab_size": V,
     "n_embd": 22,
@@ -204,6 +223,20 @@ MODELS = {
     "distilbert": ("DistilBert", DISTILLED),
     "electra": ("Electra", ENCODER | {"embedding_size": 14, "hidden_act": "relu"}),
     "electra-square": ("Electra", ENCODER | {"embedding_size": 22}),
+    "modernbert": ("ModernBert", MODERN),
+    "modernbert-biases": (
+        "ModernBert",
+        MODERN
+        | {
+            "attention_bias": True,
+            "mlp_bias": True,
+            "norm_bias": True,
+            "classifier_bias": True,
+            "classifier_activation": "relu",
+            "classifier_pooling": "mean",
+            "tie_word_embeddings": False,
+        },
+    ),
     # frequencies depend on the length of a text, which transformers takes from the whole batch
     "llama-dynamic": (
         "Llama",
@@ -221,6 +254,7 @@ HEADS = {
         "Roberta": "ForMaskedLM",
         "DistilBert": "ForMaskedLM",
         "Electra": "ForMaskedLM",
+        "ModernBert": "ForMaskedLM",
         "": "ForCausalLM",
     },
     "sequence": {"": "ForSequenceClassification"},

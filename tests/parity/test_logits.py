@@ -17,10 +17,11 @@ NAMES = (
     "llama-yarn-mscale qwen2 qwen2-sliding qwen3 qwen3-sliding mistral mistral-full granite olmo2 "
     "starcoder2 starcoder2-plain gemma gemma2 gemma3_text qwen3_moe cohere cohere-qk-norm "
     "ministral3 smollm3 phi3 stablelm stablelm-parallel gpt_neox gpt_neox-serial nemotron gpt2 "
-    "gpt2-untied bert roberta roberta-relu distilbert electra electra-square"
+    "gpt2-untied bert roberta roberta-relu distilbert electra electra-square "
+    "modernbert modernbert-biases"
 ).split()
 BY_LENGTH = ["llama-dynamic", "phi3-long"]
-ENCODERS = "bert roberta distilbert electra".split()
+ENCODERS = "bert roberta distilbert electra modernbert modernbert-biases".split()
 ONE_EACH = [
     *"llama qwen2-sliding qwen3 mistral starcoder2 gemma gemma2 gpt_neox gpt2".split(),
     *ENCODERS,

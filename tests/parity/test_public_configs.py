@@ -18,7 +18,7 @@ FILE = ROOT.parent / "shared/cases/configs/public_configs.json"
 PUBLIC = json.loads(FILE.read_text()) if FILE.is_file() else {}
 LARGEST = 1e-4  # of the largest logit
 # name → what the refusal says
-REFUSED: dict[str, str] = {"gemma3_1b_it": "unknown model_type 'gemma3_text'"}
+REFUSED: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")

@@ -199,7 +199,7 @@ def _changes(
     return changes
 
 
-def _modules(wanted: Mapping[str, tuple[Row, int]]) -> dict[str, bool]:
+def _modules(wanted: Mapping[str, tuple[Row, object]]) -> dict[str, bool]:
     """The linear modules of a model, by their whole names; whether they are stored transposed."""
     return {
         name.removesuffix(".weight"): row.transform.startswith("conv1d")

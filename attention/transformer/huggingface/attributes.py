@@ -34,6 +34,8 @@ INERT = frozenset(
     reorder_and_upcast_attn max_window_layers max_length do_sample temperature
     _attn_implementation _attn_implementation_autoset attn_implementation
     output_router_logits router_aux_loss_coef initializer_cutoff_factor cache_implementation
+    deterministic_flash_attn reference_compile sparse_prediction sparse_pred_ignore_index
+    repad_logits_with_grad
     """.split()
 )
 IGNORABLE = USED | INERT

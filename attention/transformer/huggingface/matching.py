@@ -93,6 +93,8 @@ def wanted_tensors(
         if row.layered:  # what a layer is without is in no checkpoint
             part = row.paths[0].split("/")[1]
             layers = [i for i, has in enumerate(config.halves) if belongs(part, has)]
+            if not config.first_norm and part == "attention_norm":
+                layers = [i for i in layers if i > 0]
         heads = abstract[row.paths[0]].shape[row.layered] if "{h}" in row.name else 1
         for i, head in itertools.product(layers, range(heads)):
             name = row.name.replace("{i}", str(i)).replace("{h}", str(head))

@@ -314,6 +314,24 @@ ELECTRA_SMALL = {
     "type_vocab_size": 2,
     "vocab_size": 30522,
 }
+MODERNBERT = {
+    "architectures": ["ModernBertForMaskedLM"],
+    "classifier_pooling": "mean",
+    "deterministic_flash_attn": False,
+    "global_attn_every_n_layers": 3,
+    "global_rope_theta": 160000.0,
+    "local_rope_theta": 10000.0,
+    "hidden_size": 768,
+    "intermediate_size": 1152,
+    "layer_norm_eps": 1e-05,
+    "local_attention": 128,
+    "model_type": "modernbert",
+    "norm_bias": False,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 22,
+    "position_embedding_type": "absolute",
+    "vocab_size": 50368,
+}
 MODELS = {
     "Llama-3.1-8B": (LLAMA_31_8B, 8_030_261_248),
     "Qwen2.5-7B": (QWEN_25_7B, 7_615_616_512),
@@ -330,6 +348,8 @@ MODELS = {
     "bert-base-uncased": (BERT_BASE_UNCASED, 109_514_298),
     "roberta-base": (ROBERTA_BASE, 124_697_433),
     "distilbert-base-uncased": (DISTILBERT, 66_985_530),
+    # and 768 for the norm that the first layer has not: layers are stacked
+    "ModernBERT-base": (MODERNBERT, 149_655_232 + 768),
     "electra-small": (ELECTRA_SMALL, 13_546_682),
 }
 

@@ -25,6 +25,7 @@ from attention.transformer.huggingface.families.llama_like import (
     SMOLLM3,
     STARCODER2,
 )
+from attention.transformer.huggingface.families.modernbert import MODERNBERT
 from attention.transformer.huggingface.families.partly_rotary import (
     GPT_NEOX,
     NEMOTRON,
@@ -60,6 +61,7 @@ FAMILIES: Choices[Family] = Choices(
         "roberta": ROBERTA,
         "distilbert": DISTILBERT,
         "electra": ELECTRA,
+        "modernbert": MODERNBERT,
     },
 )
 

@@ -39,6 +39,8 @@ SIZES: dict[str, int] = {
     **dict.fromkeys(("intermediate_size", "hidden_dim"), 53),
     "vocab_size": VOCABULARY,
     "head_dim": HEAD,
+    "moe_intermediate_size": 16,
+    "num_experts": 16,
     "embedding_size": 22,
 }
 TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id")

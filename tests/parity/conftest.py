@@ -58,7 +58,7 @@ DISTILLED = {
 }
 MODERN = {
     "vocab_size": V,
-    "hidden_size": 44,
+    "hidden_size": 28,
     "num_hidden_layers": 3,
     "num_attention_heads": 2,
     "intermediate_size": 17,

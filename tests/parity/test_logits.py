@@ -187,7 +187,9 @@ def test_the_way_back_with_other_heads(make_model, tmp_path, name, head):
     model = make_model(name, head)
     model.save_pretrained(tmp_path / "theirs")
     config, params = load_pretrained(tmp_path / "theirs")
-    save_pretrained(tmp_path / "ours", config, params)
+    # The token ids of ModernBERT's class are beyond a small vocabulary.
+    source = tmp_path / "theirs" if "modernbert" in name else None
+    save_pretrained(tmp_path / "ours", config, params, source=source)
     # A base encoder's pooler serves no head here and is not kept.
     bare = {"add_pooling_layer": False} if head == "base" and name in ("bert", "roberta") else {}
     back, report = type(model).from_pretrained(tmp_path / "ours", output_loading_info=True, **bare)

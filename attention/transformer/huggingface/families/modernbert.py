@@ -29,6 +29,7 @@ def _read(hf: HfConfig) -> dict[str, Any]:
         # half of the window lies on either side, and the token itself between
         "sliding_window": hf["local_attention"] // 2 + 1 if slides else None,
         "layer_types": types if slides else None,
+        "head_act": hf["classifier_activation"],
         "pooling": _POOLING[hf["classifier_pooling"]],
     }
 
@@ -40,6 +41,7 @@ def _write(config: TransformerConfig) -> dict[str, Any]:
         "layer_types": types,
         "local_attention": 2 * ((config.sliding_window or 65) - 1),
         "rope_parameters": {name: rope_parameters(rope) for name, rope in ropes.items()},
+        "classifier_activation": config.head_act or config.hidden_act,
         "classifier_pooling": {ours: theirs for theirs, ours in _POOLING.items()}[config.pooling],
     }
 
@@ -59,7 +61,6 @@ MODERNBERT = Family(
         "norm_bias": "norm_bias",
         "attention_bias": "attention_bias",
         "mlp_bias": "mlp_bias",
-        "classifier_activation": "head_act",
         "classifier_bias": "head_bias",
         "tie_word_embeddings": "tie_word_embeddings",
     },
@@ -96,6 +97,7 @@ MODERNBERT = Family(
         "rope_parameters",
         "layer_types",
         "local_attention",
+        "classifier_activation",
         "classifier_pooling",
         "global_attn_every_n_layers",
         "global_rope_theta",

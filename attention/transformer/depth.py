@@ -136,11 +136,6 @@ def _differences(config: TransformerConfig) -> dict[str, Int[Array, " L"]]:
     return found
 
 
-def _halves(config: TransformerConfig) -> Bool[Array, "L 2"] | None:
-    """Halves as data; None if no layer lacks one."""
-    return None if config.layer_halves is None else jnp.array(config.halves)
-
-
 def _scanned(
     config: TransformerConfig, layers: Tree, hidden: Array, context: Context, every: bool
 ) -> tuple[Float[Array, "B T D"], Float[Array, "L B T D"] | None]:
@@ -163,7 +158,8 @@ def _scanned(
                 hidden = jax.lax.cond(there, half, lambda hidden, *_: hidden, *data)
         return hidden, hidden if every else None
 
-    return jax.lax.scan(body, hidden, (layers, _differences(config), _halves(config)))
+    halves = None if config.layer_halves is None else jnp.array(config.halves)
+    return jax.lax.scan(body, hidden, (layers, _differences(config), halves))
 
 
 def _unrolled(
@@ -250,8 +246,8 @@ def run_layer(
         States, and the layer's own keys and values ``[B, T, …]``: zeros without attention.
     """
     differences = _differences(config)
-    if (halves := _halves(config)) is not None:  # some layers lack one
-        keep = keep & halves[layer]
+    if config.layer_halves is not None:  # some layers lack one
+        keep = keep & jnp.array(config.halves)[layer]
 
     # Weights are indexed inside the branches, so that a dropped half costs nothing.
     def attend(hidden: Array) -> tuple[Array, KeyValues]:

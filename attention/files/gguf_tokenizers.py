@@ -142,7 +142,7 @@ def tokenizer_metadata(
     ids = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}
     for name, short in ids.items():
         number = getattr(tokenizer, f"{short}_token_id")
-        if number is not None:
+        if number is not None and number < vocab_size:  # added tokens have no row
             found[f"{name}_token_id"] = int(number)
     framed = tokenizer("a")["input_ids"]
     found["add_bos_token"] = framed[:1] == [tokenizer.bos_token_id]

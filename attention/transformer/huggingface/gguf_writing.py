@@ -63,9 +63,10 @@ def gguf_metadata(
     prefix = f"{architecture}."
     kinds = {"f32": gguf.LlamaFileType.ALL_F32, "f16": gguf.LlamaFileType.MOSTLY_F16}
     found: dict[str, Any] = {"general.name": name, "general.file_type": int(kinds[file_type])}
+    own = set(FAMILIES.pick(config.family).fields.values())
     for key, field in FIELDS.items():
         rms = key.endswith("rms_epsilon")
-        if field == "norm_eps" and rms != (config.norm == "rmsnorm"):
+        if field not in own or (field == "norm_eps" and rms != (config.norm == "rmsnorm")):
             continue
         value = config.head_size if field == "head_dim" else getattr(config, field)
         value = config.key_value_heads if field == "num_key_value_heads" else value
@@ -74,7 +75,8 @@ def gguf_metadata(
     found[f"{prefix}vocab_size"] = config.vocab_size
     if config.position_embedding == "rope":
         found |= {prefix + key: value for key, value in positions_metadata(config).items()}
-    return found
+    _, layout = layout_of(architecture)
+    return found | {prefix + key: value for key, value in layout.metadata(config).items()}
 
 
 def check_written(file: Path, config: TransformerConfig) -> None:

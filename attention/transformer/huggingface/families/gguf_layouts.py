@@ -26,6 +26,18 @@ def _unpaired(tensor: np.ndarray, heads: int) -> np.ndarray:
     return halves.swapaxes(1, 2).reshape(tensor.shape)
 
 
+def _heads_first(tensor: np.ndarray, heads: int) -> np.ndarray:
+    """Rows of all queries, then all keys, then all values → these three of each head."""
+    size = tensor.shape[0] // (3 * heads)
+    return tensor.reshape(3, heads, size, *tensor.shape[1:]).swapaxes(0, 1).reshape(tensor.shape)
+
+
+def _parts_first(tensor: np.ndarray, heads: int) -> np.ndarray:
+    """The inverse of ``_heads_first``."""
+    size = tensor.shape[0] // (3 * heads)
+    return tensor.reshape(heads, 3, size, *tensor.shape[1:]).swapaxes(0, 1).reshape(tensor.shape)
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """How an architecture of GGUF stores what a family of Hugging Face has.
@@ -33,14 +45,20 @@ class Layout:
     Attributes:
         paired: rotary pairs of query and key rows stand side by side.
         shifted_norms: scales of norms are stored plus one.
+        parts_first: rows of the fused projection are all queries, all keys, all values, where
+            Hugging Face has the three of each head together.
         transposed: endings of names whose matrices Hugging Face stores as ``[in, out]``.
         extra: further attributes of ``config.json``, from the header.
+        metadata: what ``extra`` reads, from the config of a model that is written; keys are without
+            the architecture.
     """
 
     paired: bool = False
     shifted_norms: bool = False
+    parts_first: bool = False
     transposed: tuple[str, ...] = ()
     extra: Callable[[GgufHeader], dict[str, Any]] = lambda header: {}
+    metadata: Callable[[TransformerConfig], dict[str, Any]] = lambda config: {}
 
     def change(self, name: str, config: TransformerConfig, *, load: bool) -> Any:
         """What turns the stored tensor called ``name`` into Hugging Face's, or back; or None."""
@@ -49,6 +67,9 @@ class Layout:
             heads = config.num_attention_heads if kind == "attn_q" else config.key_value_heads
             move = _paired if load else _unpaired
             return lambda tensor: move(tensor, heads)
+        if self.parts_first and kind == "attn_qkv":
+            move = _heads_first if load else _parts_first
+            return lambda tensor: move(tensor, config.num_attention_heads)
         if self.shifted_norms and kind.endswith("norm") and name.endswith(".weight"):
             return (lambda tensor: tensor - 1) if load else (lambda tensor: tensor + 1)
         if name.endswith(self.transposed) and self.transposed:

@@ -47,6 +47,13 @@ FIELDS = {
 }
 
 
+# Fields that no metadata say → tensors of which one is there where they hold.
+BIASES = {
+    "attention_bias": ("blk.0.attn_q.bias", "blk.0.attn_qkv.bias"),
+    "mlp_bias": ("blk.0.ffn_up.bias",),
+}
+
+
 def layout_of(architecture: str) -> tuple[str, Layout]:
     """The ``model_type`` that an architecture of GGUF is loaded as, and how its tensors lie.
 
@@ -84,6 +91,9 @@ def gguf_config(header: GgufHeader) -> dict[str, Any]:
     embedding = header.tensors.get("token_embd.weight")
     if embedding is not None:
         hf["vocab_size"] = embedding.shape[0]
+    for field, stored in BIASES.items():
+        if field in names or field in family.reads:
+            hf[names.get(field, field)] = not header.tensors.keys().isdisjoint(stored)
     if "rope_parameters" in family.reads:
         hf |= read_positions(header)
     hf |= layout.extra(header)

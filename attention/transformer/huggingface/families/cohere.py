@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from attention.files import GgufHeader
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families.definition import COMMON_FIELDS, Family, HfConfig
+from attention.transformer.huggingface.families.gguf_layouts import Layout
 from attention.transformer.huggingface.families.llama_like import (
     llama_tensors,
     read_llama,
@@ -30,6 +32,13 @@ def _write(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
+def _gguf_extra(header: GgufHeader) -> dict[str, Any]:
+    return {
+        "logit_scale": header.about("logit_scale"),
+        "use_qk_norm": "blk.0.attn_q_norm.weight" in header.tensors,
+    }
+
+
 COHERE = Family(
     "Cohere",
     {
@@ -43,4 +52,10 @@ COHERE = Family(
     reads=("rope_parameters", "attention_bias", "logit_scale", "use_qk_norm"),
     read=_read,
     write=_write,
+    gguf={
+        "command-r": Layout(
+            extra=_gguf_extra,
+            metadata=lambda config: {"logit_scale": _write(config)["logit_scale"]},
+        )
+    },
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from attention.files import GgufHeader
 from attention.transformer.config import FULL_ATTENTION, SLIDING_ATTENTION, TransformerConfig
 from attention.transformer.huggingface.families.definition import Family, HfConfig
+from attention.transformer.huggingface.families.gguf_layouts import Layout
 from attention.transformer.huggingface.families.llama_like import (
     LLAMA_FIELDS,
     LLAMA_TENSORS,
@@ -63,6 +66,29 @@ def _write_gemma2(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
+def _gguf_scale(largest: int) -> Callable[[GgufHeader], dict[str, Any]]:
+    """What GGUF leaves out: the scale of scores, which the largest model alone has otherwise.
+
+    Args:
+        largest: layers of that model.
+    """
+
+    def extra(header: GgufHeader) -> dict[str, Any]:
+        each = header.about("embedding_length") // header.about("attention.head_count")
+        usual = header.about("attention.key_length", each)
+        scale = each if header.about("block_count") == largest else usual
+        window = header.about("attention.sliding_window")
+        found = {"query_pre_attn_scalar": scale, "sliding_window": window}
+        return {name: value for name, value in found.items() if value is not None}
+
+    return extra
+
+
+def _gguf_window(config: TransformerConfig) -> dict[str, Any]:
+    window = config.sliding_window
+    return {} if window is None else {"attention.sliding_window": window}
+
+
 GEMMA = Family(
     "Gemma",
     LLAMA_FIELDS,
@@ -71,6 +97,7 @@ GEMMA = Family(
     reads=("rope_parameters", "attention_bias"),
     read=_read_gemma,
     write=write_llama,
+    gguf={"gemma": Layout(shifted_norms=True)},
 )
 GEMMA2 = Family(
     "Gemma2",
@@ -80,6 +107,9 @@ GEMMA2 = Family(
     reads=_GEMMA2_READS,
     read=_read_gemma2,
     write=_write_gemma2,
+    gguf={
+        "gemma2": Layout(shifted_norms=True, extra=_gguf_scale(46), metadata=_gguf_window),
+    },
 )
 
 

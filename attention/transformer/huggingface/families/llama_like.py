@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from attention.files import GgufHeader
 from attention.transformer.config import SLIDING_ATTENTION, TransformerConfig
 from attention.transformer.huggingface.families.definition import COMMON_FIELDS, Family, HfConfig
 from attention.transformer.huggingface.families.gguf_layouts import Layout
@@ -128,11 +127,7 @@ def _write_qwen(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
-def _gguf_biases(header: GgufHeader) -> dict[str, Any]:
-    return {"attention_bias": "blk.0.attn_q.bias" in header.tensors}
-
-
-_GGUF_LLAMA = {"llama": Layout(paired=True, extra=_gguf_biases)}
+_GGUF_LLAMA = {"llama": Layout(paired=True)}
 _QWEN_READS = ("rope_parameters", "layer_types", "sliding_window", "use_sliding_window")
 
 LLAMA = Family(
@@ -191,6 +186,7 @@ GRANITE = Family(
     reads=("rope_parameters", "attention_bias"),
     read=read_llama,
     write=write_llama,
+    gguf={"granite": Layout(paired=True)},
 )
 OLMO2 = Family(
     "Olmo2",
@@ -202,6 +198,7 @@ OLMO2 = Family(
     reads=("rope_parameters", "attention_bias"),
     read=read_llama,
     write=write_llama,
+    gguf={"olmo2": Layout()},
 )
 
 
@@ -222,6 +219,11 @@ STARCODER2 = Family(
     reads=("rope_parameters", "use_bias"),
     read=_read_starcoder2,
     write=lambda config: {**write_rope(config), "use_bias": config.mlp_bias},
+    gguf={
+        "starcoder2": Layout(
+            extra=lambda header: {"use_bias": "blk.0.attn_q.bias" in header.tensors},
+        )
+    },
 )
 
 

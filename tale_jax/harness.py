@@ -32,7 +32,7 @@ from lm_eval.utils import (  # pyright: ignore[reportMissingImports]
 from attention.errors import InputError
 from attention.likelihood import Arrays, Row, RowBatches, check_vocabulary, token_log_probs
 from attention.options import Weights
-from attention.transformer import generate, unstack_layers
+from attention.transformer import decoding_form, generate
 from tale_jax.models import load_model
 from tale_jax.options import ModelOptions
 from tale_jax.scoring import without_layers
@@ -194,7 +194,7 @@ class TaleModel(TemplateLM):
         size = max(1, self._batch_tokens * longest // (longest + new_tokens))  # room for new tokens
 
         def write(arrays: Arrays) -> jax.Array:
-            out = generate(self._config, self._unstacked, arrays.tokens, arrays.where, **how)
+            out = generate(self._config, self._decoded, arrays.tokens, arrays.where, **how)
             return jnp.where(out.where, out.tokens, -1)
 
         tokens_EN = RowBatches(rows, size, self._sharding).run(write)
@@ -202,8 +202,8 @@ class TaleModel(TemplateLM):
         return self.tokenizer.batch_decode(lines, skip_special_tokens=True)
 
     @functools.cached_property
-    def _unstacked(self) -> dict[str, Any]:
-        return unstack_layers(self._params)
+    def _decoded(self) -> dict[str, Any]:
+        return decoding_form(self._params)
 
 
 def _settings(given: dict[str, Any]) -> tuple[int, tuple[str, ...]]:

@@ -22,6 +22,7 @@ from .model import abstract_params as abstract_params
 from .model import parameter_bytes as parameter_bytes
 from .model import parameter_counts as parameter_counts
 from .quantization import INPUT_AXES as INPUT_AXES
+from .quantization import decoding_form as decoding_form
 from .quantization import is_quantized as is_quantized
 from .self_attention import Context as Context
 from .stacking import keep_halves as keep_halves
@@ -47,6 +48,7 @@ __all__ = [
     "abstract_params",
     "checkpoint_folder",
     "convert",
+    "decoding_form",
     "generate",
     "is_quantized",
     "jitted_generate",

@@ -96,9 +96,6 @@ class Projection(nn.Module):
 
     def _dequantized(self, x: Array, kernel: Array) -> Array:
         """The product with a kernel of whole numbers, in the type of ``x``."""
-        # Unless the conversion depends on ``x``, XLA moves it out of the loop over new tokens, and
-        # all kernels are then held as floats.
-        x, kernel = jax.lax.optimization_barrier((x, kernel))
         out = jnp.einsum(
             self.equation,
             x,

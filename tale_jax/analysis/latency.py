@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from attention.errors import InputError
-from attention.transformer import jitted_generate, unstack_layers
+from attention.transformer import decoding_form, jitted_generate
 from tale_jax.models import LoadedModel
 from tale_jax.options import Workload
 from tale_jax.scoring import Scorer, without_layers
@@ -173,7 +173,7 @@ def measure_models(
             devices.
     """
     check_workload(model, work, batch)
-    unstacked = unstack_layers(model.params)
+    unstacked = decoding_form(model.params)
     unique = {dropped: Deployed(model, unstacked, dropped, work, batch) for dropped in variants}
     rounds = [
         {dropped: deployed.times() for dropped, deployed in unique.items()}

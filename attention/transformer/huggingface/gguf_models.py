@@ -18,7 +18,7 @@ from attention.errors import InputError
 from attention.files import GgufHeader, GgufTensor
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families import FAMILIES, Layout, Table, tensor_table
-from attention.transformer.huggingface.gguf_positions import DIVISORS, read_positions
+from attention.transformer.huggingface.gguf_positions import DIVISORS, FACTORS, read_positions
 
 if TYPE_CHECKING:
     import gguf
@@ -87,7 +87,7 @@ def gguf_config(header: GgufHeader) -> dict[str, Any]:
     for key, field in FIELDS.items():
         value = header.about(key)
         if value is not None and field in names:
-            hf[names[field]] = value
+            hf[names[field]] = value or None  # a window of 0 is none
     embedding = header.tensors.get("token_embd.weight")
     if embedding is not None:
         hf["vocab_size"] = embedding.shape[0]
@@ -116,7 +116,8 @@ def gguf_tensors(header: GgufHeader, config: TransformerConfig) -> dict[str, Ggu
     """The file's tensors by their names in a checkpoint folder; unknown ones keep their own."""
     _, layout = layout_of(header.architecture)
     left = dict(header.tensors)
-    left.pop(DIVISORS, None)
+    for name in (DIVISORS, *FACTORS.values()):  # read with the config
+        left.pop(name, None)
     found = {}
     for name, stored in names_of(config, tensor_table(config), header.architecture):
         if (tensor := left.pop(stored, None)) is None:

@@ -89,6 +89,10 @@ def check_written(file: Path, config: TransformerConfig) -> None:
     again = dataclasses.replace(
         again, family=config.family, initializer_range=config.initializer_range
     )
+    if again.rope.size(again.head_size) == config.rope.size(config.head_size):
+        # the file says how many numbers turn, not which share they are
+        share = config.partial_rotary_factor
+        again = dataclasses.replace(again, partial_rotary_factor=share)
     if differing := differing_fields(config, again):
         raise InputError(f"GGUF has no words for {named_fields(config, differing)} of a model")
 

@@ -14,6 +14,7 @@ from attention.training.sharding import LogicalRules
 from attention.transformer import (
     Transformer,
     TransformerConfig,
+    decoding_form,
     generate,
     is_quantized,
     keep_layers,
@@ -105,6 +106,8 @@ def test_every_program_takes_it(folder):
     np.testing.assert_allclose(logits(config, params, keep=keep), shorter, **close)
     masked = logits(config, apart, layer_mask=(True, False, True))
     np.testing.assert_allclose(masked, shorter, **close)
+    assert not isinstance(decoding_form(params)["layers"], tuple)
+    assert isinstance(decoding_form(load_pretrained(folder)[1])["layers"], tuple)
     written = [generate(config, p, TOKENS, max_new_tokens=5).tokens for p in (params, apart)]
     np.testing.assert_array_equal(*written)
 

@@ -113,6 +113,11 @@ GEMMA2 = Family(
 )
 
 
+def _gguf_gemma3(header: GgufHeader) -> dict[str, Any]:
+    local = header.about("rope.freq_base_swa", 10000.0)
+    return {**_gguf_scale(62)(header), "rope_local_base_freq": local}
+
+
 def _write_gemma3(config: TransformerConfig) -> dict[str, Any]:
     local = config.sliding_rope or config.rope
     ropes = {FULL_ATTENTION: config.rope, SLIDING_ATTENTION: local}
@@ -136,4 +141,5 @@ GEMMA3 = Family(
     ),
     read=_read_gemma2,
     write=_write_gemma3,
+    gguf={"gemma3": Layout(shifted_norms=True, extra=_gguf_gemma3, metadata=_gguf_window)},
 )

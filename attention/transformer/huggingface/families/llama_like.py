@@ -242,6 +242,7 @@ MINISTRAL3 = Family(
     reads=("rope_parameters",),
     read=lambda hf: read_rope(hf, ("llama_4_scaling_beta",)),
     write=_write_ministral3,
+    gguf={"mistral3": Layout(paired=True)},
 )
 
 
@@ -269,4 +270,5 @@ SMOLLM3 = Family(
     reads=(*_QWEN_READS, "no_rope_layers", "no_rope_layer_interval"),
     read=_read_smollm3,
     write=_write_smollm3,
+    gguf={"smollm3": Layout(paired=True)},
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from attention.files import GgufHeader
 from attention.transformer.config import TransformerConfig
 from attention.transformer.huggingface.families.definition import COMMON_FIELDS, Family, HfConfig
+from attention.transformer.huggingface.families.gguf_layouts import Layout
 from attention.transformer.huggingface.families.llama_like import LLAMA_FIELDS, LLAMA_TENSORS
 from attention.transformer.huggingface.families.rope_settings import read_rope, write_rope
 from attention.transformer.huggingface.families.tensors import (
@@ -25,6 +27,10 @@ _QKV = tuple(f"{ATTENTION}/{name}" for name in ("query", "key", "value"))
 def _write_partly(config: TransformerConfig) -> dict[str, Any]:
     """The settings of positions; the share that turns is told even where all of a head does."""
     return write_rope(config) | {"partial_rotary_factor": config.partial_rotary_factor}
+
+
+def _gguf_parallel(config: TransformerConfig) -> dict[str, Any]:
+    return {"use_parallel_residual": config.parallel_residual is not None}
 
 
 # Phi-3, Phi-3.5 and Phi-4 (mini): Llama with fused projections.
@@ -68,6 +74,15 @@ PHI3 = Family(
     reads=("rope_parameters", "original_max_position_embeddings", *_PARTLY),
     read=lambda hf: read_rope(hf, _PARTLY),
     write=_write_phi3,
+    gguf={
+        "phi3": Layout(
+            extra=lambda header: {
+                "original_max_position_embeddings": header.about(
+                    "rope.scaling.original_context_length", header.about("context_length")
+                )
+            }
+        )
+    },
 )
 
 # StableLM 3B and StableLM 2.
@@ -101,6 +116,11 @@ def _write_stablelm(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
+def _gguf_stablelm(header: GgufHeader) -> dict[str, Any]:
+    alone = "blk.0.ffn_norm.weight" not in header.tensors
+    return {"use_parallel_residual": header.about("use_parallel_residual", alone)}
+
+
 STABLELM = Family(
     "StableLm",
     {
@@ -114,6 +134,7 @@ STABLELM = Family(
     reads=("rope_parameters", "qk_layernorm", "use_parallel_residual", *_PARTLY),
     read=_read_stablelm,
     write=_write_stablelm,
+    gguf={"stablelm": Layout(extra=_gguf_stablelm, metadata=_gguf_parallel)},
 )
 
 # GPT-NeoX, Pythia, RedPajama-INCITE.
@@ -170,6 +191,15 @@ def _write_neox(config: TransformerConfig) -> dict[str, Any]:
     }
 
 
+def _gguf_neox(header: GgufHeader) -> dict[str, Any]:
+    head = header.about("embedding_length") // header.about("attention.head_count")
+    return {
+        "rotary_emb_base": header.about("rope.freq_base", 10000.0),
+        "rotary_pct": header.about("rope.dimension_count", head) / head,
+        "use_parallel_residual": header.about("use_parallel_residual", True),
+    }
+
+
 GPT_NEOX = Family(
     "GPTNeoX",
     {**COMMON_FIELDS, "layer_norm_eps": "norm_eps", "attention_bias": "attention_bias"},
@@ -184,6 +214,7 @@ GPT_NEOX = Family(
     ),
     read=_read_neox,
     write=_write_neox,
+    gguf={"gptneox": Layout(parts_first=True, extra=_gguf_neox, metadata=_gguf_parallel)},
 )
 
 # Nemotron 3, 4 and Minitron: LayerNorms whose scales are stored less one, and no gate.
@@ -203,4 +234,5 @@ NEMOTRON = Family(
     reads=("rope_parameters", *_PARTLY),
     read=lambda hf: {**read_rope(hf, _PARTLY), "attention_out_bias": hf["attention_bias"]},
     write=_write_partly,
+    gguf={"nemotron": Layout(shifted_norms=True)},
 )

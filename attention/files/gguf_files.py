@@ -224,14 +224,18 @@ def write_gguf(
         tensors: names and arrays of float32 or float16.
     """
     writer = gguf.GGUFWriter(file, architecture, use_temp_file=True)
-    for key, value in metadata.items():
-        _add(writer, key, value)
-    for name, array in tensors:
-        writer.add_tensor(name, np.ascontiguousarray(array))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    try:
+        for key, value in metadata.items():
+            _add(writer, key, value)
+        for name, array in tensors:
+            writer.add_tensor(name, np.ascontiguousarray(array))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+    finally:
+        writer.close()
+        if writer.temp_file is not None:  # the library leaves it open when a tensor is refused
+            writer.temp_file.close()
 
 
 def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:

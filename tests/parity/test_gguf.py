@@ -31,6 +31,7 @@ READ_BY_BOTH = {
     "qwen2": {},
     "mistral-full": {},
     "gemma2": {
+        "num_hidden_layers": 2,  # heads of 256 numbers sum up much rounding
         "head_dim": 256,
         "query_pre_attn_scalar": 256,
         "attn_logit_softcapping": 50.0,

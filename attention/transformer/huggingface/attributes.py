@@ -43,6 +43,9 @@ IGNORABLE = USED | INERT
 
 # What changes the computation of some model, with the values besides null at which it does not.
 NEUTRAL: dict[str, tuple[Any, ...]] = {
+    # this project's own, which belong to its own model types
+    "layer_halves": (),
+    "normalizer": ("softmax",),
     # weights
     "quantization_config": (),
     "compression_config": (),

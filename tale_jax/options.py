@@ -164,7 +164,7 @@ class Subject:
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """What is generated to measure speed: from prompts of random tokens, greedily, without a stop.
+    """Greedy writing without a stop, behind prompts of random tokens.
 
     Attributes:
         prompt_length: tokens of each prompt

@@ -61,7 +61,7 @@ def read_positions(header: GgufHeader) -> dict[str, Any]:
     elif kind != "none":
         raise InputError(f"GGUF: rope.scaling.type {kind!r} is not handled")
     found: dict[str, Any] = {"rope_theta": theta, "rope_scaling": scaling}
-    each = header.about("embedding_length") // header.about("attention.head_count")
+    each = header.about("embedding_length", 0) // header.about("attention.head_count", 1)
     head = header.about("attention.key_length", each)
     if (size := header.about("rope.dimension_count", head)) != head:
         found["partial_rotary_factor"] = size / head

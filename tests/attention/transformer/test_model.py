@@ -321,7 +321,7 @@ def test_config_refuses_what_cannot_be():
     cases = {
         "exactly one of vocab_size and input_size": {"num_attention_heads": 3},
         "exactly one of": {"num_attention_heads": 3, "vocab_size": 5, "input_size": 5},
-        "not a multiple of num_key_value_heads=2": {
+        "num_key_value_heads=2 do not divide num_attention_heads=3": {
             "num_attention_heads": 3,
             "num_key_value_heads": 2,
             "vocab_size": 5,

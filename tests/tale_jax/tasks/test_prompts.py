@@ -67,10 +67,13 @@ def test_trailing_space_moves_to_the_choice(tokenizer):
 
 
 def test_no_space_is_inserted(tokenizer):
+    """Nor lost, unless the tokenizer writes it into the last token of a prompt, as in lm-eval."""
+    pieces = tokenizer.tokenize("Once upon")
+    lost = any(piece.endswith("▁") and piece != "▁" for piece in pieces)
     bare, spaced = encode_choices(
         tokenizer, [Example("Once", (c, "!"), 0) for c in ("upon", " upon")]
     )
-    assert bare[0].tokens != spaced[0].tokens
+    assert (bare[0].tokens == spaced[0].tokens) == lost
 
 
 def test_an_empty_prompt_is_the_beginning_of_text(tokenizer):

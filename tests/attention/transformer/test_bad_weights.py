@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from checkpoint_checks import edit_config, edit_tensors, refused, same
 from safetensors.numpy import save_file
+from transformers import CONFIG_MAPPING
 
 from attention.errors import InputError
 from attention.transformer import (
@@ -181,6 +182,14 @@ def test_an_attribute_that_would_change_the_model_is_named(configs, name, attrib
     from_hf(hf)
     with pytest.raises(InputError, match=next(iter(attribute))):
         from_hf(hf | attribute)
+
+
+def test_gemma_3_has_no_capped_scores():
+    """Its class keeps the attribute of Gemma 2 and does not compute with it."""
+    hf = CONFIG_MAPPING["gemma3_text"]().to_dict() | {"architectures": ["Gemma3ForCausalLM"]}
+    from_hf(hf)
+    with pytest.raises(InputError, match="attn_logit_softcapping"):
+        from_hf(hf | {"attn_logit_softcapping": 50.0})
 
 
 INERT = {

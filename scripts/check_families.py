@@ -119,7 +119,7 @@ def compare(hf: Mapping[str, Any], seed: int = 0) -> Compared:
     Raises:
         InputError: the model cannot be loaded.
     """
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     model, small = _torch_model(hf, seed), reduced(hf)
     tokens, where = _batch(seed)
@@ -154,7 +154,7 @@ def _torch_model(hf: Mapping[str, Any], seed: int) -> Any:
     Raises:
         InputError: transformers has no such class.
     """
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
     import transformers
 
     small = reduced(hf)

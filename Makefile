@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 
-.PHONY: demo test check parity docs clean
+.PHONY: demo test nightly check parity docs clean
 
 # Installed once, and again when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -22,6 +22,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+# All tests: also whole matrices of cases and long processes, which `test` leaves out.
+nightly: $(VENV)/installed
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m ""
 
 check: $(VENV)/installed
 	$(BIN)/ruff check

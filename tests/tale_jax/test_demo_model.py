@@ -49,7 +49,7 @@ def test_the_demo_model_is_small_and_needs_no_more_than_its_folder():
     assert json.loads((DEMO / "config.json").read_text())["max_position_embeddings"] >= 4096
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_demo_search_from_the_command_line(tmp_path):
     out = tmp_path / "run"
     words = ["--model", "demo", "--task", "demo:boolean", "--limit", "60", "--max-drops", "1"]

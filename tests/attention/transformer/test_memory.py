@@ -86,7 +86,7 @@ def write_checkpoint(folder, config, shards):
     return {name: 4 * int(np.prod(shape)) for name, shape in tensors.items()}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_peak_memory_of_loading(tmp_path, record_property):
     sizes = write_checkpoint(tmp_path / "model", CONFIG, SHARDS)
     write_checkpoint(

@@ -134,7 +134,7 @@ def test_parts_of_a_batch_add_up(tiny):
         train(two, None, dataclasses.replace(three, accumulate=4))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_eight_devices_train_as_one_does(tmp_path):
     words = (
         "train --preset linear-1l1ah --hidden-size 6 --points 7 --batch 16 --steps 3 --dispatch 3"

@@ -106,7 +106,7 @@ def test_full_training_changes_what_lora_leaves(root):
     assert not (root / "none").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_six_arms_and_their_table(root):
     model, task = str(root / "tiny"), str(root / "task.jsonl")
     given = {"training": QUICK, "epsilon": 0.4, "max_drops": 2, **splits(root)}
@@ -126,7 +126,7 @@ def test_six_arms_and_their_table(root):
     assert (root / "arms" / "arms.csv").read_bytes() == before
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_eight_devices_train_as_one_does(root, tmp_path):
     """Half a layer is dropped too: a scan with branches, shared by devices."""
     words = [

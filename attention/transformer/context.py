@@ -65,7 +65,16 @@ class Branches(NamedTuple):
 def make_context(
     config: TransformerConfig, length: int, where: Array | None, cache: Cache | None
 ) -> Context:
-    """Positions count real tokens; a key is seen if it is real and, if causal, not later."""
+    """What all layers share: masks, positions and rotations.
+
+    Positions count real tokens; a key is seen if it is real and, if causal, not later.
+
+    Args:
+        config: of the model.
+        length: T, of the rows.
+        where: ``[B, T]``, true for real tokens; None: all are.
+        cache: the keys and values of earlier tokens, S places in all; None: S = T.
+    """
     queries = jnp.arange(length)
     if cache is None:
         positions_BT = queries[None] if where is None else _count(where)

@@ -32,7 +32,7 @@ CAPTURES = ("hidden_states", *Captured._fields)
 
 
 def init_layers(config: TransformerConfig, key: Array) -> Mapping[str, Any]:
-    """Parameters of all layers, stacked ``[layer, …]``, each drawn with its own key."""
+    """Parameters of all layers, stacked ``[layer, …]``; ``key`` ``[]`` is split, one for each."""
     hidden = jnp.zeros((1, 1, config.hidden_size), jnp.dtype(config.dtype))
     zero = jnp.zeros((1, 1), int)
     row = NORMALIZERS.pick(config.normalizer)

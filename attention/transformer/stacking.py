@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 
 def take_layer(tree: Any, i: int | Array) -> Any:
-    """One layer's tree of a stacked one."""
+    """One layer's tree of a stacked one; ``i`` is an integer or a traced ``[]``."""
     return jax.tree.map(lambda leaf: leaf[i], tree)
 
 
@@ -37,6 +37,9 @@ def keep_layers(params: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any
     """Parameters of the physically shorter model made of layers ``kept`` (0-based, ascending).
 
     Goes with ``config.keep_layers(kept)``.
+
+    Raises:
+        ValueError: ``kept`` is empty, not ascending, or names a layer that the model does not have.
     """
     layers, index = params["layers"], tuple(kept)
     depth = len(layers) if isinstance(layers, tuple) else len(jax.tree.leaves(layers)[0])

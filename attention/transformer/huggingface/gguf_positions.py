@@ -112,7 +112,7 @@ def _llama3(header: GgufHeader, theta: float) -> dict[str, Any]:
 
 
 def divisors(size: int, theta: float, scaling: RopeScaling) -> np.ndarray:
-    """What each of the ``size / 2`` frequencies is divided by, float32."""
+    """What each frequency is divided by, ``[size / 2]`` float32."""
     plain, scaled = (short_frequencies(Rope(theta, s), size) for s in (None, scaling))
     return (plain / scaled).astype(np.float32)
 
@@ -162,7 +162,7 @@ WRITTEN: dict[str, Callable[[RopeScaling], dict[str, Any]]] = {
 
 
 def position_tensors(config: TransformerConfig) -> Iterator[tuple[str, np.ndarray]]:
-    """The tensors that stand for the scaling of positions, float32."""
+    """The tensors that stand for the scaling of positions, by name, ``[rotated / 2]`` float32."""
     scaling = config.rope_scaling
     if scaling is not None and scaling.rope_type == "llama3":
         size = config.rope.size(config.head_size)

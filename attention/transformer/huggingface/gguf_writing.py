@@ -108,7 +108,7 @@ def stored_form(
     Args:
         config: of the model.
         architecture: of GGUF, which a family has.
-        tensors: as ``save_pretrained`` would write them.
+        tensors: as ``save_pretrained`` would write them, ``[out]`` or ``[out, in]``.
         dtype: ``f32``, or ``f16`` for matrices; vectors are always f32.
 
     Raises:

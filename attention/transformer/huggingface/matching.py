@@ -45,7 +45,18 @@ def match_tensors(
     stored: Mapping[str, Stored],
     folder: Path,
 ) -> list[tuple[Row, Place, Stored]]:
-    """Pair tensors with parameters, totally; all that does not fit is one error."""
+    """Pair tensors with parameters, totally.
+
+    Args:
+        config: of the model.
+        abstract: shape and dtype of each parameter, by its path.
+        stored: the tensors of the checkpoint, by name.
+        folder: the checkpoint, for the message.
+
+    Raises:
+        InputError: a tensor is missing, unknown, stored twice, or of the wrong shape or dtype; one
+            message names up to five of them.
+    """
     names = tensor_table(config)
     wanted = {
         names.bare(name): found for name, found in wanted_tensors(config, names, abstract).items()
@@ -85,7 +96,11 @@ def match_tensors(
 def wanted_tensors(
     config: TransformerConfig, names: Table, abstract: Mapping[str, Any]
 ) -> dict[str, tuple[Row, Place]]:
-    """Tensor name → its row and place, for the parameters that this model has."""
+    """Tensor name → its row and place, for the parameters that this model has.
+
+    Raises:
+        InputError: checkpoints of the family have no place for a parameter.
+    """
     wanted = {}
     rows = [row for row in names.rows if all(path in abstract for path in row.paths)]
     for row in rows:

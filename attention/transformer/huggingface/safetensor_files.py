@@ -125,7 +125,13 @@ def tensors_of_file(file: Path) -> dict[str, StoredTensor]:
 def write_tensors(
     folder: Path, tensors: Iterable[tuple[str, np.ndarray]], max_shard_bytes: int
 ) -> None:
-    """Write ``model.safetensors``, or shards and their index, holding one shard in memory."""
+    """Write ``model.safetensors``, or shards and their index, holding one shard in memory.
+
+    Args:
+        folder: exists.
+        tensors: names and arrays, of any shape ``[…]``; each is asked for when it is written.
+        max_shard_bytes: a file that would be larger is ended before; one tensor is never cut.
+    """
     shards: list[list[str]] = []
     sizes = 0
     pending: dict[str, np.ndarray] = {}

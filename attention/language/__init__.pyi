@@ -7,20 +7,26 @@ from .labelled_texts import Split as Split
 from .model_inputs import encode_pieces as encode_pieces
 from .model_inputs import encode_words as encode_words
 from .model_inputs import with_labels_of as with_labels_of
+from .ngrams import FLOORS as FLOORS
+from .ngrams import NgramModel as NgramModel
+from .ngrams import fit_floors as fit_floors
 from .sources import SOURCES as SOURCES
 from .sources import generate_texts as generate_texts
 from .sources import load_texts as load_texts
 
 __all__ = [
+    "FLOORS",
     "SOURCES",
     "Dataset",
     "Kind",
     "LabelledText",
+    "NgramModel",
     "Row",
     "Source",
     "Split",
     "encode_pieces",
     "encode_words",
+    "fit_floors",
     "generate_texts",
     "load_texts",
     "with_labels_of",

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, runtime_checkable
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -19,32 +19,14 @@ from jaxtyping import Array, Int, Key, PyTree
 
 from attention.errors import InputError
 from attention.training.checkpoints import Checkpoints, save_once, snapshot
+from attention.training.feeding import DataIterator, batches_of, drawn
 from attention.training.metrics import MetricsLog
-from attention.training.sharding import LogicalRules, batch_sharding, make_mesh, shard
+from attention.training.sharding import LogicalRules, make_mesh, shard
 from attention.training.step import LossFn, Metrics, TrainState, make_step, state_shardings
 
 
 class NonFiniteError(FloatingPointError):
     """A loss, gradient or update is NaN or infinite; the message names the step and the folder."""
-
-
-@runtime_checkable
-class DataIterator(Protocol):
-    """Batches with a position, which checkpoints save as JSON.
-
-    This is an iterator, or an iterable whose position is that of its latest iterator, such as an
-    ``IterableDataset`` of the library datasets.
-    """
-
-    def __iter__(self) -> Iterator[PyTree]: ...
-
-    def state_dict(self) -> Any:
-        """The position, as a JSON value."""
-        ...
-
-    def load_state_dict(self, state: Any) -> Any:
-        """Go to a position."""
-        ...
 
 
 def fit(
@@ -67,6 +49,8 @@ def fit(
     dispatch: int = 1,
     watch: Callable[[PyTree], Metrics] | None = None,
     draw: Callable[[Int[Array, ""]], PyTree] | None = None,
+    evaluate: Callable[[int, PyTree], None] | None = None,
+    evaluate_every: int = 1000,
     quiet: bool = False,
 ) -> TrainState:
     """Train for ``steps`` updates, or for those that the run in ``directory`` still lacks.
@@ -98,6 +82,9 @@ def fit(
         watch: scalars of the parameters to log, as
             :func:`~attention.training.learned.learned_values` gives.
         draw: ``draw(t)`` makes the batch of step t on the devices, in place of ``data``.
+        evaluate: called with the number of updates and the parameters: when a run starts or goes
+            on, every ``evaluate_every`` updates, and after the last one.
+        evaluate_every: updates between two calls; a multiple of ``dispatch``.
         quiet: show nothing on the terminal.
 
     Returns:
@@ -111,7 +98,9 @@ def fit(
             ended or does not divide.
         TypeError: ``data`` is neither a function nor a :class:`DataIterator`.
     """
-    _check(data, draw, accumulate, save_every, log_every, dispatch)
+    intervals = {"save_every": save_every, "log_every": log_every}
+    intervals |= {} if evaluate is None else {"evaluate_every": evaluate_every}
+    _check(data, draw, accumulate, dispatch, intervals)
     if clip is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
     mesh = make_mesh(data=1) if mesh is None else mesh
@@ -132,28 +121,22 @@ def fit(
         path = None if folder is None else folder / "metrics.jsonl"
         log = stack.enter_context(MetricsLog(path, start, steps, quiet))
         interrupted = stack.enter_context(_deferred_interrupt())
-        batches = _batches(data, mesh, rules, accumulate)
-        draw = None if draw is None else _drawn(draw, mesh, rules, accumulate)
+        batches = batches_of(data, mesh, rules, accumulate)
+        draw = None if draw is None else drawn(draw, mesh, rules, accumulate)
 
         @functools.cache
         def program(count: int) -> Callable[..., tuple[TrainState, Metrics]]:
             several = None if dispatch == 1 else count
             return make_step(loss_fn, optimizer, accumulate, shardings, several, watch, draw)
 
-        def settle(first: int, metrics: Metrics, state: TrainState) -> None:
-            columns = {name: np.atleast_1d(x) for name, x in jax.device_get(metrics).items()}
-            for i in range(len(columns["finite"])):
-                t, values = first + i, {name: column[i].item() for name, column in columns.items()}
-                finite = values.pop("finite")
-                show = t % log_every == 0 or t + 1 == steps or not finite
-                log.write(t, values, show, reached=first + len(columns["finite"]) - 1)
-                if not finite:
-                    _stop(t, values, state, folder)
-
+        shown = lambda t: t % log_every == 0 or t + 1 == steps  # noqa: E731
+        settle = functools.partial(_settle, log, shown, folder)
         go, pending = shard(jnp.bool_(True), shardings.step), None
         # A run may resume between two multiples of dispatch: it first goes on to a multiple.
         chunk = lambda t: min(dispatch - t % dispatch, steps - t)  # noqa: E731
         t = start
+        if evaluate is not None:
+            evaluate(t, state.params)
         while t < steps:
             state, metrics = program(chunk(t))(state, batches(t), key, go)
             go = metrics["finite"] if dispatch == 1 else metrics["finite"][-1]
@@ -162,27 +145,29 @@ def fit(
                 settle(*pending, state)
             pending, stop = (t, metrics), interrupted()
             t += chunk(t)
-            if stop or t == steps or t % save_every == 0:
+            save = stop or t == steps or t % save_every == 0
+            due = evaluate is not None and not stop and (t == steps or t % evaluate_every == 0)
+            if save or due:
                 settle(*pending, state)  # raises, unless the state to save is finite
                 pending = None
-                if checkpoints is not None:
-                    checkpoints.save(t, _trees(state), _note(data, key))
+            if save and checkpoints is not None:
+                checkpoints.save(t, _trees(state), _note(data, key))
+            if due:
+                evaluate(t, state.params)
             if stop:
                 raise KeyboardInterrupt
         return state
 
 
 def _check(
-    data: object, draw: object, accumulate: int, save_every: int, log_every: int, dispatch: int
+    data: object, draw: object, accumulate: int, dispatch: int, intervals: dict[str, int]
 ) -> None:
     """Raise InputError if arguments of ``fit`` do not fit together."""
-    if min(accumulate, save_every, log_every) < 1:
-        raise InputError("accumulate, save_every and log_every must be at least 1")
-    if dispatch < 1 or save_every % dispatch or log_every % dispatch:
-        raise InputError(
-            f"save_every={save_every} and log_every={log_every} must be multiples of "
-            f"dispatch={dispatch}"
-        )
+    if min(accumulate, *intervals.values()) < 1:
+        raise InputError(f"accumulate, {' and '.join(intervals)} must be at least 1")
+    if dispatch < 1 or any(every % dispatch for every in intervals.values()):
+        given = " and ".join(f"{name}={every}" for name, every in intervals.items())
+        raise InputError(f"{given} must be multiples of dispatch={dispatch}")
     if (data is None) == (draw is None) or (dispatch > 1 and draw is None):
         raise InputError("give data or draw, not both; several steps at once need draw")
 
@@ -221,52 +206,22 @@ def _resumed(
     return TrainState(training["step"], trees["params"], training["optimizer_state"])
 
 
-def _batches(
-    data: Callable[[int], PyTree] | DataIterator | None,
-    mesh: Mesh,
-    rules: LogicalRules,
-    accumulate: int,
-) -> Callable[[int], PyTree]:
-    """Get the batch of a step and put it on its devices; an iterator gives its next one."""
-    if data is None:
-        return lambda _: None
-    if isinstance(data, DataIterator):
-        iterator = iter(data)
-        draw = lambda _: next(iterator)  # noqa: E731
-    elif callable(data):
-        draw = data
-    else:
-        raise TypeError("data must be a function of the step or an iterator with state_dict()")
-    sharding = batch_sharding(mesh, rules)
-
-    def batch(t: int) -> PyTree:
-        try:
-            arrays = draw(t)
-        except StopIteration:
-            raise InputError(f"the data ended at step {t}; give more, or fewer steps") from None
-        _check_rows(arrays, mesh, rules, accumulate)
-        return jax.device_put(arrays, sharding)
-
-    return batch
-
-
-def _drawn(
-    draw: Callable[[Int[Array, ""]], PyTree], mesh: Mesh, rules: LogicalRules, accumulate: int
-) -> Callable[[Int[Array, ""]], PyTree]:
-    """Make ``draw`` put each row on the device that it belongs to."""
-    _check_rows(jax.eval_shape(draw, jnp.int32(0)), mesh, rules, accumulate)
-    sharding = batch_sharding(mesh, rules)
-    return lambda t: jax.lax.with_sharding_constraint(draw(t), sharding)
-
-
-def _check_rows(arrays: PyTree, mesh: Mesh, rules: LogicalRules, accumulate: int) -> None:
-    devices = 1 if rules.batch is None else mesh.shape[rules.batch]
-    for rows in {jnp.shape(x)[0] for x in jax.tree.leaves(arrays)}:
-        if rows % (accumulate * devices):
-            raise InputError(
-                f"a batch of {rows} rows does not divide into {accumulate} microbatch(es) "
-                f"on {devices} device(s)"
-            )
+def _settle(
+    log: MetricsLog,
+    shown: Callable[[int], bool],
+    folder: Path | None,
+    first: int,
+    metrics: Metrics,
+    state: TrainState,
+) -> None:
+    """Log the steps of one program from ``first`` on; stop at one that is not finite."""
+    columns = {name: np.atleast_1d(x) for name, x in jax.device_get(metrics).items()}
+    for i in range(len(columns["finite"])):
+        t, values = first + i, {name: column[i].item() for name, column in columns.items()}
+        finite = values.pop("finite")
+        log.write(t, values, shown(t) or not finite, first + len(columns["finite"]) - 1)
+        if not finite:
+            _stop(t, values, state, folder)
 
 
 def _stop(t: int, values: dict[str, float], state: TrainState, folder: Path | None) -> NoReturn:

@@ -324,3 +324,25 @@ def test_user_errors_are_one_line(tmp_path):
         run(data=short)
     with pytest.raises(TypeError):
         run(data=[toy_data(0)])
+
+
+def test_evaluates_at_intervals_and_when_a_run_goes_on(tmp_path):
+    params, seen = {"w": jnp.ones(3)}, []
+
+    def loss(params, batch, key):
+        return jnp.sum(params["w"] ** 2) + batch.sum(), 1.0
+
+    how = {
+        "key": jax.random.key(0),
+        "directory": tmp_path,
+        "save_every": 2,
+        "evaluate": lambda t, params: seen.append((t, float(params["w"][0]))),
+        "evaluate_every": 2,
+        "quiet": True,
+    }
+    data = lambda t: np.zeros((1, 1), np.float32)  # noqa: E731
+    fit(loss, params, optax.sgd(0.1), data, steps=3, **how)
+    assert [t for t, _ in seen] == [0, 2, 3]
+    assert seen[0][1] > seen[1][1] > seen[2][1]
+    fit(loss, params, optax.sgd(0.1), data, steps=5, **how)
+    assert [t for t, _ in seen[3:]] == [3, 4, 5] and seen[3] == seen[2]

@@ -132,6 +132,28 @@ def branched_context(config: TransformerConfig, branches: Branches) -> Context:
     )
 
 
+def segmented_context(config: TransformerConfig, segments_BT: Int[Array, "B T"]) -> Context:
+    """A token sees the tokens of its own segment; positions count from its first place."""
+    segments_BT = jnp.asarray(segments_BT)
+    length = segments_BT.shape[1]
+    places = jnp.arange(length)
+    new_BT = jnp.pad(segments_BT[:, 1:] != segments_BT[:, :-1], ((0, 0), (1, 0)))
+    starts_BT = jax.lax.cummax(jnp.where(new_BT, places[None], 0), axis=1)
+    positions_BT = places[None] - starts_BT
+    mask_BTS = segments_BT[:, :, None] == segments_BT[:, None, :]
+    if config.causal:
+        mask_BTS &= (places[None, :] <= places[:, None])[None]
+    turns, key_turns = _rotations(config, positions_BT, positions_BT)
+    return Context(
+        mask_BTS,
+        positions_BT,
+        positions_BT,
+        turns,
+        segments_BT=segments_BT,
+        key_rotation=key_turns,
+    )
+
+
 def _rotations(
     config: TransformerConfig, positions_BT: Array, positions_BS: Array
 ) -> tuple[Rotation | None, Rotation | None]:

@@ -13,7 +13,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
-from attention.transformer.context import Branches, Cache, branched_context, make_context
+from attention.transformer.context import (
+    Branches,
+    Cache,
+    branched_context,
+    make_context,
+    segmented_context,
+)
 from attention.transformer.depth import init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
 from attention.transformer.positionwise import Norm, Projection
@@ -90,6 +96,7 @@ class Transformer(nn.Module):
         where: Bool[Array, "B T"] | None = None,
         token_type_ids: Int[Array, "B T"] | None = None,
         branches: Branches | None = None,
+        segment_ids: Int[Array, "B T"] | None = None,
         layer_mask: tuple[bool, ...] | None = None,
         keep: Bool[Array, "L 2"] | None = None,
         read_at: Places | None = None,
@@ -105,6 +112,8 @@ class Transformer(nn.Module):
                 tokens.  Logits at padded positions mean nothing.
             token_type_ids: BERT's segments; zeros if None.
             branches: texts that stand side by side behind one prompt, in place of ``where``.
+            segment_ids: of texts one behind another in a row, in place of ``where``: a token sees
+                its own segment, whose positions count from 0.
             layer_mask: one bool a layer, static: false drops the layer from the program.
             keep: ``[layer, (attention, mlp)]``, data: a dropped half is skipped at run time.
             read_at: indices into T, or a slice; the head is applied to these positions alone, and
@@ -125,7 +134,9 @@ class Transformer(nn.Module):
             ``[B, T, D]`` for ``none``.
         """
         self._check_read_at(read_at)
-        hidden_BTD, context = self.embed_inputs(tokens, where, token_type_ids, branches=branches)
+        hidden_BTD, context = self.embed_inputs(
+            tokens, where, token_type_ids, branches=branches, segment_ids=segment_ids
+        )
         hidden_BTD, _, captured = run_layers(
             self.config,
             self.layers,
@@ -175,14 +186,17 @@ class Transformer(nn.Module):
         token_type_ids: Int[Array, "B T"] | None = None,
         cache: Cache | None = None,
         branches: Branches | None = None,
+        segment_ids: Int[Array, "B T"] | None = None,
     ) -> tuple[Float[Array, "B T D"], Context]:
         """Input states of the first layer, and the context that all layers share."""
         c = self.config
         length = tokens.shape[1]
-        if branches is None:
-            context = make_context(c, length, where, cache)
-        else:
+        if segment_ids is not None:
+            context = segmented_context(c, segment_ids)
+        elif branches is not None:
             context = branched_context(c, branches)
+        else:
+            context = make_context(c, length, where, cache)
         context = context._replace(normalizer=self.normalizer)
         hidden_BTD = self.embed(tokens)
         if c.embedding_multiplier is not None:

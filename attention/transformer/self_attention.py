@@ -37,6 +37,7 @@ class Context(NamedTuple):
     normalizer: Mapping[str, Array] | None = None  # learned parameters that all layers share
     where_BS: Bool[Array, "B S"] | None = None  # real keys, if some are not
     branches_BT: Int[Array, "B T"] | None = None  # of texts side by side, which the mask parts
+    segments_BT: Int[Array, "B T"] | None = None  # of texts one behind another, likewise
     # of all keys, if frequencies depend on the length: keys are then kept before they turn
     key_rotation: Rotation | None = None
 
@@ -256,4 +257,6 @@ def _visible(
     if context.slot is not None or context.branches_BT is not None or not places:
         return {"mask": mask_BTS}
     segments = None if real is None else (jnp.ones_like(real, int), real.astype(int))
+    if context.segments_BT is not None:
+        segments = context.segments_BT, context.segments_BT
     return {"causal": config.causal, "window": window, "segment_ids": segments}

@@ -18,10 +18,10 @@ from .options import PromptOptions as PromptOptions
 from .options import Sampling as Sampling
 from .options import TaskOptions as TaskOptions
 from .options import given_options as given_options
-from .prompts import ORDERS as ORDERS
+from .prompting import PROMPTINGS as PROMPTINGS
+from .prompting import Prompting as Prompting
 from .prompts import Case as Case
 from .prompts import Inputs as Inputs
-from .prompts import Order as Order
 from .prompts import Prompts as Prompts
 from .prompts import Setting as Setting
 from .prompts import Values as Values
@@ -36,7 +36,7 @@ from .table import task_asked as task_asked
 __all__ = [
     "DISTRIBUTIONS",
     "LOGISTIC",
-    "ORDERS",
+    "PROMPTINGS",
     "SQUARED",
     "TASKS",
     "Axis",
@@ -49,9 +49,9 @@ __all__ = [
     "Loss",
     "Measure",
     "Normal",
-    "Order",
     "Predictor",
     "PromptOptions",
+    "Prompting",
     "Prompts",
     "Row",
     "Sampling",

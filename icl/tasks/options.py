@@ -48,9 +48,9 @@ class PromptOptions:
         labels: show the labels of earlier points (tasks every, some)
         points: points of a prompt; by default as many as the task has
         sweep: what varies; given again, all combinations are tested: sigma=1:10, inputs=1:10,
-            inputs=normal:0,1;uniform:-1,1, degree=1,2,3, points=10,41,80, order=drawn,sorted,
-            deviant=3:1000 (POSITION:VALUE); tasks every and some have design, sigma, points and
-            deviant
+            inputs=normal:0,1;uniform:-1,1, degree=1,2,3, points=10,41,80, scale=0.5,2 (of the
+            values), prompt=sorted,skewed,orthogonal, deviant=3:1000 (POSITION:VALUE); tasks every
+            and some have design, sigma, points and deviant
     """
 
     task: str | None = None

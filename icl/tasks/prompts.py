@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from attention.choices import Choices
 from attention.errors import InputError
 
 Setting = dict[str, Any]
@@ -112,37 +111,3 @@ def counted(points: int, skip: int) -> Bool[np.ndarray, "1 T"]:
     if points <= skip:
         raise InputError(f"prompts need more than {skip} points, the first that do not count")
     return (np.arange(points) >= skip)[None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Order:
-    """An order in which a prompt shows its points.
-
-    Attributes:
-        places: maps inputs to the places of the points that are shown first, second, …; None
-            keeps the points as they are drawn.
-    """
-
-    places: Callable[[Float[Array, "B T d"]], Int[Array, "B T"]] | None = None
-
-    def arrange(
-        self, x_BTD: Float[Array, "B T d"], y_FBT: Float[Array, "F B T"]
-    ) -> tuple[Float[Array, "B T d"], Float[Array, "F B T"]]:
-        """The same points in this order."""
-        if self.places is None:
-            return x_BTD, y_FBT
-        places_BT = self.places(x_BTD)
-        return (
-            jnp.take_along_axis(x_BTD, places_BT[:, :, None], axis=1),
-            jnp.take_along_axis(y_FBT, places_BT[None], axis=2),
-        )
-
-
-ORDERS = Choices(
-    "order",
-    {
-        "drawn": Order(),
-        "sorted": Order(lambda x_BTD: jnp.argsort(x_BTD[:, :, 0], axis=1, stable=True)),
-    },
-)
-"""The orders for ``--sweep order=…``."""

@@ -85,6 +85,7 @@ def _deviant(task: Task, text: str) -> str:
 SIGMA = Axis(positive(float))
 POINTS = Axis(positive(int))
 DEVIANT = Axis(_deviant, commas, words=True)
+RENAMED = {"order": "prompt"}
 
 
 def read_axes(task: Task, sweeps: Sequence[str]) -> dict[str, list[Any]]:
@@ -100,6 +101,8 @@ def read_axes(task: Task, sweeps: Sequence[str]) -> dict[str, list[Any]]:
     axes: dict[str, list[Any]] = {}
     for sweep in sweeps:
         name, _, text = sweep.partition("=")
+        if name in RENAMED and name not in task.axes:
+            raise InputError(f"--sweep {name}=… is now --sweep {RENAMED[name]}={text}")
         if name not in task.axes or not text:
             names = ", ".join(task.axes)
             raise InputError(f"a sweep is NAME=VALUES with a name of {names}: {sweep!r}")

@@ -112,3 +112,13 @@ def read_setting(text: str, default: Any) -> float | tuple[int, ...]:
 def product(x_TD: Float[Array, "T d"], w_D: Float[Array, " d"]) -> Float[Array, " T"]:
     """The products ``x·w``, in full precision."""
     return jnp.einsum("TD,D->T", x_TD, w_D, precision="highest")
+
+
+def require_one_number(functions: FunctionClass) -> None:
+    """Refuse a class of functions of several numbers where there is one.
+
+    Raises:
+        InputError: ``d`` is not 1.
+    """
+    if functions.d != 1:
+        raise InputError(f"{functions.name} is a function of one number, not of d={functions.d}")

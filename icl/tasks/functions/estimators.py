@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
 from jaxtyping import Array, Bool, Float
 
 from attention.choices import Choices
@@ -24,8 +25,11 @@ from icl.tasks.baselines import ZERO, Baseline
 from icl.tasks.prompts import Inputs, Values
 
 if TYPE_CHECKING:
+    from icl.tasks.functions.values import FunctionTask
     from icl.tasks.kind import Task
 
+POOL_SEED = 11  # of the functions of a finite pool
+SPREAD = 0.1  # of values without noise about those of a pool
 Points = Float[Array, "T d"]
 Weights = Float[Array, "T T"]
 Weigh = Callable[[Points, float], Weights]
@@ -135,6 +139,32 @@ def gradient_descent(x_TD: Points, steps: float) -> Weights:
     return jnp.einsum("TC,TCG,TSG->TS", a_TC, inverse, prefixes_TSC)
 
 
+def finite_pool(task: FunctionTask, number: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+    """The Bayes predictor where the function is one of a finite pool, all equally likely.
+
+        ŷ_t = Σ_m w_tm f_m(x_t),   w_tm ∝ exp(−Σ_{s<t} (y_s − f_m(x_s))² / (2 τ²))
+
+    The ``number`` functions f_m are drawn from the task's own distribution with a fixed key.  τ is
+    the deviation of the class's noise, or 0.1 where it has none.  A large pool stands for the
+    distribution itself.  Source: Raventós et al. (2023), "Pretraining task diversity and the
+    emergence of non-Bayesian in-context learning for regression".
+    """
+    functions, pool = task.functions, int(number)
+    keys = jax.random.split(jax.random.key(POOL_SEED), pool)
+    drawn_M = jax.vmap(lambda key: functions.draw(key, task.coefficients))(keys)
+    spread = getattr(functions, "noise", 0.0) or SPREAD
+    found_FBT = np.empty(np.shape(y_FBT))
+    value = jax.jit(jax.vmap(functions.value, (0, None)))
+    for b, x_TD in enumerate(np.asarray(x_BTD, np.float32)):
+        pool_MT = np.asarray(value(drawn_M, x_TD), np.float64)
+        for f, y_T in enumerate(y_FBT[:, b]):
+            distance_MT = np.cumsum(np.square(pool_MT - y_T), axis=1)
+            before_MT = np.concatenate([np.zeros((pool, 1)), distance_MT[:, :-1]], axis=1)
+            weights_MT = scipy.special.softmax(-before_MT / (2 * spread**2), axis=0)
+            found_FBT[f, b] = np.sum(weights_MT * pool_MT, axis=0)
+    return found_FBT
+
+
 def _refitted(
     model: Callable[[float], Any], task: Task, number: float, x_BTD: Inputs, y_FBT: Values
 ) -> Values:
@@ -180,6 +210,7 @@ ESTIMATORS = Choices(
         "averaging": _row(averaging),
         "mean": _row(mean),
         "gradient-descent": _row(gradient_descent, 100, "STEPS"),
+        "dmmse": Baseline(finite_pool, 1024, "FUNCTIONS"),
         "lasso": Baseline(functools.partial(_refitted, _lasso), 0.01, "α", whole=False),
         "tree": Baseline(functools.partial(_refitted, _tree), 4, "DEPTH"),
     },

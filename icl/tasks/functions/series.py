@@ -12,7 +12,13 @@ from jaxtyping import Array, Float, Key
 
 from attention.errors import InputError
 from icl.tasks.distributions import Distribution
-from icl.tasks.functions.classes import Degree, FunctionClass, Vector, written
+from icl.tasks.functions.classes import (
+    Degree,
+    FunctionClass,
+    Vector,
+    require_one_number,
+    written,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +36,7 @@ class Series(FunctionClass[Vector]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.d != 1:
-            raise InputError(f"{self.name} is a function of one number, not of d={self.d}")
+        require_one_number(self)
         if min(self.degrees, default=0) < 0:
             raise InputError(f"degrees={written(self.degrees)}: a degree is 0 or more")
 

@@ -18,6 +18,7 @@ from icl.tasks.functions.linear import (
 )
 from icl.tasks.functions.nonlinear import DecisionTree, ReluNetwork
 from icl.tasks.functions.series import Chebyshev, Polynomial
+from icl.tasks.functions.unseen import Absolute, Exponential, Sine, Smooth, Step
 
 FUNCTIONS: Choices[type[FunctionClass]] = Choices(
     "class of functions",
@@ -26,6 +27,7 @@ FUNCTIONS: Choices[type[FunctionClass]] = Choices(
         for kind in (
             *(Affine, Linear, Polynomial, Chebyshev),
             *(Sparse, NoisyLinear, Quadratic, ReluNetwork, DecisionTree, Classification),
+            *(Sine, Exponential, Absolute, Step, Smooth),
         )
     },
 )

@@ -22,8 +22,18 @@ from icl.tasks.functions.table import function_class
 from icl.tasks.kind import Numbers, Task
 from icl.tasks.losses import Loss
 from icl.tasks.options import Sampling
-from icl.tasks.prompts import ORDERS, Case, Change, Prompts, counted, mask_points, with_deviant
-from icl.tasks.sweeps import DEVIANT, POINTS, SIGMA, Axis, Setting, commas_or_range, read_deviant
+from icl.tasks.prompting import PROMPTINGS
+from icl.tasks.prompts import Case, Change, Prompts, counted, mask_points, with_deviant
+from icl.tasks.sweeps import (
+    DEVIANT,
+    POINTS,
+    SIGMA,
+    Axis,
+    Setting,
+    commas_or_range,
+    positive,
+    read_deviant,
+)
 
 CURRICULA = ("point_curriculum", "dimension_curriculum", "degree_curriculum")
 SKIP = 2  # first positions that do not count, as in arXiv 2411.11465
@@ -46,8 +56,8 @@ def _distributions_or_range(text: str) -> list[str]:
     return text.split(";") if words else commas_or_range(text)
 
 
-def _order(task: Task, text: str) -> str:
-    ORDERS.pick(text)
+def _prompting(task: Task, text: str) -> str:
+    PROMPTINGS.pick(text)
     return text
 
 
@@ -91,7 +101,8 @@ class FunctionTask(Task):
         "sigma": SIGMA,
         "degree": Axis(lambda task, text: int(text)),
         "points": POINTS,
-        "order": Axis(_order, words=True),
+        "scale": Axis(positive(float)),
+        "prompt": Axis(_prompting, words=True),
         "deviant": DEVIANT,
     }
     baselines = ESTIMATORS
@@ -174,16 +185,17 @@ class FunctionTask(Task):
     @property
     def setting(self) -> Setting:
         """The setting of a test without a sweep."""
-        drawn = {"degree": None, "order": "drawn", "deviant": ""}
+        drawn = {"degree": None, "scale": 1.0, "prompt": "drawn", "deviant": ""}
         return {"inputs": str(self.inputs), "sigma": 1.0, "points": self.points, **drawn}
 
     def draw(self, setting: Setting, sampling: Sampling) -> Case:
         """Draw ``sampling.count`` functions, all at the same ``sampling.prompts`` rows of inputs.
 
         Args:
-            setting: ``sigma`` multiplies the coefficients.  ``degree`` is the degree of a series;
-                None leaves it as the class has it.  With a ``deviant`` only the positions after it
-                count, because its own value would outweigh all others.
+            setting: ``sigma`` multiplies the coefficients, ``scale`` the values.  ``degree`` is
+                the degree of a series; None leaves it as the class has it.  With a ``deviant`` only
+                the positions after it count, because its own value would outweigh all others.
+                ``prompt`` is a row of ``PROMPTINGS``.
             sampling: how many are drawn.
 
         Raises:
@@ -193,10 +205,12 @@ class FunctionTask(Task):
         keys = jax.random.split(jax.random.key(sampling.seed), 3)
         shape = (sampling.prompts or self.prompts, points, functions.d)
         x_BTD = distribution(setting["inputs"]).sample(keys[0], shape)
-        order = ORDERS.pick(setting["order"])
+        prompting = PROMPTINGS.pick(setting["prompt"])
+        x_BTD = prompting.change(jax.random.fold_in(keys[0], 1), x_BTD)
+        skip = points - 1 if prompting.query else skip
         if setting["deviant"]:
-            if order.places is not None:
-                raise InputError("a deviant needs order=drawn: any other order moves it")
+            if setting["prompt"] != "drawn":
+                raise InputError("a deviant needs prompt=drawn: other strategies move it")
             where, number = read_deviant(setting["deviant"])
             x_BTD, skip = with_deviant(x_BTD, where, number), max(skip, where + 1)
         if setting["degree"] is not None:
@@ -211,7 +225,8 @@ class FunctionTask(Task):
         )
         observe = jax.vmap(jax.vmap(functions.observe, (0, None, 0)), (0, 0, None))
         noise_FB = jax.random.split(keys[2], (sampling.count, shape[0]))
-        x_BTD, y_FBT = order.arrange(x_BTD, observe(noise_FB, drawn_F, x_BTD))
+        y_FBT = setting["scale"] * observe(noise_FB, drawn_F, x_BTD)
+        x_BTD, y_FBT = prompting.arrange(x_BTD, y_FBT)
         where_1T = counted(points, skip)
         return Case(setting, np.asarray(x_BTD), np.asarray(y_FBT, np.float64), where_1T)
 
@@ -223,10 +238,9 @@ class FunctionTask(Task):
         return Case(setting, case.x_BTD, y_BT[None], last_1T)
 
     def worked(self, rng: np.random.Generator, count: int) -> Iterator[tuple[Numbers, Numbers]]:
-        """Draw lines as worked examples, whatever the class of functions."""
-        for _ in range(count):
-            points, (a, b) = rng.normal(size=4), rng.normal(size=2)
-            yield points, a * points + b
+        """Draw worked examples from the class of functions that is asked."""
+        plain = dataclasses.replace(self, **dict.fromkeys(CURRICULA))
+        return super(FunctionTask, plain).worked(rng, count)
 
 
 def require_functions(task: Task) -> FunctionTask:

@@ -26,9 +26,9 @@ def test_a_long_table_ends(tmp_path, table):
     said = str(shown).splitlines()
     assert len(table(tmp_path / "errors.csv")) == len(shown["errors"]) == 80
     assert len(said) == 1 + 60 + 2 and said[-1].endswith("errors.csv, 20 rows more")
-    small = {"count": 1, "prompts": 1, "points": 5, "sweep": ("order=drawn,sorted", "sigma=1:60")}
+    small = {"count": 1, "prompts": 1, "points": 5, "sweep": ("prompt=drawn,sorted", "sigma=1:60")}
     shown = icl.evaluate(out=tmp_path, predictors="zero", **small)
-    assert "order" in str(shown).splitlines()[0]  # columns are those that vary in the file
+    assert "prompt" in str(shown).splitlines()[0]  # columns are those that vary in the file
 
 
 def test_a_run_is_swept_and_drawn(run, tmp_path, capsys, table):
@@ -40,10 +40,10 @@ def test_a_run_is_swept_and_drawn(run, tmp_path, capsys, table):
     assert all(float(row["low"]) <= float(row["error"]) <= float(row["high"]) for row in rows)
     assert len(table(tmp_path / "positions.csv")) == 5 * len(rows)
     assert "error over zero" in capsys.readouterr().out
-    main(["evaluate", "--run", str(run), "--sweep", "order=drawn,sorted", "--json", *small])
-    assert [row["order"] for row in table(tmp_path / "errors.csv")] == ["drawn", "sorted"]
+    main(["evaluate", "--run", str(run), "--sweep", "prompt=drawn,sorted", "--json", *small])
+    assert [row["prompt"] for row in table(tmp_path / "errors.csv")] == ["drawn", "sorted"]
     found = json.loads(capsys.readouterr().out)
-    assert [row["order"] for row in found["errors"]] == ["drawn", "sorted"]
+    assert [row["prompt"] for row in found["errors"]] == ["drawn", "sorted"]
 
 
 def test_quantifiers_beside_constants(quantified, tmp_path, table):

@@ -117,9 +117,9 @@ def test_the_tasks_of_runs(run, pair, quantified):
     ("task", "sweeps", "drawn"),
     [
         (TASK, [], True),
-        (TASK, ["order=drawn,sorted"], True),
+        (TASK, ["prompt=drawn,sorted"], True),
         (TASK, ["sigma=1:2", "inputs=1,2"], True),
-        (TASK, ["order=drawn,sorted", "sigma=1:2"], True),
+        (TASK, ["prompt=drawn,sorted", "sigma=1:2"], True),
         (TASK, ["sigma=1,2", "inputs=1,3", "points=7,9"], False),
         (Quantifiers(points=9), ["design=late"], True),
         (Quantifiers(points=9), ["sigma=1:3", "points=7,9", "deviant=4:9,4:99"], True),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attention.errors import InputError
-from icl.tasks import ORDERS, Prompts, distribution, with_deviant
+from icl.tasks import PROMPTINGS, Prompts, distribution, with_deviant
 from icl.tasks.curricula import curriculum
 from icl.tasks.functions import FUNCTIONS, FunctionTask, function_class
 from icl.tasks.prompts import interleave
@@ -31,6 +31,11 @@ CLASSES = [
     "relu-network:d=3,hidden=5",
     "tree:d=3,depth=2",
     "classification:d=3",
+    "sin",
+    "exp",
+    "abs",
+    "step",
+    "smooth:waves=5,length=2",
 ]
 
 
@@ -108,6 +113,11 @@ def test_functions_are_what_they_say(text):
         "relu-network": lambda x: np.sqrt(2 / 5) * np.maximum(x @ np.asarray(c[0]), 0) @ c[1],
         "tree": lambda x: _descend(c, x),
         "classification": lambda x: np.sign(cs @ x),
+        "sin": lambda x: cs[0] * np.sin(np.pi * x[0]) + cs[1],
+        "exp": lambda x: cs[0] * np.exp(x[0]) + cs[1],
+        "abs": lambda x: cs[0] * abs(x[0]) + cs[1],
+        "step": lambda x: cs[0] * (x[0] >= 0) + cs[1],
+        "smooth": lambda x: np.sqrt(2 / 5) * np.cos(x[0] * c[1] + c[2]) @ c[0],
     }
     expected = [loops.get(functions.name, lambda x: cs @ x)(each) for each in x]
     np.testing.assert_allclose(y, expected, rtol=2e-5, atol=2e-5)
@@ -185,7 +195,7 @@ def test_prompts():
     tokens = np.asarray(interleave(x, y))
     assert tokens.shape == (2, 5, 2)
     assert tokens[1].tolist() == [[6, 7], [23, 0], [8, 9], [24, 0], [10, 11]]
-    back_x, back_y = ORDERS["sorted"].arrange(x[:, ::-1], y[None, :, ::-1])
+    back_x, back_y = PROMPTINGS["sorted"].arrange(x[:, ::-1], y[None, :, ::-1])
     assert np.array_equal(back_x, x) and np.array_equal(back_y[0], y)
     odd = np.asarray(with_deviant(x, 1, 1000.0))
     assert (odd[:, 1] == 1000).all() and np.array_equal(odd[:, ::2], x[:, ::2])

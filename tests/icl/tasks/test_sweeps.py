@@ -43,8 +43,8 @@ def test_bad_sweeps(sweep):
         (["degree=2"], "no degree"),
         (["deviant=three"], "POSITION:VALUE"),
         (["deviant=41:7"], "no position 41"),
-        (["order=random"], "unknown order 'random'"),
-        (["order=sorted", "deviant=3:9"], "a deviant needs order=drawn"),
+        (["prompt=random"], "unknown prompting strategy 'random'"),
+        (["prompt=sorted", "deviant=3:9"], "a deviant needs prompt=drawn"),
     ],
 )
 def test_settings_that_cannot_be(sweeps, said):
@@ -57,7 +57,7 @@ def test_what_a_setting_draws():
     plain, wide = (drawn(points=7, sigma=s) for s in (1.0, 3.0))
     assert plain.x_BTD.shape == (5, 7, 1) and plain.y_FBT.shape == (3, 5, 7)
     np.testing.assert_allclose(wide.y_FBT, 3 * plain.y_FBT, rtol=1e-5)
-    up = drawn(points=7, order="sorted")
+    up = drawn(points=7, prompt="sorted")
     assert (np.diff(up.x_BTD[:, :, 0], axis=1) > 0).all()
     order = np.argsort(plain.x_BTD[:, :, 0], axis=1)
     np.testing.assert_array_equal(

@@ -11,10 +11,10 @@ import icl
 from attention.errors import InputError
 from icl.tasks import (
     LOGISTIC,
-    ORDERS,
+    PROMPTINGS,
     TASKS,
     Normal,
-    Order,
+    Prompting,
     PromptOptions,
     Prompts,
     Sampling,
@@ -46,7 +46,7 @@ class RunningMean(Task):
 @pytest.fixture
 def tables():
     """The tables are as before afterwards."""
-    before = [(each, dict(each)) for each in (TASKS, FUNCTIONS, ORDERS, DESIGNS)]
+    before = [(each, dict(each)) for each in (TASKS, FUNCTIONS, PROMPTINGS, DESIGNS)]
     yield
     for table, rows in before:
         table.clear()
@@ -97,9 +97,9 @@ def test_a_class_of_functions_from_outside(tables):
 
 
 def test_an_order_and_a_design_from_outside(tables):
-    ORDERS["falling"] = Order(lambda x_BTD: jnp.argsort(-x_BTD[:, :, 0], axis=1))
+    PROMPTINGS["falling"] = Prompting(places=lambda x_BTD: jnp.argsort(-x_BTD[:, :, 0], axis=1))
     task = TASKS["linear"].make(points=7)
-    (setting,) = task.settings(["order=falling"])
+    (setting,) = task.settings(["prompt=falling"])
     assert (np.diff(task.draw(setting, Sampling(3, 5)).x_BTD[:, :, 0], axis=1) < 0).all()
     DESIGNS["never"] = lambda key, x_BT, every_B1, rate: jnp.where(every_B1, 1, -1) * abs(x_BT)
     assert "never" in [each["design"] for each in Quantifiers().settings()]

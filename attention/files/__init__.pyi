@@ -27,9 +27,12 @@ from .journal import RecordKind as RecordKind
 from .journal import read_journal as read_journal
 from .packages import package_checkpoint as package_checkpoint
 from .pages import render_page as render_page
+from .reading import open_regular as open_regular
 from .reading import read_bytes as read_bytes
 from .reading import read_json as read_json
 from .reading import read_json_lines as read_json_lines
+from .remote import JsonServer as JsonServer
+from .remote import RemoteOptions as RemoteOptions
 from .run_directory import SETTINGS as SETTINGS
 from .run_directory import RunDirectory as RunDirectory
 from .run_directory import read_settings as read_settings
@@ -59,8 +62,10 @@ __all__ = [
     "GgufHeader",
     "GgufTensor",
     "Journal",
+    "JsonServer",
     "Record",
     "RecordKind",
+    "RemoteOptions",
     "RunDirectory",
     "cache_folder",
     "check_folder",
@@ -71,6 +76,7 @@ __all__ = [
     "load_tokenizer",
     "new_file",
     "new_folder",
+    "open_regular",
     "package_checkpoint",
     "read_bytes",
     "read_header",

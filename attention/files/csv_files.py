@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
+from attention.files.reading import read_bytes
 from attention.files.writing import write_text
 
 
@@ -46,9 +47,11 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
         InputError: the file cannot be read as a table.
     """
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, csv.Error) as error:
+        text = read_bytes(path).decode()
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a table: {error}") from error
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise InputError(f"{path}: row {number} has more or fewer cells than the first line")
+    return rows

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from attention.errors import InputError
+from attention.files.reading import read_bytes
 from attention.files.writing import to_line
 
 Record = dict[str, Any]
@@ -143,7 +144,7 @@ def read_journal(path: str | Path, kinds: Mapping[str, RecordKind]) -> tuple[lis
     Raises:
         InputError: a complete line is not a declared record; the message names file and line.
     """
-    data = Path(path).read_bytes()
+    data = read_bytes(path)
     end = data.rfind(b"\n") + 1
     records = []
     for number, line in enumerate(data[:end].split(b"\n")[:-1], start=1):

@@ -3,49 +3,88 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
+import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, BinaryIO, TypeVar, overload
 
 from attention.errors import InputError
+from attention.limits import most_bytes, refused
 
 Row = TypeVar("Row")
 JsonObject = dict[str, Any]
 MOST_DIGITS = 18  # of a whole number; Python refuses to read thousands of digits
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str | Path, most: str = "file") -> bytes:
     """Read the bytes of a file: unpacked if it is a gzip file, and without a byte-order mark.
 
+    Args:
+        path: of a regular file; a pipe or a device could go on for ever.
+        most: the limit of the size, a row of `attention.limits.LIMITS`.
+
     Raises:
-        InputError: there is no such file, or it cannot be read or unpacked.
+        InputError: there is no such file, it is too large, or it cannot be read or unpacked.
     """
+    size = most_bytes(most)
     try:
-        content = Path(path).read_bytes()
+        with open_regular(path) as file:
+            content = file.read(size + 1)
         if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            content = _unpacked(content, size)
+    except (EOFError, zlib.error) as error:
         raise InputError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if len(content) > size:
+        raise InputError(f"{path}: {refused(most)}")
+    return content.removeprefix(b"\xef\xbb\xbf")
+
+
+def _unpacked(content: bytes, size: int) -> bytes:
+    """Unpack a gzip file, up to one byte more than ``size``."""
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+        return packed.read(size + 1)
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Open a regular file to read its bytes.
+
+    Raises:
+        InputError: there is none, or it is a folder, a pipe or a device, which could go on for
+            ever.
+        OSError: it cannot be opened.
+    """
+    try:
+        # a pipe that nobody writes to would be waited for
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file") from None
     except ValueError as error:  # a zero byte in the name
         raise InputError(f"{str(path)!r} is not a file name: {error}") from None
-    return content.removeprefix(b"\xef\xbb\xbf")
+    mode = os.fstat(number).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(number)
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise InputError(f"{path}: is {what}, not a file")
+    return os.fdopen(number, "rb")
 
 
 def read_json(path: str | Path) -> JsonObject:
     """Read the JSON object in a file.
 
     Raises:
-        InputError: the file cannot be read, or holds something else.
+        InputError: the file cannot be read, is too large, or holds something else.
     """
     try:
-        value = json.loads(read_bytes(path))
+        value = json.loads(read_bytes(path, "json"))
     except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path}: is not a JSON object")
@@ -70,11 +109,13 @@ def read_json_lines(path: str | Path, parse: Callable[[JsonObject], Any] = dict)
         InputError: the file cannot be read, or a line is no JSON object, or has a key twice.  The
             message begins with ``FILE:LINE``.
     """
-    found = []
+    found, longest = [], most_bytes("line")
     for number, line in enumerate(read_bytes(path).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
+            if len(line) > longest:
+                raise ValueError(refused("line"))
             found.append(parse(_object(line)))
         except ValueError as error:
             raise InputError(f"{path}:{number}: {error}") from None

@@ -1,7 +1,8 @@
 from .answering import Answerer as Answerer
 from .answering import checkpoint as checkpoint
 from .answering import endpoint as endpoint
+from .questions import KINDS as KINDS
 from .questions import ask as ask
 from .questions import check as check
 
-__all__ = ["Answerer", "ask", "check", "checkpoint", "endpoint"]
+__all__ = ["KINDS", "Answerer", "ask", "check", "checkpoint", "endpoint"]

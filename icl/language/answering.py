@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated
 
 import jax
+import msgspec
 
 from attention import files
 from attention.errors import InputError
@@ -16,12 +18,30 @@ from attention.transformer import Generated, generate, load_pretrained, unstack_
 from attention.transformer.huggingface import checkpoint_folder
 
 KEY = "OPENAI_API_KEY"
-Answerer = Callable[[Sequence[str]], list[str]]
-"""Gives an answer to each prompt."""
+Answerer = Callable[[Sequence[str]], Iterable[list[str]]]
+"""Gives an answer to each prompt, in order, part by part; a part is kept as soon as it is there."""
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+
+
+class _Reply(msgspec.Struct):
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
 
 
 def endpoint(
-    url: str, model: str, *, temperature: float = 0.0, max_tokens: int = 16, timeout: float = 60.0
+    url: str,
+    model: str,
+    *,
+    temperature: float = 0.0,
+    max_tokens: int = 16,
+    options: files.RemoteOptions = files.RemoteOptions(),
+    pause: float = 0.5,
 ) -> Answerer:
     """An answerer that sends each prompt to an OpenAI-compatible server.
 
@@ -29,43 +49,27 @@ def endpoint(
     read from the environment variable ``OPENAI_API_KEY`` and sent to this server alone.
 
     Args:
-        url: address up to ``/v1``.
+        url: address up to ``/v1``: https, or of this machine.
         model: the server's name for its model.
         temperature: 0 takes the most probable answer.
         max_tokens: most tokens of an answer.
-        timeout: seconds that an answer may take.
+        options: time, tries, and whether http to another machine is allowed.
+        pause: seconds before the second try; each further one waits twice as long.
 
     Raises:
-        InputError: the address is not an http(s) address; or when it is asked: the server cannot be
-            reached, or its answer is not understood.
+        InputError: the address is not allowed; or when it is asked: the server cannot be reached,
+            fails, or its answer is not understood.
     """
-    import httpx
-
-    if not url.startswith(("http://", "https://")):
-        raise InputError(f"an endpoint is an http(s) address, not {url!r}")
     address = url.rstrip("/") + "/chat/completions"
+    server = files.JsonServer(address, os.environ.get(KEY, ""), KEY, options, pause)
 
-    def one(client: httpx.Client, text: str) -> str:
-        messages = [{"role": "user", "content": text}]
-        body = {"model": model, "messages": messages, "temperature": temperature}
-        try:
-            reply = client.post(address, json={**body, "max_tokens": max_tokens})
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise InputError(f"{address} cannot be reached: {error}") from None
-        if not reply.is_success:
-            hint = f"; the key is read from {KEY}" if reply.status_code in (401, 403) else ""
-            told = f"{reply.status_code} {reply.reason_phrase}".strip()
-            raise InputError(f"{address} answered {told}{hint}")
-        try:
-            return reply.json()["choices"][0]["message"]["content"] or ""
-        except (KeyError, IndexError, TypeError, ValueError):
-            raise InputError(f"{address} did not answer as an OpenAI-compatible server") from None
-
-    def answer(texts: Sequence[str]) -> list[str]:
-        key = os.environ.get(KEY)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        with httpx.Client(headers=headers, timeout=timeout) as client:
-            return [one(client, text) for text in texts]
+    def answer(texts: Sequence[str]) -> Iterator[list[str]]:
+        with server:
+            for text in texts:
+                messages = [{"role": "user", "content": text}]
+                body = {"model": model, "messages": messages, "temperature": temperature}
+                reply = server.post({**body, "max_tokens": max_tokens}, _Reply)
+                yield [reply.choices[0].message.content or ""]
 
     return answer
 
@@ -98,7 +102,7 @@ def checkpoint(
     tokenizer, params = files.load_tokenizer(folder), unstack_layers(stacked)
     stop_tokens = files.end_tokens(folder, tokenizer)
 
-    def answer(texts: Sequence[str]) -> list[str]:
+    def answer(texts: Sequence[str]) -> Iterator[list[str]]:
         rows = [Row.prompt(tokenizer(text)["input_ids"]) for text in texts]
         longest = max(len(row.tokens) for row in rows)
         if longest + max_tokens > config.longest_text:
@@ -122,6 +126,6 @@ def checkpoint(
 
         found = RowBatches(rows, batch_tokens).run(program)
         pairs = zip(found.tokens, found.where, strict=True)
-        return [str(tokenizer.decode(new[kept])) for new, kept in pairs]
+        yield [str(tokenizer.decode(new[kept])) for new, kept in pairs]
 
     return answer

@@ -6,8 +6,28 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from attention.errors import InputError
+from attention.files import Journal, Record, RecordKind
 from icl.language.answering import Answerer
 from icl.tasks import Case, Form, Predictor, Row, Setting, Task
+
+
+def _check(record: Record) -> None:
+    """Check a part of the answers in a journal.
+
+    Raises:
+        ValueError: it has a number or a text that cannot be there.
+    """
+    numbers = record["setting"], record["first"]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("numbers")
+    answers = record["answers"]
+    if not (isinstance(answers, list) and answers and all(isinstance(a, str) for a in answers)):
+        raise ValueError("answers")
+
+
+KINDS = {"answered": RecordKind(("setting", "first"), ("setting", "first", "answers"), _check)}
+"""Records of the journal: the answers of a setting from its question ``first`` on."""
 
 
 def check(task: Task, settings: Sequence[Setting]) -> None:
@@ -36,6 +56,7 @@ def ask(
     answer: Answerer,
     rivals: Mapping[str, Predictor],
     form: Form,
+    journal: Journal | None = None,
 ) -> tuple[list[Row], list[Row]]:
     """Ask a language model the questions of every setting, and its rivals to predict the same.
 
@@ -46,15 +67,16 @@ def ask(
         answer: the answerer.
         rivals: trained models and baselines; their numbers are not rounded.
         form: how questions are written.
+        journal: keeps each part of the answers, and has those that were given before.
 
     Returns:
         A row of scores for each setting and predictor, with ``asked``, the number of questions, and
         ``failures``, the number of answers that cannot be read; and each answer with its setting.
     """
     rows, answers = [], []
-    for setting in settings:
+    for number, setting in enumerate(settings):
         case = task.questions(setting, form.count, form.seed)
-        said = answer(texts(task, case, form))
+        said = _answers(number, texts(task, case, form), answer, journal)
         read_B = np.array([task.read(text) for text in said])
         predicted = {name: np.broadcast_to(read_B[None, :, None], case.y_FBT.shape)}
         for rival, predict in rivals.items():
@@ -66,3 +88,21 @@ def ask(
             rows.append({"predictor": who, **case.setting, **scores})
         answers += [{**case.setting, "answer": text} for text in said]
     return rows, answers
+
+
+def _answers(
+    setting: int, prompts: Sequence[str], answer: Answerer, journal: Journal | None
+) -> list[str]:
+    """The answers to all prompts of a setting; only those that the journal lacks are asked."""
+    said: list[str] = []
+    while journal and (part := journal.get("answered", setting, len(said))) is not None:
+        said += part["answers"]
+    if len(said) > len(prompts):
+        raise InputError(
+            "the journal has more answers than there are questions: choose a new --out"
+        )
+    for part in answer(prompts[len(said) :]) if len(said) < len(prompts) else ():
+        if journal is not None:
+            journal.append("answered", setting=setting, first=len(said), answers=part)
+        said += part
+    return said

@@ -278,10 +278,11 @@ class Task(abc.ABC):
         return Task.number(self, y, decimals)
 
     def read(self, text: str) -> float:
-        """The first number of an answer; NaN if there is none."""
+        """The first number of an answer; NaN if there is none, or none that is finite."""
         text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.replace("−", "-"))  # 1,234
         found = NUMBER.search(text)
-        return float(found.group()) if found else float("nan")
+        number = float(found.group()) if found else float("nan")
+        return number if np.isfinite(number) else float("nan")
 
 
 def shown(value: Any) -> str:

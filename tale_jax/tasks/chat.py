@@ -12,6 +12,7 @@ from typing import Any
 
 from attention.errors import InputError
 from attention.files import read_bytes
+from attention.limits import confined
 from tale_jax.tasks.examples import Example, Task
 from tale_jax.tasks.prompts import Tokenizer
 
@@ -171,17 +172,14 @@ def _messages(example: Example) -> Messages:
 def _speaker(tokenizer: Tokenizer, template: Template) -> Speaker:
     """The function that makes a text of messages; it raises InputError if the template fails."""
     source = template.source if template.date is None else _on(template.date, template)
-    variables: dict[str, Any] = dict(template.variables)
+    how: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True}
+    how |= {"chat_template": source, **template.variables}
 
     def speak(messages: Messages) -> str:
         try:
-            text = tokenizer.apply_chat_template(
-                [{"role": role, "content": text} for role, text in messages],
-                chat_template=source,
-                tokenize=False,
-                add_generation_prompt=True,
-                **variables,
-            )
+            turns = [{"role": role, "content": text} for role, text in messages]
+            with confined(template.name):
+                text = tokenizer.apply_chat_template(turns, **how)
         except Exception as error:  # a template may raise anything
             line = getattr(error, "lineno", None)
             reason = " ".join(str(error).split())[:200] or type(error).__name__

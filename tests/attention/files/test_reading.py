@@ -1,6 +1,7 @@
 """What is read is checked: any fault is one line that names the file, and the line in it."""
 
 import gzip
+import os
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_files_that_cannot_be_read(tmp_path):
     for name, message in (
         ("absent", "no such file"),
         ("cut.gz", "damaged gzip"),
-        (".", "cannot be read"),
+        (".", "is a folder"),
         ("\0", "not a file name"),
     ):
         for read in (read_bytes, read_json, read_json_lines):
@@ -94,3 +95,25 @@ def test_tables_that_cannot_be_read(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"a,b\n\xff,1\n")
     with pytest.raises(InputError, match=r"a\.csv: cannot be read as a table"):
         read_table(tmp_path / "a.csv")
+
+
+def test_only_regular_files_of_a_limited_size_are_read(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", "/dev/null"):
+        with pytest.raises(InputError, match="is a pipe, a socket or a device"):
+            read_bytes(path)
+    with pytest.raises(InputError, match="is a folder"):
+        read_bytes(tmp_path)
+    monkeypatch.setenv("TALE_JAX_LIMITS", "file=0.01,json=0.001,line=0.001")
+    (tmp_path / "bomb").write_bytes(gzip.compress(b"0" * 20_000))
+    (tmp_path / "long").write_bytes(b'{"a": "' + b"0" * 2000 + b'"}')
+    with pytest.raises(InputError, match=r"more than 0.01 MiB: TALE_JAX_LIMITS=file=0.04"):
+        read_bytes(tmp_path / "bomb")
+    with pytest.raises(InputError, match="json="):
+        read_json(tmp_path / "long")
+    with pytest.raises(InputError, match=r"long:1: more than .* line="):
+        read_json_lines(tmp_path / "long")
+    for wrong in ("file=-1", "file=x", "fail=1", "file=nan"):
+        monkeypatch.setenv("TALE_JAX_LIMITS", wrong)
+        with pytest.raises(InputError, match=r"limit|TALE_JAX_LIMITS"):
+            read_bytes(tmp_path / "long")

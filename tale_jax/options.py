@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from attention.command_line import Between, Commas, OneOf, Repeated, Word
+from attention.errors import InputError
 from attention.options import Devices, Seed, Storage
+from attention.signature import check_fields
 from tale_jax.tasks import ChoiceForm
 from tale_jax.units import Unit, parse_unit
 
@@ -111,11 +113,20 @@ class Options(AskingOptions, TaskOptions, ModelOptions):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Options:
-        """The options that :meth:`as_json` made values of."""
-        given = {name: values[name] for name in ("data", "test", "train")}
-        paths = {name: Path(value) for name, value in given.items() if value is not None}
-        variables = tuple(values["template_variables"])
-        return cls(**{**values, **paths, "template_variables": variables})
+        """The options that :meth:`as_json` made values of.
+
+        Raises:
+            InputError: an option is missing or unknown, or its value is not allowed.
+        """
+        try:
+            given = {name: values[name] for name in ("data", "test", "train")}
+            paths = {name: Path(value) for name, value in given.items() if value is not None}
+            variables = tuple(values["template_variables"])
+            found = cls(**{**values, **paths, "template_variables": variables})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"these are no options: {error}") from None
+        check_fields(found)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)

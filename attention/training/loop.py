@@ -25,7 +25,7 @@ from attention.training.sharding import LogicalRules, make_mesh, shard
 from attention.training.step import LossFn, Metrics, TrainState, make_step, state_shardings
 
 
-class NonFiniteError(FloatingPointError):
+class NonFiniteError(InputError, FloatingPointError):
     """A loss, gradient or update is NaN or infinite; the message names the step and the folder."""
 
 

@@ -7,6 +7,7 @@ from .options import SearchOptions as SearchOptions
 from .options import SearchRules as SearchRules
 from .results import Candidate as Candidate
 from .results import Result as Result
+from .results import StopReason as StopReason
 from .strategies import STRATEGIES as STRATEGIES
 from .strategies import Strategy as Strategy
 
@@ -18,6 +19,7 @@ __all__ = [
     "Result",
     "SearchOptions",
     "SearchRules",
+    "StopReason",
     "Strategy",
     "compare_gains",
     "eliminate",

@@ -29,11 +29,13 @@ from attention.files import (
 from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.directory import Run
 from tale_jax.runs.report import render_report
+from tale_jax.runs.shapes import Information, Summary, check_shape, check_together
 from tale_jax.runs.verdicts import PICKS, summarise
 from tale_jax.tasks import Answer, count_cut, count_unparsed
 from tale_jax.units import Dropped, parse_unit
 
 SEARCH = "tale search"
+SUMMARY = "summary.json"
 COLUMNS = ("iteration", "layer", "correct", "total", "dropped")
 INFORMATION = "information.csv"  # of `tale information`, shown in the report if it is there
 VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
@@ -54,7 +56,7 @@ def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any)
     Returns:
         The contents of ``summary.json``.
     """
-    before = _summary(run.path) or {}
+    before = _told_before(run.path)
     facts |= {name: before.get(name, facts[name]) for name in VOLATILE if name in facts}
     picks: dict[str, Dropped] = {name: getattr(result, name).dropped for name in PICKS}
     answers = {
@@ -80,7 +82,7 @@ def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any)
     write_table(run.path / "candidates.csv", list(map(_shown, candidates)), COLUMNS)
     write_json_lines(run.path / "predictions.jsonl", _predictions(answers))
     write_text(run.path / "report.html", page)
-    write_json(run.path / "summary.json", summary)
+    write_json(run.path / SUMMARY, summary)
     return summary
 
 
@@ -107,19 +109,19 @@ def load_run(directory: str | Path) -> FinishedRun:
     """
     directory = Path(directory)
     settings = read_settings(directory, SEARCH)
-    if (summary := _summary(directory)) is None:
+    if not (directory / SUMMARY).is_file():
         raise InputError(f"the run in {directory} has not finished: go on with {SEARCH} --resume")
     try:
+        summary = read_json(directory / SUMMARY)
         trajectory = read_json_lines(directory / "trajectory.jsonl")
         candidates = [_read(row) for row in read_table(directory / "candidates.csv")]
-        run = FinishedRun(directory, settings, summary, trajectory, candidates)
-        for pick in PICKS:
-            run.dropped(pick)
-    except (InputError, ValueError, KeyError, TypeError) as error:
+        check_together(settings, summary, trajectory, candidates)
+    except (ValueError, KeyError) as error:
+        reason = str(error) if isinstance(error, InputError) else "candidates.csv: no such row"
         raise InputError(
-            f"{directory} has damaged files: rewrite them with {SEARCH} --resume"
+            f"{directory} has damaged files ({reason}): rewrite them with {SEARCH} --resume"
         ) from error
-    return run
+    return FinishedRun(directory, settings, summary, trajectory, candidates)
 
 
 def rewrite_report(directory: str | Path) -> None:
@@ -133,17 +135,23 @@ def rewrite_report(directory: str | Path) -> None:
     write_text(run.directory / "report.html", render_report(*found))
 
 
-def _summary(directory: Path) -> Record | None:
-    """The contents of ``summary.json``; None if it is not there, whole and valid."""
+def _told_before(directory: Path) -> Record:
+    """What a run that had finished told of itself, as far as it is whole."""
     try:
-        return read_json(directory / "summary.json")
+        before = read_json(directory / SUMMARY)
+        check_shape(before, Summary, SUMMARY)
     except InputError:
-        return None
+        return {}
+    return before
 
 
 def _information(directory: Path) -> list[dict[str, str]] | None:
     file = directory / INFORMATION
-    return read_table(file) if file.is_file() else None
+    if not file.is_file():
+        return None
+    rows = read_table(file)
+    check_shape(rows, list[Information], file, texts=True)
+    return rows
 
 
 def _row(candidate: Candidate, total: int) -> Record:

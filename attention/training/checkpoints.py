@@ -16,6 +16,8 @@ from orbax.checkpoint import v1 as ocp
 from attention.errors import InputError
 from attention.files import check_folder
 
+PATTERN = {*"[]\\"}  # Orbax reads a path as a pattern, and tensorstore takes \\ for /
+
 
 class Checkpoints:
     """The checkpoints of one run, ``<directory>/<step>``; use it as a context manager.
@@ -34,8 +36,9 @@ class Checkpoints:
     """
 
     def __init__(self, directory: str | Path, keep: int = 2, clean: bool = True):
-        self.directory = Path(directory).resolve()
+        self.directory = _plain(Path(directory))
         check_folder(self.directory)
+        self._checked = False
         latest: Any = ocp.training.preservation_policies.LatestN(keep)  # orbax's types disagree
         self._checkpointer = ocp.training.Checkpointer(
             str(self.directory), preservation_policy=latest, cleanup_tmp_directories=clean
@@ -50,12 +53,20 @@ class Checkpoints:
     def save(self, step: int, trees: Mapping[str, PyTree], note: Any = None) -> None:
         """Start to save ``trees`` as ``step``; a save under way is waited for first.
 
+        The first checkpoint is waited for, and what it holds is read back.
+
         Raises:
-            InputError: the note is no JSON value.
+            InputError: the note is no JSON value, or the checkpoint does not hold the trees.
         """
-        self._checkpointer.save_checkpointables_async(
+        saved = self._checkpointer.save_checkpointables_async(
             step, dict(trees), force=True, custom_metadata={"note": snapshot(note)}
         )
+        if not self._checked:
+            saved.result()
+            _require_whole(
+                self.directory / str(step), self._checkpointer.checkpointables_metadata(step), trees
+            )
+            self._checked = True
 
     def restore(self, abstract: Mapping[str, PyTree]) -> tuple[dict[str, PyTree], Any]:
         """Read the latest checkpoint.
@@ -102,8 +113,39 @@ class Checkpoints:
 
 
 def save_once(path: str | Path, trees: Mapping[str, PyTree]) -> None:
-    """Save trees as one checkpoint at ``path``, and wait; what is there is replaced."""
-    ocp.save_checkpointables(str(Path(path).resolve()), dict(trees), overwrite=True)
+    """Save trees as one checkpoint at ``path``, and wait; what is there is replaced.
+
+    Raises:
+        InputError: the path is not possible, or the checkpoint does not hold the trees.
+    """
+    folder = _plain(Path(path))
+    ocp.save_checkpointables(str(folder), dict(trees), overwrite=True)
+    _require_whole(folder, ocp.checkpointables_metadata(str(folder)), trees)
+
+
+def _plain(path: Path) -> Path:
+    """The path in full, without letters that Orbax does not take as they are.
+
+    Raises:
+        InputError: it has such letters; a checkpoint below it would be empty.
+    """
+    path = path.resolve()
+    if found := sorted(PATTERN & {*str(path)}):
+        raise InputError(
+            f"{path}: checkpoints cannot be saved below a path with {' '.join(found)}: "
+            "choose another --out"
+        )
+    return path
+
+
+def _require_whole(folder: Path, metadata: Any, trees: Mapping[str, PyTree]) -> None:
+    """Raise InputError unless a checkpoint has each array that was saved."""
+    saved = {name: metadata.metadata.get(name) for name in trees}
+    if _describe(saved) != _describe(dict(trees)):
+        raise InputError(
+            f"{folder} does not hold what was saved: is the disk full, or the folder shared? "
+            "choose another --out"
+        )
 
 
 def load_params(directory: str | Path, abstract: PyTree) -> PyTree:

@@ -1,3 +1,5 @@
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -99,3 +101,29 @@ def test_save_once_replaces(tmp_path):
         save_once(tmp_path / "5", {"params": trees(value)["params"]})
     got = load_params_of(tmp_path, trees()["params"])
     assert (np.asarray(got["embed"]["kernel"]) == 2.0).all()
+
+
+def test_paths_that_orbax_misreads_are_refused(tmp_path):
+    """It would write checkpoints without their arrays, and say nothing."""
+    for name in ("a[b]", "a\\b", "[x"):
+        for save in (Checkpoints, lambda path: save_once(path, trees())):
+            with pytest.raises(InputError, match="choose another --out"):
+                save(tmp_path / name / "run")
+    assert list(tmp_path.iterdir()) == []
+    for name in ("a*b", "a?b", "a b", "{é}"):
+        with Checkpoints(tmp_path / name) as checkpoints:
+            checkpoints.save(1, trees(3.0))
+        with Checkpoints(tmp_path / name) as checkpoints:
+            jax.tree.map(np.testing.assert_array_equal, checkpoints.restore(trees())[0], trees(3.0))
+
+
+def test_the_first_checkpoint_is_read_back(tmp_path, monkeypatch):
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        whole = checkpoints._checkpointer.checkpointables_metadata
+        monkeypatch.setattr(
+            checkpoints._checkpointer,
+            "checkpointables_metadata",
+            lambda step: types.SimpleNamespace(metadata=whole(step).metadata | {"params": None}),
+        )
+        with pytest.raises(InputError, match="does not hold what was saved"):
+            checkpoints.save(1, trees())

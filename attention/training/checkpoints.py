@@ -58,7 +58,7 @@ class Checkpoints:
         Raises:
             InputError: the note is no JSON value, or the checkpoint does not hold the trees.
         """
-        saved = self._checkpointer.save_checkpointables_async(
+        saved: Any = self._checkpointer.save_checkpointables_async(
             step, dict(trees), force=True, custom_metadata={"note": snapshot(note)}
         )
         if not self._checked:

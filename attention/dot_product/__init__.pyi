@@ -3,6 +3,7 @@ from .benchmark import measure as measure
 from .derivatives import projected as projected
 from .derivatives import standardized as standardized
 from .derivatives import standardized_by_rule as standardized_by_rule
+from .derivatives import transposed_apart as transposed_apart
 from .implementations import IMPLEMENTATIONS as IMPLEMENTATIONS
 from .implementations import Implementation as Implementation
 from .implementations import dot_product_attention as dot_product_attention
@@ -25,5 +26,6 @@ __all__ = [
     "splits",
     "standardized",
     "standardized_by_rule",
+    "transposed_apart",
     "weighted_values",
 ]

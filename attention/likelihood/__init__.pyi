@@ -8,6 +8,8 @@ from .batches import join as join
 from .batches import load_batches as load_batches
 from .batches import one_row as one_row
 from .batches import shared_beginning as shared_beginning
+from .cross_entropy import SummedLoss as SummedLoss
+from .cross_entropy import summed_loss as summed_loss
 from .memory import RowBatches as RowBatches
 from .memory import when_memory_runs_out as when_memory_runs_out
 from .rows import Row as Row
@@ -22,6 +24,7 @@ __all__ = [
     "Row",
     "RowBatches",
     "Shape",
+    "SummedLoss",
     "TargetScores",
     "bucket",
     "check_vocabulary",
@@ -32,6 +35,7 @@ __all__ = [
     "one_row",
     "score_targets",
     "shared_beginning",
+    "summed_loss",
     "token_log_probs",
     "when_memory_runs_out",
 ]

@@ -20,12 +20,13 @@ SCHEDULES = (
     "warmup_constant_schedule",
     "warmup_cosine_decay_schedule",
     "warmup_exponential_decay_schedule",
+    "warmup_linear_decay_schedule",
 )
 WARMUP = 0.03  # share of the steps, unless the text gives a number of steps
 
 
 def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule:
-    """Make the optax schedule that a text names.
+    """Make the schedule that a text names: of optax, or one of ``OWN``.
 
     A parameter that the text does not give has a default.  The largest rate is ``learning_rate``, a
     length is ``steps``, a warm-up takes 3 % of the steps and starts from 0.  Any other parameter
@@ -45,7 +46,7 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule
     name, _, given = text.partition(":")
     if name not in SCHEDULES:
         raise InputError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    make = getattr(optax, name)
+    make = OWN.get(name) or getattr(optax, name)
     accepted = inspect.signature(make).parameters
     peak = "peak_value" if "peak_value" in accepted else "init_value"
     usual: dict[str, float] = {
@@ -70,6 +71,36 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule
         return make(**arguments | _parameters(name, given, accepted))
     except ValueError as error:  # of optax, such as a warm-up that is longer than the training
         raise InputError(f"{text} does not go with {steps} steps: {error}") from None
+
+
+def warmup_linear_decay_schedule(
+    init_value: float,
+    peak_value: float,
+    warmup_steps: int,
+    decay_steps: int,
+    end_value: float = 0.0,
+) -> optax.Schedule:
+    """Two straight lines, as BERT's: from ``init_value`` up to ``peak_value``, then to the end.
+
+    Args:
+        init_value: at step 0.
+        peak_value: at step ``warmup_steps``.
+        warmup_steps: of the first line.
+        decay_steps: of both lines.
+        end_value: from step ``decay_steps`` on.
+
+    Raises:
+        ValueError: the first line is longer than both.
+    """
+    if not warmup_steps < decay_steps:
+        raise ValueError(f"decay_steps must be more than warmup_steps={warmup_steps}")
+    up = optax.linear_schedule(init_value, peak_value, max(1, warmup_steps))
+    down = optax.linear_schedule(peak_value, end_value, decay_steps - warmup_steps)
+    return optax.join_schedules([up, down], [warmup_steps])
+
+
+OWN = {"warmup_linear_decay_schedule": warmup_linear_decay_schedule}
+"""Schedules that optax has not."""
 
 
 def _parameters(

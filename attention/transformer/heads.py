@@ -64,8 +64,7 @@ class Head(nn.Module):
             kernel_VD: of the head, or the embedding where they are one.
         """
         c = self.config
-        if c.head == "masked_lm":
-            hidden_BTD = self.norm(ACTIVATIONS[c.head_act or c.hidden_act](self.dense(hidden_BTD)))
+        hidden_BTD = self.prepared(hidden_BTD)
         logits_BTV = jnp.einsum(
             "BTD,VD->BTV",
             hidden_BTD,
@@ -80,6 +79,13 @@ class Head(nn.Module):
         if (cap := c.final_logit_softcapping) is not None:
             logits_BTV = cap * jnp.tanh(logits_BTV / cap)
         return logits_BTV
+
+    def prepared(self, hidden_BTD: Float[Array, "B T D"]) -> Float[Array, "B T E"]:
+        """What is multiplied by the vocabulary: of a masked model ``norm(act(dense(x)))``."""
+        c = self.config
+        if c.head != "masked_lm":
+            return hidden_BTD
+        return self.norm(ACTIVATIONS[c.head_act or c.hidden_act](self.dense(hidden_BTD)))
 
     def labels(self, hidden_BTD: Array, where_BT: Bool[Array, "B T"] | None) -> Array:
         """Scores of the label heads, in float32; see the class for their shapes."""

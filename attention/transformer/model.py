@@ -236,11 +236,31 @@ class Transformer(nn.Module):
             return hidden_BTD
         if c.head not in LANGUAGE_MODEL_HEADS:
             return self.head.labels(hidden_BTD, where)
-        if c.tie_word_embeddings:
-            return self.head.vocabulary(hidden_BTD, self.embed.embedding)
-        if self.is_initializing():
+        if self.is_initializing() and not c.tie_word_embeddings:
             self.lm_head(hidden_BTD)  # linen makes a parameter when it is first used
-        return self.head.vocabulary(hidden_BTD, self.lm_head.variables["params"]["kernel"])
+        return self.head.vocabulary(hidden_BTD, self._vocabulary_kernel())
+
+    def _vocabulary_kernel(self) -> Float[Array, "V D"]:
+        if self.config.tie_word_embeddings:
+            return self.embed.embedding
+        return self.lm_head.variables["params"]["kernel"]
+
+    def vocabulary_inputs(
+        self, hidden_BTD: Float[Array, "B T D"]
+    ) -> tuple[Float[Array, "B T E"], Float[Array, "V E"], Float[Array, " V"] | None]:
+        """What the logits of a language model are made of, for who computes them in blocks.
+
+        Args:
+            hidden_BTD: states behind the last layer.
+
+        Returns:
+            States, kernel and bias of the last product.  Its result is then divided by
+            ``logits_scaling`` and capped, as the config says.
+        """
+        if self.config.final_norm:
+            hidden_BTD = self.final_norm(hidden_BTD)
+        bias = self.head.bias if self.config.head == "masked_lm" else None
+        return self.head.prepared(hidden_BTD), self._vocabulary_kernel(), bias
 
 
 def abstract_params(config: TransformerConfig) -> dict[str, Any]:

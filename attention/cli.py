@@ -11,6 +11,7 @@ COMMANDS = {
     "bench": "Time attention: each implementation and normalizer, and its rivals.",
     "convert": "Give a softmax model another normalizer, as close to softmax as it gets.",
     "plot": "Draw what a run's normalizer learned, layer by layer over training.",
+    "pretrain": "Pretrain a decoder or an encoder on text, with any normalizer.",
     "explain": "Explain decisions of a classifier by its attention, and write a report.",
 }
 

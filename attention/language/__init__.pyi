@@ -1,3 +1,5 @@
+from . import corpora as corpora
+from . import pretraining as pretraining
 from .labelled_texts import Dataset as Dataset
 from .labelled_texts import Kind as Kind
 from .labelled_texts import LabelledText as LabelledText
@@ -24,10 +26,12 @@ __all__ = [
     "Row",
     "Source",
     "Split",
+    "corpora",
     "encode_pieces",
     "encode_words",
     "fit_floors",
     "generate_texts",
     "load_texts",
+    "pretraining",
     "with_labels_of",
 ]

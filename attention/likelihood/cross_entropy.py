@@ -105,7 +105,7 @@ def _run(
     weights_BP: Array,
 ) -> tuple[tuple[Array, Array], PyTree]:
     """The sums and, if asked for, the gradients of the objective."""
-    batch, places, size = states_BPD.shape
+    batch, _, size = states_BPD.shape
     wide = jnp.promote_types(states_BPD.dtype, jnp.float32)
     dot = functools.partial(jnp.matmul, precision=form.precision, preferred_element_type=wide)
     kernel_DV = transposed_apart(kernel_VD)

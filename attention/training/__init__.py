@@ -6,7 +6,8 @@ for each step.  It places them on the mesh (``feeding``, ``sharding``), runs the
 (``checkpoints``).
 
 The other modules are parts of a training: learning rates by name (``schedules``), low-rank
-adaptation (``lora``), which parameters decay (``weight_decay``), and what a normalizer learns over
+adaptation (``lora``), which parameters decay (``weight_decay``), the
+form that a device is fast at (``backends``), and what a normalizer learns over
 the steps (``learned``).  Open ``loop`` first.
 """
 

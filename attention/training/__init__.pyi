@@ -1,3 +1,4 @@
+from .backends import for_training as for_training
 from .checkpoints import load_params as load_params
 from .learned import learned_values as learned_values
 from .learned import plot_learned as plot_learned
@@ -23,6 +24,7 @@ __all__ = [
     "batch_sharding",
     "decayed",
     "fit",
+    "for_training",
     "init_lora",
     "learned_values",
     "load_params",

@@ -22,8 +22,14 @@ from jaxtyping import Array, Float, Int, Key
 
 from attention import files
 from attention.errors import InputError
-from attention.normalizers import NORMALIZERS
-from attention.training import TrainState, fit, learned_values, load_params, make_mesh
+from attention.training import (
+    TrainState,
+    fit,
+    for_training,
+    learned_values,
+    load_params,
+    make_mesh,
+)
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from icl.tasks import Prompts, Task, inputs_and_places
 from icl.training.experiment import COMMAND, Experiment, Updates, read
@@ -113,18 +119,6 @@ def loss_of(
         return shown, counts_K[0], {f"loss_{seed}": totals_K[i] for i, seed in enumerate(seeds)}
 
     return loss
-
-
-def for_training(config: TransformerConfig) -> TransformerConfig:
-    """The config of the same model, computed as a CPU trains it fastest (docs/results)."""
-    if jax.default_backend() != "cpu":
-        return config
-    fits = NORMALIZERS.pick(config.normalizer).logit_transform is not None
-    return dataclasses.replace(
-        config,
-        attention_implementation="blocks" if fits else "xla",
-        derivatives="cpu",
-    )
 
 
 def parts_of(experiment: Experiment) -> int:

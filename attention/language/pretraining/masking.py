@@ -1,4 +1,7 @@
-"""Masked tokens: which places are asked, and what stands there instead.  Pure functions of a seed."""
+"""Masked tokens: which places are asked, and what stands there instead.
+
+All draws are pure functions of a seed.
+"""
 
 from __future__ import annotations
 

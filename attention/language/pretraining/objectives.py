@@ -16,7 +16,6 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from attention.choices import Choices
 from attention.language.corpora import Rows
@@ -130,7 +129,7 @@ OBJECTIVES: Choices[Objective] = Choices(
             "predict masked tokens from both sides", _masked, "masked_lm", True, False
         ),
         "hybrid": Objective(
-            "some rows causal, the others masked and predicted one place earlier: one model is both "
+            "some rows causal, the others masked and predicted one place earlier, by one model "
             "(Charpentier and Samuel 2024, arXiv 2410.24159)",
             _hybrid,
             "causal_lm",
@@ -173,7 +172,3 @@ def _widened(part: Part, width: int) -> Part:
         else array
         for name, array in part.items()
     }
-
-
-Weights = Float[np.ndarray, "B P"]
-Ids = Int[np.ndarray, "B P"]

@@ -186,8 +186,8 @@ RECIPES: Choices[Recipe] = Choices(
         ),
         "ssa-114m": Recipe(
             description="the decoder of the SSA paper, 114.13M parameters",
-            source="arXiv 2508.14685 and its code: Nemotron in small, FineWeb-Edu, 786,432 tokens a "
-            "step; train it with --normalizer ssa and --dtype bfloat16",
+            source="arXiv 2508.14685 and its code: Nemotron in small, FineWeb-Edu, 786,432 tokens "
+            "a step; train it with --normalizer ssa and --dtype bfloat16",
             model=NEMOTRON_MODEL,
             vocabulary=50_256,
             objective="causal",
@@ -205,8 +205,9 @@ RECIPES: Choices[Recipe] = Choices(
         "babyberta-hf": dataclasses.replace(
             BABYBERTA,
             description="the same as the SSA paper's authors ran it",
-            source="the reference script of BabyBERTa with the collator of transformers: 80 % of the "
-            "masked tokens become the mask, 10 % another token, 10 % stay; here without dropout",
+            source="the reference script of BabyBERTa with the collator of transformers: 80 % of "
+            "the masked tokens become the mask, 10 % another token, 10 % stay; here without "
+            "dropout",
             mask_keep=0.1,
         ),
         "mini-decoder": MINI_DECODER,
@@ -228,9 +229,9 @@ RECIPES: Choices[Recipe] = Choices(
         "small-budget": Recipe(
             description="a hybrid of decoder and encoder for 10 million words",
             source="after GPT-BERT (Charpentier and Samuel 2024, arXiv 2410.24159) and LTG-BERT "
-            "(Samuel et al. 2023, arXiv 2303.09859): LAMB, gated GELU, norms before and behind each "
-            "half, z-loss, a masked share that falls from 0.3 to 0.15; with the blocks of Gemma 3, "
-            "so rotary positions in place of relative ones, and without dropout",
+            "(Samuel et al. 2023, arXiv 2303.09859): LAMB, gated GELU, norms before and behind "
+            "each half, z-loss, a masked share that falls from 0.3 to 0.15; with the blocks of "
+            "Gemma 3, so rotary positions in place of relative ones, and without dropout",
             model={
                 "family": "gemma3_text",
                 "hidden_size": 384,

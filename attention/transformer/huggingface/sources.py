@@ -25,6 +25,8 @@ from attention.transformer.huggingface.safetensor_files import CONFIG, stored_te
 
 GGUF = ".gguf"
 PACKAGE = "package:"
+RUN_MODEL = "model"
+"""Where a run of ``attn pretrain`` has its model."""
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -80,7 +82,7 @@ def checkpoint_folder(path_or_id: str | Path, revision: str | None = None) -> Pa
 
 
 def _opened(folder: Path) -> Path:
-    """The folder of the model in a folder: itself, or an adapter merged into its base.
+    """The folder of the model in a folder: itself, that of a run, or an adapter in its base.
 
     Raises:
         InputError: there is neither, or the adapter does not fit.
@@ -88,6 +90,8 @@ def _opened(folder: Path) -> Path:
     if is_adapter(folder):
         name, revision = base_of(folder)
         return merged_adapter(folder, checkpoint_folder(name, revision))
+    if not (folder / CONFIG).is_file() and (folder / RUN_MODEL / CONFIG).is_file():
+        return folder / RUN_MODEL
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder / CONFIG}: not found; is this a model folder?")
     return folder

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from attention.errors import InputError
+from attention.training import for_training
 from icl.cli import main
 from icl.training import (
     Experiment,
@@ -24,7 +25,6 @@ from icl.training import (
     predict,
     train,
 )
-from icl.training.fitting import for_training
 
 
 def leaves(state):

@@ -1,0 +1,41 @@
+from .experiment import Changes as Changes
+from .experiment import Pretraining as Pretraining
+from .experiment import Text as Text
+from .experiment import Work as Work
+from .experiment import read_run as read_run
+from .fitting import pretrain as pretrain
+from .loss import batch_loss as batch_loss
+from .loss import loss_of as loss_of
+from .material import Material as Material
+from .material import prepare as prepare
+from .objectives import OBJECTIVES as OBJECTIVES
+from .objectives import Objective as Objective
+from .optimizers import OPTIMIZERS as OPTIMIZERS
+from .optimizers import make_optimizer as make_optimizer
+from .recipes import RECIPES as RECIPES
+from .recipes import Recipe as Recipe
+from .starting import initial as initial
+from .starting import optimizer_of as optimizer_of
+from .starting import parts_of as parts_of
+
+__all__ = [
+    "OBJECTIVES",
+    "OPTIMIZERS",
+    "RECIPES",
+    "Changes",
+    "Material",
+    "Objective",
+    "Pretraining",
+    "Recipe",
+    "Text",
+    "Work",
+    "batch_loss",
+    "initial",
+    "loss_of",
+    "make_optimizer",
+    "optimizer_of",
+    "parts_of",
+    "prepare",
+    "pretrain",
+    "read_run",
+]

@@ -1,0 +1,229 @@
+"""A pretraining in words: its options, and the recipe and the settings that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from attention import files, transformer
+from attention.command_line import Between, OneOf
+from attention.errors import InputError
+from attention.language.corpora import SAMPLE, By, Layout, Shares, TokenType
+from attention.language.pretraining.objectives import OBJECTIVES, Objective
+from attention.language.pretraining.recipes import RECIPES, Recipe
+from attention.options import Count, Seed
+from attention.signature import check_fields
+
+COMMAND = "attn pretrain"
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """The text, and its tokens.
+
+    Attributes:
+        corpus: file or folder with .txt, .txt.gz or JSONL, a data set of the hub, or "sample"
+        by: what is one document of a text file: a book, up to an empty line, or the whole file
+        field: with the text, in JSON and on the hub
+        tokenizer: folder of a tokenizer; by default one is trained, or taken from --init
+        vocabulary: tokens of the one that is trained; by default as in the recipe
+        token_type: of token ids on disk; by default the smallest that holds the vocabulary
+        out_of_domain: another corpus, on which the trained model is judged too
+    """
+
+    corpus: str = SAMPLE
+    by: By = "book"
+    field: str = "text"
+    tokenizer: Path | None = None
+    vocabulary: Count | None = None
+    token_type: TokenType = "auto"
+    out_of_domain: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining:
+    """What is trained.
+
+    Attributes:
+        recipe: everything that is not said here
+        normalizer: turns attention scores into weights
+        init: checkpoint to go on from, in place of random values: a folder, run or hub id
+        seed: of the initial values, the order of the rows and the masks
+        seeds: how many models are trained at once, with consecutive seeds
+
+    Raises:
+        InputError: a number is out of range.
+    """
+
+    recipe: Annotated[str, OneOf(RECIPES)] = "mini-decoder"
+    normalizer: str | None = None
+    init: str | None = None
+    seed: Seed = 0
+    seeds: Count = 1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.seed + self.seeds > 2**32:
+            raise InputError(f"--seed and --seeds end at 2^32, not at {self.seed + self.seeds}")
+
+    @property
+    def all_seeds(self) -> range:
+        """The seed of each model."""
+        return range(self.seed, self.seed + self.seeds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """Changes of the recipe; what is not given is as there.
+
+    Attributes:
+        objective: what the model is asked
+        layout: how rows are cut: packed documents that do not see each other, one stream, or one
+            sentence a row
+        length: tokens of a row
+        batch: rows of an update
+        steps: updates; the learning rate is planned for so many
+        optimizer: of optax or optax.contrib, such as muon or adamw:b2=0.95
+        schedule: of the learning rate, such as warmup_cosine_decay_schedule:warmup_steps=100
+        learning_rate: the largest
+        weight_decay: of the optimizer
+        clip: largest norm of a gradient; 0: no limit
+        z_loss: factor of the squared log-sum-exp in the loss
+        mask_rate: share of the tokens that are masked
+    """
+
+    objective: Annotated[str | None, OneOf(OBJECTIVES)] = None
+    layout: Layout | None = None
+    length: Annotated[int | None, Between(ge=2)] = None
+    batch: Count | None = None
+    steps: Count | None = None
+    optimizer: str | None = None
+    schedule: str | None = None
+    learning_rate: Annotated[float | None, Between(gt=0)] = None
+    weight_decay: Annotated[float | None, Between(ge=0)] = None
+    clip: Annotated[float | None, Between(ge=0)] = None
+    z_loss: Annotated[float | None, Between(ge=0)] = None
+    mask_rate: Annotated[float | None, Between(gt=0, lt=1)] = None
+
+    def of(self, recipe: Recipe) -> Recipe:
+        """The recipe with these changes."""
+        given = {name: x for name, x in dataclasses.asdict(self).items() if x is not None}
+        if "clip" in given:
+            given["clip"] = given["clip"] or None
+        if "mask_rate" in given:
+            given["mask_rate_end"] = None
+        return dataclasses.replace(recipe, **given)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """How the work is done, and what is kept.
+
+    Attributes:
+        accumulate: parts of a batch, one after another, whose gradients add up; by default one, or
+            on a CPU as many as fit its cache
+        attention: implementation of attention; by default the fastest that the device has
+        save_every: updates between checkpoints
+        log_every: updates between lines of metrics
+        evaluate_every: updates between two looks at the validation split
+        evaluate_rows: rows that such a look reads; the last one, at the test split, reads eight
+            times as many
+    """
+
+    accumulate: Count | None = None
+    attention: Literal["auto", "xla", "blocks", "chunked", "pallas"] = "auto"
+    save_every: Count = 500
+    log_every: Count = 20
+    evaluate_every: Count = 200
+    evaluate_rows: Count = 128
+
+
+def checked_recipe(pretraining: Pretraining, changes: Changes) -> tuple[Recipe, Objective]:
+    """The recipe with its changes, and its objective.
+
+    Raises:
+        InputError: the objective is not one for the model.
+    """
+    recipe = changes.of(RECIPES.pick(pretraining.recipe))
+    objective = OBJECTIVES.pick(recipe.objective)
+    if pretraining.init is None:
+        check_objective(objective, recipe.model.get("causal", True), recipe, pretraining.recipe)
+    if recipe.objective == "hybrid" and recipe.batch < 2:
+        raise InputError("the objective hybrid needs a batch of at least 2 rows")
+    return recipe, objective
+
+
+def check_objective(objective: Objective, causal: bool, recipe: Recipe, model: str) -> None:
+    """Raise InputError if a model cannot be trained by an objective."""
+    if objective.causal == causal:
+        return
+    kind = "a causal model" if causal else "an encoder"
+    fit = ", ".join(name for name, each in OBJECTIVES.items() if each.causal == causal)
+    raise InputError(
+        f"the objective {recipe.objective} is not for {kind}, which {model} is: "
+        f"take --objective {fit}, or another model"
+    )
+
+
+def config_of(
+    pretraining: Pretraining, recipe: Recipe, objective: Objective, vocabulary: int, dtype: str
+) -> transformer.TransformerConfig:
+    """The model of a recipe.
+
+    Raises:
+        InputError: the normalizer is unknown, or the rows are longer than the positions.
+    """
+    fields: dict[str, Any] = {
+        **recipe.model,
+        "vocab_size": vocabulary,
+        "head": objective.head,
+        "normalizer": pretraining.normalizer or "softmax",
+        "dtype": dtype,
+    }
+    longest = fields["max_position_embeddings"]
+    if recipe.length > longest and recipe.model.get("position_embedding") == "learned":
+        raise InputError(f"--length {recipe.length} is more than the model's {longest} positions")
+    fields["max_position_embeddings"] = max(longest, recipe.length)
+    try:
+        return transformer.TransformerConfig(**fields)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def settings_of(
+    text: Text, shares: Shares, pretraining: Pretraining, recipe: Recipe, about: dict[str, Any]
+) -> dict[str, Any]:
+    """What identifies a run, as JSON values."""
+    place = Path(text.corpus).expanduser()
+    model = {f"model_{name}": value for name, value in recipe.model.items()}
+    rest = {name: x for name, x in dataclasses.asdict(recipe).items() if name != "model"}
+    for name in ("description", "source", "vocabulary", "objective", "steps"):
+        rest.pop(name)
+    return {
+        "recipe": pretraining.recipe,
+        "objective": recipe.objective,
+        "normalizer": pretraining.normalizer or "softmax",
+        "seed": pretraining.seed,
+        "seeds": pretraining.seeds,
+        "init": pretraining.init,
+        "corpus_place": str(place.resolve()) if place.exists() else text.corpus,
+        "out_of_domain": text.out_of_domain,
+        "validation": shares.validation,
+        "test": shares.test,
+        **about,
+        "steps": recipe.steps,
+        **rest,
+        **model,
+    }
+
+
+def read_run(directory: str | Path) -> dict[str, Any]:
+    """The settings of a run of ``attn pretrain``.
+
+    Raises:
+        InputError: the directory holds no such run.
+    """
+    return files.read_settings(directory, COMMAND)

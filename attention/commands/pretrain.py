@@ -35,7 +35,8 @@ def pretrain(
     Args:
         out: directory of the run; one that holds the same pretraining is continued
         pretraining: what is trained
-        text: the text, and its tokens
+        text: the text, and its tokens; where paragraphs are apart by empty lines, write --by
+            document, or paragraphs of one book fall into several splits
         shares: shares of the documents that are held out, by the hash of their text
         changes: changes of the recipe
         work: how the work is done, and what is kept
@@ -64,9 +65,7 @@ def _shown(summaries: dict[str, Any]) -> list[Any]:
                 bits = "" if per_byte is None else f"{per_byte:.4f}"
                 numbers = f"{found['loss']:.4f}", f"{found['perplexity']:.2f}"
                 about = f"{found['corpus']}, {found['split']} split"
-                rows.append(
-                    [f"seed {seed}", about, *numbers, "" if bits is None else f"{bits:.4f}"]
-                )
+                rows.append([f"seed {seed}", about, *numbers, bits])
     first = next(iter(summaries.values()), {"floors": {}})
     for name, perplexity in first["floors"].items():
         rows.append([name, "the same, in domain", "", f"{perplexity:.2f}", ""])

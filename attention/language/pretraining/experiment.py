@@ -24,7 +24,9 @@ class Text:
 
     Attributes:
         corpus: file or folder with .txt, .txt.gz or JSONL, a data set of the hub, or "sample"
-        by: what is one document of a text file: a book, up to an empty line, or the whole file
+        by: what is one document of a text file: a book, up to an empty line, or the whole file.
+            Documents are split as a whole; take document, and a file a book, where empty lines
+            stand between paragraphs
         field: with the text, in JSON and on the hub
         tokenizer: folder of a tokenizer; by default one is trained, or taken from --init
         vocabulary: tokens of the one that is trained; by default as in the recipe

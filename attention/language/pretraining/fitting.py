@@ -83,6 +83,8 @@ def pretrain(
     """
     recipe, objective = checked_recipe(pretraining, changes)
     material = prepare(text, shares, recipe, pretraining.init)
+    if material.warning is not None:
+        Terminal(quiet).message(material.warning)
     start = first_model(pretraining, recipe, material, devices.dtype)
     check_objective(objective, start.config.causal, recipe, pretraining.init or pretraining.recipe)
     about = {

@@ -39,6 +39,7 @@ from attention.transformer import checkpoint_folder
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+SHORT_DOCUMENT = 1000  # bytes; about 200 words
 MASKS = 2**31  # separates the draws of masks from those of rows
 
 
@@ -82,6 +83,19 @@ class Material:
         """A batch of given rows, for evaluation: with the masked share at the end of training."""
         return self.objective.make(
             rows.read(which), self._question(self.recipe.steps), (draw, MASKS)
+        )
+
+    @property
+    def warning(self) -> str | None:
+        """What is suspicious about the documents, or None."""
+        counts = self.files.counts["train"]
+        short = counts["bytes"] < SHORT_DOCUMENT * counts["units"]
+        if self.files.unit != "document" or not short:
+            return None
+        mean = counts["bytes"] // counts["units"]
+        return (
+            f"{self.files.corpus}: a document has {mean} bytes on average; if these are paragraphs "
+            "of longer texts, the splits share texts: write --by document, and keep a file a text"
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from attention.errors import InputError
 from attention.files.reading import read_bytes
-from attention.files.writing import write_text
+from attention.files.writing import write_bytes
 
 
 def write_table(
@@ -19,7 +20,7 @@ def write_table(
     """Replace a CSV file as a whole.
 
     Args:
-        path: of the file.
+        path: of the file; it is packed if the name ends in ``.gz``.
         rows: cells by column. The items of a list are joined by spaces, as in ``3 5``. A cell that
             is None or missing stays empty.
         columns: in order; None: every key of the rows, in the order of its first appearance.
@@ -33,7 +34,9 @@ def write_table(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    write_text(path, text.getvalue())
+    content = text.getvalue().encode()
+    packed = Path(path).suffix == ".gz"
+    write_bytes(path, gzip.compress(content, mtime=0) if packed else content)
 
 
 def _cell(value: Any) -> Any:
@@ -41,13 +44,14 @@ def _cell(value: Any) -> Any:
 
 
 def read_table(path: str | Path) -> list[dict[str, str]]:
-    """Read the rows of a CSV file, every cell as text.
+    """Read the rows of a CSV file, packed or not, every cell as text.
 
     Raises:
         InputError: the file cannot be read as a table.
     """
+    content = read_bytes(path)
     try:
-        text = read_bytes(path).decode()
+        text = content.decode()
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a table: {error}") from error

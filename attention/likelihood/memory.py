@@ -49,6 +49,7 @@ class RowBatches:
         rows: as given.
         batch_tokens: tokens in a batch; halved when the device runs out of memory.
         branched: whether any row has branches.
+        advance: if set, it is called when a batch is done, to show progress.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RowBatches:
     ):
         self.rows, self.batch_tokens, self._sharding = rows, batch_tokens, sharding
         self.branched = any(any(row.branches) for row in rows)
+        self.advance: Callable[[], None] | None = None
         self._batches: list[Batch] = []
         self._load()
 
@@ -98,4 +100,11 @@ class RowBatches:
         """
         while True:
             with when_memory_runs_out(self._halve):
-                return join(self._batches, [program(batch.arrays) for batch in self._batches])
+                return join(self._batches, [self._ran(program, b) for b in self._batches])
+
+    def _ran(self, program: Callable[[Arrays], PyTree], batch: Batch) -> PyTree:
+        found = program(batch.arrays)
+        if self.advance is not None:
+            jax.block_until_ready(found)
+            self.advance()
+        return found

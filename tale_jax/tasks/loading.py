@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attention.choices import Choices, nearest, resolve
 from attention.errors import InputError
+from attention.language.probing import PAIR_SETS
 from tale_jax.tasks.benchmark import Benchmark
 from tale_jax.tasks.demo_tasks import DEMO_TASKS, read_demo
 from tale_jax.tasks.examples import Example, Task
@@ -58,8 +59,7 @@ SOURCES: Choices[Source] = Choices(
             forms=True,
         ),
         "demo": Source(read_demo, _demos),
-        "blimp": _pairs("blimp"),
-        "zorro": _pairs("zorro"),
+        **{kind: _pairs(kind) for kind in PAIR_SETS},
         "lm_eval": Source(
             "tale_jax.tasks.lm_eval_tasks:read_lm_eval",
             lambda: {"lm_eval:<name>": LM_EVAL},

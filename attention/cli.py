@@ -12,6 +12,7 @@ COMMANDS = {
     "convert": "Give a softmax model another normalizer, as close to softmax as it gets.",
     "plot": "Draw what a run's normalizer learned, layer by layer over training.",
     "pretrain": "Pretrain a decoder or an encoder on text, with any normalizer.",
+    "probe": "Ask a language model what it knows of grammar, and write a report.",
     "explain": "Explain decisions of a classifier by its attention, and write a report.",
 }
 

@@ -10,7 +10,7 @@ import scipy  # imports its parts when they are used; scipy.stats takes most of 
 from jaxtyping import Float
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+def wilson_interval(correct: float, total: int) -> tuple[float, float]:
     """Compute the 95 % confidence interval of an accuracy.
 
         (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n),   p = correct/n, n = total, z = 1.96
@@ -18,7 +18,7 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference".
 
     Args:
-        correct: number of correct answers, 0 to ``total``.
+        correct: number of correct answers, 0 to ``total``; a tie may count one half.
         total: number of answers, at least 1.
 
     Returns:

@@ -12,6 +12,8 @@ from attention.errors import InputError
 from attention.files import read_bytes, read_json_lines
 
 PACKED = ("", ".gz")
+MERGED = {"s-selection": "argument_structure"}
+"""Terms in the rows of BLiMP that its paper counts to another of its 12 phenomena."""
 
 
 class Pair(NamedTuple):
@@ -101,12 +103,12 @@ def _json_pairs(file: Path) -> list[Pair]:
     def pair(row: dict[str, Any]) -> Pair:
         for field in ("sentence_good", "sentence_bad"):
             _check_sentence(field, row.get(field))
-        number = next(numbers)
+        number, term = next(numbers), row.get("linguistics_term")
         return Pair(
             row["sentence_good"],
             row["sentence_bad"],
             str(row.get("pairID", number)),
-            row.get("linguistics_term"),
+            MERGED.get(str(term), term),
         )
 
     return read_json_lines(file, pair)

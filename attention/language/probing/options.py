@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 from attention.command_line import Between, Word
-from attention.errors import InputError
 from attention.language.probing.rules import RULES
 from attention.options import Count, Seed
 
@@ -43,5 +42,3 @@ class Asked:
     def __post_init__(self) -> None:
         if self.rule != "auto":
             RULES.pick(self.rule)
-        if not self.data.is_dir():
-            raise InputError(f"{self.data}: no such folder; --data holds blimp/, zorro/, …")

@@ -91,7 +91,7 @@ def encode_sentences(model: OpenedModel, texts: Sequence[str]) -> list[Sentence]
         list(texts), add_special_tokens=masked, return_special_tokens_mask=True
     )
     bos, eos = model.tokenizer.bos_token_id, model.tokenizer.eos_token_id
-    start = None if masked else (eos if bos is None else bos)
+    start: Any = None if masked else (eos if bos is None else bos)
     learned = model.config.position_embedding == "learned"
     most = model.config.max_position_embeddings if learned else None
     found = []
@@ -167,7 +167,8 @@ def target_log_probs(
     batches = RowBatches(rows, batch_tokens, model.batch_sharding)
     with steps("score sentences", len(batches)) as batches.advance:
         if not hides:
-            return [each.log_probs for each in token_log_probs(model.config, model.params, batches)]
+            scores = token_log_probs(model.config, model.params, batches)
+            return [np.asarray(each.log_probs) for each in scores]
         mask = model.tokenizer.mask_token_id
         if mask is None:
             raise InputError(f"{model.name}: its tokenizer has no mask token, which the rule needs")
@@ -187,7 +188,7 @@ def _hidden_log_probs(
     order_P = jnp.arange(spots_RP.shape[1])
 
     def score(p: Array) -> Array:
-        same_RP = (owners_RP == owners_RP[:, p, None]) & (order_P >= p) & where_RP
+        same_RP = (owners_RP == owners_RP[:, p, None]) & (order_P[None] >= p) & where_RP
         hidden_RT = jnp.zeros(arrays.tokens.shape, bool).at[rows_R1, spots_RP].max(same_RP)
         states_R1D: Any = Transformer(config).apply(
             {"params": params},

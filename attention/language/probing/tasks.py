@@ -14,18 +14,24 @@ class Probe:
     Attributes:
         description: one line.
         measure: ``measure(task, subject) -> Found``, or its name ``"package.module:function"``.
+        folders: of ``--data``, one of which holds its files; empty: that of its own name.
+        heads: of the models that it is for.
+        scored: whether sentences are scored by a row of ``RULES``.
     """
 
     description: str
     measure: str
+    folders: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ("causal_lm", "masked_lm")
+    scored: bool = False
 
 
 PAIRS = "attention.language.probing.preferences:measure_pairs"
 PROBES: Choices[Probe] = Choices(
     "task",
     {
-        "blimp": Probe("minimal pairs of 67 paradigms in 12 phenomena", PAIRS),
-        "zorro": Probe("minimal pairs in the words of children's books, 23 paradigms", PAIRS),
-        "blimp_supplement": Probe("minimal pairs of dialogue and questions, 5 paradigms", PAIRS),
+        "blimp": Probe("minimal pairs of 67 paradigms in 12 phenomena", PAIRS, scored=True),
+        "zorro": Probe("minimal pairs in the words of children, 23 paradigms", PAIRS, scored=True),
+        "blimp_supplement": Probe("minimal pairs of dialogues and questions", PAIRS, scored=True),
     },
 )

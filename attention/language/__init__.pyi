@@ -1,5 +1,6 @@
 from . import corpora as corpora
 from . import pretraining as pretraining
+from . import probing as probing
 from .labelled_texts import Dataset as Dataset
 from .labelled_texts import Kind as Kind
 from .labelled_texts import LabelledText as LabelledText
@@ -33,5 +34,6 @@ __all__ = [
     "generate_texts",
     "load_texts",
     "pretraining",
+    "probing",
     "with_labels_of",
 ]

@@ -103,3 +103,72 @@ def student_margin(values: Float[np.ndarray, " E"]) -> float:
         return math.inf
     spread = values.std(ddof=1) / math.sqrt(len(values))
     return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
+
+
+def stratified_interval(correct: Sequence[int], totals: Sequence[int]) -> tuple[float, float]:
+    """Compute the 95 % interval of the mean of several accuracies, each on examples of its own.
+
+        mean − √Σ (p_t − l_t)² / T,   mean + √Σ (u_t − p_t)² / T
+
+    l_t and u_t are the ends of the Wilson interval of p_t.  Of one accuracy this is that interval.
+
+    Source: Zou and Donner (2008), "Construction of confidence limits about effect measures".
+
+    Args:
+        correct: correct answers of each task.
+        totals: answers of each task, at least 1.
+
+    Returns:
+        Lower and upper end, as shares from 0 to 1.
+    """
+    pairs = list(zip(correct, totals, strict=True))
+    shares = [n / total for n, total in pairs]
+    lows, highs = zip(*(wilson_interval(n, total) for n, total in pairs), strict=True)
+    mean = sum(shares) / len(shares)
+    below = math.dist(shares, lows) / len(shares)
+    above = math.dist(highs, shares) / len(shares)
+    return max(0.0, mean - below), min(1.0, mean + above)
+
+
+def stratified_p_value(
+    first: Sequence[Sequence[bool]],
+    second: Sequence[Sequence[bool]],
+    draws: int = 99_999,
+    seed: int = 0,
+) -> float:
+    """Compare the mean accuracies of two models that answered the same examples of several tasks.
+
+    A two-sided test by permutation within the tasks.  Of the d_t examples of task t that one model
+    alone answers, the second alone answers g_t, so that the mean changes by
+
+        D = 1/T Σ_t (2 g_t − d_t) / n_t
+
+    Under the null hypothesis g_t is binomial, d_t tosses of a fair coin.  p is the share of draws,
+    the observed one included, with at least the observed size of D.
+
+    Source: Fisher (1935), "The design of experiments".
+
+    Args:
+        first: whether the first model answers each example correctly, by task.
+        second: the same for the second model, in the same order.
+        draws: number of draws.
+        seed: of the draws.
+
+    Returns:
+        The p-value, at least 1 / (draws + 1).
+
+    Raises:
+        ValueError: the two have different numbers of examples.
+    """
+    gained, differ, sizes = [], [], []
+    for one, other in zip(first, second, strict=True):
+        pairs = list(zip(one, other, strict=True))
+        gained.append(sum(b and not a for a, b in pairs))
+        differ.append(sum(a != b for a, b in pairs))
+        sizes.append(len(pairs))
+    rng = np.random.default_rng(seed)
+    drawn_RT = rng.binomial(differ, 0.5, (draws, len(sizes)))
+    scale_T = 1 / np.asarray(sizes, np.float64)
+    null_R = np.abs((2 * drawn_RT - np.asarray(differ)) @ scale_T)
+    observed = abs((2 * np.asarray(gained) - np.asarray(differ)) @ scale_T)
+    return (1 + int(np.sum(null_R >= observed - 1e-12))) / (draws + 1)

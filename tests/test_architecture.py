@@ -44,6 +44,7 @@ ORDER = {
         "criteria formats",
         "opening",
         "analysis finetuning harness",
+        "searches",
         "commands",
         "cli",
     ],

@@ -14,6 +14,7 @@ from .latency import check_workload as check_workload
 from .latency import devices_of as devices_of
 from .latency import measure_models as measure_models
 from .latency import speed_ups as speed_ups
+from .latency import time_parts as time_parts
 from .lens import LENS_COLUMNS as LENS_COLUMNS
 from .lens import lens_figure as lens_figure
 from .lens import read_layers as read_layers
@@ -54,6 +55,7 @@ __all__ = [
     "score_drops",
     "small_enough",
     "speed_ups",
+    "time_parts",
     "transfer_figure",
     "write_rows",
 ]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attention.statistics import mcnemar_p_value
-from tale_jax.runs import measure
-from tale_jax.scoring import Scorer
+from tale_jax.runs import measure, measure_answers
+from tale_jax.scoring import JointScorer, Scorer
 from tale_jax.tasks import Answer, count_cut, count_unparsed
 from tale_jax.units import Dropped
 
@@ -43,18 +43,19 @@ def measure_splits(scorer: Scorer, dropped: Dropped, halves: bool = False) -> di
 
 
 def measure_against(
-    scorer: Scorer, split: str, reference: Dropped, dropped: Dropped
+    scorer: Scorer | JointScorer, split: str, reference: Dropped, dropped: Dropped
 ) -> dict[str, Any]:
-    """The accuracy of a model on one split, and the p-value of the McNemar test against another.
+    """The accuracy of a model on one split, and its p-value against another.
 
     Args:
-        scorer: the model, ready to be scored on the task.
+        scorer: the model, ready to be scored on the task or on several.
         split: one that it has.
         reference: what the model goes without that is compared with.
         dropped: what the measured model goes without.
     """
-    pair = [[a.correct for a in scorer.answers(split, each)] for each in (reference, dropped)]
-    return measure(sum(pair[1]), len(pair[1])) | {"p_value": mcnemar_p_value(*pair)}
+    drops = (dropped, reference)
+    right, before = ([a.correct for a in scorer.answers(split, each)] for each in drops)
+    return measure_answers(right, before, scorer.strata(split))
 
 
 def _compared(full: Sequence[Answer] | None, answers: Sequence[Answer]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from attention.errors import InputError
 from attention.transformer import decoding_form, jitted_generate
 from tale_jax.models import LoadedModel
 from tale_jax.options import Workload
-from tale_jax.scoring import Scorer, without_layers
-from tale_jax.units import Dropped
+from tale_jax.scoring import JointScorer, Scorer, without_layers
+from tale_jax.units import Dropped, Units
 
 MIB = 2**20
 Times = tuple[float, float]
@@ -26,7 +26,9 @@ LATENCY_COLUMNS = (
 ).split()
 
 
-def speed_ups(scorer: Scorer, models: Sequence[Dropped], rounds: int = 7) -> list[float]:
+def speed_ups(
+    scorer: Scorer | JointScorer, models: Sequence[Dropped], rounds: int = 7
+) -> list[float]:
     """The time of the first model over that of each, on the longest batch of the search split.
 
     The models take turns, so that a machine whose speed drifts is fair to all. The median over the
@@ -47,6 +49,35 @@ def speed_ups(scorer: Scorer, models: Sequence[Dropped], rounds: int = 7) -> lis
             times[-1].append(time.perf_counter() - start)
     places = map(models.index, asked)
     return [statistics.median(line[0] / line[i] for line in times[1:]) for i in places]
+
+
+def time_parts(scorer: Scorer | JointScorer, units: Units, rounds: int = 5) -> dict[str, float]:
+    """The seconds of a pass over the longest batch, with all parts and without one kind of them.
+
+    The three take turns, and medians count, after one round that does not.
+
+    Args:
+        scorer: of the task.
+        units: of the model.
+        rounds: that count.
+
+    Returns:
+        The fields of `tale_jax.elimination.PartTimes` that are times.
+    """
+
+    def every(half: str) -> Dropped:
+        named = (f"{layer}.{half}" for layer in range(units.num_layers))
+        return tuple(name for name in named if name not in units.missing)
+
+    names = ("whole", "without_attention", "without_mlp")
+    models = ((), every("attention"), every("mlp"))
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds + 1):
+        for name, dropped in zip(names, models, strict=True):
+            start = time.perf_counter()
+            scorer.run_once(dropped)
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 
 class Deployed:

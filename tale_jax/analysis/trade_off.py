@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from attention.errors import InputError
-from tale_jax.runs import FinishedRun, measure
+from tale_jax.runs import FinishedRun
 from tale_jax.units import count_layers
 
 Point = dict[str, Any]
@@ -23,15 +23,18 @@ def pareto_front(run: FinishedRun) -> list[Point]:
     Returns:
         The deepest model, the one that drops least, first.
     """
-    models = {run.dropped("baseline"): run.summary["baseline"]["correct"]}
+    known = ("correct", "total", "accuracy", "low", "high", "tasks")
+    baseline = {
+        key: run.summary["baseline"][key] for key in known if key in run.summary["baseline"]
+    }
+    models = {run.dropped("baseline"): baseline}
     for row in run.candidates:
         if not row["bound"]:
-            models.setdefault(tuple(row["dropped"]), row["correct"])
-    total = run.summary["examples"]
+            models.setdefault(tuple(row["dropped"]), run.measure(row))
     front: list[Point] = []
-    for dropped, correct in sorted(models.items(), key=lambda m: (-len(m[0]), -m[1])):
-        if not front or correct > front[-1]["correct"]:
-            front.append({"dropped": list(dropped), **measure(correct, total)})
+    for dropped, found in sorted(models.items(), key=lambda m: (-len(m[0]), -m[1]["correct"])):
+        if not front or found["correct"] > front[-1]["correct"]:
+            front.append({"dropped": list(dropped), **found})
     return front[::-1]
 
 

@@ -10,9 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from attention.errors import InputError
-from attention.statistics import mcnemar_p_value
-from tale_jax.runs import FinishedRun, Run, measure
-from tale_jax.scoring import Scorer
+from tale_jax.runs import FinishedRun, Run, measure_answers
+from tale_jax.scoring import JointScorer, Scorer
 from tale_jax.units import Dropped
 
 FULL = "full model"
@@ -40,7 +39,7 @@ def drops_by_task(runs: Sequence[FinishedRun], pick: str) -> dict[str, Dropped]:
 
 
 def score_drops(
-    table: Run, task: str, scorer: Scorer, drops: Mapping[str, Dropped]
+    table: Run, task: str, scorer: Scorer | JointScorer, drops: Mapping[str, Dropped]
 ) -> Iterator[Row]:
     """Score one task without the layers found on each.
 
@@ -53,6 +52,7 @@ def score_drops(
     Yields:
         The accuracy on the test split (the search split where there is no other) with its Wilson
         interval, the change against the full model, and the p-value of the exact McNemar test.
+        Of a joint search all are those of the objective.
     """
     split = "test" if "test" in scorer.examples else "search"
     full: list[bool] = []
@@ -62,12 +62,13 @@ def score_drops(
         )
         right = [answer.correct for answer in answers]
         full = full or right
-        measured = measure(sum(right), len(right))
+        strata = scorer.strata(split)
+        measured = measure_answers(right, full, strata)
+        measured.pop("tasks", None)
         yield {
             **{"found_on": source, "dropped": dropped, "scored_on": task, "split": split},
             **measured,
-            "change": measured["accuracy"] - sum(full) / len(full),
-            "p_value": mcnemar_p_value(full, right),
+            "change": measured["accuracy"] - measure_answers(full, None, strata)["accuracy"],
         }
 
 

@@ -192,7 +192,7 @@ def arms(
     opened, terminal = models.load_model(model, options), Terminal(display.quiet)
     settings = opening.identify(opened, options) | {
         "task": task,
-        "layers": dataclasses.asdict(layers),
+        "layers": layers.as_settings(),
         "training": dataclasses.asdict(training),
         "options": options.as_json(),
     }

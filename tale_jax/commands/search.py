@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from attention.command_line import Between, Result, command
-from attention.files import Record
+from attention.command_line import Between, Commas, OneOf, Result, command
+from attention.errors import InputError
 from attention.options import Display
 from attention.terminal import Terminal
 from attention.words import written
-from tale_jax import analysis, criteria, elimination, models, opening, runs
+from tale_jax import analysis, criteria, models, opening, runs, searches
 from tale_jax.criteria import RankingOptions
-from tale_jax.elimination import SearchOptions
+from tale_jax.elimination import OBJECTIVES, SearchOptions
 from tale_jax.options import RENAMED, Options
 
 if TYPE_CHECKING:  # the rooms are imported when the command runs
-    from tale_jax.criteria import Basis
-    from tale_jax.runs import Run
+    from tale_jax.searches import Job, OpenedJob
 
 
 @command(renamed=RENAMED)
 def search(
     model: str,
-    task: str,
+    task: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")],
     out: Path,
     *,
+    objective: Annotated[str, OneOf(OBJECTIVES)] = "mean",
     layers: SearchOptions = SearchOptions(),
     ranking: RankingOptions = RankingOptions(),
     null_control: Annotated[int, Between(ge=0)] = 0,
@@ -44,98 +46,75 @@ def search(
 
     Args:
         model: local folder, hub id, or "demo" (the bundled model)
-        task: JSONL file, or a name that "tale tasks" lists
+        task: JSONL file, or a name that "tale tasks" lists; or several, for one search for all
         out: directory of the run; must be new unless --resume
+        objective: of several tasks: the mean or the min of their accuracies, each task counting the
+            same; or each, a search for every task, in OUT/TASK
         null_control: number of searches on shuffled answers, no deeper than the real one, which
             show what luck alone gains
         resume: go on with the run in --out
 
     Returns:
-        The contents of ``summary.json``, among them ``baseline``, ``best`` and ``bsba``.
+        The contents of ``summary.json``, among them ``baseline``, ``best`` and ``bsba``.  With the
+        objective each: ``tasks``, which has them by the name of each task.
 
     Raises:
         InputError: a model, a task or an option is not possible; the message says why.
     """
     criteria.check_criterion(ranking.criterion, layers, null_control)
     start, terminal = time.monotonic(), Terminal(display.quiet)
-    asked = opening.read_task(task, options)
+    names = tuple(dict.fromkeys(task))
+    if not names:
+        raise InputError("give at least one task")
+    asked = {name: opening.read_task(name, options) for name in names}
     opened = models.load_model(model, options)
-    options = opening.dated(options, asked, opened, out)
-    scorer = opening.open_scorer(opened, asked, options, terminal)
-    units = layers.units(opened.config.num_hidden_layers, opened.missing)
-    basis = criteria.Basis(opened, scorer, units, ranking.calibration, options.seed)
-    settings = opening.identify(opened, options)
-    settings |= opening.identify_task(task, asked, opened, scorer, options)
-    settings |= dataclasses.asdict(layers) | {"criterion": ranking.criterion}
-    settings["calibration"] = None if ranking.calibration is None else str(ranking.calibration)
-    settings |= {name: getattr(options, name) for name in ("limit", "choices", "shots", "seed")}
-    with runs.Run(out, runs.SEARCH, settings, resume=resume) as run:
-        found, controls = _search(run, basis, layers, ranking.criterion, null_control, terminal)
-        given = {"layers": layers, "ranking": ranking, "options": options, "model": model}
-        given |= {"task": task, "out": "RUN", "null_control": len(controls)}
-        export = "tale export --run RUN --pick best --out MODEL"
-        halves = "" if layers.granularity == "layer" else " --format tale"
-        summary = runs.finish(
-            run,
-            found,
-            [written(search, runs.SEARCH, given), export + halves],
-            criterion=ranking.criterion,
-            ranked_by=criteria.CRITERIA.pick(ranking.criterion).description,
-            granularity=layers.granularity,
-            options=options.as_json(),
-            null_control=elimination.compare_gains(found, controls),
-            too_long=scorer.too_long,
-            notes=list(asked.notes),
-            compilations=scorer.compilations,
-            seconds=round(time.monotonic() - start, 3),
+    job = searches.Job(opened, asked, objective, layers, ranking, null_control, options)
+    places = {name: out / folder for name, folder in _folders(names).items()}
+    each = len(names) > 1 and OBJECTIVES.pick(objective).combine is None
+    jobs = _single(job, places) if each else [(out, job)]
+    found, shown = {}, []
+    for place, one in jobs:
+        ready = searches.open_job(one, place, terminal)
+        commands = functools.partial(_commands, ready)
+        summary, result = searches.run_job(
+            ready, place, commands, terminal, resume=resume, start=start
         )
-    speeds = None
-    if not display.quiet:
-        speeds = analysis.speed_ups(scorer, [getattr(found, pick).dropped for pick in runs.PICKS])
-    end = f"Stopped: {found.stop_reason}. Report: {out / 'report.html'}"
-    return Result(summary, *runs.describe_search(summary, speeds), end)
+        found[next(iter(one.tasks))] = summary
+        picks = [getattr(result, pick).dropped for pick in runs.PICKS]
+        speeds = None if display.quiet else analysis.speed_ups(ready.scorer, picks)
+        shown += [f"\n{summary['task']}"] if each else []
+        shown += [*runs.describe_search(summary, speeds)]
+        shown.append(f"Stopped: {result.stop_reason}. Report: {place / 'report.html'}")
+        start = time.monotonic()
+    values = {"model": model, "tasks": found} if each else next(iter(found.values()))
+    return Result(values, *shown)
 
 
-def _search(
-    run: Run,
-    basis: Basis,
-    layers: SearchOptions,
-    criterion: str,
-    null_control: int,
-    terminal: Terminal,
-) -> tuple[elimination.Result, list[Record]]:
-    """Run the search and its controls, and put the answers of the picks into the journal."""
-    scorer, propose = basis.scorer, None
-    if not criteria.CRITERIA.pick(criterion).tries_all:
-        known, keep = run.losses(criterion), functools.partial(run.loss, criterion)
-        propose = criteria.propose_by(criterion, basis, known, keep)
-    find = functools.partial(
-        elimination.eliminate,
-        num_layers=basis.units.num_layers,
-        total=len(scorer.examples["search"]),
-        missing=basis.units.missing,
-        propose=propose,
-    )
-    with runs.show_search(run, terminal) as progress:
-        if not run.known:  # a model whose logits are NaN is refused before anything is written
-            scorer.answers("search", ())
-        found = find(
-            scorer.count,
-            options=layers,
-            known=run.known,
-            race=scorer.race if propose is None else None,
-            on_candidate=progress.candidate,
-            on_accepted=progress.accepted,
-        )
-        for pick in (found.baseline, found.best, found.bsba):
-            for split in scorer.examples:
-                run.evaluate(
-                    split, pick.dropped, functools.partial(scorer.answers, split, pick.dropped)
-                )
-        no_deeper = dataclasses.replace(layers, max_drops=max(1, len(found.steps)))
-        control = elimination.NullControl(
-            functools.partial(scorer.answers, "search"),
-            scorer.examples["search"],
-            functools.partial(find, options=no_deeper),
-        )
-        return found, run.controls(null_control, control.run, progress.shuffles)
+def _single(job: Job, places: dict[str, Path]) -> Iterator[tuple[Path, Job]]:
+    """A job for every task, and its directory."""
+    for name, place in places.items():
+        yield place, dataclasses.replace(job, tasks={name: job.tasks[name]})
+
+
+def _folders(names: Sequence[str]) -> dict[str, str]:
+    """A folder for each task: its name without what a path cannot have.
+
+    Raises:
+        InputError: two tasks would have one folder.
+    """
+    folders = {name: re.sub(r"[^\w.-]+", "-", Path(name).name).strip("-.") for name in names}
+    if len(set(folders.values())) < len(names):
+        raise InputError("two of the tasks would have the same folder: rename a file")
+    return folders
+
+
+def _commands(ready: OpenedJob, controls: int) -> list[str]:
+    """The command lines that make the run again, and export what it found."""
+    job = ready.job
+    given = {"layers": job.layers, "ranking": job.ranking, "options": job.options}
+    given |= {"model": job.model.name, "task": tuple(job.tasks), "out": "RUN"}
+    if len(job.tasks) > 1:
+        given["objective"] = job.objective
+    again = written(search, runs.SEARCH, given | {"null_control": controls})
+    halves = "" if job.layers.granularity == "layer" else " --format tale"
+    return [again, f"tale export --run RUN --pick best --out MODEL{halves}"]

@@ -14,7 +14,7 @@ from attention.likelihood import Row
 from tale_jax.criteria.calibration import calibration_rows
 from tale_jax.criteria.table import CRITERIA, Losses
 from tale_jax.models import LoadedModel
-from tale_jax.scoring import Scorer
+from tale_jax.scoring import JointScorer, Scorer
 from tale_jax.units import Dropped, Unit, Units, add, ordered
 
 
@@ -24,14 +24,14 @@ class Basis:
 
     Attributes:
         model: whose layers are dropped.
-        scorer: of the task; ``count`` and ``answers`` score models on its examples.
+        scorer: of the task, or of several; ``count`` and ``answers`` score models on its examples.
         units: what may be dropped.
         calibration: text file that is read in place of the prompts of the search split.
         seed: of all random draws.
     """
 
     model: LoadedModel
-    scorer: Scorer
+    scorer: Scorer | JointScorer
     units: Units
     calibration: Path | None = None
     seed: int = 0

@@ -14,18 +14,22 @@ from typing import Any
 
 from attention.files import Record
 from tale_jax.elimination.loop import Score
+from tale_jax.elimination.objectives import Joint
 from tale_jax.elimination.results import Result
 from tale_jax.tasks import Answer, Example, extract
 from tale_jax.units import Dropped
 
 
-def shuffled(examples: Sequence[Example], seed: int) -> list[Example]:
+def shuffled(examples: Sequence[Example], seed: int, joint: Joint | None = None) -> list[Example]:
     """The same examples with their answers dealt anew among examples with as many choices.
 
     Args:
         examples: of a split.
         seed: of the deal.
+        joint: the tasks that the examples are of; answers stay within their task.
     """
+    if joint is not None:
+        return [each for part in joint.divide(examples) for each in shuffled(part, seed)]
     draw = random.Random(f"control {seed}").random  # the one draw no Python version changes
     kinds: dict[int, list[int]] = {}
     for i, example in enumerate(examples):
@@ -46,6 +50,7 @@ class NullControl:
         answers: Callable[[Dropped], Sequence[Answer]],
         examples: Sequence[Example],
         search: Callable[[Score], Result],
+        joint: Joint | None = None,
     ):
         """Prepare the control of a search.
 
@@ -54,8 +59,10 @@ class NullControl:
             examples: of the search split.
             search: searches as the real search did, no deeper, with a function that counts correct
                 answers.
+            joint: the tasks that the examples are of, if there are several.
         """
         self._answers, self._examples, self._search = answers, examples, search
+        self._joint = joint
         self._predictions: dict[Dropped, list[Any]] = {}
 
     def run(self, seed: int) -> Record:
@@ -68,7 +75,7 @@ class NullControl:
             The numbers of correct answers of ``baseline`` and ``best``, and the layers that the
             best model has ``dropped``.
         """
-        wanted = [_prediction(example) for example in shuffled(self._examples, seed)]
+        wanted = [_prediction(example) for example in shuffled(self._examples, seed, self._joint)]
 
         def count(models: Sequence[Dropped]) -> Iterator[int]:
             for dropped in models:
@@ -76,7 +83,8 @@ class NullControl:
                     given = self._answers(dropped)
                     self._predictions[dropped] = [answer.prediction for answer in given]
                 pairs = zip(self._predictions[dropped], wanted, strict=True)
-                yield sum(prediction == right for prediction, right in pairs)
+                verdicts = [prediction == right for prediction, right in pairs]
+                yield sum(verdicts) if self._joint is None else self._joint.verdicts(verdicts)
 
         result = self._search(count)
         return {

@@ -24,8 +24,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from tale_jax.elimination.early_rejection import AtMost
 from tale_jax.elimination.options import SearchOptions
 from tale_jax.elimination.results import Candidate, Result, StopReason
+from tale_jax.elimination.stopping import Gauges
 from tale_jax.elimination.strategies import STRATEGIES
-from tale_jax.units import Dropped, Unit, Units, add, place
+from tale_jax.units import Dropped, Unit, Units, add, count_layers, place
 
 Score = Callable[[Sequence[Dropped]], Iterable[int]]
 """Counts the correct answers of each candidate, in order; it may be a generator."""
@@ -53,6 +54,7 @@ def eliminate(
     known: Known | None = None,
     propose: Callable[[Dropped], Sequence[Unit]] | None = None,
     race: Race | None = None,
+    gauges: Gauges | None = None,
     on_candidate: Callable[[Candidate], None] = lambda candidate: None,
     on_accepted: Callable[[Candidate], None] = lambda candidate: None,
 ) -> Result:
@@ -68,6 +70,7 @@ def eliminate(
         propose: returns the units to try next, given those that are dropped; None: all that are
             left.
         race: scores a round only as far as its choice needs; None: ``score`` counts all.
+        gauges: what the stop rules read; None: the time since now, and no speed.
         on_candidate: called with the baseline and then with each candidate, known or new.
         on_accepted: called with each accepted candidate.
 
@@ -82,7 +85,7 @@ def eliminate(
     units = options.units(num_layers, missing)
     search = Search(
         units, total, options, score, None if options.exhaustive else race, known or {},
-        on_candidate, on_accepted,
+        gauges or Gauges(), on_candidate, on_accepted,
     )  # fmt: skip
     models = [search.baseline]
     while (reason := search.finished(models[0])) is None:
@@ -120,6 +123,7 @@ class Search:
     _score: Score
     _race: Race | None
     _known: Known
+    _gauges: Gauges
     _on_candidate: Callable[[Candidate], None]
     _on_accepted: Callable[[Candidate], None]
 
@@ -190,8 +194,24 @@ class Search:
             whole = self.units.granularity == "layer"
             return "no layer left to drop" if whole else "no half-layer left to drop"
         drops = len(current.dropped) - len(self.baseline.dropped)
-        full = self.options.max_drops is not None and drops >= self.options.max_drops
-        return "max drops" if full else None
+        rules, speed_up = self.options, self._gauges.speed_up
+        if rules.max_drops is not None and drops >= rules.max_drops:
+            return "max drops"
+        if rules.target_layers is not None:
+            left = self.units.num_layers - count_layers((*current.dropped, *self.units.missing))
+            if left <= rules.target_layers:
+                return "target layers"
+        fast = rules.target_speedup
+        if fast is not None and speed_up is not None and speed_up(current.dropped) >= fast:
+            return "target speed-up"
+        return "max hours" if self._time_is_over() else None
+
+    def _time_is_over(self) -> bool:
+        """Whether no further round may start; one that the journal has takes no time."""
+        hours = self.options.max_hours
+        if hours is None or any(place[0] == self._rounds + 1 for place in self._known):
+            return False
+        return self._gauges.elapsed() >= 3600 * hours
 
     def result(self, reason: StopReason) -> Result:
         """What the search found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from attention.command_line import Between, Commas, OneOf
 from attention.errors import InputError
@@ -23,6 +23,10 @@ class SearchRules:
         floor: the model that the loss counts from: the first one (baseline), or the last accepted
             one (current)
         max_drops: stop after this many layers, or halves, besides the initial ones
+        target_layers: stop when so few layers are left, or fewer; a half is 0.5
+        target_speedup: stop at a model that is this many times as fast as the whole one, in a pass
+            over the longest examples of the task; measured once, at the start
+        max_hours: start no further round after so many hours; --resume with more goes on
         strategy: greedy; beam:K, where the K best of every depth go on; or floating, where layers
             may come back
         exhaustive: score every candidate on every example; the choice is the same
@@ -34,6 +38,9 @@ class SearchRules:
     epsilon: Annotated[float, Between(ge=0, le=1)] = 0.08
     floor: Literal["baseline", "current"] = "baseline"
     max_drops: Annotated[int, Between(ge=0)] | None = None
+    target_layers: Annotated[float, Between(gt=0)] | None = None
+    target_speedup: Annotated[float, Between(gt=1)] | None = None
+    max_hours: Annotated[float, Between(gt=0)] | None = None
     strategy: Annotated[str, OneOf(STRATEGIES)] = "greedy"
     exhaustive: bool = False
 
@@ -41,6 +48,22 @@ class SearchRules:
         check_fields(self)
         if STRATEGIES.pick(self.strategy).width is None:
             raise InputError(f"--strategy: say how many models go on, as in {self.strategy}:3")
+
+    def as_settings(self) -> dict[str, Any]:
+        """What decides the result, by name; targets only where they are set.
+
+        The hours are left out: a search goes on with more of them.
+        """
+        values = dataclasses.asdict(self)
+        optional = ("target_layers", "target_speedup")
+        unset = [name for name in optional if values[name] is None]
+        return {name: v for name, v in values.items() if name not in (*unset, "max_hours")}
+
+    def no_deeper(self, drops: int) -> Self:
+        """The same rules for a search of so many drops, which nothing else ends."""
+        most = max(1, drops)
+        unset = dict.fromkeys(("target_layers", "target_speedup", "max_hours"))
+        return dataclasses.replace(self, max_drops=most, **unset)
 
     def lowest(self, reference: int, total: int) -> int:
         """The fewest correct answers that are accepted: ``max(0, ⌈reference − ε · total⌉)``.

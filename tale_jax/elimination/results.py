@@ -8,7 +8,13 @@ from typing import Literal
 from tale_jax.units import Dropped, Unit
 
 StopReason = Literal[
-    "below floor", "max drops", "no layer left to drop", "no half-layer left to drop"
+    "below floor",
+    "max drops",
+    "target layers",
+    "target speed-up",
+    "max hours",
+    "no layer left to drop",
+    "no half-layer left to drop",
 ]
 
 

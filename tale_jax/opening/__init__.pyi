@@ -8,7 +8,9 @@ from .named import dated as dated
 from .named import fingerprints as fingerprints
 from .named import identify as identify
 from .named import identify_task as identify_task
+from .named import identify_tasks as identify_tasks
 from .named import open_scorer as open_scorer
+from .named import open_scorers as open_scorers
 from .named import read_task as read_task
 from .named import render_task as render_task
 
@@ -18,7 +20,9 @@ __all__ = [
     "fingerprints",
     "identify",
     "identify_task",
+    "identify_tasks",
     "open_scorer",
+    "open_scorers",
     "open_subject",
     "open_variants",
     "read_task",

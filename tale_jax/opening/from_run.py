@@ -11,10 +11,10 @@ from attention.files import Record
 from attention.options import Weights
 from attention.terminal import Terminal
 from tale_jax.models import LoadedModel, load_model, searched_folder
-from tale_jax.opening.named import fingerprints, open_scorer, read_task
+from tale_jax.opening.named import fingerprints, open_scorers, read_task
 from tale_jax.options import Dtype, ModelOptions, Options, Reopening, Subject
 from tale_jax.runs import PICKS, FinishedRun, load_run
-from tale_jax.scoring import Scorer
+from tale_jax.scoring import JointScorer, Scorer
 from tale_jax.tasks import Split, Task, limited
 from tale_jax.units import Dropped, Unit, check_layers
 
@@ -157,8 +157,8 @@ def _searched_model(run: FinishedRun, name: str | None, options: ModelOptions) -
 
 def reopen_scorer(
     run: FinishedRun, model: LoadedModel, how: Reopening, terminal: Terminal
-) -> Scorer:
-    """The model, ready to be scored on the task as it was searched.
+) -> Scorer | JointScorer:
+    """The model, ready to be scored on the task, or tasks, as it was searched.
 
     Args:
         run: the search.
@@ -167,17 +167,31 @@ def reopen_scorer(
         terminal: shows notes.
 
     Raises:
-        InputError: the task's examples have changed since.
+        InputError: the examples of a task have changed since.
     """
     options = run_options(run)
-    task = read_task(run.settings["task"], options)
-    scorer = open_scorer(model, task, options, terminal)
-    for which, found in fingerprints(task, model, options).items():
-        if found != run.settings[which]:
-            what = "examples" if which == "task_fingerprint" else "chat template"
-            raise InputError(
-                f"{run.settings['task']} no longer has the {what} that {run.directory} searched"
-            )
+    tasks = {}
+    for name in run.tasks:
+        tasks[name] = read_task(name, options)
+        _check_task(run, name, tasks[name], model, options)
+    objective = run.settings.get("objective", "")
+    scorer = open_scorers(model, tasks, objective, options, terminal)
     if how.limit is None:
         return scorer
-    return open_scorer(model, limited(task, how.limit), options, Terminal(quiet=True))
+    fewer = {name: limited(task, how.limit) for name, task in tasks.items()}
+    return open_scorers(model, fewer, objective, options, Terminal(quiet=True))
+
+
+def _check_task(
+    run: FinishedRun, name: str, task: Task, model: LoadedModel, options: Options
+) -> None:
+    """Check that a task is the one that was searched.
+
+    Raises:
+        InputError: it has other examples, or another template.
+    """
+    before = run.settings.get("tasks", {}).get(name, run.settings)
+    for which, found in fingerprints(task, model, options).items():
+        if found != before[which]:
+            what = "examples" if which == "task_fingerprint" else "chat template"
+            raise InputError(f"{name} no longer has the {what} that {run.directory} searched")

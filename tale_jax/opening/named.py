@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from attention.errors import InputError
@@ -12,7 +13,7 @@ from attention.files import SETTINGS, Record, read_settings
 from attention.terminal import Terminal
 from tale_jax.models import LoadedModel, fingerprint
 from tale_jax.options import AskingOptions, ModelOptions, Options, TaskOptions
-from tale_jax.scoring import SPLITS, Scorer
+from tale_jax.scoring import SPLITS, JointScorer, Scorer
 from tale_jax.tasks import Split, Task, choose_template, load_task, render, template_date
 
 
@@ -77,6 +78,32 @@ def open_scorer(
     return scorer
 
 
+def open_scorers(
+    model: LoadedModel,
+    tasks: Mapping[str, Task],
+    objective: str,
+    options: AskingOptions,
+    terminal: Terminal,
+) -> Scorer | JointScorer:
+    """The model, ready to be scored on one task, or on several as if they were one.
+
+    Args:
+        model: that is asked.
+        tasks: by their names.
+        objective: what is made of several tasks; a key of `tale_jax.elimination.OBJECTIVES`.
+        options: how the model is asked; the tasks share the cache.
+        terminal: shows notes.
+
+    Raises:
+        InputError: a protocol does not go with its task, or no example fits the model.
+    """
+    if len(tasks) == 1:
+        return open_scorer(model, next(iter(tasks.values())), options, terminal)
+    each = dataclasses.replace(options, cache_gib=options.cache_gib / len(tasks))
+    scorers = {name: open_scorer(model, task, each, terminal) for name, task in tasks.items()}
+    return JointScorer(scorers, objective)
+
+
 def identify(model: LoadedModel, options: ModelOptions) -> Record:
     """What tells a model from other models, for the settings of a run."""
     return {
@@ -103,6 +130,35 @@ def identify_task(
         "protocol": scorer.protocol.name,
         "new_tokens": scorer.protocol.new_tokens,
         "examples": len(scorer.examples["search"]),
+    }
+
+
+def identify_tasks(
+    tasks: Mapping[str, Task],
+    model: LoadedModel,
+    scorer: Scorer | JointScorer,
+    options: AskingOptions,
+) -> Record:
+    """As :func:`identify_task`, of all tasks of a search.
+
+    Of several tasks it has ``objective``, ``sizes`` (the examples of each task of each split),
+    and ``tasks``, which has what identifies each.
+    """
+    if not isinstance(scorer, JointScorer):
+        [(name, task)] = tasks.items()
+        return identify_task(name, task, model, scorer, options)
+    each = {
+        name: identify_task(name, task, model, scorer.scorers[name], options)
+        for name, task in tasks.items()
+    }
+    return {
+        "task": ",".join(tasks),
+        "objective": scorer.joint.objective,
+        "sizes": scorer.splits,
+        "protocol": scorer.protocols,
+        "template_date": options.template_date,
+        "examples": sum(scorer.joint.sizes),
+        "tasks": each,
     }
 
 

@@ -6,12 +6,15 @@ from .finished import FinishedRun as FinishedRun
 from .finished import finish as finish
 from .finished import load_run as load_run
 from .finished import rewrite_report as rewrite_report
+from .strata import Strata as Strata
+from .strata import measure as measure
+from .strata import measure_answers as measure_answers
+from .strata import strata_of as strata_of
 from .terminal import describe_search as describe_search
 from .terminal import show_search as show_search
 from .verdicts import PICKS as PICKS
 from .verdicts import interval as interval
 from .verdicts import layer_list as layer_list
-from .verdicts import measure as measure
 from .verdicts import p_text as p_text
 from .verdicts import percent as percent
 
@@ -21,6 +24,7 @@ __all__ = [
     "SEARCH",
     "FinishedRun",
     "Run",
+    "Strata",
     "describe_search",
     "finish",
     "information_figure",
@@ -28,8 +32,10 @@ __all__ = [
     "layer_list",
     "load_run",
     "measure",
+    "measure_answers",
     "p_text",
     "percent",
     "rewrite_report",
     "show_search",
+    "strata_of",
 ]

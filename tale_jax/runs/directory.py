@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +37,12 @@ def _both_bounds(old: Record, new: Record) -> bool:
     return old["bound"] and new["bound"]
 
 
+def _bounded(old: Record, new: Record) -> bool:
+    """Whether what both records know of each task agrees."""
+    pairs = zip(old["correct"], old["bounds"], new["correct"], new["bounds"], strict=True)
+    return all(a == c for a, bound, c, other in pairs if not bound and not other)
+
+
 _CANDIDATE = RecordKind(
     key=("iteration", "layer", "dropped"),
     fields=tuple(field.name for field in dataclasses.fields(Candidate)),
@@ -47,6 +54,12 @@ KINDS = {
     "accepted": _CANDIDATE,
     "evaluated": RecordKind(("split", "dropped"), ("split", "dropped", "answers"), _check),
     "scored": RecordKind(("criterion", "dropped"), ("criterion", "dropped", "loss"), _check),
+    "timed": RecordKind((), ("whole", "without_attention", "without_mlp")),
+    "clock": RecordKind(("iteration",), ("iteration", "seconds"), same=lambda old, new: True),
+    "counts": RecordKind(
+        ("iteration", "dropped"), ("iteration", "dropped", "correct", "bounds"), same=_bounded
+    ),
+    "damage": RecordKind(("what", "dropped"), ("what", "dropped", "values")),
     "control": RecordKind(("shuffle",), ("shuffle", "baseline", "best", "dropped"), _check),
 }
 
@@ -65,6 +78,7 @@ class Run(RunDirectory):
         """Describe a run; arguments as of `attention.files.RunDirectory`."""
         super().__init__(path, command, settings, resume=resume)
         self.known: dict[tuple[int, Dropped], int] = {}
+        self._start, self._before = time.monotonic(), 0.0
 
     def __enter__(self) -> Self:
         """Claim the directory, and read its journal.
@@ -82,6 +96,7 @@ class Run(RunDirectory):
             (c["iteration"], tuple(c["dropped"])): (AtMost if c["bound"] else int)(c["correct"])
             for c in self._journal.of_kind("candidate")
         }
+        self._before = max((r["seconds"] for r in self._journal.of_kind("clock")), default=0.0)
         return self
 
     def candidate(self, candidate: Candidate) -> None:
@@ -91,6 +106,51 @@ class Run(RunDirectory):
     def accepted(self, candidate: Candidate) -> None:
         """Keep an accepted step."""
         self._journal.append("accepted", **dataclasses.asdict(candidate))
+
+    def elapsed(self) -> float:
+        """Seconds that the run has taken, with those before it was resumed, as far as kept."""
+        return self._before + time.monotonic() - self._start
+
+    def keep_time(self, iteration: int) -> None:
+        """Keep how long the run has taken until the end of a round."""
+        seconds = round(self.elapsed(), 3)
+        self._journal.append("clock", iteration=iteration, seconds=seconds)
+
+    def part_times(self, measure: Callable[[], Record]) -> Record:
+        """The seconds of passes of the whole model and of its parts, measured once a run.
+
+        Args:
+            measure: gives ``whole``, ``without_attention`` and ``without_mlp``.
+        """
+        found = self._journal.get("timed") or self._journal.append("timed", **measure())
+        return {name: found[name] for name in ("whole", "without_attention", "without_mlp")}
+
+    def count_tasks(self, candidate: Candidate, counts: Sequence[int]) -> None:
+        """Keep the correct answers of a candidate by task; an `AtMost` is a bound."""
+        bounds = [isinstance(count, AtMost) for count in counts]
+        place = {"iteration": candidate.iteration, "dropped": candidate.dropped}
+        self._journal.append("counts", **place, correct=list(counts), bounds=bounds)
+
+    def by_task(self, candidate: Candidate) -> list[int] | None:
+        """The correct answers of a candidate by task, as far as the journal has them."""
+        record = self._journal.get("counts", candidate.iteration, candidate.dropped)
+        if record is None:
+            return None
+        pairs = zip(record["correct"], record["bounds"], strict=True)
+        return [AtMost(count) if bound else count for count, bound in pairs]
+
+    def damage(self, what: str, dropped: Dropped, measure: Callable[[], Record]) -> Record:
+        """What a model lost besides the task, measured once a run.
+
+        Args:
+            what: is measured, such as ``"text"``.
+            dropped: what the model goes without.
+            measure: measures it; called only if the journal does not have it.
+        """
+        found = self._journal.get("damage", what, dropped)
+        if found is None:
+            found = self._journal.append("damage", what=what, dropped=dropped, values=measure())
+        return found["values"]
 
     def evaluate(
         self, split: str, dropped: Dropped, answer: Callable[[], Iterable[Answer]]

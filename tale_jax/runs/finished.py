@@ -26,10 +26,11 @@ from attention.files import (
     write_table,
     write_text,
 )
-from tale_jax.elimination import Candidate, Result
+from tale_jax.elimination import AtMost, Candidate, Result
 from tale_jax.runs.directory import Run
 from tale_jax.runs.report import render_report
 from tale_jax.runs.shapes import Information, Summary, check_shape, check_together
+from tale_jax.runs.strata import measure, strata_of
 from tale_jax.runs.verdicts import PICKS, summarise
 from tale_jax.tasks import Answer, count_cut, count_unparsed
 from tale_jax.units import Dropped, parse_unit
@@ -65,22 +66,23 @@ def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any)
         for name, dropped in picks.items()
         if (given := run.answers(split, dropped)) is not None
     }
-    test = {
-        picks[name]: [answer.correct for answer in given]
-        for (split, name), given in answers.items()
-        if split == "test"
-    }
+    right: dict[str, dict[Dropped, list[bool]]] = {"search": {}, "test": {}}
+    for (split, name), given in answers.items():
+        right[split][picks[name]] = [answer.correct for answer in given]
     counts = {"unparsed": count_unparsed, "cut": count_cut}
     for fact, count in counts.items():
         facts[fact] = {name: count(answers.get(("search", name), ())) for name in picks}
-    summary = summarise(run.settings, result, test or None, **facts)
+    summary = summarise(run.settings, result, right["test"] or None, right["search"], **facts)
     summary["commands"] = list(commands)
-    trajectory = [_row(step, result.total) for step in result.steps]
-    candidates = [_row(each, result.total) | {"bound": each.bound} for each in result.candidates]
+    tasks = tuple(run.settings.get("sizes", {}).get("search", ()))
+    trajectory = [_row(step, result.total, run, tasks) for step in result.steps]
+    candidates = [
+        _row(each, result.total, run, tasks) | {"bound": each.bound} for each in result.candidates
+    ]
     page = render_report(summary, trajectory, candidates, _information(run.path))
     write_json_lines(run.path / "trajectory.jsonl", trajectory)
-    write_table(run.path / "candidates.csv", list(map(_shown, candidates)), COLUMNS)
-    write_json_lines(run.path / "predictions.jsonl", _predictions(answers))
+    write_table(run.path / "candidates.csv", list(map(_shown, candidates)), (*COLUMNS, *tasks))
+    write_json_lines(run.path / "predictions.jsonl", _predictions(answers, run.settings))
     write_text(run.path / "report.html", page)
     write_json(run.path / SUMMARY, summary)
     return summary
@@ -100,6 +102,22 @@ class FinishedRun:
         """What a pick goes without: ``baseline``, ``best`` or ``bsba``."""
         return tuple(self.summary[pick]["dropped"])
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks; of a search for several tasks in their order."""
+        return tuple(self.settings.get("sizes", {}).get("search", [self.settings["task"]]))
+
+    def measure(self, row: Record) -> Record:
+        """The accuracy of a row of ``trajectory`` or ``candidates``, on the search examples.
+
+        Returns:
+            ``correct, total, accuracy, low, high``; of several tasks ``tasks`` too.
+        """
+        strata = strata_of(self.settings, "search")
+        if strata is None or row.get("tasks") is None:
+            return measure(row["correct"], row["total"])
+        return strata.measure([row["tasks"][name] for name in strata.sizes])
+
 
 def load_run(directory: str | Path) -> FinishedRun:
     """Read a finished search.
@@ -114,7 +132,8 @@ def load_run(directory: str | Path) -> FinishedRun:
     try:
         summary = read_json(directory / SUMMARY)
         trajectory = read_json_lines(directory / "trajectory.jsonl")
-        candidates = [_read(row) for row in read_table(directory / "candidates.csv")]
+        tasks = tuple(settings.get("sizes", {}).get("search", ()))
+        candidates = [_read(row, tasks) for row in read_table(directory / "candidates.csv")]
         check_together(settings, summary, trajectory, candidates)
     except (ValueError, KeyError) as error:
         reason = str(error) if isinstance(error, InputError) else "candidates.csv: no such row"
@@ -154,24 +173,34 @@ def _information(directory: Path) -> list[dict[str, str]] | None:
     return rows
 
 
-def _row(candidate: Candidate, total: int) -> Record:
-    """A line of ``trajectory.jsonl``."""
-    return {
+def _row(candidate: Candidate, total: int, run: Run, tasks: Sequence[str]) -> Record:
+    """A line of ``trajectory.jsonl``; of several tasks with the correct answers of each."""
+    row = {
         "iteration": candidate.iteration,
         "layer": candidate.layer,
         "correct": candidate.correct,
         "total": total,
         "dropped": list(candidate.dropped),
     }
+    counts = run.by_task(candidate) if tasks else None
+    if counts is not None:
+        row["tasks"] = dict(zip(tasks, counts, strict=True))
+    return row
 
 
 def _shown(row: Record) -> Record:
-    """Make a row of ``candidates.csv``."""
-    return {**row, "correct": f"<={row['correct']}" if row["bound"] else row["correct"]}
+    """Make a row of ``candidates.csv``; a column of a task has its correct answers."""
+    tasks = {name: _at_most(n, isinstance(n, AtMost)) for name, n in row.get("tasks", {}).items()}
+    return {**row, **tasks, "correct": _at_most(row["correct"], row["bound"])}
 
 
-def _read(row: Mapping[str, str]) -> Record:
+def _at_most(count: int, bound: bool) -> str | int:
+    return f"<={count}" if bound else count
+
+
+def _read(row: Mapping[str, str], tasks: Sequence[str]) -> Record:
     """Read a row of ``candidates.csv``."""
+    counts = {name: int(row[name].removeprefix("<=")) for name in tasks if row.get(name)}
     return {
         "iteration": int(row["iteration"]),
         "layer": parse_unit(row["layer"]),
@@ -179,17 +208,28 @@ def _read(row: Mapping[str, str]) -> Record:
         "total": int(row["total"]),
         "dropped": [parse_unit(layer) for layer in row["dropped"].split()],
         "bound": row["correct"].startswith("<="),
+        **({"tasks": counts} if counts else {}),
     }
 
 
-def _predictions(answers: Mapping[tuple[str, str], Sequence[Answer]]) -> Iterator[Record]:
+def _predictions(
+    answers: Mapping[tuple[str, str], Sequence[Answer]], settings: Record
+) -> Iterator[Record]:
     """Lines of ``predictions.jsonl``: one for each split, pick and example, counted from 0.
 
-    ``cut`` stands there only if it is true.
+    ``cut`` stands there only if it is true, ``task`` only if there are several.
     """
     for (split, pick), given in answers.items():
-        for number, answer in enumerate(given):
-            said = answer._asdict()
-            if not said["cut"]:
-                del said["cut"]
-            yield {"split": split, "pick": pick, "example": number, **said}
+        strata = strata_of(settings, split)
+        tasks = (
+            {"": given}
+            if strata is None
+            else dict(zip(strata.sizes, strata.joint.divide(given), strict=True))
+        )
+        for task, part in tasks.items():
+            for number, answer in enumerate(part):
+                said = answer._asdict()
+                if not said["cut"]:
+                    del said["cut"]
+                place = {"split": split, "pick": pick, "example": number}
+                yield {**place, **({"task": task} if task else {}), **said}

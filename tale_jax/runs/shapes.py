@@ -9,8 +9,9 @@ import msgspec
 
 from attention.errors import InputError
 from attention.files import Record
-from tale_jax.elimination import StopReason
-from tale_jax.runs.verdicts import PICKS, measure
+from tale_jax.elimination import OBJECTIVES, StopReason
+from tale_jax.runs.strata import Strata, measure, strata_of
+from tale_jax.runs.verdicts import PICKS
 from tale_jax.units import Granularity, Unit, check_layers, is_unit, place
 
 MOST_LAYERS = 10_000
@@ -32,10 +33,17 @@ class Measured(msgspec.Struct):
     high: Share
 
 
+class OfTask(Measured, kw_only=True):
+    """The accuracy on one of several tasks; on the test split with what tells it from another."""
+
+    p_value: Share | None = None
+
+
 class HeldOut(Measured, kw_only=True):
     """The accuracy on the test split, and what tells it from the baseline's."""
 
     p_value: Share
+    tasks: dict[str, OfTask] | None = None
     gained: list[Natural] = []
     lost: list[Natural] = []
 
@@ -45,6 +53,7 @@ class Pick(Measured, kw_only=True):
 
     dropped: list[Unit]
     test: HeldOut | None
+    tasks: dict[str, OfTask] | None = None
 
 
 class Control(msgspec.Struct):
@@ -83,6 +92,7 @@ class Summary(msgspec.Struct):
     commands: list[str] = []
     notes: list[str] = []
     options: dict[str, Any] = {}
+    objective: Text = ""
 
 
 class Settings(msgspec.Struct):
@@ -96,6 +106,8 @@ class Settings(msgspec.Struct):
     task_fingerprint: Text = ""
     template_fingerprint: Text | None = None
     granularity: Granularity = "layer"
+    objective: Text = ""
+    sizes: dict[str, dict[str, Positive]] | None = None
 
 
 class Step(msgspec.Struct):
@@ -107,6 +119,7 @@ class Step(msgspec.Struct):
     total: Positive
     dropped: list[Unit]
     bound: bool = False
+    tasks: dict[str, Natural] | None = None
 
 
 class Information(msgspec.Struct):
@@ -154,7 +167,10 @@ def check_together(
     for name in ("model", "task", "num_layers"):
         if settings[name] != summary[name]:
             raise InputError(f"summary.json: {name} is not that of settings.json")
+    joint, held_out = _joint(settings, "search"), _joint(settings, "test")
     total, depth = summary["examples"], summary["num_layers"]
+    if joint is not None:
+        total = joint.joint.total
     accepted = {tuple(summary["baseline"]["dropped"]): summary["baseline"]["correct"]}
     for row in trajectory:
         _check_step(row, total, depth, "trajectory.jsonl")
@@ -163,13 +179,28 @@ def check_together(
         _check_step(row, total, depth, "candidates.csv")
     for name in PICKS:
         pick = summary[name]
-        _check_measured(pick, f"summary.json: {name}")
+        _check_measured(pick, f"summary.json: {name}", joint)
         check_layers(pick["dropped"], depth)
         if pick["total"] != total or accepted.get(tuple(pick["dropped"])) != pick["correct"]:
             raise InputError(f"summary.json: {name} is no model of trajectory.jsonl")
         if pick["test"] is not None:
-            _check_measured(pick["test"], f"summary.json: {name}.test")
+            _check_measured(pick["test"], f"summary.json: {name}.test", held_out)
     _check_picks(summary, accepted)
+
+
+def _joint(settings: Record, split: str) -> Strata | None:
+    """The tasks of a split of a joint search.
+
+    Raises:
+        InputError: there are none, or their objective combines nothing.
+    """
+    if settings.get("sizes") is None or (split == "test" and not settings["sizes"].get(split)):
+        return None
+    if not settings["sizes"].get(split) or settings["objective"] not in OBJECTIVES:
+        raise InputError("settings.json: sizes or objective of the tasks is wrong")
+    if OBJECTIVES[settings["objective"]].combine is None:
+        raise InputError("settings.json: the objective does not combine tasks")
+    return strata_of(settings, split)
 
 
 def _check_picks(summary: Record, accepted: Mapping[tuple[Unit, ...], int]) -> None:
@@ -200,10 +231,21 @@ def _check_layers(units: Sequence[Unit], depth: int, where: str) -> None:
         raise InputError(f"{where}: a layer is dropped twice")
 
 
-def _check_measured(found: Record, where: str) -> None:
+def _check_measured(found: Record, where: str, strata: Strata | None) -> None:
     """Whether an accuracy and its interval follow from the counts."""
     if found["correct"] > found["total"]:
         raise InputError(f"{where}: {found['correct']} of {found['total']} answers")
-    right = measure(found["correct"], found["total"])
+    if strata is None:
+        right = measure(found["correct"], found["total"])
+    else:
+        if list(found.get("tasks") or ()) != list(strata.sizes):
+            raise InputError(f"{where}: the tasks are not those of settings.json")
+        for name, size in strata.sizes.items():
+            if found["tasks"][name]["total"] != size:
+                raise InputError(f"{where}: {name} has {size} examples")
+            _check_measured(found["tasks"][name], f"{where}.{name}", None)
+        right = strata.measure([found["tasks"][name]["correct"] for name in strata.sizes])
+        if (right["correct"], right["total"]) != (found["correct"], found["total"]):
+            raise InputError(f"{where}: the counts are not those of the tasks")
     if any(abs(right[name] - found[name]) > 1e-6 for name in ("accuracy", "low", "high")):
         raise InputError(f"{where}: the accuracy is not that of its counts")

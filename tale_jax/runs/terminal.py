@@ -15,7 +15,8 @@ from attention.files import Record
 from attention.terminal import Terminal, plain_table
 from tale_jax.elimination import Candidate
 from tale_jax.runs.directory import Run
-from tale_jax.runs.verdicts import LABELS, PICKS, interval, layer_list, p_text, verdict
+from tale_jax.runs.strata import strata_of
+from tale_jax.runs.verdicts import LABELS, NOISE, PICKS, interval, layer_list, p_text, verdict
 from tale_jax.units import Unit, Units
 
 
@@ -34,6 +35,8 @@ def describe_search(
         columns.append("speed")
         rows = [[*row, f"{speed:.2f}x"] for row, speed in zip(rows, speeds, strict=True)]
     yield plain_table(columns, rows, words=5)
+    if summary.get("objective"):
+        yield from _by_task(summary)
     yield ""
     yield from map(Text, verdict(summary))
     said = {"unparsed": "Unparsed answers, counted as wrong", "cut": "Answers cut off at their end"}
@@ -41,6 +44,24 @@ def describe_search(
         if any(summary[fact].values()):
             counts = (f"{LABELS[pick]} {summary[fact][pick]}" for pick in PICKS)
             yield f"{words}: {', '.join(counts)}."
+
+
+def _by_task(summary: Record) -> Iterator[str | Table]:
+    """The accuracy of each task, on its test examples if it has some."""
+    yield (
+        f"\naccuracy by task, on test examples where there are some "
+        f"(objective {summary['objective']}; * p < 0.05)"
+    )
+    rows = []
+    for task in summary["best"]["tasks"]:
+        cells = [task]
+        for name in PICKS:
+            held_out = (summary[name]["test"] or {}).get("tasks", {}).get(task)
+            part = held_out or summary[name]["tasks"][task]
+            star = name != "baseline" and part.get("p_value", 1) < NOISE
+            cells.append(interval(part) + "*" * star)
+        rows.append(cells)
+    yield plain_table(["", *(LABELS[name] for name in PICKS)], rows, words=1)
 
 
 def _row(label: str, pick: Record) -> list[str]:
@@ -82,7 +103,9 @@ class SearchProgress:
     def __init__(self, run: Run, bar: Progress, terminal: Terminal):
         self._run, self._bar, self._terminal = run, bar, terminal
         num_layers, granularity = run.settings["num_layers"], run.settings["granularity"]
-        self._total, self._max_drops = run.settings["examples"], run.settings["max_drops"]
+        strata = strata_of(run.settings, "search")
+        self._total = run.settings["examples"] if strata is None else strata.joint.total
+        self._weighted, self._max_drops = strata is not None, run.settings["max_drops"]
         self._units = Units(num_layers, granularity).every
         # what every candidate runs besides, in units
         self._rest = num_layers if granularity in ("attention", "mlp") else 0
@@ -147,7 +170,8 @@ class SearchProgress:
         self._terminal.message(f"{line} ({time.monotonic() - self._start:.0f} s)")
 
     def _share(self, candidate: Candidate) -> str:
-        return f"{candidate.correct}/{self._total} = {candidate.correct / self._total:.1%}"
+        share = f"{candidate.correct / self._total:.1%}"
+        return share if self._weighted else f"{candidate.correct}/{self._total} = {share}"
 
 
 def _named(unit: Unit | None) -> str:

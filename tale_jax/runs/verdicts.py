@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attention.files import Record
-from attention.statistics import mcnemar_p_value, wilson_interval
 from tale_jax.elimination import Candidate, Result
+from tale_jax.runs.strata import measure, measure_answers, strata_of
 from tale_jax.units import HALVES, Dropped, Unit, count_layers, has_halves
 
 LABELS = {"baseline": "baseline", "best": "BEST", "bsba": "BSBA"}
@@ -16,22 +16,11 @@ NOISE = 0.05
 """A p-value of at least this is called noise."""
 
 
-def measure(correct: int, total: int) -> Record:
-    """An accuracy with its 95 % Wilson interval: `{correct, total, accuracy, low, high}`."""
-    low, high = wilson_interval(correct, total)
-    return {
-        "correct": correct,
-        "total": total,
-        "accuracy": correct / total,
-        "low": low,
-        "high": high,
-    }
-
-
 def summarise(
     settings: Record,
     result: Result,
     test: Mapping[Dropped, Sequence[bool]] | None = None,
+    search: Mapping[Dropped, Sequence[bool]] | None = None,
     **facts: Any,
 ) -> Record:
     """The contents of `summary.json`.
@@ -41,30 +30,32 @@ def summarise(
         result: of the search.
         test: for each of the three picks, by its dropped layers, whether it answers each test
             example correctly; None without test examples.
+        search: the same on the search examples, for a search for several tasks.
         facts: further keys, such as `compilations`, `seconds` and `too_long`.
     """
-    names = ("model", "task", "protocol", "num_layers", "epsilon", "floor")
+    names = ["model", "task", "protocol", "num_layers", "epsilon", "floor"]
     picks = {name: getattr(result, name) for name in PICKS}
+    strata, examples = strata_of(settings, "search"), result.total
+    if strata is not None:
+        names.append("objective")
+        examples = sum(strata.sizes.values())
+
+    def measured(pick: Candidate) -> Record:
+        held_out = None
+        if test is not None:
+            given = test[pick.dropped], test[result.baseline.dropped]
+            held_out = measure_answers(*given, strata_of(settings, "test"))
+        found = measure(pick.correct, result.total)
+        if strata is not None and search is not None:
+            found = strata.measure_answers(search[pick.dropped])
+        return {"dropped": list(pick.dropped), **found, "test": held_out}
+
     return {
         **{name: settings[name] for name in names},
-        "examples": result.total,
+        "examples": examples,
         "stop_reason": result.stop_reason,
         **facts,
-        **{name: _pick(pick, result, test) for name, pick in picks.items()},
-    }
-
-
-def _pick(pick: Candidate, result: Result, test: Mapping[Dropped, Sequence[bool]] | None) -> Record:
-    """One of the picks on the search examples and, where there are any, on the test examples."""
-    held_out = None
-    if test is not None:
-        answers = test[pick.dropped]
-        held_out = measure(sum(answers), len(answers))
-        held_out["p_value"] = mcnemar_p_value(test[result.baseline.dropped], answers)
-    return {
-        "dropped": list(pick.dropped),
-        **measure(pick.correct, result.total),
-        "test": held_out,
+        **{name: measured(pick) for name, pick in picks.items()},
     }
 
 
@@ -122,9 +113,10 @@ def _claim(name: str, pick: Record, summary: Record, start: str) -> str:
     noise = (
         "within noise" if p_value >= NOISE else f"a {'gain' if change > 0 else 'loss'} beyond noise"
     )
+    test = "permutation within tasks" if "tasks" in pick["test"] else "McNemar"
     return (
         f"{what}: test accuracy {percent(pick['test'])} against {percent(baseline['test'])} of "
-        f"{start}; McNemar {p_text(p_value)}: {noise}."
+        f"{start}; {test} {p_text(p_value)}: {noise}."
     )
 
 

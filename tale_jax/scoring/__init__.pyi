@@ -4,6 +4,7 @@ from .forward import halves_left as halves_left
 from .forward import last_states as last_states
 from .forward import layer_states as layer_states
 from .forward import without_layers as without_layers
+from .joint import JointScorer as JointScorer
 from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import Asker as Asker
 from .protocols import NotFiniteError as NotFiniteError
@@ -18,6 +19,7 @@ __all__ = [
     "SPLITS",
     "Asker",
     "Decode",
+    "JointScorer",
     "Loglikelihood",
     "NotFiniteError",
     "Protocol",

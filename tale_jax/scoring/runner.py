@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,6 +25,21 @@ class Asked(NamedTuple):
 
     batches: Sequence[Batch]
     outputs: Sequence[concurrent.futures.Future[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Heat:
+    """What a race asks of candidates on the search split.
+
+    Attributes:
+        sizes: number of examples of each part.
+        ask: begins to ask a candidate a part, by their numbers.
+        count: waits for what ``ask`` returned, and counts the correct answers.
+    """
+
+    sizes: list[int]
+    ask: Callable[[int, int], Any]
+    count: Callable[[Any], int]
 
 
 class Runner:

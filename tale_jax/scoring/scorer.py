@@ -25,12 +25,11 @@ from attention.transformer import TransformerConfig
 from tale_jax.elimination import race
 from tale_jax.scoring.programs import Programs
 from tale_jax.scoring.protocols import NotFiniteError, make_asker
-from tale_jax.scoring.runner import Asked, Program, Runner
+from tale_jax.scoring.runner import Asked, Heat, Program, Runner
 from tale_jax.scoring.splits import fitting_splits
+from tale_jax.scoring.workers import Workers
 from tale_jax.tasks import Answer, Task, Tokenizer
 from tale_jax.units import Dropped, kept_halves
-
-SIDE_BY_SIDE = 2  # batches that run at the same time
 
 
 class Scorer:
@@ -57,6 +56,7 @@ class Scorer:
         notes: lines about how the examples are asked, for the user.
         shapes: batch shapes of all splits; known before anything runs.
         batch_tokens: tokens in a batch; halved when the device runs out of memory.
+        workers: threads that run batches.
 
     Raises:
         InputError: no example fits the model, or the protocol or the tokenizer does not fit.
@@ -89,19 +89,10 @@ class Scorer:
             cache_gib * 2**30,
             one_device=batch_sharding is None,
         )
-        self._workers = self._hire()
+        self.workers = Workers(one_device=batch_sharding is None)
         self._order: list[int] | None = None  # of the search split's rows; None: as they come
         self._batches: dict[str, list[Batch]] = {}
         self._load()
-
-    def _hire(self) -> concurrent.futures.ThreadPoolExecutor:
-        """Threads that run batches.
-
-        A CPU runs side by side only what comes from different threads.  Several devices must all
-        be given the same programs in the same order: by one thread.
-        """
-        threads = SIDE_BY_SIDE if self._sharding is None else 1
-        return concurrent.futures.ThreadPoolExecutor(threads, "scorer")
 
     def _load(self) -> None:
         """Bring all batches to the device; no program runs yet."""
@@ -117,25 +108,27 @@ class Scorer:
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
         """Where memory runs out, batches are halved; where anything else fails, all work stops."""
-        try:
-            with when_memory_runs_out(self._halve):
-                yield
-        except BaseException:
-            self._workers.shutdown(wait=False, cancel_futures=True)
-            self._workers = self._hire()
-            raise
+        with self.workers.stopping(), when_memory_runs_out(self.halve):
+            yield
 
-    def _halve(self) -> bool:
+    def halve(self) -> bool:
         """Halve batches and kept states; false if a device has one row already."""
         if all(shape.rows <= self._devices for shape in self.shapes):
             return False
-        self._workers.shutdown(cancel_futures=True)  # what still runs has the batches of before
-        self._workers = self._hire()
+        self.workers.restart(wait=True)  # what still runs has the batches of before
         self.batch_tokens //= 2
         self._on_message(f"out of memory: batches now hold {self.batch_tokens} tokens")
         self._load()
         self._runner.forget(self._runner.cache_bytes / 2)
         return True
+
+    @property
+    def total(self) -> int:
+        """The count of a model that answers everything correctly."""
+        return len(self.examples["search"])
+
+    def strata(self, split: str) -> None:
+        """The tasks of a split: there is only one."""
 
     @property
     def compilations(self) -> int:
@@ -191,7 +184,7 @@ class Scorer:
         while True:
             batches = self._batches[split]
             with self._guarded(), steps(title, len(batches)) as advance:
-                asked = [self._workers.submit(program, self._runner, b.arrays) for b in batches]
+                asked = [self.workers.submit(program, self._runner, b.arrays) for b in batches]
                 return join(batches, [(each.result(), advance())[0] for each in asked])
 
     def race(
@@ -209,25 +202,35 @@ class Scorer:
             floor: candidates below it are of no interest.
             winners: how many of the best must be exact.
         """
+        while True:
+            with self._guarded():
+                heat = self.heat(candidates, parents)
+                given = len(candidates), heat.sizes, heat.ask, heat.count
+                return race(*given, floor=floor, winners=winners)
+
+    def heat(self, candidates: Sequence[Dropped], parents: Sequence[Dropped]) -> Heat:
+        """Prepare a race; where memory runs out, the race is to be prepared again.
+
+        Args:
+            candidates: dropped sets.
+            parents: the models that they are made from, whose states are kept.
+        """
+        self._put_hard_examples_first()
+        self._runner.set_references([kept_halves(d, self.depth) for d in parents])
         models = [kept_halves(dropped, self.depth) for dropped in candidates]
         examples = self.examples["search"]
 
         def ask(candidate: int, part: int) -> tuple[Batch, concurrent.futures.Future[Any]]:
             batch = self._batches["search"][part]
             given = models[candidate], batch.arrays, part
-            return batch, self._workers.submit(self._runner, *given)
+            return batch, self.workers.submit(self._runner, *given)
 
         def count(asked: tuple[Batch, concurrent.futures.Future[Any]]) -> int:
             batch, output = asked
             outputs = fetch(batch, output.result())
             return _correct(self.protocol.answers([examples[i] for i in batch.rows], outputs))
 
-        while True:
-            with self._guarded():
-                self._put_hard_examples_first()
-                self._runner.set_references([kept_halves(d, self.depth) for d in parents])
-                sizes = [len(batch.rows) for batch in self._batches["search"]]
-                return race(len(models), sizes, ask, count, floor=floor, winners=winners)
+        return Heat([len(batch.rows) for batch in self._batches["search"]], ask, count)
 
     def run_once(self, dropped: Dropped) -> None:
         """Run the longest batch of the search split and wait for it (for timing)."""
@@ -262,7 +265,7 @@ class Scorer:
         return Asked(
             batches,
             [
-                self._workers.submit(self._runner, keep, batch.arrays, part)
+                self.workers.submit(self._runner, keep, batch.arrays, part)
                 for batch, part in zip(batches, parts, strict=True)
             ],
         )

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from attention.statistics import (
     bootstrap_interval,
     mcnemar_p_value,
+    stratified_interval,
+    stratified_p_value,
     student_margin,
     wilson_interval,
 )
@@ -108,3 +110,27 @@ def test_student_agrees_with_scipy(values):
 def test_student_needs_two_values():
     assert student_margin(np.array([1.0])) == math.inf
     assert student_margin(np.array([2.0, 2.0, 2.0])) == 0.0
+
+
+def test_a_stratified_interval_of_one_task_is_wilsons():
+    assert stratified_interval([17], [23]) == pytest.approx(wilson_interval(17, 23))
+    low, high = stratified_interval([17, 5], [23, 11])
+    (a, b), (c, d) = wilson_interval(17, 23), wilson_interval(5, 11)
+    assert (a + c) / 2 < low < (17 / 23 + 5 / 11) / 2 < high < (b + d) / 2
+
+
+def test_the_stratified_test_is_mcnemars_for_one_task_and_counts_tasks_the_same():
+    one = [True] * 13 + [False] * 3 + [True] * 11
+    other = [False] * 3 + [True] * 10 + [True] * 3 + [True] * 11
+    assert stratified_p_value([one], [other]) == pytest.approx(
+        mcnemar_p_value(one, other), abs=0.005
+    )
+    # the small task must go all one way; of such draws the large one's decides, a fair coin
+    small = ([False] * 5 + [True] * 2, [True] * 7)
+    large = ([True] * 1 + [False] * 96, [False] * 1 + [True] * 2 + [False] * 94)
+    exact = mcnemar_p_value(*small)
+    found = stratified_p_value([small[0], large[0]], [small[1], large[1]])
+    assert found == pytest.approx(exact / 2, abs=0.002)
+    assert stratified_p_value([one], [one]) == 1
+    with pytest.raises(ValueError, match="argument 2"):
+        stratified_p_value([one], [one[1:]])

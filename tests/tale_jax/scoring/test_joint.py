@@ -1,0 +1,93 @@
+"""Several tasks scored as one, on a tiny random model."""
+
+import json
+
+import pytest
+
+from attention.terminal import Terminal
+from tale_jax import evaluate, search
+from tale_jax.commands.export import export
+from tale_jax.commands.pick import pick
+from tale_jax.models import load_model
+from tale_jax.opening import open_scorers, read_task
+from tale_jax.options import Options
+from tale_jax.runs import load_run
+
+QUICK = {"epsilon": 0.3, "max_drops": 2, "quiet": True}
+
+
+@pytest.fixture(scope="module")
+def tasks(searched, tmp_path_factory):
+    """A folder of data with the tasks ``a`` (47 and 31 rows) and ``b`` (47, no test split)."""
+    root = tmp_path_factory.mktemp("joint")
+    for task, splits in {"a": ("a", "a-test"), "b": ("b",)}.items():
+        (root / task).mkdir()
+        for name, file in zip(("validation", "test"), splits, strict=False):
+            lines = (searched / f"{file}.jsonl").read_text().splitlines(keepends=True)
+            fewer = lines[: 29 if task == "b" else None]
+            (root / task / f"{name}.jsonl").write_text("".join(fewer))
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(searched, tasks, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "joint"
+    search(str(searched / "tiny"), ("a", "b"), out, data=tasks, null_control=1, **QUICK)
+    return out
+
+
+def test_a_race_over_tasks_is_exact(searched, tasks, check_race):
+    model, options = load_model(str(searched / "tiny")), Options(data=tasks, batch_tokens=64)
+    asked = {name: read_task(name, options) for name in "ab"}
+    for objective in ("mean", "min"):
+        scorer = open_scorers(model, asked, objective, options, Terminal(quiet=True))
+        check_race(scorer, 5, scorer.total)
+
+
+def test_the_files_have_the_counts_of_each_task(run, searched, tasks):
+    summary, found = json.loads((run / "summary.json").read_text()), load_run(run)
+    for name in ("baseline", "best", "bsba"):
+        dropped = summary[name]["dropped"]
+        alone = evaluate(str(searched / "tiny"), ("a", "b"), drop=dropped, data=tasks)["tasks"]
+        counts = {task: alone[task]["search"]["correct"] for task in "ab"}
+        assert {t: part["correct"] for t, part in summary[name]["tasks"].items()} == counts
+        shares = [counts["a"] / 47, counts["b"] / 29]
+        assert summary[name]["accuracy"] == pytest.approx(sum(shares) / 2)
+        assert summary[name]["low"] < summary[name]["accuracy"] < summary[name]["high"]
+        assert list(summary[name]["test"]["tasks"]) == ["a"]
+        assert summary[name]["test"]["correct"] == alone["a"]["test"]["correct"]
+    assert found.tasks == ("a", "b")
+    for row in found.trajectory:
+        assert found.measure(row)["correct"] == row["correct"]
+        assert row["total"] == 2 * 47 * 29
+    exact = [row for row in found.candidates if not row["bound"]]
+    assert exact
+    for row in exact:
+        assert found.measure(row)["correct"] == row["correct"]
+    assert "<svg" in (run / "report.html").read_text()
+    assert summary["null_control"]["shuffles"] == 1
+    assert "--task a,b" in summary["commands"][0]
+
+
+def test_it_resumes_to_itself_and_other_commands_read_it(run, searched, tasks, tmp_path):
+    before = {file.name: file.read_bytes() for file in run.iterdir()}
+    given = {"data": tasks, "null_control": 1, "resume": True, **QUICK}
+    search(str(searched / "tiny"), ("a", "b"), run, **given)
+    assert {file.name: file.read_bytes() for file in run.iterdir()} == before
+    best = json.loads((run / "summary.json").read_text())["best"]
+    assert export(run, "best", tmp_path / "best")["dropped"] == best["dropped"]
+    chosen = pick(run, budget_layers=4, quiet=True)
+    assert set(chosen["tasks"]) == {"a", "b"}
+    assert chosen["test"]["tasks"]["a"]["total"] == 31
+
+
+def test_each_task_by_itself(searched, tasks, tmp_path):
+    model, how = str(searched / "tiny"), {"data": tasks, "target_layers": 4, **QUICK}
+    found = search(model, ("a", "b"), tmp_path / "both", objective="each", **how)
+    alone = search(model, "a", tmp_path / "a", **how)
+    for name in ("baseline", "best", "bsba"):
+        assert found["tasks"]["a"][name] == alone[name]
+    assert alone["stop_reason"] == "target layers"
+    settings = json.loads((tmp_path / "both" / "a" / "settings.json").read_text())
+    assert settings == json.loads((tmp_path / "a" / "settings.json").read_text())
+    assert load_run(tmp_path / "both" / "b").tasks == ("b",)

@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from attention.choices import Choices
+from attention.errors import InputError
 from tale_jax.elimination.early_rejection import AtMost
 
 Item = TypeVar("Item")
+MOST = 2**53
+"""The largest count: up to it a float is exact."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,6 @@ OBJECTIVES = Choices(
         "min": Objective("the accuracy of the task that has the lowest", min),
         "each": Objective("a search for every task, one after another", None),
     },
-    own=lambda combine: Objective((combine.__doc__ or "").partition("\n")[0], combine),
 )
 
 
@@ -50,10 +52,21 @@ class Joint:
     Attributes:
         sizes: number of examples of each task.
         objective: a key of `OBJECTIVES` that combines tasks.
+
+    Raises:
+        InputError: the least common multiple of the sizes is too large.
     """
 
     sizes: tuple[int, ...]
     objective: str = "mean"
+
+    def __post_init__(self) -> None:
+        if math.lcm(*self.sizes) * len(self.sizes) > MOST:
+            sizes = ", ".join(map(str, self.sizes))
+            raise InputError(
+                f"the tasks have {sizes} examples, whose common multiple is too large to count "
+                "with: give all of them the same number by --limit"
+            )
 
     @property
     def weights(self) -> tuple[int, ...]:

@@ -1,18 +1,20 @@
-"""Table 2 of arXiv 2411.11465: linear functions learned in context, tested at σ = 1 … 10.
+"""Tables 1 to 3 of arXiv 2411.11465: linear functions in context, tested at σ = 1 … 10.
 
     python scripts/reproduce_linear.py                 # reduced: minutes on 2 quiet cores
     python scripts/reproduce_linear.py --seeds 3       # mean and spread; three times as long
     python scripts/reproduce_linear.py --full          # as published: 500,000 steps a model; an
                                                        # accelerator, about half an hour for 12L8AH
     python scripts/reproduce_linear.py --full --normalizer ssa
+    python scripts/reproduce_linear.py --table 1       # laws of training; 3: attention only
 
 The reduced setting has 4,000 steps of 32 prompts at learning rate 1e-3, instead of 500,000 of 64 at
-1e-4.  What to expect of it: the error in distribution (σ = 1) is near zero for models with two or
+1e-4. What to expect of it: the error in distribution (σ = 1) is near zero for models with two or
 more layers; 1L1AH is the worst at σ ≥ 3; errors beyond that are explained by a bound on the output
 (B_eff); attention-only models learn, and MLP-only ones do not (their error at σ = 1 is near that of
-zero, 2.19); causal 3-NN is better than all of them at large σ.  The last lines say for each seed
-whether this holds.  Zero and least squares are exact in either setting.  Interrupted runs go on
-where they stopped.
+zero, 2.19); causal 3-NN is better than all of them at large σ. The last lines say for each seed
+whether this holds, and which gates a model passes: plateaus at ±30 for f = 9x after U(−5, 5), at 10
+to 14 for f = 10x after N(0, 1), and an output that does not follow f = x on [100, 101]. Zero and
+least squares are exact in either setting. Interrupted runs go on where they stopped.
 """
 
 from __future__ import annotations
@@ -21,18 +23,36 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+
+import numpy as np
 
 from attention.command_line import Commas, command, run_script
 from attention.options import Count
+from icl.analysis import along_inputs
 from icl.evaluation import evaluate, model_predictor, predictors
-from icl.papers import Plan, check, evaluation_set, table_2, trained_models, write_tables
+from icl.papers import (
+    LAWS,
+    TABLES,
+    Plan,
+    PublishedRow,
+    beside_published,
+    check,
+    trained_models,
+    write_tables,
+)
 from icl.tasks.functions import FunctionTask
-from icl.training import Experiment
+from icl.training import Experiment, Trained, predict_last
 
-REDUCED = ("1l1ah", "2l2ah", "2al2ah", "2mlp")
-FULL = ("1l1ah", "1l4ah", "2l4ah", "3l4ah", "6l4ah", "12l8ah", "2al8ah", "12mlp")
+REDUCED = {
+    1: ("3l4ah-N", "3l4ah-B", "3l4ah-U"),
+    2: ("1l1ah", "2l2ah", "2al2ah", "2mlp"),
+    3: ("1al1ah-S", "2al8ah-S"),
+}
+BESIDES = {2: ("2al8ah", "12mlp")}  # in the full setting: models that the text has, and no table
 BASELINES = ("zero", "least-squares", "knn-3")
+# by the law of training: the slope of f, the largest input, and where the plateau lies
+GATES = {LAWS["U"]: (9.0, 5.0, (27, 33)), LAWS["N"]: (10.0, 3.0, (10, 14))}
 
 
 def holds(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str], seed: int) -> dict[str, Any]:
@@ -72,48 +92,79 @@ def _layers(name: str) -> int:
     return int(re.match(r"\d+", name)[0])  # type: ignore[index]
 
 
+def gates(model: Trained, law: str) -> dict[str, Any]:
+    """What the paper reports of the models of a law: what we find, and whether it is so."""
+    found: dict[str, Any] = {}
+    if law in GATES:
+        slope, most, (least, largest) = GATES[law]
+        reached = along_inputs(model, list(np.linspace(-most, most, 25)), slope)
+        low, high = float(reached.min()), float(reached.max())
+        passed = least <= high <= largest and least <= -low <= largest
+        found[f"plateau of f = {slope:g}x"] = [round(low, 1), round(high, 1), _verdict(passed)]
+    x_BT = 100 + np.random.default_rng(0).random((64, 41))
+    off = float(np.abs(predict_last(model, x_BT, x_BT) - x_BT[:, -1]).mean())
+    found["f = x on [100, 101] is not followed"] = [round(off, 1), _verdict(off > 10)]
+    return found
+
+
+def _verdict(passed: bool) -> str:
+    return "pass" if passed else "fail"
+
+
 @command
 def main(
     *,
     out: Path = Path("runs/linear"),
+    table: Literal[1, 2, 3] = 2,
     models: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = (),
     normalizer: str = "softmax",
     functions: Count = 100,
     plan: Plan = Plan(),
 ) -> None:
-    """Train what is missing, evaluate, and write table_2.csv and table_2.txt.
+    """Train what is missing, evaluate, and write table_N.csv and table_N.txt.
 
     Args:
         out: a run directory for each model, and the tables
-        models: architectures; by default those of the setting
+        table: 1: distributions of training; 2: sizes; 3: attention only
+        models: rows of the table, or architectures; by default those of the setting; with --full
+            every published row
         normalizer: turns attention scores into weights
-        functions: of 100, how many are evaluated (fewer is faster, and not Table 2)
+        functions: of 100, how many are evaluated (fewer is faster, and not the published table)
         plan: how much is trained
     """
-    chosen = models or plan.choose(FULL, REDUCED)
-    updates = plan.updates(4000)
-    experiments = {}
-    for architecture in chosen:
-        name = architecture if normalizer == "softmax" else f"{architecture} {normalizer}"
-        preset = f"linear-{architecture}"
-        experiments[name] = Experiment(preset, normalizer=normalizer, **plan.fields)
+    published = TABLES[table]
+    every = [name for name, row in published.rows.items() if row.architecture]
+    names = models or plan.choose((*every, *BESIDES.get(table, ())), REDUCED[table])
+    rows_of = {name: published.rows.get(name, PublishedRow((), name)) for name in names}
+    experiments: dict[str, Experiment] = {}
+    for name, row in rows_of.items():
+        shown = name if normalizer == "softmax" else f"{name} {normalizer}"
+        laws = {} if row.law == LAWS["N"] else {"inputs": row.law, "functions": row.law}
+        preset = f"linear-{row.architecture}"
+        experiments[shown] = Experiment(preset, normalizer=normalizer, **laws, **plan.fields)
     check(out, experiments.values())
-    task = FunctionTask()
-    cases = [c for c in evaluation_set(None, functions) if c.setting["inputs"] == "normal"]
+    task, cases = FunctionTask(), published.cases(functions)
     rows, _ = evaluate(task, cases, predictors(task, BASELINES, []))
     rows = [{**row, "seed": ""} for row in rows]
-    for name, experiment in experiments.items():
-        place = out / name.replace(" ", "-").replace(":", "-")
-        for i, model in enumerate(trained_models(experiment, place, updates)):
-            found, _ = evaluate(task, cases, {name: model_predictor(model)})
-            rows += [{**row, "seed": plan.seed + i} for row in found]
-    names = dict(zip(experiments, chosen, strict=True))
-    found, text = table_2(rows, names)
-    text += f"\n{updates} steps at learning rate {plan.fields['learning_rate']:g}, "
+    told: list[str] = []
+    for (name, experiment), row in zip(experiments.items(), rows_of.values(), strict=True):
+        place = out / name.removesuffix(f"-{row.prompt}").replace(" ", "-").replace(":", "-")
+        asked = cases if row.prompt == "drawn" else published.cases(functions, row.prompt)
+        trained = trained_models(experiment, place, plan.updates(4000))
+        for i, model in enumerate(trained):
+            found, _ = evaluate(task, asked, {name: model_predictor(model)})
+            rows += [{**each, "seed": plan.seed + i} for each in found]
+            if row.prompt == "drawn" and not row.architecture.endswith("mlp"):
+                passed = {"model": name, "seed": plan.seed + i, **gates(model, row.law)}
+                told.append(json.dumps(passed))
+    names_of = dict(zip(experiments, rows_of, strict=True))
+    found, text = beside_published(rows, names_of, published)
+    text += f"\n{plan.updates(4000)} steps at learning rate {plan.fields['learning_rate']:g}, "
     text += f"{functions} functions a sigma, {plan.told}\n"
-    for seed in range(plan.seed, plan.seed + plan.seeds):
-        text += json.dumps(holds(found, names, seed)) + "\n"
-    write_tables(out, "table_2", found, text)
+    if table == 2:
+        seeds = range(plan.seed, plan.seed + plan.seeds)
+        told += [json.dumps(holds(found, names_of, seed)) for seed in seeds]
+    write_tables(out, f"table_{table}", found, text + "".join(f"{line}\n" for line in told))
 
 
 if __name__ == "__main__":

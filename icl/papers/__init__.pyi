@@ -2,24 +2,30 @@ from .normalizer_tests import POINTS as POINTS
 from .normalizer_tests import comparison_table as comparison_table
 from .normalizer_tests import headline as headline
 from .normalizer_tests import run_tests as run_tests
-from .published import TABLE_2 as TABLE_2
+from .published import LAWS as LAWS
+from .published import TABLES as TABLES
+from .published import PublishedRow as PublishedRow
+from .published import PublishedTable as PublishedTable
+from .published import beside_published as beside_published
 from .published import evaluation_set as evaluation_set
-from .published import table_2 as table_2
 from .reproduction import Plan as Plan
 from .reproduction import check as check
 from .reproduction import trained_models as trained_models
 from .reproduction import write_tables as write_tables
 
 __all__ = [
+    "LAWS",
     "POINTS",
-    "TABLE_2",
+    "TABLES",
     "Plan",
+    "PublishedRow",
+    "PublishedTable",
+    "beside_published",
     "check",
     "comparison_table",
     "evaluation_set",
     "headline",
     "run_tests",
-    "table_2",
     "trained_models",
     "write_tables",
 ]

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from attention.command_line import run_script
 from attention.files import RunDirectory
-from icl.papers import TABLE_2, table_2
+from icl.papers import TABLES, beside_published
 from icl.tasks import Sampling
 from icl.training import Experiment, Trained, init
 
@@ -46,14 +47,46 @@ def test_a_table_over_seeds(tmp_path, monkeypatch, capsys):
     assert max(len(line) for line in lines if "{" not in line) <= 96
 
 
+def test_laws_of_training_and_their_gates(tmp_path, monkeypatch, capsys):
+    linear = script("reproduce_linear")
+    seen = {}
+
+    def known(experiment, directory, steps):
+        seen[directory.name] = experiment
+        return untrained(experiment, directory, steps)
+
+    monkeypatch.setattr(linear, "trained_models", known)
+    monkeypatch.setattr(linear, "BASELINES", ("zero",))
+    monkeypatch.setattr(
+        linear, "along_inputs", lambda model, xs, slope: np.clip(slope * np.array(xs), -30, 30)
+    )
+    words = ["--table", "1", "--models", "3l4ah-U,12l8ah-N-sorted,12l8ah-N", "--functions", "2"]
+    monkeypatch.setattr(
+        linear,
+        "evaluate",
+        lambda task, cases, by: (
+            [{"predictor": name, "error": 1.0, **case.setting} for name in by for case in cases],
+            [],
+        ),
+    )
+    run_script(linear.main, [*words, "--out", str(tmp_path)])
+    assert seen.keys() == {"3l4ah-U", "12l8ah-N"}  # sorted prompts are a test, not a training
+    assert seen["3l4ah-U"].inputs == seen["3l4ah-U"].functions == "uniform:-5,5"
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]
+    assert told[0]["plateau of f = 9x"] == [-30.0, 30.0, "pass"]
+    assert told[1]["plateau of f = 10x"] == [-30.0, 30.0, "fail"]  # it should stay within 14
+    assert told[0]["f = x on [100, 101] is not followed"][1] == "pass"  # untrained: near 0
+    assert (tmp_path / "table_1.csv").is_file()
+
+
 def test_mean_and_deviation_of_seeds():
     def rows(seed, add):
         return [
             {"predictor": "1l1ah", "inputs": "normal", "sigma": s + 1, "seed": seed,
-             "error": TABLE_2["1l1ah"][s] + add} for s in range(10)
+             "error": TABLES[2].rows["1l1ah"].errors[s] + add} for s in range(10)
         ]  # fmt: skip
 
-    found, text = table_2([*rows(0, 1.0), *rows(1, 3.0)], {})
+    found, text = beside_published([*rows(0, 1.0), *rows(1, 3.0)], {})
     assert [row["difference"] for row in found] == pytest.approx([1.0] * 10 + [3.0] * 10)
     by_label = {line[:13].strip(): line[13:].split() for line in text.splitlines()}
     assert by_label["difference"] == ["2.00"] * 10

@@ -5,7 +5,7 @@ import pytest
 
 from attention.errors import InputError
 from icl.evaluation import evaluate, predictors
-from icl.papers import TABLE_2, evaluation_set, table_2
+from icl.papers import TABLES, beside_published, evaluation_set
 from icl.tasks.functions import FunctionTask
 
 
@@ -20,13 +20,14 @@ def scored():
 def test_the_published_evaluation_set(scored):
     rows, positions = scored
     at = {(r["predictor"], r["inputs"], r["sigma"]): r["error"] for r in rows}
-    uniform = (1.52, 4.43, 13.55, 19.94, 30.81, 44.75, 52.71, 76.11, 105.43, 128.52)
+    for number, inputs in ((1, "uniform"), (2, "normal"), (3, "uniform")):
+        ours = [at["zero", inputs, sigma] for sigma in range(1, 11)]
+        assert TABLES[number].inputs == inputs
+        np.testing.assert_allclose(ours, TABLES[number].rows["zero"].errors, atol=0.01)
     for i in range(10):
-        assert at["zero", "normal", i + 1] == pytest.approx(TABLE_2["zero"][i], abs=0.01)
-        assert at["zero", "uniform", i + 1] == pytest.approx(uniform[i], abs=0.01)
         assert at["least-squares", "normal", i + 1] < 1e-6
         assert at["least-squares", "uniform", i + 1] < 1e-6
-    best = TABLE_2["12l8ah"]
+    best = TABLES[2].rows["12l8ah"].errors
     assert all(at["knn-3", "normal", s] < best[s - 1] for s in range(6, 11))
     assert all(row["low"] <= row["error"] <= row["high"] for row in rows)
     assert len(positions) == len(rows) * 40
@@ -59,11 +60,11 @@ def test_damaged_sets(tmp_path):
 
 def test_bounds_of_the_published_rows_grow_with_size():
     rows = [
-        {"predictor": name, "inputs": "normal", "sigma": sigma + 1, "error": TABLE_2[name][sigma]}
+        {"predictor": name, "inputs": "normal", "sigma": sigma, "error": error}
         for name in ("1l1ah", "1l4ah", "2l4ah", "3l4ah", "6l4ah", "12l8ah")
-        for sigma in range(10)
+        for sigma, error in enumerate(TABLES[2].rows[name].errors, 1)
     ]
-    found, text = table_2(rows, {})
+    found, text = beside_published(rows, {})
     bounds = [row["b_eff"] for row in found if row["sigma"] == 1]
     assert bounds == sorted(bounds)
     np.testing.assert_allclose(bounds, [2.9, 4.4, 6.2, 7.6, 8.7, 10.2], atol=0.06)
@@ -72,5 +73,18 @@ def test_bounds_of_the_published_rows_grow_with_size():
 
 def test_the_published_zero_row_is_in_the_table(scored):
     rows = [row for row in scored[0] if row["inputs"] == "normal" and row["predictor"] == "zero"]
-    found, _ = table_2(rows, {})
+    found, _ = beside_published(rows, {})
     assert all(abs(row["difference"]) < 0.01 for row in found)
+
+
+def test_rows_say_how_a_model_was_trained_and_tested():
+    sorted_row = TABLES[1].rows["12l8ah-B-sorted"]
+    assert (sorted_row.architecture, sorted_row.prompt) == ("12l8ah", "sorted")
+    assert sorted_row.law == "mix:normal:-1,1|normal:1,1" and len(sorted_row.errors) == 10
+    assert TABLES[3].rows["3al8ah-S"].law == "uniform:-1,1"
+    plain, ascending = (TABLES[1].cases(3, prompt)[4] for prompt in ("drawn", "sorted"))
+    assert plain.setting == ascending.setting == {"inputs": "uniform", "sigma": 5}
+    places = np.argsort(plain.x_BTD[:, :, 0], axis=1)
+    np.testing.assert_allclose(
+        ascending.y_FBT, np.take_along_axis(plain.y_FBT, places[None], axis=2), rtol=1e-6
+    )

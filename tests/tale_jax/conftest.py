@@ -10,6 +10,16 @@ from tiny_models import write_model
 from tale_jax import search
 from tale_jax.cli import main
 from tale_jax.elimination import SearchOptions, eliminate
+from tale_jax.scoring import programs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_compilation():
+    """Searches compile with the flags of all tests, not with those that make a long search fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CPU_OPTIONS", "SMALL_OPTIONS"):
+            patch.setattr(programs, name, {})
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -152,7 +152,7 @@ def watched(*given, **how):
 fitting.fit = watched
 cli.main()
 """
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     env = {**os.environ, "XLA_FLAGS": flags}
     subprocess.run([sys.executable, "-c", code, *words, str(tmp_path / "8")], check=True, env=env)
     one, eight = (leaves(load(tmp_path / devices)) for devices in ("1", "8"))

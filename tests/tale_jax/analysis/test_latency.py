@@ -60,7 +60,7 @@ def test_a_benchmark_on_several_devices(searched):
         "assert sizes(one) == sizes(two), (sizes(one), sizes(two)); "
         "b(model=m, drop=[1], batch=3, mesh='data=4', **work)"
     )
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, "-c", code, str(searched / "tiny")],
         env={**os.environ, "XLA_FLAGS": flags},

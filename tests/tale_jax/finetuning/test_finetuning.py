@@ -137,7 +137,7 @@ def test_eight_devices_train_as_one_does(root, tmp_path):
     words = list(map(str, words))
     main([*words, str(tmp_path / "1")])
     code = "import jax, sys; assert jax.device_count() == 8; from tale_jax.cli import main; main()"
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     subprocess.run(
         [sys.executable, "-c", code, *words, str(tmp_path / "8"), "--mesh", "data=-1,model=2"],
         env={**os.environ, "XLA_FLAGS": flags},

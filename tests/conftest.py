@@ -28,6 +28,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items):
+    """Mark as nightly what `quick` does not name in a matrix of cases."""
+    for item in items:
+        quick = item.get_closest_marker("quick")
+        if quick and item.callspec.id not in quick.args:
+            item.add_marker("nightly")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real models and data; a checkout without them skips the tests that ask for them."""

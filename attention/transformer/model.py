@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -270,12 +269,11 @@ def abstract_params(config: TransformerConfig) -> dict[str, Any]:
         tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
     else:
         tokens = jax.ShapeDtypeStruct((1, 1, config.input_size), jnp.dtype(config.dtype))
-    return _init.eval_shape(config, jax.random.key(0), tokens)["params"]
+    return _INIT.eval_shape(config, jax.random.key(0), tokens)["params"]
 
 
-@partial(jax.jit, static_argnums=0)  # jit remembers the shapes of a config
-def _init(config: TransformerConfig, key: Array, tokens: Array) -> dict[str, Any]:
-    return Transformer(config).init(key, tokens)
+# jit remembers the shapes of each config.
+_INIT = jax.jit(lambda config, *given: Transformer(config).init(*given), static_argnums=0)
 
 
 def parameter_counts(config: TransformerConfig) -> dict[str, int]:

@@ -29,6 +29,9 @@ def greedy(model, tokens, where):
     return out[:, tokens.shape[1] :].tolist()
 
 
+@pytest.mark.quick(
+    "llama", "qwen2-sliding", "gpt2-untied", "gemma2", "qwen3_moe", "phi3", "stablelm-parallel"
+)
 @pytest.mark.parametrize("name", GENERATED)
 def test_greedy(make_model, batch, tmp_path, name):
     model = make_model(name)
@@ -41,6 +44,7 @@ def test_greedy(make_model, batch, tmp_path, name):
     assert found.tokens.tolist() == expected
 
 
+@pytest.mark.quick("stories260K-hf")
 @pytest.mark.parametrize("name", ["stories260K-hf", "TinyStories-656K"])
 def test_a_real_story(shared, name):
     folder = shared / "models" / name

@@ -137,6 +137,21 @@ def test_segments(make_model, batch, theirs, ours, agree, tmp_path):
     assert np.abs(expected - theirs(model, tokens, where, positions)).max() > 0.1
 
 
+@pytest.mark.quick(
+    "sequence-llama",
+    "sequence-bert",
+    "sequence-gpt2",
+    "sequence-modernbert-biases",
+    "token-qwen2-sliding",
+    "token-electra",
+    "token-roberta",
+    "token-gemma2",
+    "base-qwen3",
+    "base-starcoder2",
+    "base-gemma",
+    "base-distilbert",
+    "base-modernbert",
+)
 @pytest.mark.parametrize("name", ONE_EACH)
 @pytest.mark.parametrize("head", ["sequence", "token", "base"])
 def test_other_heads(make_model, batch, theirs, ours, agree, tmp_path, name, head):
@@ -157,6 +172,19 @@ def test_other_heads(make_model, batch, theirs, ours, agree, tmp_path, name, hea
         assert found.shape[-1] == 7
 
 
+@pytest.mark.quick(
+    "llama",
+    "qwen2-sliding",
+    "gemma2",
+    "gpt2",
+    "bert",
+    "modernbert",
+    "gemma3_text",
+    "qwen3_moe",
+    "cohere-qk-norm",
+    "phi3",
+    "stablelm-parallel",
+)
 @pytest.mark.parametrize("name", ONE_EACH + WITHOUT_OTHER_HEADS)
 def test_the_way_back(make_model, batch, theirs, ours, agree, tmp_path, name):
     """Whole and with a layer dropped; nothing missing, nothing unexpected, the same logits."""
@@ -181,6 +209,16 @@ def test_the_way_back(make_model, batch, theirs, ours, agree, tmp_path, name):
         assert torch.equal(same[key], tensor), key
 
 
+@pytest.mark.quick(
+    "qwen3-sequence",
+    "gpt2-token",
+    "bert-base",
+    "roberta-sequence",
+    "distilbert-token",
+    "electra-sequence",
+    "modernbert-token",
+    "modernbert-biases-sequence",
+)
 @pytest.mark.parametrize("head", ["sequence", "token", "base"])
 @pytest.mark.parametrize("name", ["qwen3", "gpt2", *ENCODERS])
 def test_the_way_back_with_other_heads(make_model, tmp_path, name, head):

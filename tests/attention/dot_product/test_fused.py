@@ -77,6 +77,15 @@ def agree(pair, tolerance):
         np.testing.assert_allclose(other, one, atol=tolerance * max(1, np.abs(one).max()))
 
 
+@pytest.mark.quick(
+    "chunked-softmax",
+    "blocks-softmax1",
+    "pallas-temperature",
+    "chunked-ssmax",
+    "blocks-ssa",
+    "pallas-softcap",
+    "pallas-ssa",
+)
 @pytest.mark.parametrize("name", SOFTMAXES)
 def test_every_softmax_in_float64(name, how):
     with jax.enable_x64(True):
@@ -101,6 +110,19 @@ RESTRICTIONS = {
 }
 
 
+@pytest.mark.quick(
+    "chunked-nothing",
+    "blocks-scaled",
+    "chunked-causal",
+    "pallas-window",
+    "blocks-causal window",
+    "pallas-causal window",
+    "blocks-packed",
+    "pallas-packed",
+    "chunked-packed causal",
+    "chunked-padded",
+    "pallas-padded",
+)
 @pytest.mark.parametrize("restriction", RESTRICTIONS)
 def test_restrictions(restriction, how):
     """With the normalizer that counts the keys it may see."""
@@ -108,12 +130,16 @@ def test_restrictions(restriction, how):
         agree(both("ssmax", how, {"keys": T}, **RESTRICTIONS[restriction]), 1e-12)
 
 
+@pytest.mark.quick(
+    "blocks-14-21", "blocks-5-43", "chunked-35-16", "chunked-1-29", "pallas-35-16", "pallas-1-1"
+)
 @pytest.mark.parametrize(("length", "keys"), [(1, 1), (1, 29), (14, 21), (35, 16), (5, 43)])
 def test_lengths(length, keys, how):
     with jax.enable_x64(True):
         agree(both("ssa", how, {"length": length, "keys": keys}, causal=length > 5), 1e-12)
 
 
+@pytest.mark.quick("blocks-heads2", "chunked-heads0", "pallas-heads1", "pallas-heads2")
 @pytest.mark.parametrize("heads", [(3, 3), (6, 2), (5, 1)])
 def test_grouped_heads_in_float32(heads, how):
     agree(both("ssa", how, dtype=np.float32, heads=heads), 1e-5)
@@ -141,8 +167,8 @@ def test_a_block_reaches_as_far_as_any_of_its_queries():
     for places in (np.arange(T)[::2], np.arange(T)[::-1], np.array([3, 19, 5, 11, 2, 7, 13])):
         mask = (np.arange(T) <= places[:, None])[None]
         one, other = (
-            dot_product.dot_product_attention(
-                *(np.float32(x) for x in (query[:, places], key, value)), mask=mask, **how
+            jax.jit(functools.partial(dot_product.dot_product_attention, mask=mask, **how))(
+                *(np.float32(x) for x in (query[:, places], key, value))
             )
             for how in ({}, {"implementation": "blocks", "reach": tuple(places + 1)})
         )
@@ -213,6 +239,15 @@ def test_a_new_normalizer_runs_fused_as_it_stands(monkeypatch, how):
     assert np.abs(pair[1][1][3]["a"]).max() > 1e-3
 
 
+@pytest.mark.quick(
+    "softmax-cuda",
+    "temperature-tpu",
+    "softmax1-cuda",
+    "ssmax-tpu",
+    "ssa-cuda",
+    "ssa-tpu",
+    "softcap-tpu",
+)
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("name", SOFTMAXES)
 def test_the_kernels_lower_for_accelerators(name, platform):

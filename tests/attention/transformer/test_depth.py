@@ -30,6 +30,7 @@ def poisoned(params):
     return {**params, "layers": jax.tree.map(poison, params["layers"])}
 
 
+@pytest.mark.quick("qwen2-mixed", "gemma2", "qwen3_moe", "cohere", "bert")
 def test_the_forms_agree(tiny, apply, tokens):
     config, params = tiny.config, poisoned(tiny.params)
     unstacked = unstack_layers(params)
@@ -58,6 +59,7 @@ def test_all_layers_kept_is_the_model(tiny_models, apply, tokens):
     close(apply(config, params, tokens, layer_mask=(True,) * DEPTH), whole)
 
 
+@pytest.mark.quick("llama-0", "bert-1")
 @pytest.mark.parametrize("half", [0, 1])
 @pytest.mark.parametrize("name", ["llama", "bert"])
 def test_half_a_layer_can_be_dropped(tiny_models, apply, tokens, name, half):
@@ -99,6 +101,7 @@ def test_one_compilation_serves_every_keep(tiny_models, tokens):
     assert len(seen) == 2 ** (2 * DEPTH)  # each drops something else
 
 
+@pytest.mark.quick("1")
 @pytest.mark.parametrize("start", [0, 1, 3])
 def test_a_search_can_start_above_a_shared_prefix(tiny_models, tokens, start):
     _, config, params = tiny_models("qwen2-mixed")

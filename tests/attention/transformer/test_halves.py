@@ -62,6 +62,7 @@ def poisoned(params, kept):
     return {**params, "layers": jax.tree_util.tree_map_with_path(poison, params["layers"])}
 
 
+@pytest.mark.quick("gpt2-kept1", "parallel-kept3", "gemma2-kept6")
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
@@ -108,6 +109,7 @@ def test_the_forms_agree(tiny_models, apply, tokens, name, kept):
     close(states["hidden_states"], again["hidden_states"])
 
 
+@pytest.mark.quick("llama-kept0", "gpt2-kept1")
 @pytest.mark.parametrize("kept", KEPT[:2])
 @pytest.mark.parametrize("name", NAMES[:2])
 def test_decoding_with_a_cache_is_decoding_without(tiny_models, apply, tokens, name, kept):
@@ -149,6 +151,9 @@ def test_gradients_are_those_of_the_silenced_model(tiny_models, tokens, remat):
     close(found["embed"]["embedding"], expected["embed"]["embedding"])
 
 
+@pytest.mark.quick(
+    "llama-kept0", "gpt2-kept1", "qwen2-mixed-kept0", "bert-kept1", "gemma2-kept0", "cohere-kept1"
+)
 @pytest.mark.parametrize("kept", KEPT[:2])
 @pytest.mark.parametrize("name", ["llama", "gpt2", "qwen2-mixed", "bert", "gemma2", "cohere"])
 def test_a_checkpoint_has_what_is_left_and_comes_back(tiny_models, tmp_path, name, kept):

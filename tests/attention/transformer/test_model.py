@@ -45,6 +45,7 @@ def test_position_matters(tiny_models, apply):
         assert np.abs(first - second).max() > 1e-3
 
 
+@pytest.mark.quick("llama", "qwen2-mixed", "qwen3_moe", "cohere", "bert")
 def test_stacked_unstacked_and_unjitted_agree(tiny, apply, tokens):
     stacked = np.asarray(apply(tiny.config, tiny.params, tokens))
     close(apply(tiny.config, unstack_layers(tiny.params), tokens), stacked)
@@ -203,6 +204,15 @@ VARIANTS = {
 }
 
 
+@pytest.mark.quick(
+    "attention only",
+    "mlp only",
+    "no residual",
+    "ssa for each head",
+    "ssa for all layers",
+    "cosformer",
+    "no positions",
+)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_run_in_every_form(configs, random_params, apply, tokens, variant):
     config = dataclasses.replace(configs["llama"], num_hidden_layers=2, **VARIANTS[variant])

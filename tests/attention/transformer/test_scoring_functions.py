@@ -1,7 +1,6 @@
 """The scoring function and the implementation of attention, as arguments of the model."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +22,7 @@ def close(found, expected, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("name", [name for name in NORMALIZERS if name != "softmax"])
-def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, name):
+def test_every_normalizer_is_alive_in_a_model(configs, random_params, apply, tokens, name):
     row = NORMALIZERS[name]
     spec = f"{name}:learn={'+'.join(row.parameters)}" if row.form == "scores" else name
     config = dataclasses.replace(
@@ -32,16 +31,16 @@ def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, na
     params = random_params(config)
     plain = dataclasses.replace(config, normalizer="softmax")
 
-    @functools.partial(jax.jit, static_argnums=0)
-    def gradient(config, params):
+    @jax.jit
+    def gradient(params):
         def loss(params):
             logits = Transformer(config).apply({"params": params}, tokens)
             return jnp.mean(jnp.sin(logits)), logits
 
         return jax.grad(loss, has_aux=True)(params)
 
-    grads, logits = gradient(config, params)
-    assert np.abs(logits - gradient(plain, params)[1]).max() > 1e-4
+    grads, logits = gradient(params)
+    assert np.abs(logits - apply(plain, random_params(plain), tokens)).max() > 1e-4
     for path, leaf in flatten_dict(grads).items():
         assert np.isfinite(leaf).all() and np.abs(leaf).max() > 0, path
     assert row.form == "features" or len(
@@ -49,6 +48,7 @@ def test_every_normalizer_is_alive_in_a_model(configs, random_params, tokens, na
     ) == len(row.parameters)
 
 
+@pytest.mark.quick("mistral-chunked", "bert-blocks", "gemma2-pallas")
 @pytest.mark.parametrize(
     ("name", "how"),
     [(name, "chunked") for name in ("llama", "mistral", "gpt2", "bert")]
@@ -61,12 +61,11 @@ def test_the_implementation_changes_no_logit(tiny_models, apply, tokens, monkeyp
     where = np.ones(tokens.shape, bool)
     where[0, :4] = where[1, 7:] = False
     other = dataclasses.replace(config, attention_implementation=how)
-    for form in (params, unstack_layers(params)):
-        for real in (None, where):
-            logits = np.asarray(apply(config, form, tokens, where=real))
-            found = np.asarray(apply(other, form, tokens, where=real))
-            seen = slice(None) if real is None else real
-            close(found[seen], logits[seen])
+    for form, real in ((params, None), (unstack_layers(params), where)):
+        logits = np.asarray(apply(config, form, tokens, where=real))
+        found = np.asarray(apply(other, form, tokens, where=real))
+        seen = slice(None) if real is None else real
+        close(found[seen], logits[seen])
     shown = [
         apply(each, params, tokens, capture=("attention_weights",))[1]["attention_weights"]
         for each in (config, other)
@@ -74,9 +73,12 @@ def test_the_implementation_changes_no_logit(tiny_models, apply, tokens, monkeyp
     close(shown[1], shown[0])
 
 
+@pytest.mark.quick(
+    "temperature-xla", "softmax1-blocks", "ssmax-chunked", "ssa-pallas", "softcap-chunked"
+)
 @pytest.mark.parametrize("how", ["xla", "blocks", "chunked", "pallas"])
 @pytest.mark.parametrize("name", SOFTMAXES)
-def test_every_implementation_runs_what_it_says(configs, random_params, tokens, name, how):
+def test_every_implementation_runs_what_it_says(configs, random_params, apply, tokens, name, how):
     """Not softmax in its place, and with gradients that reach the parameters."""
     row = NORMALIZERS[name]
     spec = f"{name}:learn={'+'.join(row.parameters)}" if row.parameters else name
@@ -85,14 +87,14 @@ def test_every_implementation_runs_what_it_says(configs, random_params, tokens, 
     )
     params = random_params(config)
 
-    def loss(params, config):
+    def loss(params):
         return jnp.sum(jnp.sin(Transformer(config).apply({"params": params}, tokens)))
 
-    value, grads = jax.jit(jax.value_and_grad(loss), static_argnums=1)(params, config)
+    value, grads = jax.jit(jax.value_and_grad(loss))(params)
     reference = dataclasses.replace(config, attention_implementation="xla")
-    close(value, jax.jit(loss, static_argnums=1)(params, reference))
-    softmax = dataclasses.replace(config, normalizer="softmax")
-    assert abs(value - jax.jit(loss, static_argnums=1)(params, softmax)) > 1e-4
+    close(value, np.sum(np.sin(apply(reference, params, tokens))))
+    softmax = dataclasses.replace(reference, normalizer="softmax")
+    assert abs(value - np.sum(np.sin(apply(softmax, random_params(softmax), tokens)))) > 1e-4
     learned = grads["layers"]["attention"].get("normalizer", {})
     assert learned.keys() == row.parameters.keys()
     assert all(np.abs(leaf).max() > 1e-5 for leaf in learned.values())

@@ -22,8 +22,10 @@ def finetune(
 ) -> Result:
     """Train a model, whole or without some layers, on the train split of a task.
 
-    The loss is on the answers alone.  What was learnt is merged into OUT/model, a checkpoint that
-    every command opens, and transformers too unless it has half-layers.
+    The examples have the form in which "tale evaluate" asks them, with shots and chat template, and
+    the loss is on the answers alone.  --limit keeps the first of them.  What was learnt is merged
+    into OUT/model, a checkpoint that every command opens, and transformers too unless it has
+    half-layers.
 
     Args:
         out: directory of the training, whose folder "model" is the result; new unless --resume
@@ -36,6 +38,6 @@ def finetune(
         InputError: weights in 8 bits, there is no train split, or an option is not possible.
     """
     options.check_trainable()
-    opened = opening.open_subject(subject, options, exact=True)
+    opened = opening.open_subject(subject, options, "train", exact=True)
     found = finetuning.tune(opened, training, out, resume=resume, quiet=display.quiet)
     return Result(found, f"{found['out']}: {found['steps']} steps, loss {found['loss']:.4g}")

@@ -17,23 +17,24 @@ from attention.likelihood import Row, bucket, check_vocabulary
 from attention.transformer import Transformer, TransformerConfig
 from tale_jax.criteria import answer_rows
 from tale_jax.models import LoadedModel
-from tale_jax.tasks import Task
+from tale_jax.tasks import Example, Task
 
 
 def training_rows(model: LoadedModel, task: Task) -> list[Row]:
-    """The train examples that fit the model, with the tokens of their answers as targets.
+    """The examples that fit the model, with the tokens of their answers as targets.
 
     If the task lets the model write its answers, the end of the text is a target too.
 
     Args:
         model: that reads them.
-        task: with a train split.
+        task: whose search split is the train split, in the form in which the model is asked: with
+            shots, instruction and chat template (``opening.render_task``).
 
     Raises:
         InputError: no example fits, or a token is not in the model's vocabulary.
     """
     end, size = model.tokenizer.eos_token_id, model.config.vocab_size
-    rows = answer_rows(model, task.train or ())
+    rows = answer_rows(model, [_taught(example) for example in task.search])
     check_vocabulary(rows, size)
     if task.generated and isinstance(end, int):
         # The answer's last token, until now only predicted, is read to predict the end.
@@ -42,6 +43,14 @@ def training_rows(model: LoadedModel, task: Task) -> list[Row]:
     if not fitting:
         raise InputError(f"{task.name}: every train example is longer than the model's positions")
     return fitting
+
+
+def _taught(example: Example) -> Example:
+    """The example with the answer that a shot would show, where that is longer than the answer."""
+    if example.solution is None:
+        return example
+    text = example.solution.strip() if example.rendered else example.solution
+    return dataclasses.replace(example, choices=None, answer=text)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import optax
 
-from attention.errors import InputError
 from attention.files import Record, RunDirectory, read_json, read_json_lines, write_json
 from attention.likelihood import Row
 from attention.terminal import Terminal
@@ -29,7 +28,7 @@ from attention.training import (
 from attention.transformer import TransformerConfig, save_pretrained
 from tale_jax.finetuning.batches import Batches, answer_loss, training_rows
 from tale_jax.models import fingerprint
-from tale_jax.opening import Opened
+from tale_jax.opening import Opened, dated, render_task
 from tale_jax.options import Options, TrainingOptions
 from tale_jax.runs import layer_list
 from tale_jax.scoring import without_layers
@@ -43,10 +42,14 @@ def tune(
     resume: bool = False,
     quiet: bool = False,
 ) -> Record:
-    """Train a model on the train split of a task; the loss is on the answers alone.
+    """Train a model on a task; the loss is on the answers alone.
+
+    The examples have the form in which the task is evaluated: the same function puts shots and
+    instruction before them, and renders the chat template.
 
     Args:
-        opened: the model, the task, and the layers to leave out for good.
+        opened: the model, the layers to leave out for good, and the task, whose search split is
+            trained on (``open_subject`` with the split "train").
         training: how it is trained.
         out: directory to make. ``out/model`` becomes the checkpoint, with what was learnt merged
             into it; ``out/training`` holds what a killed training goes on from.
@@ -57,12 +60,13 @@ def tune(
         ``out`` (the checkpoint), ``dropped``, ``examples``, ``steps`` and ``loss``, the last one.
 
     Raises:
-        InputError: there is no train split, the schedule is unknown, or the directory holds
-            something else.
+        InputError: the schedule is unknown, or the directory holds something else.
     """
-    model, task = opened.model, opened.task
-    if not task.train:
-        raise InputError(f"{task.name} has no train split; give one by --train")
+    model, terminal = opened.model, Terminal(quiet)
+    options = dated(opened.options, opened.task, model, out)
+    task = render_task(model, opened.task, options)
+    for note in task.notes:
+        terminal.message(note)
     rows = training_rows(model, task)
     steps = training.steps or max(1, round(training.epochs * len(rows) / training.batch_size))
     make_schedule(training.schedule, training.learning_rate, steps)  # refused before anything is
@@ -71,21 +75,22 @@ def tune(
         "dropped": list(opened.dropped),
         "task": task.name,
         "train": _digest(rows),
-        "dtype": opened.options.dtype,
-        "seed": opened.options.seed,
+        "template_date": options.template_date,
+        "dtype": options.dtype,
+        "seed": options.seed,
         **dataclasses.asdict(training),
         "steps": steps,
     }
     made = out / "model"
     result = {"out": str(made), "dropped": list(opened.dropped), "examples": len(rows)}
-    owner, terminal = jax.process_index() == 0, Terminal(quiet)
+    owner = jax.process_index() == 0
     with RunDirectory(out, "tale finetune", settings, resume=resume, owner=owner):
         if made.exists():
             terminal.message(f"{made} is there already")
             return {**result, **read_json(out / "result.json")}
         config, params = without_layers(model.config, model.params, opened.dropped)
         how = dataclasses.replace(training, steps=steps)
-        trained = _train(config, params, rows, how, opened.options, out / "training", quiet)
+        trained = _train(config, params, rows, how, options, out / "training", quiet)
         last = read_json_lines(out / "training" / "metrics.jsonl")[-1]
         found = {"steps": steps, "loss": last["loss"]}
         write_json(out / "result.json", found)

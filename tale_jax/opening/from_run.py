@@ -65,7 +65,9 @@ def open_subject(
         raise InputError("a run says which layers to drop: leave out --drop")
     run = load_run(subject.run)
     if subject.task is None:
-        options = run_options(run, options)
+        limit, options = options.limit, run_options(run, options)
+        if split == "train":  # a search limits what it searches, not what is trained on
+            options = dataclasses.replace(options, limit=limit)
     if exact:
         options = dataclasses.replace(options, weights="exact")
     task = read_task(subject.task or run.settings["task"], options, split)

@@ -177,5 +177,6 @@ def _rows(task: Task, split: Split) -> tuple[Example, ...]:
     if rows is None and split == "validation":
         rows = task.search
     if not rows:
-        raise InputError(f"{task.name} has no split {split!r}")
+        hint = "; give one by --train" if split == "train" else ""
+        raise InputError(f"{task.name} has no {split} split{hint}")
     return rows

@@ -1,5 +1,6 @@
 """Training on answers alone, resuming, and the six arms."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -19,7 +20,8 @@ from tale_jax.commands.arms import ARMS, Arm, arms
 from tale_jax.commands.finetune import finetune
 from tale_jax.finetuning.batches import Batches, answer_loss, training_rows
 from tale_jax.models import load_model
-from tale_jax.options import TrainingOptions
+from tale_jax.opening import read_task, render_task
+from tale_jax.options import Options, TrainingOptions
 from tale_jax.tasks.loading import load_task
 
 QUICK = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=6, save_every=2)
@@ -46,13 +48,13 @@ def splits(root):
 
 def test_the_loss_is_that_of_the_answers_alone(root):
     model = load_model(str(root / "tiny"))
-    task = load_task(str(root / "task.jsonl"), **splits(root))
+    task = load_task(str(root / "task.jsonl"), split="train", **splits(root))
     rows = training_rows(model, task)
     batch = Batches(rows, 5, 0)(3)
     total, count = answer_loss(model.config, model.params, batch)
     expected = 0.0
     for place in range(15, 20):
-        example = task.train[np.random.default_rng((0, 0)).permutation(29)[place]]
+        example = task.search[np.random.default_rng((0, 0)).permutation(29)[place]]
         whole = model.tokenizer(example.prompt + example.choices[example.answer])["input_ids"]
         logits = Transformer(model.config).apply({"params": model.params}, jnp.array([whole]))
         scores = jax.nn.log_softmax(logits[0])
@@ -61,6 +63,48 @@ def test_the_loss_is_that_of_the_answers_alone(root):
     assert float(total) == pytest.approx(expected, rel=1e-4)
     assert float(count) == sum(len(rows[i].targets) for i in
                                np.random.default_rng((0, 0)).permutation(29)[15:20])  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["letters", "text", "written"])
+def test_what_is_trained_on_is_what_is_asked(root, tmp_path, form):
+    """The same rows, as the train split of one folder and the search split of another."""
+    name, choices = ("gsm8k", None) if form == "written" else ("arc_easy", form)
+    searched = "test" if form == "written" else "validation"
+    for folder, own in (("asked", searched), ("taught", "train")):
+        for split in ("train", "validation", "test"):
+            word = "same" if split == own else f"{folder} {split}"
+            rows = [
+                {
+                    "id": str(i), "question": f"which is {word} {i}", "answerKey": "AB"[i % 2],
+                    "answer": f"it is so\n#### {i}",
+                    "choices": {"text": [f"it {i}", f"no {i}"], "label": ["A", "B"]},
+                }
+                for i in range(7)
+            ]  # fmt: skip
+            file = tmp_path / folder / name / f"{split}.jsonl"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = load_model(str(root / "tiny"))
+    model.tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }} .{% endfor %}assistant:"
+    )
+    config = dataclasses.replace(model.config, max_position_embeddings=997)
+    model, found = dataclasses.replace(model, config=config), {}
+    for folder, split in (("asked", "search"), ("taught", "train")):
+        options = Options(data=tmp_path / folder, choices=choices)
+        found[folder] = render_task(model, read_task(name, options, split), options)
+    taught = {e.prompt: e for e in found["taught"].search}
+    rows = dict(zip(taught, training_rows(model, found["taught"]), strict=True))
+    assert found["asked"].search
+    for example in found["asked"].search:
+        assert taught[example.prompt].answer == example.answer
+        assert ("user: " in example.prompt) == (form != "text")
+        answer = example.choices[example.answer] if example.choices else example.solution.strip()
+        whole = model.tokenizer(example.prompt + answer, add_special_tokens=form == "text")
+        end = [model.tokenizer.eos_token_id] if form == "written" else []
+        row = rows[example.prompt]
+        assert [*row.tokens, row.targets[-1]] == whole["input_ids"] + end
+        assert len(row.targets) == len(answer) + len(end)
 
 
 def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):

@@ -84,6 +84,13 @@ class GgufTensor:
             return array.reshape(self.shape)
         return np.ascontiguousarray(self.change(np.asarray(array, np.float32)).reshape(self.shape))
 
+    def part(self, i: int) -> GgufTensor:
+        """One of several tensors that are stored as one, such as that of an expert."""
+        block, size = gguf.GGML_QUANT_SIZES[self.kind]
+        shape = self.stored[1:]
+        offset = self.offset + i * (math.prod(shape) // block * size)
+        return dataclasses.replace(self, stored=shape, shape=shape, offset=offset)
+
     def same(self, other: GgufTensor) -> bool:
         """Whether both tensors have the same values."""
         return self.shape == other.shape and bool(np.array_equal(self.open(), other.open()))

@@ -153,6 +153,9 @@ def _source(request: Request) -> Source:
         InputError: no row has it.
     """
     name = request.name
+    places = [Path(name), *([] if request.data is None else [request.data / name])]
+    if "," in name and not any(place.exists() for place in places):
+        raise InputError(f"{name!r} names several tasks; give one, for this takes one at a time")
     for key, row in reversed(SOURCES.items()):
         if row.claims is None:
             mine = name == key or name.startswith(f"{key}:")
@@ -162,8 +165,6 @@ def _source(request: Request) -> Source:
             return row
     if ":" in name:
         return SOURCES.pick(name)
-    if "," in name:
-        raise InputError(f"{name!r} names several tasks; give one, for this takes one at a time")
     names = named_tasks()
     raise InputError(
         f"no task {name!r}{nearest(name, names)}; give a JSONL file, MODULE:FUNCTION of your own "

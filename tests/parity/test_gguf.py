@@ -51,6 +51,7 @@ READ_BY_BOTH = {
         },
     },
     "starcoder2": {"sliding_window": None, "rope_parameters": PLAIN},
+    "qwen3_moe": {"moe_intermediate_size": 768},
     "stablelm": {
         "hidden_size": 48,
         "rope_parameters": PLAIN | {"partial_rotary_factor": 0.25},

@@ -65,7 +65,10 @@ def layout_of(architecture: str) -> tuple[str, Layout]:
         for each, layout in family.gguf.items():
             known.setdefault(each, (name, layout))  # several families are written as llama
     if architecture not in known:
-        raise InputError(f"GGUF of the architecture {architecture!r}; there are {', '.join(known)}")
+        raise InputError(
+            f"GGUF of the architecture {architecture!r} is not read, take its safetensors; "
+            f"there are {', '.join(known)}"
+        )
     return known[architecture]
 
 
@@ -115,30 +118,38 @@ def _token_ids(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def gguf_tensors(header: GgufHeader, config: TransformerConfig) -> dict[str, GgufTensor]:
     """The file's tensors by their names in a checkpoint folder; unknown ones keep their own."""
     _, layout = layout_of(header.architecture)
-    left = dict(header.tensors)
-    for name in (DIVISORS, *FACTORS.values()):  # read with the config
-        left.pop(name, None)
-    found = {}
-    for name, stored in names_of(config, tensor_table(config), header.architecture):
-        if (tensor := left.pop(stored, None)) is None:
+    found: dict[str, GgufTensor] = {}
+    used = {DIVISORS, *FACTORS.values()}  # read with the config
+    for name, stored, expert in names_of(config, tensor_table(config), header.architecture):
+        tensor = header.tensors.get(stored)
+        if tensor is None or (expert is None and stored in used):
             continue
+        used.add(stored)
+        if expert is not None:
+            if len(tensor.shape) != 3 or expert >= tensor.shape[0]:
+                continue  # the matching says what is missing
+            tensor = tensor.part(expert)
         shape = tensor.shape[::-1] if stored.endswith(layout.transposed or "\0") else tensor.shape
         change = layout.change(stored, config, load=True)
         found[name] = dataclasses.replace(tensor, change=change, shape=shape)
-    return found | left
+    return found | {name: each for name, each in header.tensors.items() if name not in used}
 
 
 def names_of(
     config: TransformerConfig, names: Table, architecture: str
-) -> Iterator[tuple[str, str]]:
-    """``(name in a checkpoint folder, name in the file)`` of every tensor there may be."""
+) -> Iterator[tuple[str, str, int | None]]:
+    """Every tensor there may be: its name in a checkpoint folder and in the file, and the expert.
+
+    The experts of a layer are one tensor of the file; elsewhere the last is None.
+    """
     kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
     known = gguf.get_tensor_name_map(kinds[architecture], config.num_hidden_layers)
     for row in names.rows:
+        experts = range(config.num_experts or 0) if "{h}" in row.name else (None,)
         for layer in range(config.num_hidden_layers if row.layered else 1):
             name = row.name.replace("{i}", str(layer))
-            for each in (name, names.bare(name)):
-                stored = known.get_name(each, (".weight", ".bias"))
-                if stored is not None:
-                    yield name, stored
-                    break
+            whole = name.replace(".{h}", "")
+            found = (known.get_name(n, (".weight", ".bias")) for n in (whole, names.bare(whole)))
+            stored = next((each for each in found if each is not None), None)
+            if stored is not None:
+                yield from ((name.replace("{h}", str(each)), stored, each) for each in experts)

@@ -115,13 +115,21 @@ def stored_form(
         InputError: a tensor has no name in GGUF.
     """
     _, layout = layout_of(architecture)
-    names = dict(names_of(config, tensor_table(config), architecture))
+    every = names_of(config, tensor_table(config), architecture)
+    names = {name: (stored, expert) for name, stored, expert in every}
+    experts: dict[str, list[np.ndarray]] = {}
     for name, tensor in tensors:
         if name not in names:
             raise InputError(f"GGUF has no name for {name}")
+        stored, expert = names[name]
         array = np.asarray(tensor.astype(np.float32))
-        change = layout.change(names[name], config, load=False)
+        change = layout.change(stored, config, load=False)
         array = array if change is None else change(array)
+        if expert is not None:  # they come one by one, and are stored as one
+            experts.setdefault(stored, []).append(array)
+            if len(experts[stored]) < (config.num_experts or 0):
+                continue
+            array = np.stack(experts.pop(stored))
         wide = dtype == "f32" or array.ndim == 1
-        yield names[name], array if wide else array.astype(np.float16)
+        yield stored, array if wide else array.astype(np.float16)
     yield from position_tensors(config)

@@ -209,8 +209,9 @@ def test_forms_that_there_are_not(tmp_path):
     for name, how in [("math500", {"data": tmp_path}), ("demo:facts", {})]:
         with pytest.raises(InputError, match="leave out --choices"):
             load_task(name, choices="text", **how)
-    with pytest.raises(InputError, match="'arc_easy,boolq' names several tasks; give one"):
-        load_task("arc_easy,boolq")
+    for several in ("arc_easy,boolq", "demo:facts,demo:boolean", "a.jsonl,b.jsonl", "piqa,x:y"):
+        with pytest.raises(InputError, match=f"'{several}' names several tasks; give one"):
+            load_task(several)
 
 
 def test_rows_that_nobody_can_answer_are_left_out(tmp_path, cases):

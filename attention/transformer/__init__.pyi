@@ -15,6 +15,7 @@ from .generation import jitted_generate as jitted_generate
 from .huggingface import checkpoint_folder as checkpoint_folder
 from .huggingface import load_config as load_config
 from .huggingface import load_ignored as load_ignored
+from .huggingface import load_in_torch as load_in_torch
 from .huggingface import load_pretrained as load_pretrained
 from .huggingface import save_pretrained as save_pretrained
 from .model import Transformer as Transformer
@@ -56,6 +57,7 @@ __all__ = [
     "keep_layers",
     "load_config",
     "load_ignored",
+    "load_in_torch",
     "load_pretrained",
     "normalizer_params",
     "parameter_bytes",

@@ -82,7 +82,9 @@ def masked_part(rows: Rows, question: Question, seed: tuple[int, ...]) -> Part:
     most = places_of(tokens.shape[1], question.most_rate)
     real = rows.real[:, :-1].copy()
     if question.shifted:
-        real[:, 0] = False  # no place of the row stands before it
+        # The place before must be of the same text.
+        real[:, 0] = False
+        real[:, 1:] &= segments[:, 1:] == segments[:, :-1]
     asked = corrupt(tokens, real, question.corruption, seed, most)
     places, weights = asked.places, asked.weights
     if question.shifted:

@@ -187,7 +187,7 @@ RECIPES: Choices[Recipe] = Choices(
         "ssa-114m": Recipe(
             description="the decoder of the SSA paper, 114.13M parameters",
             source="arXiv 2508.14685 and its code: Nemotron in small, FineWeb-Edu, 786,432 tokens "
-            "a step; train it with --normalizer ssa and --dtype bfloat16",
+            "a step; train it with --normalizer ssa:as=raw and --dtype bfloat16",
             model=NEMOTRON_MODEL,
             vocabulary=50_256,
             objective="causal",

@@ -2,6 +2,7 @@ from .experiment import Changes as Changes
 from .experiment import Pretraining as Pretraining
 from .experiment import Text as Text
 from .experiment import Work as Work
+from .experiment import config_of as config_of
 from .experiment import read_run as read_run
 from .fitting import pretrain as pretrain
 from .loss import batch_loss as batch_loss
@@ -14,6 +15,7 @@ from .optimizers import OPTIMIZERS as OPTIMIZERS
 from .optimizers import make_optimizer as make_optimizer
 from .recipes import RECIPES as RECIPES
 from .recipes import Recipe as Recipe
+from .starting import computed as computed
 from .starting import initial as initial
 from .starting import optimizer_of as optimizer_of
 from .starting import parts_of as parts_of
@@ -30,6 +32,8 @@ __all__ = [
     "Text",
     "Work",
     "batch_loss",
+    "computed",
+    "config_of",
     "initial",
     "loss_of",
     "make_optimizer",

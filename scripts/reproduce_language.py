@@ -1,12 +1,12 @@
 r"""Pretrain small models with several normalizers, an arm at a time.
 
     python scripts/reproduce_language.py --corpus ../shared/data/text/classic_books \
-        --out-of-domain ../shared/data/text/books --out runs/language       # about 8 hours of 2 cores
-    python scripts/reproduce_language.py --quick --out /tmp/language        # two minutes
+        --out-of-domain ../shared/data/text/books --out runs/language    # 8 hours of 2 cores
+    python scripts/reproduce_language.py --quick --out /tmp/language     # two minutes
 
-An arm is a recipe, a normalizer and a seed.  Arms of one recipe and seed read the same rows from the
-same initial values.  A finished arm is a small file in ``docs/results/data/language``, which a later
-call does not make again; one that was killed goes on.
+An arm is a recipe, a normalizer and a seed.  Arms of one recipe and seed read the same rows from
+the same initial values.  A finished arm is a small file in ``docs/results/data/language``, which a
+later call does not make again; one that was killed goes on.
 """
 
 from __future__ import annotations

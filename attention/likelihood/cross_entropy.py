@@ -84,7 +84,8 @@ def summed_loss(
     padding = count * form.places - places
     wide = jnp.pad(states_BPD, ((0, 0), (0, padding), (0, 0)))
     targets, weights = (jnp.pad(each, ((0, 0), (0, padding))) for each in (targets_BP, weights_BP))
-    return SummedLoss(*_summed(form, wide, kernel_VD, bias_V, targets, weights))
+    found: Any = _summed(form, wide, kernel_VD, bias_V, targets, weights)
+    return SummedLoss(*found)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -155,7 +156,8 @@ def _run(
         None if bias_V is None or not gradient else jnp.zeros(bias_V.shape, wide),
     )
     items = (blocks(states_BPD), blocks(targets_BP), blocks(weights_BP.astype(wide)))
-    (objective, loss, d_kernel, d_bias), d_states = jax.lax.scan(block, start, items)
+    carried: Any = jax.lax.scan(block, start, items)
+    (objective, loss, d_kernel, d_bias), d_states = carried
     if not gradient:
         return (objective, loss), None
     d_states = d_states.swapaxes(0, 1).reshape(states_BPD.shape)

@@ -146,13 +146,13 @@ def fit(
             pending, stop = (t, metrics), interrupted()
             t += chunk(t)
             save = stop or t == steps or t % save_every == 0
-            due = evaluate is not None and not stop and (t == steps or t % evaluate_every == 0)
-            if save or due:
+            due = not stop and (t == steps or t % evaluate_every == 0)
+            if save or (due and evaluate is not None):
                 settle(*pending, state)  # raises, unless the state to save is finite
                 pending = None
             if save and checkpoints is not None:
                 checkpoints.save(t, _trees(state), _note(data, key))
-            if due:
+            if due and evaluate is not None:
                 evaluate(t, state.params)
             if stop:
                 raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from typing import Any
 
 import optax
 
@@ -46,7 +47,7 @@ def make_schedule(text: str, learning_rate: float, steps: int) -> optax.Schedule
     name, _, given = text.partition(":")
     if name not in SCHEDULES:
         raise InputError(f"unknown schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    make = OWN.get(name) or getattr(optax, name)
+    make: Any = OWN.get(name) or getattr(optax, name)
     accepted = inspect.signature(make).parameters
     peak = "peak_value" if "peak_value" in accepted else "init_value"
     usual: dict[str, float] = {

@@ -77,6 +77,7 @@ class Trainer:
         if self.causal:
             logits = functional.linear(self.norm(x), self.embed.weight)
         else:
+            assert places is not None  # an encoder is asked at some places
             x = torch.take_along_dim(x, places[..., None], dim=1)
             x = self.head_norm(functional.gelu(self.dense(x)))
             logits = functional.linear(x, self.embed.weight, self.bias)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,8 @@ class Material:
         pad = self.tokenizer.pad_token_id
         found = self.files if where is None else where
         recipe = self.recipe
-        return RowSource(found, split, recipe.length, recipe.layout, pad if pad is not None else 0)
+        pad = pad if isinstance(pad, int) else 0
+        return RowSource(found, split, recipe.length, recipe.layout, pad)
 
     def batch(self, rows: RowSource, seed: int, step: int) -> Batch:
         """The batch of a step, a pure function of seed and step."""
@@ -133,13 +135,15 @@ def prepare(text: Text, shares: Shares, recipe: Recipe, init: str | None) -> Mat
     if OBJECTIVES.pick(recipe.objective).masks and not isinstance(tokenizer.mask_token_id, int):
         raise InputError(f"the tokenizer has no mask, which the objective {recipe.objective} needs")
     unit = "sentence" if recipe.layout == "sentence" else "document"
-    encode = {"unit": unit, "token_type": text.token_type}
-    encoded = encode_corpus(corpus, tokenizer, cache, shares=shares, **encode)
+    encode = functools.partial(
+        encode_corpus, tokenizer=tokenizer, folder=cache, unit=unit, token_type=text.token_type
+    )
+    encoded = encode(corpus, shares=shares)
     elsewhere = None
     if text.out_of_domain is not None:
         other = load_corpus(text.out_of_domain, by=text.by, field=text.field)
         whole = Shares(0.0, 1 - 2.0**-53)
-        elsewhere = encode_corpus(other, tokenizer, cache, shares=whole, **encode)
+        elsewhere = encode(other, shares=whole)
     material = Material(recipe, tokenizer, encoded, elsewhere)
     material.rows("train")
     material.rows("validation")

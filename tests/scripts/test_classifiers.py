@@ -66,6 +66,7 @@ def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
         classifiers.main("demo", models, kinds="encoder")
 
 
+@pytest.mark.nightly
 def test_a_converted_model_learns_beside_its_original(script, tmp_path, capsys):
     converted = script("finetune_converted")
     model = write_model(tmp_path / "tiny", num_hidden_layers=2)

@@ -27,6 +27,7 @@ def test_baselines_are_neither_chance_nor_saturated():
         assert all(0.6 <= accuracy <= 0.97 for accuracy in of_the_readme(name))
 
 
+@pytest.mark.quick("boolean")
 @pytest.mark.parametrize("name", ["boolean", "facts", "quantifiers"])
 def test_choices_are_made_as_the_readme_says(name):
     found = evaluate("demo", f"demo:{name}")
@@ -34,6 +35,7 @@ def test_choices_are_made_as_the_readme_says(name):
         assert found[split]["accuracy"] == pytest.approx(share, abs=0.0005)
 
 
+@pytest.mark.quick("reverse")
 @pytest.mark.parametrize("name", ["arithmetic", "reverse"])
 def test_answers_are_written_as_the_readme_says(name):
     """On the first 100 of each split, within three standard errors: writing takes long."""

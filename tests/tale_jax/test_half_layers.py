@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from tiny_models import GPT2, letter_tokenizer, write_model
@@ -108,8 +109,8 @@ def test_an_export_counts_as_the_search_did(searched, exported):
     for unit in chosen["dropped"]:
         keep[int(unit[0]), int(unit.endswith("mlp"))] = False
     tokens = np.arange(11)[None]
-    expected = Transformer(full).apply({"params": whole}, tokens, keep=keep)
-    logits = Transformer(config).apply({"params": params}, tokens)
+    expected = jax.jit(Transformer(full).apply)({"params": whole}, tokens, keep=keep)
+    logits = jax.jit(Transformer(config).apply)({"params": params}, tokens)
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
     assert "`layer_halves`" in (folder / "README.md").read_text()
 

@@ -80,6 +80,7 @@ def test_answers_are_those_of_the_model(folder, task):
     assert evaluate(str(folder), task)["search"]["correct"] == right
 
 
+@pytest.mark.quick("head-dict", "model-unstack_layers")
 @pytest.mark.parametrize("form", [dict, unstack_layers])
 def test_decoding_with_a_cache_is_decoding_without(folder, form):
     config, params = load_pretrained(folder)
@@ -92,6 +93,7 @@ def test_decoding_with_a_cache_is_decoding_without(folder, form):
     np.testing.assert_array_equal(written, tokens[:, 7:])
 
 
+@pytest.mark.quick("head")
 def test_searched_exported_and_trained(folder, task, tmp_path):
     """A search, a checkpoint of what it picked, and training that moves n and b too."""
     config, params = load_pretrained(folder)

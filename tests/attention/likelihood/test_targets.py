@@ -97,6 +97,9 @@ def check(scores, wanted):
             assert likeliest == (line.argmax() == target)
 
 
+@pytest.mark.quick(
+    "llama-145", "windows-67108864", "learned-145", "ssa-67108864", "chunked-67108864"
+)
 @pytest.mark.parametrize("most", [2**26, 5 * V])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_token_of_a_text(name, most, monkeypatch):
@@ -186,13 +189,12 @@ def test_places_of_padding_are_left_out(monkeypatch):
     number = np.random.default_rng(7)
     texts = [number.integers(3, V, size).tolist() for size in (5, 11, 7)]
     rows = [Row.text(text[:-1], text[1 + i :]) for i, text in enumerate(texts)]
-    variables = Transformer(LLAMA).init(jax.random.key(3), np.zeros((1, 2), np.int32))
-    whole = token_log_probs(LLAMA, variables["params"], RowBatches(rows, 64))
-    jax.clear_caches()  # the bounds are read when the program is traced
+    whole = token_log_probs(LLAMA, random_params(LLAMA), RowBatches(rows, 64))
+    targets._read.clear_cache()  # the bounds are read when the program is traced
     monkeypatch.setattr(targets, "PACKED_LOGITS", 0)
     monkeypatch.setattr(targets, "MOST_LOGITS", 3 * V)
-    packed = token_log_probs(LLAMA, variables["params"], RowBatches(rows, 64))
-    jax.clear_caches()
+    packed = token_log_probs(LLAMA, random_params(LLAMA), RowBatches(rows, 64))
+    targets._read.clear_cache()
     for right, found, row in zip(whole, packed, rows, strict=True):
         assert len(found.log_probs) == len(row.targets)
         np.testing.assert_allclose(found.log_probs, right.log_probs, atol=1e-5)

@@ -57,6 +57,7 @@ def pretrained(request):
     return folder, config, params, np.reshape(ids[:62], (2, 31))
 
 
+@pytest.mark.quick("demo")
 def test_pretrained_models_hardly_change(pretrained, tmp_path):
     """And keep what they have through a file."""
     folder, config, params, tokens = pretrained
@@ -67,11 +68,11 @@ def test_pretrained_models_hardly_change(pretrained, tmp_path):
     raw = new["layers"]["attention"]["normalizer"]
     assert raw["n"].shape == (config.num_hidden_layers,)
     np.testing.assert_allclose(np.exp(raw["n"] + raw["b"]), 1, atol=0.2)  # slope 1 at zero
-    logits = Transformer(new_config).apply({"params": new}, tokens)
+    logits = jax.jit(Transformer(new_config).apply)({"params": new}, tokens)
     save_pretrained(tmp_path / "new", new_config, new, source=folder)
     again_config, again = load_pretrained(tmp_path / "new")
     assert again_config == new_config
-    found = Transformer(again_config).apply({"params": again}, tokens)
+    found = jax.jit(Transformer(again_config).apply)({"params": again}, tokens)
     np.testing.assert_array_equal(found, logits)
 
 
@@ -124,6 +125,7 @@ def test_padding_is_not_looked_at(tiny):
     assert found[0][2].score_range == found[1][2].score_range
 
 
+@pytest.mark.quick("layer")
 @pytest.mark.parametrize("per", ["layer", "head", "model"])
 def test_layers_without_attention_keep_the_usual_values(tiny, per):
     config, params, tokens = tiny
@@ -151,6 +153,7 @@ def test_what_cannot_be_converted(tiny):
         convert(ssa, params, "ssa", tokens)
 
 
+@pytest.mark.quick("head")
 @pytest.mark.parametrize("per", ["layer", "head", "model"])
 def test_what_was_converted_learns_and_is_logged(tiny, tmp_path, per):
     config, params, tokens = tiny

@@ -215,11 +215,11 @@ def test_rope_scaling_field_is_alive(field):
     assert program(base) != program(dataclasses.replace(base, rope_scaling=changed))
 
 
+@pytest.mark.quick("llama")
 @pytest.mark.parametrize("base", [LLAMA, LEARNED, VECTORS], ids=["llama", "learned", "vectors"])
 def test_an_equal_config_gives_the_same_program(base):
     """Else the tests above could not fail."""
     again = dataclasses.replace(base)
-    jax.clear_caches()
     first = program.__wrapped__(base), parameters.__wrapped__(base)
     jax.clear_caches()
     assert first == (program.__wrapped__(again), parameters.__wrapped__(again))

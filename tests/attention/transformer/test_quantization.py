@@ -1,6 +1,7 @@
 """Linear layers in 8 bits."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from attention.training.sharding import LogicalRules
 from attention.transformer import (
     Transformer,
     TransformerConfig,
+    abstract_params,
     decoding_form,
     generate,
     is_quantized,
@@ -44,16 +46,24 @@ TOKENS = np.random.default_rng(2).integers(0, 53, (2, 7))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quantized") / "model"
-    params = Transformer(CONFIG).init(jax.random.key(3), TOKENS)["params"]
-    params = jax.tree.map(
-        lambda x: x + 0.02 * jax.random.normal(jax.random.key(5), x.shape), params
-    )
+    number = np.random.default_rng(3)
+
+    def draw(path, leaf):
+        value = number.normal(0, 0.3, leaf.shape) + ("scale" in str(path[-1]))
+        return value.astype(np.float32)
+
+    params = jax.tree_util.tree_map_with_path(draw, abstract_params(CONFIG))
     save_pretrained(folder, CONFIG, params)
     return folder
 
 
 def logits(config, params, **arguments):
-    return np.asarray(Transformer(config).apply({"params": params}, TOKENS, **arguments))
+    return np.asarray(apply(config, params, **arguments))
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="layer_mask")
+def apply(config, params, **arguments):
+    return Transformer(config).apply({"params": params}, TOKENS, **arguments)
 
 
 @pytest.mark.parametrize(("shape", "inputs"), [((13, 3, 5), 1), ((3, 5, 13), 2), ((11, 7), 1)])

@@ -86,6 +86,7 @@ def test_causal(trained):
     assert not np.allclose(whole(x, y)[:, 3:], whole(later_x, later_y)[:, 3:])
 
 
+@pytest.mark.quick("softmax-5", "ssa-6")
 @pytest.mark.parametrize(
     ("normalizer", "batch"), [("softmax", 5), ("softmax", 6), ("ssa", 6), ("entmax", 6)]
 )  # an odd number of rows has no halves

@@ -48,6 +48,7 @@ def test_decoding_that_noise_hides_has_no_speed():
     assert decoding([(1.0, 1.0)] * 3) is None
 
 
+@pytest.mark.nightly
 def test_a_benchmark_on_several_devices(searched):
     """Prompts are divided over data and the parameters over model; the sizes stay the same."""
     code = (

@@ -1,9 +1,9 @@
 """The measures behind the criteria, against plain loops."""
 
 import dataclasses
+import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_models import write_model
@@ -34,11 +34,21 @@ def basis(model):
     return Basis(model, scorer, Units(5))
 
 
+@functools.partial(jax.jit, static_argnums=0, static_argnames="capture")
+def forward(config, params, tokens, **how):
+    return Transformer(config).apply({"params": params}, tokens, **how)
+
+
+def padded(tokens):
+    """One length is one program; what follows a text changes nothing in it."""
+    return np.pad(tokens, (0, 19 - len(tokens)))[None]
+
+
 def log_probs(model, dropped, tokens):
     kept = [i for i in range(5) if i not in dropped]
-    shorter = Transformer(model.config.keep_layers(kept))
     params = keep_layers(model.params, kept)
-    return jax.nn.log_softmax(shorter.apply({"params": params}, jnp.array([tokens]))[0])
+    logits = forward(model.config.keep_layers(kept), params, padded(tokens))
+    return np.asarray(jax.nn.log_softmax(logits[0]))
 
 
 def test_perplexity_is_that_of_a_plain_loop(model, basis):
@@ -67,11 +77,10 @@ def test_block_influence_is_that_of_a_plain_loop(model, basis):
     found = measures.block_influence(model, RowBatches(basis.text, 64))
     cosines = [[] for _ in range(5)]
     for row in basis.text:
-        _, captured = Transformer(model.config).apply(
-            {"params": model.params}, jnp.array([row.tokens]), capture=("hidden_states",)
-        )
-        first = jnp.take(model.params["embed"]["embedding"], jnp.array(row.tokens), axis=0)
-        states = [np.asarray(first), *np.asarray(captured["hidden_states"][:, 0])]
+        how = {"capture": ("hidden_states",)}
+        _, captured = forward(model.config, model.params, padded(row.tokens), **how)
+        first = np.asarray(model.params["embed"]["embedding"])[np.array(row.tokens)]
+        states = [first, *np.asarray(captured["hidden_states"][:, 0, : len(row.tokens)])]
         for layer in range(5):
             for x, y in zip(states[layer], states[layer + 1], strict=True):
                 cosines[layer].append(x @ y / np.linalg.norm(x) / np.linalg.norm(y))

@@ -1,6 +1,7 @@
 """A search's model as a GGUF file."""
 
 import gguf
+import jax
 import numpy as np
 import pytest
 from tiny_models import byte_tokenizer, write_model
@@ -33,9 +34,9 @@ def test_the_file_computes_what_the_checkpoint_does(run, tmp_path, form, toleran
     tokens = np.random.default_rng(3).integers(0, WORDS, (2, 13))
     config, params = load_pretrained(tmp_path / "m.gguf")
     assert config.num_hidden_layers == len(found["kept"]) == 4
-    ours = Transformer(config).apply({"params": params}, tokens)
+    ours = jax.jit(Transformer(config).apply)({"params": params}, tokens)
     config, params = load_pretrained(tmp_path / "folder")
-    wanted = Transformer(config).apply({"params": params}, tokens)
+    wanted = jax.jit(Transformer(config).apply)({"params": params}, tokens)
     np.testing.assert_allclose(ours, wanted, atol=tolerance * np.abs(wanted).max())
     text = "A cup, 37 pens."
     ids = [load_tokenizer(tmp_path / name)(text)["input_ids"] for name in ("m.gguf", "folder")]

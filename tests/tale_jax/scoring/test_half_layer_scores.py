@@ -37,6 +37,7 @@ def model(request, tmp_path_factory):
     return load_model(str(write_model(root / "tiny", num_hidden_layers=3, **changes)))
 
 
+@pytest.mark.quick("llama-dropped0", "gpt2-dropped1", "gpt2-dropped2")
 @pytest.mark.parametrize("dropped", [("1.mlp",), ("0.attention", "2.mlp"), (0, "2.attention")])
 def test_counts_are_those_of_silent_halves(model, dropped):
     """Against one example at a time, with the output projections of what is dropped at zero."""
@@ -68,6 +69,7 @@ def test_counts_are_those_of_silent_halves(model, dropped):
     assert next(scorer.count([dropped])) == sum(answer.correct for answer in answers)
 
 
+@pytest.mark.quick("llama-sublayer-the same words before all ", "gpt2-attention-")
 @pytest.mark.parametrize(
     ("granularity", "front"),
     [("attention", ""), ("mlp", FRONT), ("sublayer", FRONT)],

@@ -130,7 +130,7 @@ def eight_devices(directory):
 
 
 def test_eight_devices_train_like_one(tmp_path):
-    flags = "--xla_force_host_platform_device_count=8"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     assert child("eight_devices", tmp_path, XLA_FLAGS=flags).wait() == 0
     expected = [line["loss"] for line in lines(tmp_path / "one")]
     for name in ("eight", "across"):

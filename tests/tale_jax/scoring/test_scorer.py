@@ -12,8 +12,7 @@ from tiny_models import LETTERS, write_model
 from attention.errors import InputError
 from attention.transformer import Transformer, generate, keep_layers
 from tale_jax.models import load_model
-from tale_jax.scoring import programs
-from tale_jax.scoring import scorer as scoring
+from tale_jax.scoring import programs, workers
 from tale_jax.scoring.protocols import NotFiniteError
 from tale_jax.scoring.runner import Runner
 from tale_jax.scoring.scorer import Scorer
@@ -267,7 +266,7 @@ def test_races_choose_what_counting_chooses(model, cache_gib, front, check_race)
 
 def test_a_round_begins_where_the_round_before_it_ended(model, monkeypatch):
     """What is run is each sequence of layers once, which is counted here by hand."""
-    monkeypatch.setattr(scoring, "SIDE_BY_SIDE", 1)  # two might run the same at the same moment
+    monkeypatch.setattr(workers, "SIDE_BY_SIDE", 1)  # two might run the same at the same moment
     scorer = Scorer(model.config, model.params, model.tokenizer, random_task(47), batch_tokens=101)
     asked: list[tuple[int, tuple[int, ...]]] = []
     run = Runner.__call__

@@ -15,6 +15,7 @@ from jaxtyping import PyTree
 
 from attention import files
 from attention.language.corpora import Shares, tokenizer_digest
+from attention.language.labelled_texts import Split
 from attention.language.pretraining import held_out
 from attention.language.pretraining.experiment import (
     COMMAND,
@@ -99,10 +100,14 @@ def pretrain(
     settings["normalizer"] = start.config.normalizer
     owner = jax.process_index() == 0
     with files.RunDirectory(out, COMMAND, settings, resume=True, owner=owner):
+        below = held_out.floors(material) if owner else {}
+        if found := below.get("validation"):
+            counted = ", ".join(f"{name} {value:.1f}" for name, value in found.items())
+            Terminal(quiet).message(f"held-out perplexity of counts alone: {counted}")
         state = _fitted(out, start, material, pretraining, work, devices, quiet)
         if not owner:
             return {}
-        return _finish(out, start.config, state.params, material, pretraining, work)
+        return _finish(out, start.config, state.params, material, pretraining, work, below)
 
 
 def _fitted(
@@ -169,16 +174,16 @@ def _finish(
     material: Material,
     pretraining: Pretraining,
     work: Work,
+    floors: dict[Split, dict[str, float]],
 ) -> dict[str, Any]:
     """Judge the models, and write them, their settings and their summaries."""
     seeds, rows = pretraining.all_seeds, LAST_ROWS * work.evaluate_rows
     fast, found = computed(config, work.attention), {}
     counts = material.files.counts
-    split = "test" if counts["test"]["tokens"] > material.recipe.length + 1 else "validation"
-    below = held_out.floors(material, split)
+    split: Split = "test" if counts["test"]["tokens"] > material.recipe.length + 1 else "validation"
     for seed, own in each_model(params, seeds).items():
         folder = folder_of(out, seed, seeds)
-        summary: dict[str, Any] = {"seed": seed, "floors": below}
+        summary: dict[str, Any] = {"seed": seed, "floors": floors.get(split, {})}
         places = {
             "in_domain": (material.files, split),
             "out_of_domain": (material.elsewhere, "test"),

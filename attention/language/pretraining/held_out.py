@@ -22,7 +22,7 @@ from attention.language.pretraining.material import Material
 from attention.transformer import TransformerConfig
 
 HELD_OUT = "heldout.jsonl"
-MOST_FLOOR_TOKENS = 5_000_000  # of a corpus whose n-grams are counted
+MOST_FLOOR_TOKENS = 50_000_000  # of a corpus whose n-grams are counted
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -81,18 +81,22 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return read_json_lines(path) if path.exists() else []
 
 
-def floors(material: Material, split: Split) -> dict[str, float]:
-    """Perplexity of n-gram models of the training split on a held-out one, by name.
+def floors(material: Material) -> dict[Split, dict[str, float]]:
+    """Perplexity of n-gram models of the training split on the held-out ones, by their names.
 
     They see the same tokens as a causal model, each unit for itself, and predict all but its first
-    one.  Nothing is counted for large corpora, and for models that read other things.
+    one.  Nothing is counted for very large corpora, and for models that read other things.
     """
     counts = material.files.counts
     if material.objective.masks or counts["train"]["tokens"] > MOST_FLOOR_TOKENS:
         return {}
-    seen, asked = (_units(material, name) for name in ("train", split))
-    models = fit_floors(seen, material.files.vocabulary)
-    return {name: model.perplexity(asked) for name, model in models.items()}
+    models = fit_floors(_units(material, "train"), material.files.vocabulary)
+    found: dict[Split, dict[str, float]] = {}
+    for split in ("validation", "test"):
+        if counts[split]["tokens"] > counts[split]["units"]:
+            asked = _units(material, split)
+            found[split] = {name: model.perplexity(asked) for name, model in models.items()}
+    return found
 
 
 def _units(material: Material, split: Split) -> list[np.ndarray]:

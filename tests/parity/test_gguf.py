@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tiny_models import byte_tokenizer
 
 from attention.errors import InputError
 from attention.transformer import load_pretrained
@@ -104,7 +103,7 @@ REFUSED = {
 
 
 @pytest.fixture
-def write(make_model, models, monkeypatch, tmp_path):
+def write(byte_tokenizer, make_model, models, monkeypatch, tmp_path):
     """Writes a torch model as a GGUF file, and returns it."""
 
     def write(name, changes):

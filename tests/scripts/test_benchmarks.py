@@ -4,14 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import write_model
 
 from tale_jax.models import load_model
 from tale_jax.scoring import PROTOCOLS, Scorer
 from tale_jax.tasks import Example, Task
 
 
-def test_exactly_so_many_tokens(tmp_path, monkeypatch):
+def test_exactly_so_many_tokens(write_model, tmp_path, monkeypatch):
     pytest.importorskip("torch")  # the rivals are written in it
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
     for name in ("benchmark_search", "benchmark_search_8b", "rivals", "rivals.greedy_search"):

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.files import read_json, read_json_lines
@@ -67,7 +66,7 @@ def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
 
 
 @pytest.mark.nightly
-def test_a_converted_model_learns_beside_its_original(script, tmp_path, capsys):
+def test_a_converted_model_learns_beside_its_original(write_model, script, tmp_path, capsys):
     converted = script("finetune_converted")
     model = write_model(tmp_path / "tiny", num_hidden_layers=2)
     file = tmp_path / "text.txt"

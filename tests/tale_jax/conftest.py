@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from tiny_models import write_model
 
 from tale_jax import search
 from tale_jax.cli import main
@@ -59,7 +58,7 @@ def check_race():
 
 
 @pytest.fixture(scope="session")
-def searched(tmp_path_factory, write_letters):
+def searched(write_model, tmp_path_factory, write_letters):
     """A folder with the model ``tiny``, tasks of letters, and three finished searches.
 
     ``a`` and ``b`` dropped layers for the tasks of the same names, ``halves`` half-layers for

@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.transformer import is_quantized, load_pretrained
@@ -14,7 +13,7 @@ from tale_jax.runs import load_run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, write_letters):
+def run(write_model, tmp_path_factory, write_letters):
     root = tmp_path_factory.mktemp("eight")
     write_model(root / "tiny")
     task = write_letters(root / "a.jsonl", 23, 1)

@@ -7,7 +7,6 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from tiny_models import GPT2, letter_tokenizer, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained, save_pretrained
@@ -263,9 +262,11 @@ def test_bad_options_end_in_one_line(searched, tmp_path, failing, words, message
     assert not (tmp_path / "out").exists()
 
 
-def test_a_tokenizer_without_a_class_comes_along(tmp_path):
+def test_a_tokenizer_without_a_class_comes_along(
+    gpt2_fields, letter_tokenizer, write_model, tmp_path
+):
     """Its class follows from the model type, which transformers does not know of an export."""
-    write_model(tmp_path / "gpt2", num_hidden_layers=2, **GPT2)
+    write_model(tmp_path / "gpt2", num_hidden_layers=2, **gpt2_fields)
     settings = json.loads((tmp_path / "gpt2" / "tokenizer_config.json").read_text())
     settings.pop("tokenizer_class")
     (tmp_path / "gpt2" / "tokenizer_config.json").write_text(json.dumps(settings))

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_models import write_model
 
 from attention.errors import InputError
 from tale_jax import evaluate
@@ -69,7 +68,7 @@ def lines(path: Path, rows) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(write_model, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("lm_eval")
     write_model(root / "tiny")
     words = [f"{a}{b}{c}" for a in "abc" for b in "def" for c in "ghi"]

@@ -1,12 +1,12 @@
 """Models with learned SSA open in every command, as softmax models do."""
 
 import json
+from string import ascii_lowercase
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_models import LETTERS, init_params, letter_tokenizer, tiny_config
 
 from attention.transformer import (
     Transformer,
@@ -32,7 +32,7 @@ HEADS = {
 
 
 @pytest.fixture(scope="module", params=["head", "model"])
-def folder(request, tmp_path_factory):
+def folder(init_params, letter_tokenizer, tiny_config, request, tmp_path_factory):
     """A tiny Llama whose layers, and heads, have different values."""
     root = tmp_path_factory.mktemp("ssa")
     config = tiny_config(**HEADS, normalizer=f"ssa:learn=n+b,per={request.param}")
@@ -53,8 +53,8 @@ def task(tmp_path_factory):
     for name, count in (("task", 17), ("train", 11)):
         lines = []
         for i in range(count):
-            letters = "".join(number.choice(list(LETTERS[:26]), (9, 5, 7)[i % 3]))
-            prompt = f"the same words {letters}"
+            drawn = "".join(number.choice(list(ascii_lowercase), (9, 5, 7)[i % 3]))
+            prompt = f"the same words {drawn}"
             lines.append({"prompt": prompt, "choices": ["x", "yz", "abc"], "answer": i % 3})
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
     return str(folder / "task.jsonl")

@@ -1,13 +1,10 @@
 """What ``attn describe`` says of a checkpoint."""
 
-from checkpoint_checks import edit_config
-from tiny_models import write_model
-
 from attention.cli import main
 from attention.commands.describe import describe
 
 
-def test_what_is_ignored_is_listed(tmp_path, capsys):
+def test_what_is_ignored_is_listed(edit_config, write_model, tmp_path, capsys):
     folder = write_model(tmp_path / "model")
     edit_config(folder, unsloth_version="2025.8.9", neftune_noise_alpha=5.0, eos_token_id=2)
     found = describe(folder)

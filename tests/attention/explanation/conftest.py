@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from tiny_models import init_params, letter_tokenizer
 
 from attention.commands.explain import explain
 from attention.explanation import Classifier, Inputs
@@ -57,7 +56,7 @@ KINDS = {
 
 
 @pytest.fixture(scope="session")
-def tiny_classifier():
+def tiny_classifier(init_params):
     """Config and parameters of a classifier of a kind, with other fields changed."""
 
     def make(kind, **changes):
@@ -94,7 +93,7 @@ class Study(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory, tiny_classifier):
+def study(letter_tokenizer, tmp_path_factory, tiny_classifier):
     """Two short texts explained, by a decoder that reads letters."""
     root = tmp_path_factory.mktemp("explain")
     save_pretrained(root / "model", *tiny_classifier("decoder"))

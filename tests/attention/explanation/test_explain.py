@@ -5,7 +5,6 @@ import json
 import jax
 import numpy as np
 import pytest
-from tiny_models import letter_tokenizer
 
 from attention.cli import main
 from attention.commands.explain import explain
@@ -65,7 +64,9 @@ def test_a_token_cannot_end_the_script(study, tmp_path):
         ({"x64": ""}, "--x64 is now --dtype float64"),
     ],
 )
-def test_mistakes_are_one_line(study, tmp_path, capsys, tiny_classifier, change, message):
+def test_mistakes_are_one_line(
+    letter_tokenizer, study, tmp_path, capsys, tiny_classifier, change, message
+):
     data, place = tmp_path / "data.jsonl", study.arguments["model"]
     labels = change.pop("labels", "xy")
     lines = [{"text": change.pop("text", "a b"), "label": label} for label in labels]

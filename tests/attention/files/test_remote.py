@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 import pytest
-from faulty_server import FAULTS, FaultyServer, reply
 
 from attention.errors import InputError
 from attention.files import JsonServer, RemoteOptions
@@ -31,30 +30,35 @@ def ask(url, options=SHORT, shape=Reply):
         return server.post({"question": "one"}, shape)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_every_fault_is_one_line_without_the_key(fault):
-    with FaultyServer(FAULTS[fault]) as server, pytest.raises(InputError) as error:
+def test_every_fault_is_one_line_without_the_key(faulty, fault):
+    with faulty.FaultyServer(faulty.FAULTS[fault]) as server, pytest.raises(InputError) as error:
         ask(server.url)
     assert "\n" not in str(error.value) and KEY not in str(error.value)
     assert server.url in str(error.value) and len(str(error.value)) < 400
 
 
-def test_asks_again_after_what_passes():
-    lost, busy = b"", reply(b"", "503 Service Unavailable")
-    with FaultyServer(busy, lost, reply()) as server:
+def test_asks_again_after_what_passes(faulty):
+    lost, busy = b"", faulty.reply(b"", "503 Service Unavailable")
+    with faulty.FaultyServer(busy, lost, faulty.reply()) as server:
         assert ask(server.url, RemoteOptions(tries=3)).choices[0].message.content == "5.0"
     assert len(server.seen) == 3
     assert all(f"Bearer {KEY}".encode() in request for request in server.seen)
-    with FaultyServer(reply(b"", "404 Not Found")) as server, pytest.raises(InputError):
+    with (
+        faulty.FaultyServer(faulty.reply(b"", "404 Not Found")) as server,
+        pytest.raises(InputError),
+    ):
         ask(server.url)
     assert len(server.seen) == 1  # would not be better the second time
 
 
-def test_an_echo_of_the_key_is_not_kept():
-    with FaultyServer(reply(f'{{"said": "{KEY}"}}'.encode())) as server:
+def test_an_echo_of_the_key_is_not_kept(faulty):
+    with faulty.FaultyServer(faulty.reply(f'{{"said": "{KEY}"}}'.encode())) as server:
         assert ask(server.url, shape=dict[str, str]) == {"said": "[key]"}
-    told = reply(b"", f"400 {KEY} is wrong")
-    with FaultyServer(told) as server, pytest.raises(InputError, match=r"400 \[key\] is wrong"):
+    told = faulty.reply(b"", f"400 {KEY} is wrong")
+    with (
+        faulty.FaultyServer(told) as server,
+        pytest.raises(InputError, match=r"400 \[key\] is wrong"),
+    ):
         ask(server.url)
 
 

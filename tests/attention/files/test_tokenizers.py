@@ -5,13 +5,12 @@ import json
 import sys
 
 import pytest
-from tiny_models import letter_tokenizer
 
 from attention.errors import InputError
 from attention.files import load_tokenizer
 
 
-def test_reads_what_is_in_the_folder(tmp_path):
+def test_reads_what_is_in_the_folder(letter_tokenizer, tmp_path):
     letter_tokenizer().save_pretrained(tmp_path)
     # a model type of the project's own must not be warned about
     (tmp_path / "config.json").write_text('{"model_type": "llama_halves"}')

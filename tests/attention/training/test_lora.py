@@ -5,21 +5,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from tiny_models import init_params, tiny_config
 
 from attention.training import decayed, init_lora, lora_axes, merge_lora, transformer_axes
 from attention.transformer import Transformer
 
 
-def made(**changes):
+def made(init_params, tiny_config, **changes):
     config = tiny_config(**changes)
     tokens = jax.random.randint(jax.random.key(1), (3, 7), 0, config.vocab_size)
     params = init_params(config, 2)
     return config, params, tokens
 
 
-def test_low_rank_updates_are_added_to_every_matrix():
-    _, params, _ = made()
+def test_low_rank_updates_are_added_to_every_matrix(init_params, tiny_config):
+    _, params, _ = made(init_params, tiny_config)
     layers = params["layers"]
     lora = init_lora(params, 3, jax.random.key(1))
     assert len(lora) == 7
@@ -38,8 +37,8 @@ def test_low_rank_updates_are_added_to_every_matrix():
 
 
 @pytest.mark.parametrize("per", ["layer", "head", "model"])
-def test_what_a_normalizer_learns_is_trained_as_it_is(per):
-    config, params, tokens = made(normalizer=f"ssa:learn=n+b,per={per}")
+def test_what_a_normalizer_learns_is_trained_as_it_is(init_params, tiny_config, per):
+    config, params, tokens = made(init_params, tiny_config, normalizer=f"ssa:learn=n+b,per={per}")
     lora = init_lora(params, 3, jax.random.key(1))
     shape = {"layer": (5,), "head": (5, 2), "model": ()}[per]
     assert {name: x.shape for name, x in lora["normalizer"].items()} == {"n": shape, "b": shape}

@@ -5,7 +5,6 @@ import json
 import jax
 import numpy as np
 import pytest
-from checkpoint_checks import refused, same
 from safetensors.numpy import load_file, save_file
 
 from attention.transformer import load_pretrained, save_pretrained
@@ -122,7 +121,7 @@ def test_modules_that_are_saved_whole(folder, tmp_path):
     close(found, expected_params(tmp_path / "expected", folder, merged | {"lm_head.weight": head}))
 
 
-def test_it_is_merged_once_and_again_when_it_changes(folder, tmp_path):
+def test_it_is_merged_once_and_again_when_it_changes(same, folder, tmp_path):
     write_adapter(tmp_path / "adapter", folder)
     first = load_pretrained(tmp_path / "adapter")[1]
     same(load_pretrained(tmp_path / "adapter")[1], first)
@@ -181,14 +180,14 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_what_does_not_fit_is_named(folder, tmp_path, case):
+def test_what_does_not_fit_is_named(refused, folder, tmp_path, case):
     change, message = SPOILT[case]
     write_adapter(tmp_path / "adapter", folder)
     edit(tmp_path / "adapter", change)
     refused(tmp_path / "adapter", "does not fit", message)
 
 
-def test_an_adapted_module_that_is_no_target(folder, tmp_path):
+def test_an_adapted_module_that_is_no_target(refused, folder, tmp_path):
     write_adapter(tmp_path / "adapter", folder, target_modules=["q_proj", "o_proj"])
     refused(tmp_path / "adapter", "layers.0.mlp.down_proj is adapted and no target")
 
@@ -201,12 +200,12 @@ def test_an_adapted_module_that_is_no_target(folder, tmp_path):
         *(({name: True}, f"{name} of LoRA") for name in OTHER_KINDS),
     ],
 )
-def test_other_kinds_are_refused_by_name(folder, tmp_path, changes, message):
+def test_other_kinds_are_refused_by_name(refused, folder, tmp_path, changes, message):
     write_adapter(tmp_path / "adapter", folder, **changes)
     refused(tmp_path / "adapter", message)
 
 
-def test_its_base_must_be_there(folder, tmp_path):
+def test_its_base_must_be_there(refused, folder, tmp_path):
     write_adapter(tmp_path / "adapter", folder, base_model_name_or_path="./nowhere")
     refused(tmp_path / "adapter", "nowhere: no such model folder")
     write_adapter(tmp_path / "pickled", folder)

@@ -6,7 +6,6 @@ import shutil
 
 import numpy as np
 import pytest
-from checkpoint_checks import edit_config, edit_tensors, refused, same
 from safetensors.numpy import save_file
 from transformers import CONFIG_MAPPING
 
@@ -53,23 +52,23 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_a_tensor_that_is(folder, case):
+def test_a_tensor_that_is(edit_tensors, refused, folder, case):
     edit, messages = SPOILT[case]
     edit_tensors(folder, lambda tensors: edit(tensors) or None)
     refused(folder, *messages)
 
 
-def test_more_layers_than_the_config_says(folder):
+def test_more_layers_than_the_config_says(edit_config, refused, folder):
     edit_config(folder, num_hidden_layers=2)
     refused(folder, "model.layers.2.", "is not known", "more)")
 
 
-def test_nothing_is_loaded_as_the_wrong_family(folder):
+def test_nothing_is_loaded_as_the_wrong_family(edit_config, refused, folder):
     edit_config(folder, model_type="qwen2", architectures=["Qwen2ForCausalLM"])
     refused(folder, "q_proj.bias is missing")
 
 
-def test_truncated_anywhere(folder):
+def test_truncated_anywhere(refused, folder):
     file = folder / "model.safetensors"
     whole = file.read_bytes()
     for length in (0, 7, 8, 100, len(whole) // 2, len(whole) - 1):
@@ -77,7 +76,7 @@ def test_truncated_anywhere(folder):
         refused(folder, "model.safetensors: damaged or truncated")
 
 
-def test_shards_that_are_not_there(tiny_models, tmp_path):
+def test_shards_that_are_not_there(refused, tiny_models, tmp_path):
     _, config, params = tiny_models("llama")
     save_pretrained(tmp_path / "m", config, params, max_shard_bytes=5000)
     index = tmp_path / "m" / "model.safetensors.index.json"
@@ -101,14 +100,14 @@ def test_shards_that_are_not_there(tiny_models, tmp_path):
         refused(tmp_path / "m", "which is not there")
 
 
-def test_pickles_are_refused_with_the_way_out(folder):
+def test_pickles_are_refused_with_the_way_out(refused, folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     refused(folder, "pytorch_model.bin is a pickle", "convert", "save_pretrained")
     (folder / "pytorch_model.bin").unlink()
     refused(folder, "no model.safetensors")
 
 
-def test_no_folder(tmp_path):
+def test_no_folder(refused, tmp_path):
     refused(tmp_path / "nowhere", "nowhere: no such model folder")
     refused(tmp_path, "config.json: not found")
     (tmp_path / "file").write_text("")
@@ -144,7 +143,7 @@ BAD_CONFIGS = {
 
 
 @pytest.mark.parametrize("case", BAD_CONFIGS)
-def test_a_config_that_is(folder, case):
+def test_a_config_that_is(edit_config, refused, folder, case):
     content, message = BAD_CONFIGS[case]
     file = folder / "config.json"
     if isinstance(content, dict):
@@ -277,7 +276,7 @@ def test_parameters_of_another_depth_are_not_saved(tiny_models, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_folder_that_holds_something_is_left_alone(tiny_models, tmp_path, folder):
+def test_a_folder_that_holds_something_is_left_alone(same, tiny_models, tmp_path, folder):
     _, config, params = tiny_models("llama")
     before = (folder / "model.safetensors").read_bytes()
     for taken, message in (

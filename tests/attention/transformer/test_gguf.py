@@ -6,7 +6,6 @@ import gguf
 import jax
 import numpy as np
 import pytest
-from tiny_models import byte_tokenizer, init_params
 
 from attention.errors import InputError
 from attention.files import load_tokenizer, read_header
@@ -59,7 +58,7 @@ WORDS = 307
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def source(byte_tokenizer, init_params, tmp_path_factory):
     """A model folder with a byte-level tokenizer, which the files take over."""
     folder = tmp_path_factory.mktemp("source") / "model"
     config = dataclasses.replace(BASE, vocab_size=WORDS)
@@ -70,7 +69,7 @@ def source(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_model_comes_back_from_gguf(tmp_path, name, source):
+def test_a_model_comes_back_from_gguf(init_params, tmp_path, name, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS, **FORMS[name])
     params = init_params(config, 3)
     params = jax.tree.map(
@@ -90,7 +89,7 @@ def test_a_model_comes_back_from_gguf(tmp_path, name, source):
     assert reader.fields["general.architecture"].contents() == config.family
 
 
-def test_a_mistral_without_a_window_is_a_llama_in_gguf(tmp_path, source):
+def test_a_mistral_without_a_window_is_a_llama_in_gguf(init_params, tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS, family="mistral")
     params = init_params(config, 3)
     save_gguf(tmp_path / "m.gguf", config, params, source=source, dtype="f32")
@@ -100,7 +99,7 @@ def test_a_mistral_without_a_window_is_a_llama_in_gguf(tmp_path, source):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_half_precision_keeps_vectors_wide(tmp_path, source):
+def test_half_precision_keeps_vectors_wide(init_params, tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS)
     params = init_params(config, 3)
     save_gguf(tmp_path / "m.gguf", config, params, source=source)
@@ -109,7 +108,7 @@ def test_half_precision_keeps_vectors_wide(tmp_path, source):
     assert kinds["blk.0.attn_norm.weight"] == "F32"
 
 
-def test_the_tokenizer_goes_along(tmp_path, source):
+def test_the_tokenizer_goes_along(init_params, tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS)
     params = init_params(config, 3)
     save_gguf(tmp_path / "m.gguf", config, params, source=source)
@@ -124,7 +123,7 @@ def test_the_tokenizer_goes_along(tmp_path, source):
     assert again("Ann has: a cup")["input_ids"] == theirs("Ann has: a cup")["input_ids"]
 
 
-def test_what_gguf_has_no_words_for(tmp_path, source):
+def test_what_gguf_has_no_words_for(init_params, tmp_path, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS)
     params = init_params(config, 3)
     window = dataclasses.replace(config, family="mistral", sliding_window=3)

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checkpoint_checks import edit_config, edit_tensors, refused, same
 from safetensors.numpy import load_file
 
 from attention.transformer import (
@@ -46,7 +45,7 @@ def folder(ssa, tmp_path):
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("name", PLACES)
-def test_there_and_back(configs, random_params, apply, tokens, tmp_path, name, spec):
+def test_there_and_back(same, configs, random_params, apply, tokens, tmp_path, name, spec):
     config = dataclasses.replace(configs[name], normalizer=spec)
     params = random_params(config)
     save_pretrained(tmp_path / "m", config, params)
@@ -77,7 +76,7 @@ def test_there_and_back(configs, random_params, apply, tokens, tmp_path, name, s
 
 @pytest.mark.parametrize("spec", ["ssa:learn=none", "sparsemax", "softmax1", "sigmoid"])
 def test_what_learns_nothing_is_in_the_config_alone(
-    configs, random_params, apply, tokens, tmp_path, spec
+    same, configs, random_params, apply, tokens, tmp_path, spec
 ):
     config = dataclasses.replace(configs["llama"], normalizer=spec)
     params = random_params(config)
@@ -91,7 +90,7 @@ def test_what_learns_nothing_is_in_the_config_alone(
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_learned_values_stay_float32(ssa, tmp_path, dtype):
+def test_learned_values_stay_float32(same, ssa, tmp_path, dtype):
     config, params = ssa
     save_pretrained(tmp_path / "whole", config, params)
     save_pretrained(tmp_path / "short", config, params, dtype=dtype)
@@ -106,7 +105,7 @@ def test_learned_values_stay_float32(ssa, tmp_path, dtype):
         same(loaded, expected)
 
 
-def test_shards_and_what_comes_from_the_source(ssa, folder, tmp_path):
+def test_shards_and_what_comes_from_the_source(edit_config, same, ssa, folder, tmp_path):
     config, params = ssa
     edit_config(folder, eos_token_id=7)
     save_pretrained(tmp_path / "m", config, params, source=folder, max_shard_bytes=3000)
@@ -124,7 +123,7 @@ def test_shards_and_what_comes_from_the_source(ssa, folder, tmp_path):
     assert hf["model_type"] == "llama" and "normalizer" not in hf
 
 
-def test_dropped_layers_and_halves(ssa, tmp_path):
+def test_dropped_layers_and_halves(same, ssa, tmp_path):
     config, params = ssa
     kept = (0, 2)
     save_pretrained(tmp_path / "layers", config.keep_layers(kept), keep_layers(params, kept))
@@ -180,7 +179,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_a_value_that_is(folder, case):
+def test_a_value_that_is(edit_tensors, refused, folder, case):
     edit, message = SPOILT[case]
     edit_tensors(folder, lambda tensors: edit(tensors) or None)
     refused(folder, message)
@@ -199,6 +198,6 @@ def test_a_value_that_is(folder, case):
         ({"model_type": "llama"}, "not handled: normalizer="),
     ],
 )
-def test_a_config_that_says(folder, changes, message):
+def test_a_config_that_says(edit_config, refused, folder, changes, message):
     edit_config(folder, **changes)
     refused(folder, message)

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
-from checkpoint_checks import edit_config, edit_tensors, refused, same
 from safetensors.numpy import load_file, save_file
 
 from attention.errors import InputError
@@ -23,7 +22,7 @@ from attention.transformer import (
 from attention.transformer.huggingface.config import from_hf, to_hf
 
 
-def test_every_family_there_and_back(tiny, tmp_path):
+def test_every_family_there_and_back(same, tiny, tmp_path):
     for form, name in ((tiny.params, "stacked"), (unstack_layers(tiny.params), "unstacked")):
         save_pretrained(tmp_path / name, tiny.config, form)
     config, params = load_pretrained(tmp_path / "stacked")
@@ -46,7 +45,7 @@ def test_every_family_there_and_back(tiny, tmp_path):
 
 @pytest.mark.parametrize("head", ["sequence", "token", "none"])
 @pytest.mark.parametrize("name", ["llama", "qwen2", "mistral", "gpt2", "bert", "roberta"])
-def test_every_head_there_and_back(configs, random_params, tmp_path, name, head):
+def test_every_head_there_and_back(same, configs, random_params, tmp_path, name, head):
     tied = configs[name].tie_word_embeddings
     config = dataclasses.replace(configs[name], head=head, tie_word_embeddings=tied)
     if head != "none":
@@ -60,7 +59,7 @@ def test_every_head_there_and_back(configs, random_params, tmp_path, name, head)
 
 @pytest.mark.parametrize("name", ["llama", "bert"])
 @pytest.mark.parametrize("tied", [True, False])
-def test_tied_and_untied(configs, random_params, tmp_path, name, tied):
+def test_tied_and_untied(same, configs, random_params, tmp_path, name, tied):
     config = dataclasses.replace(configs[name], tie_word_embeddings=tied)
     params = random_params(config)
     assert ("lm_head" in params) == (not tied)
@@ -71,7 +70,7 @@ def test_tied_and_untied(configs, random_params, tmp_path, name, tied):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_types(tiny_models, tmp_path, dtype):
+def test_types(same, tiny_models, tmp_path, dtype):
     _, config, params = tiny_models("llama")
     save_pretrained(tmp_path / "m", config, params, dtype=dtype)
     stored = jax.tree.map(lambda leaf: jnp.asarray(leaf).astype(dtype), params)
@@ -86,7 +85,7 @@ def test_types(tiny_models, tmp_path, dtype):
         load_pretrained(tmp_path / "m", dtype="int8")
 
 
-def test_shards(tiny_models, tmp_path):
+def test_shards(same, tiny_models, tmp_path):
     _, config, params = tiny_models("llama")
     save_pretrained(tmp_path / "m", config, params, max_shard_bytes=5000)
     shards = sorted(path.name for path in (tmp_path / "m").glob("*.safetensors"))
@@ -99,7 +98,7 @@ def test_shards(tiny_models, tmp_path):
     same(load_pretrained(tmp_path / "m")[1], params)
 
 
-def test_dropped_layers_are_renumbered(tiny_models, tmp_path):
+def test_dropped_layers_are_renumbered(same, tiny_models, tmp_path):
     for name in ("llama", "qwen2-mixed"):
         _, config, params = tiny_models(name)
         for kept in ((0, 2), (1, 2), (0,)):  # (0,): no sliding layer is left
@@ -114,7 +113,7 @@ def test_dropped_layers_are_renumbered(tiny_models, tmp_path):
             assert numbers == set(range(len(kept)))
 
 
-def test_what_a_source_gives(tiny_models, tmp_path, folder):
+def test_what_a_source_gives(edit_config, tiny_models, tmp_path, folder):
     _, config, params = tiny_models("llama")
     edit_config(folder, eos_token_id=[5, 7], bos_token_id=3, torch_dtype="bfloat16")
     (folder / "tokenizer.json").write_text("{}")
@@ -134,7 +133,7 @@ def test_what_a_source_gives(tiny_models, tmp_path, folder):
     assert names == {"config.json", "model.safetensors", "tokenizer.json", "README.md"}
 
 
-def test_both_layouts_of_rope_settings(folder):
+def test_both_layouts_of_rope_settings(edit_config, refused, folder):
     scaling = {
         "factor": 8.0,
         "low_freq_factor": 1.0,
@@ -173,7 +172,9 @@ def test_both_layouts_of_rope_settings(folder):
         refused(folder, "rope")
 
 
-def test_either_of_two_tied_tensors_may_be_stored(configs, random_params, tmp_path):
+def test_either_of_two_tied_tensors_may_be_stored(
+    edit_tensors, refused, same, configs, random_params, tmp_path
+):
     config = configs["qwen2"]
     params = random_params(config)
     save_pretrained(tmp_path / "m", config, params)
@@ -210,7 +211,9 @@ def test_either_of_two_tied_tensors_may_be_stored(configs, random_params, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
-def test_masked_lm_checkpoints_that_repeat_themselves(tiny_models, tmp_path, name):
+def test_masked_lm_checkpoints_that_repeat_themselves(
+    edit_tensors, same, tiny_models, tmp_path, name
+):
     _, config, params = tiny_models(name)
     save_pretrained(tmp_path / "m", config, params)
     head = {"bert": "cls.predictions", "roberta": "lm_head"}[name]
@@ -234,7 +237,7 @@ def test_masked_lm_checkpoints_that_repeat_themselves(tiny_models, tmp_path, nam
     same(found[1:], params["head"]["bias"][1:])
 
 
-def test_a_tensor_in_two_shards_is_that_which_the_index_names(tiny_models, tmp_path):
+def test_a_tensor_in_two_shards_is_that_which_the_index_names(same, tiny_models, tmp_path):
     _, config, params = tiny_models("llama")
     save_pretrained(tmp_path / "m", config, params, max_shard_bytes=5000)
     index = json.loads((tmp_path / "m" / "model.safetensors.index.json").read_text())["weight_map"]
@@ -246,7 +249,7 @@ def test_a_tensor_in_two_shards_is_that_which_the_index_names(tiny_models, tmp_p
     same(load_pretrained(tmp_path / "m")[1], params)
 
 
-def test_consolidated_weights_beside_the_shards_are_left_alone(folder, tiny_models):
+def test_consolidated_weights_beside_the_shards_are_left_alone(same, folder, tiny_models):
     weights = {"tok_embeddings.weight": np.zeros((29, 18), np.float32)}
     (folder / "original").mkdir()
     for name in ("consolidated.safetensors", "original/consolidated.00.safetensors"):
@@ -255,7 +258,7 @@ def test_consolidated_weights_beside_the_shards_are_left_alone(folder, tiny_mode
     same(load_pretrained(folder)[1], tiny_models("llama").params)
 
 
-def test_the_oldest_bert_names(tiny_models, tmp_path):
+def test_the_oldest_bert_names(edit_tensors, same, tiny_models, tmp_path):
     _, config, params = tiny_models("bert")
     save_pretrained(tmp_path / "m", config, params)
 
@@ -273,7 +276,7 @@ def test_the_oldest_bert_names(tiny_models, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
-def test_base_names_without_prefix_and_old_buffers(tiny_models, tmp_path, name):
+def test_base_names_without_prefix_and_old_buffers(edit_tensors, same, tiny_models, tmp_path, name):
     _, config, params = tiny_models(name)
     save_pretrained(tmp_path / "m", config, params)
     prefix = {"llama": "model.", "gpt2": "transformer."}[name]
@@ -287,7 +290,7 @@ def test_base_names_without_prefix_and_old_buffers(tiny_models, tmp_path, name):
     same(load_pretrained(tmp_path / "m")[1], params)
 
 
-def test_one_tensor_under_two_names(folder):
+def test_one_tensor_under_two_names(edit_tensors, refused, folder):
     edit_tensors(folder, lambda t: t | {"norm.weight": t["model.norm.weight"] + 1})
     refused(folder, "norm.weight", "twice")
 
@@ -300,7 +303,7 @@ def test_a_config_reads_back_as_itself(configs):
         assert hash(again) == hash(from_hf(to_hf(again)))
 
 
-def test_bfloat16_survives_numpy(tmp_path, folder):
+def test_bfloat16_survives_numpy(edit_tensors, tmp_path, folder):
     edit_tensors(folder, lambda t: {k: v.astype(ml_dtypes.bfloat16) for k, v in t.items()})
     _, params = load_pretrained(folder, dtype="float32")
     leaf = np.asarray(params["embed"]["embedding"])

@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from faulty_server import FAULTS, FaultyServer, reply
-from tiny_models import write_model
 
 from attention.errors import InputError
 from icl import language
@@ -31,7 +29,7 @@ def test_an_endpoint_without_a_key(server, monkeypatch):
     assert found.seen[0][1] is None
 
 
-def test_a_local_checkpoint(tmp_path):
+def test_a_local_checkpoint(write_model, tmp_path):
     folder = write_model(tmp_path / "model", max_position_embeddings=400)
     answer = language.checkpoint(str(folder), max_tokens=3, batch_tokens=32)
     texts = ["ab: 1", "another, longer: 2", "c"]
@@ -45,17 +43,17 @@ def test_a_local_checkpoint(tmp_path):
     assert list(drawn(texts)) != [found]  # and not the most probable
 
 
-def test_what_was_answered_is_kept(tmp_path, capsys):
+def test_what_was_answered_is_kept(faulty, tmp_path, capsys):
     """A server that fails in the middle: the same line goes on, and no question is sent twice."""
     words = ["ask", "--model", "m", "--out", str(tmp_path / "out"), "--count", "3", "--tries", "1"]
-    failing = FAULTS["broken"]
-    with FaultyServer(reply(), reply(), failing) as server:
+    failing = faulty.FAULTS["broken"]
+    with faulty.FaultyServer(faulty.reply(), faulty.reply(), failing) as server:
         words += ["--endpoint", server.url]
         with pytest.raises(SystemExit) as stop:
             main(words)
         assert stop.value.code == 2 and capsys.readouterr().err.count("\n") == 1
         assert not (tmp_path / "out" / "errors.csv").exists()
-        server.replies = [reply()]
+        server.replies = [faulty.reply()]
         main(words)
         assert len(server.seen) == 4
         before = (tmp_path / "out" / "errors.csv").read_bytes()

@@ -1,7 +1,6 @@
 """Every model that this library writes opens in every command: here SSA in place of softmax."""
 
 import pytest
-from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.transformer import load_config
@@ -12,7 +11,7 @@ from tale_jax.commands.lens import lens
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory, write_letters):
+def root(write_model, tmp_path_factory, write_letters):
     """A model with SSA, a task, and a search that dropped half a layer of it."""
     root = tmp_path_factory.mktemp("models")
     write_model(root / "ssa", num_hidden_layers=3, normalizer="ssa:n=1.7,b=0.6")

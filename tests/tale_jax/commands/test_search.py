@@ -13,7 +13,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained
@@ -36,7 +35,7 @@ def write_task(file: Path, count: int, seed: int = 0, **fields) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(write_model, tmp_path_factory) -> Path:
     """A folder with the model `tiny`, the task `task.jsonl` and the file `test.jsonl`."""
     root = tmp_path_factory.mktemp("commands")
     write_model(root / "tiny")
@@ -90,7 +89,7 @@ def test_the_files_of_a_run_agree(run, folder):
     assert "<svg" in (run / "report.html").read_text()
 
 
-def test_an_exported_model_is_the_one_that_was_scored(run, folder, tmp_path):
+def test_an_exported_model_is_the_one_that_was_scored(write_model, run, folder, tmp_path):
     summary = json.loads((run / "summary.json").read_text())
     for pick in ("best", "bsba"):
         found = export(run, pick, tmp_path / pick)
@@ -208,7 +207,7 @@ def test_bad_tasks_leave_no_directory(folder, tmp_path, failing, lines, message)
     assert not (tmp_path / "out").exists()
 
 
-def test_nan_models_leave_no_directory(folder, tmp_path, failing):
+def test_nan_models_leave_no_directory(write_model, folder, tmp_path, failing):
     from safetensors.numpy import load_file, save_file
 
     write_model(tmp_path / "nan")
@@ -267,8 +266,7 @@ def test_decoding_a_task_with_choices(folder):
         evaluate(str(folder / "tiny"), str(folder / "task.jsonl"), protocol="guess")
 
 
-def test_encoders_are_refused(folder, tmp_path):
-    from tiny_models import write_encoder
+def test_encoders_are_refused(write_encoder, folder, tmp_path):
 
     write_encoder(tmp_path / "bert")
     with pytest.raises(InputError, match="causal language model"):

@@ -1,13 +1,12 @@
 """The text that criteria read."""
 
 import pytest
-from tiny_models import letter_tokenizer
 
 from attention.errors import InputError
 from tale_jax.criteria.calibration import calibration_rows
 
 
-def test_calibration_text_is_cut_into_windows(tmp_path):
+def test_calibration_text_is_cut_into_windows(letter_tokenizer, tmp_path):
     tokenizer = letter_tokenizer()
     (tmp_path / "text.txt").write_text("abcdef" * 25)
     rows = calibration_rows(tokenizer, (), 61, tmp_path / "text.txt")

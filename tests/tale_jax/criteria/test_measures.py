@@ -6,7 +6,6 @@ import functools
 import jax
 import numpy as np
 import pytest
-from tiny_models import write_model
 
 from attention.likelihood import RowBatches
 from attention.transformer import Transformer, keep_layers
@@ -24,7 +23,7 @@ EXAMPLES = tuple(
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(write_model, tmp_path_factory):
     return load_model(str(write_model(tmp_path_factory.mktemp("criteria") / "tiny")))
 
 

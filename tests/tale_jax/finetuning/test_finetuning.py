@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, load_pretrained
@@ -28,7 +27,7 @@ QUICK = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=6, 
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(write_model, tmp_path_factory):
     root = tmp_path_factory.mktemp("finetuning")
     write_model(root / "tiny")
     number = np.random.default_rng(0)

@@ -4,7 +4,6 @@ import gguf
 import jax
 import numpy as np
 import pytest
-from tiny_models import byte_tokenizer, write_model
 
 from attention.errors import InputError
 from attention.files import load_tokenizer
@@ -15,7 +14,7 @@ WORDS = 307
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, write_letters):
+def run(byte_tokenizer, write_model, tmp_path_factory, write_letters):
     """A search of a model with rotary positions as Llama 3 scales them, and a byte tokenizer."""
     root = tmp_path_factory.mktemp("gguf")
     write_model(root / "tiny", vocab_size=WORDS, rope_scaling=RopeScaling("llama3", 8.0))

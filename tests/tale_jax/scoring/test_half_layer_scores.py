@@ -1,10 +1,11 @@
 """Candidates that lack halves of layers: their counts, races among them, and criteria."""
 
+from string import ascii_lowercase
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_models import GPT2, LETTERS, write_model
 
 from attention.transformer import Transformer
 from tale_jax.criteria import Basis, measures, propose_by
@@ -21,7 +22,7 @@ def letters_task(count, front=""):
     number = np.random.default_rng(7)
 
     def text(size):
-        return "".join(number.choice(list(LETTERS[:26]), size))
+        return "".join(number.choice(list(ascii_lowercase), size))
 
     def example(i):
         choices = (text(1), text(1) + "z", text(4))
@@ -31,8 +32,8 @@ def letters_task(count, front=""):
 
 
 @pytest.fixture(scope="module", params=["llama", "gpt2"])
-def model(request, tmp_path_factory):
-    changes = GPT2 if request.param == "gpt2" else {}
+def model(gpt2_fields, write_model, request, tmp_path_factory):
+    changes = gpt2_fields if request.param == "gpt2" else {}
     root = tmp_path_factory.mktemp(request.param)
     return load_model(str(write_model(root / "tiny", num_hidden_layers=3, **changes)))
 

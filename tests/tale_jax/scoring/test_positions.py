@@ -1,9 +1,10 @@
 """Models whose layers have several kinds of positions, or positions that go by a text's length."""
 
+from string import ascii_lowercase
+
 import jax
 import numpy as np
 import pytest
-from tiny_models import LETTERS, write_model
 
 from attention.transformer import RopeScaling, Transformer
 from tale_jax.models import load_model
@@ -23,12 +24,12 @@ KINDS = {
 
 @pytest.mark.quick("by", "length")
 @pytest.mark.parametrize("kind", KINDS)
-def test_answers_are_those_of_each_text_alone(tmp_path, kind):
+def test_answers_are_those_of_each_text_alone(write_model, tmp_path, kind):
     model = load_model(str(write_model(tmp_path / "tiny", num_hidden_layers=3, **KINDS[kind])))
     number = np.random.default_rng(3)
 
     def text(size):
-        return "".join(number.choice(list(LETTERS[:26]), size))
+        return "".join(number.choice(list(ascii_lowercase), size))
 
     examples = tuple(
         Example(FRONT[: 5 if i % 2 else 26] + text(i), (text(2), text(2), text(2)), 1)

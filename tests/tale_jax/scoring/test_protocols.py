@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tiny_models import LETTERS, letter_tokenizer, tiny_config, write_model
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
@@ -12,17 +11,17 @@ from tale_jax.scoring import PROTOCOLS, Decode, Loglikelihood, Protocol
 from tale_jax.scoring.protocols import make_asker
 from tale_jax.tasks import Answer, Example, Task
 
-CHOICES = Task("c", tuple(Example(letter, ("x", "y"), 0) for letter in LETTERS[:7]))
-TEXTS = Task("t", tuple(Example(letter, None, "x") for letter in LETTERS[:7]))
+CHOICES = Task("c", tuple(Example(letter, ("x", "y"), 0) for letter in "abcdefg"))
+TEXTS = Task("t", tuple(Example(letter, None, "x") for letter in "abcdefg"))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(write_model, tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("protocols") / "tiny")
 
 
 @pytest.fixture(scope="module")
-def letter_model():
+def letter_model(letter_tokenizer, tiny_config):
     return tiny_config(), letter_tokenizer()
 
 

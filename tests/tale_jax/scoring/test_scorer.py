@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
+from string import ascii_lowercase
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_models import LETTERS, write_model
 
 from attention.errors import InputError
 from attention.transformer import Transformer, generate, keep_layers
@@ -23,7 +23,7 @@ DROPS = [(), (2,), (0, 4)]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(write_model, tmp_path_factory):
     return load_model(str(write_model(tmp_path_factory.mktemp("model") / "tiny")))
 
 
@@ -31,7 +31,7 @@ def random_task(count: int, generated: bool = False) -> Task:
     number = np.random.default_rng(7)
 
     def text(size: int) -> str:
-        return "".join(number.choice(list(LETTERS[:26]), size))
+        return "".join(number.choice(list(ascii_lowercase), size))
 
     def example(i: int) -> Example:
         prompt = text((11, 3, 0)[i % 3])

@@ -6,7 +6,6 @@ import shutil
 import sys
 
 import pytest
-from tiny_models import write_model
 
 from attention.errors import InputError
 from attention.files import end_tokens, load_tokenizer
@@ -52,7 +51,7 @@ def test_every_end_token_ends_an_answer(made):
     assert (found["search"]["correct"], found["search"]["cut"]) == (0, 4)
 
 
-def test_a_row_names_its_stop_strings(tmp_path):
+def test_a_row_names_its_stop_strings(write_model, tmp_path):
     """Answers of a random model, cut where the rows say; none is cut off that has ended."""
     model, task = str(write_model(tmp_path / "tiny", 3)), tmp_path / "task.jsonl"
     prompts = ["abc", "hello", "dd", "a 1", "x?"]

@@ -3,7 +3,6 @@
 import dataclasses
 
 import pytest
-from tiny_models import letter_tokenizer
 from transformers import AutoTokenizer
 
 from attention.errors import InputError
@@ -54,7 +53,9 @@ def tokens_of_the_library(tokenizer, task, source=None):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 @pytest.mark.parametrize("model", ["letters", "stories260K-hf", "TinyStories-656K"])
-def test_tokens_are_those_of_apply_chat_template(cases, shared, tmp_path, name, model):
+def test_tokens_are_those_of_apply_chat_template(
+    letter_tokenizer, cases, shared, tmp_path, name, model
+):
     tokenizer = letter_tokenizer()
     if model != "letters":
         tokenizer = AutoTokenizer.from_pretrained(shared / "models" / model)
@@ -88,7 +89,7 @@ def test_the_template_of_smollm2():
     assert own.search[0].prompt.endswith("user\nHello<|im_end|>\n<|im_start|>assistant\n")
 
 
-def test_an_instruction_that_the_template_passes_over_opens_the_first_turn(cases):
+def test_an_instruction_that_the_template_passes_over_opens_the_first_turn(letter_tokenizer, cases):
     file = str(cases / "instruction-lost" / "template.jinja")
     task = render(chat_task(), letter_tokenizer(), file)
     begin = "### Human: Choose.\n\nQuestion: 0?\n\n### Assistant:"
@@ -97,7 +98,7 @@ def test_an_instruction_that_the_template_passes_over_opens_the_first_turn(cases
     assert shown.count("Choose.") == 1 and shown.startswith("### Human: Choose.\n\nQuestion:")
 
 
-def test_turns_that_a_template_passes_over_are_told(tmp_path):
+def test_turns_that_a_template_passes_over_are_told(letter_tokenizer, tmp_path):
     file = tmp_path / "t.jinja"
     file.write_text("{{ messages[-1].content }}>")
     assert render(chat_task(shots=1), letter_tokenizer(), str(file)).notes == (
@@ -111,7 +112,7 @@ def test_turns_that_a_template_passes_over_are_told(tmp_path):
         render(chat_task(), letter_tokenizer(), str(file))
 
 
-def test_variables_reach_the_template(tmp_path):
+def test_variables_reach_the_template(letter_tokenizer, tmp_path):
     tokenizer, task = letter_tokenizer(), chat_task()
     tokenizer.chat_template = SPOKEN + (
         "{% if enable_thinking is defined and enable_thinking is false %}<none>{% endif %}"
@@ -132,13 +133,13 @@ def test_variables_reach_the_template(tmp_path):
         render(task, tokenizer, "none", given)
 
 
-def test_a_chat_needs_a_template():
+def test_a_chat_needs_a_template(letter_tokenizer):
     with pytest.raises(InputError, match="no chat template"):
         render(chat_task(), letter_tokenizer(), "chat")
     assert render(chat_task(), letter_tokenizer()).search[0].prompt.endswith("Answer:")
 
 
-def test_stop_strings_in_a_chat(tmp_path):
+def test_stop_strings_in_a_chat(letter_tokenizer, tmp_path):
     """The end of the turn takes the place of line breaks, not of words."""
     tokenizer = letter_tokenizer()
     assert render(chat_task(), tokenizer).stop == ("\n", "\nQuestion:")
@@ -146,7 +147,7 @@ def test_stop_strings_in_a_chat(tmp_path):
     assert render(chat_task(), tokenizer).stop == ("\nQuestion:",)
 
 
-def test_the_date_is_told(cases):
+def test_the_date_is_told(letter_tokenizer, cases):
     tokenizer, task = letter_tokenizer(), chat_task()
     file = str(cases / "date-in-template" / "template.jinja")
     told = render(task, tokenizer, file, date="2026-01-02")

@@ -5,7 +5,6 @@ import json
 from decimal import Decimal
 
 import pytest
-from tiny_models import letter_tokenizer
 
 from attention.errors import InputError
 from tale_jax.tasks import asking
@@ -387,7 +386,7 @@ def chat_task():
     )  # fmt: skip
 
 
-def test_plain_text_and_chat(tmp_path):
+def test_plain_text_and_chat(letter_tokenizer, tmp_path):
     task = with_shots(chat_task(), 1)
     tokenizer = letter_tokenizer()
     plain = render(task, tokenizer)
@@ -413,7 +412,7 @@ def test_plain_text_and_chat(tmp_path):
     assert render(raw, tokenizer, str(file)).search[0].prompt == "<s><ab>"
 
 
-def test_templates_that_fail(tmp_path):
+def test_templates_that_fail(letter_tokenizer, tmp_path):
     tokenizer, task = letter_tokenizer(), with_shots(chat_task(), 0)
     file = tmp_path / "t.jinja"
     strict = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"

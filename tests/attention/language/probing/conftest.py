@@ -4,7 +4,6 @@ import gzip
 import json
 
 import pytest
-from tiny_models import init_params, letter_tokenizer, tiny_config, write_model
 from tokenizers.processors import TemplateProcessing
 
 from attention.language.probing import OpenedModel, open_model
@@ -23,7 +22,7 @@ ENCODER = {
 }
 
 
-def masked_tokenizer():
+def masked_tokenizer(letter_tokenizer):
     """The letters, with `<s>` in front, `</s>` behind, and a mask."""
     tokenizer = letter_tokenizer()
     tokenizer.add_special_tokens({"mask_token": "<mask>", "pad_token": "<pad>"})
@@ -33,7 +32,7 @@ def masked_tokenizer():
 
 
 @pytest.fixture(scope="session")
-def decoder_folder(tmp_path_factory):
+def decoder_folder(write_model, tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("decoder") / "model", num_hidden_layers=2)
 
 
@@ -43,9 +42,9 @@ def decoder(decoder_folder) -> OpenedModel:
 
 
 @pytest.fixture(scope="session")
-def encoder() -> OpenedModel:
+def encoder(init_params, letter_tokenizer, tiny_config) -> OpenedModel:
     config: TransformerConfig = tiny_config(num_hidden_layers=2, **ENCODER)
-    return OpenedModel("encoder", config, init_params(config), masked_tokenizer())
+    return OpenedModel("encoder", config, init_params(config), masked_tokenizer(letter_tokenizer))
 
 
 @pytest.fixture(scope="session")

@@ -46,3 +46,23 @@ def edit_tensors(folder, edit):
     tensors = load_file(folder / "model.safetensors")
     edited = edit(tensors)
     save_file(tensors if edited is None else edited, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.fixture(name="same", scope="session")
+def same_fixture():
+    return same
+
+
+@pytest.fixture(name="refused", scope="session")
+def refused_fixture():
+    return refused
+
+
+@pytest.fixture(name="edit_config", scope="session")
+def edit_config_fixture():
+    return edit_config
+
+
+@pytest.fixture(name="edit_tensors", scope="session")
+def edit_tensors_fixture():
+    return edit_tensors

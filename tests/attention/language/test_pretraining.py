@@ -93,6 +93,7 @@ def test_causal_parts_predict_the_next_token_of_the_same_text():
     assert (part["targets"][same] != 0).all()  # <s> is never predicted
 
 
+@pytest.mark.quick("mini-encoder")
 @pytest.mark.parametrize("name", ["mini-encoder", "small-budget"])
 def test_reading_the_masked_places_alone_equals_reading_all(name):
     recipe = RECIPES[name]

@@ -212,6 +212,8 @@ def settings_of(
         "seeds": pretraining.seeds,
         "init": pretraining.init,
         "corpus_place": str(place.resolve()) if place.exists() else text.corpus,
+        "by": text.by,
+        "field": text.field,
         "out_of_domain": text.out_of_domain,
         "validation": shares.validation,
         "test": shares.test,

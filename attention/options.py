@@ -6,14 +6,15 @@ import dataclasses
 from typing import Annotated, Literal
 
 from attention.errors import InputError
-from attention.marks import Between, Word
+from attention.marks import Between, OneOf, Word
 
 # jax.random.key and np.random.default_rng both take these
 Seed = Annotated[int, Between(ge=0, lt=2**32)]
 Count = Annotated[int, Between(ge=1)]
 Weights = Literal["exact", "int8"]
 """How the linear layers of a model are held."""
-AXES: tuple[str, ...] = ("data", "model")
+AXES: tuple[str, ...] = ("dcn", "data", "fsdp", "model")
+"""The axes of a mesh of devices, the slowest network first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,29 +61,43 @@ class Storage:
 
 
 @dataclasses.dataclass(frozen=True)
-class Devices:
-    """Devices and precision of the computation.
+class Layout:
+    """The devices, and what is divided over them.
 
     Attributes:
-        mesh: devices along each axis, such as data=4,model=2; an axis that is left out is 1, and
-            one axis may be -1, which takes all remaining devices
-        dtype: type of the parameters and products
+        mesh: devices along each axis, such as data=4,model=2; the axes are dcn (slices), data, fsdp
+            and model; an axis that is left out is 1, and one axis may be -1, which takes all
+            remaining devices
+        sharding: what is divided over the mesh: dp, examples alone; fsdp, parameters too, over
+            fsdp; fsdp+tp, and heads, MLPs and vocabulary over model; fsdp+tp+sp, and between layers
+            the places of a sequence over model
     """
 
     mesh: Annotated[str, Word(metavar="data=N,model=N")] = ""
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    sharding: Annotated[str, OneOf("attention.meshes:SHARDINGS")] = "fsdp+tp"
 
     def __post_init__(self) -> None:
         parse_mesh(self.mesh)
 
     @property
     def axes(self) -> dict[str, int]:
-        """How many devices lie along ``data`` and ``model``; at most one is -1."""
+        """How many devices lie along each of ``AXES``; at most one is -1."""
         return parse_mesh(self.mesh)
 
 
+@dataclasses.dataclass(frozen=True)
+class Devices(Layout):
+    """Devices and precision of the computation.
+
+    Attributes:
+        dtype: type of the parameters and products
+    """
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
 def parse_mesh(text: str) -> dict[str, int]:
-    """Read the devices along each axis: ``"data=4"`` → ``{"data": 4, "model": 1}``.
+    """Read the devices along each axis: ``"data=4"`` → ``{"dcn": 1, "data": 4, …}``.
 
     Raises:
         InputError: an axis is unknown or given twice, a count is not a whole number above 0, or

@@ -30,9 +30,10 @@ class ModelOptions(Storage, Devices):
     """How the model is loaded.
 
     Attributes:
-        mesh: devices along each axis, such as data=4,model=2: examples are divided over data, the
-            parameters over model; an axis left out is 1, and one may be -1, which takes all
-            devices that are left
+        mesh: devices along each axis, such as data=4,model=2: examples are divided over dcn, data
+            and fsdp, the parameters over fsdp and model; an axis left out is 1, and one may be -1,
+            which takes all devices that are left
+        sharding: what is divided: dp, fsdp, fsdp+tp or fsdp+tp+sp; docs/guides/pods.md says more
         dtype: type of the parameters and products
         weights: int8 holds the linear layers in 8 bits with a scale for each column, for models
             that would not fit otherwise; answers may change a little
@@ -138,18 +139,20 @@ class Reopening:
         limit: use the first so many examples of each split
         mesh: devices along each axis, such as data=4,model=2; one may be -1, which takes all
             devices that are left
+        sharding: what is divided: dp, fsdp, fsdp+tp or fsdp+tp+sp
         compilation_cache: keep compiled programs between runs, in the user's cache folder
     """
 
     model: str | None = None
     limit: Annotated[int, Between(ge=1)] | None = None
     mesh: Mesh = "data=-1"
+    sharding: Annotated[str, OneOf("attention.meshes:SHARDINGS")] = "fsdp+tp"
     compilation_cache: bool = True
 
     @property
     def options(self) -> Options:
         """The fields that are options of a search too."""
-        names = ("limit", "mesh", "compilation_cache")
+        names = ("limit", "mesh", "sharding", "compilation_cache")
         return Options(**{name: getattr(self, name) for name in names})
 
 

@@ -24,6 +24,7 @@ GROUND = (
 ORDER = {
     "attention": [
         f"{GROUND} files",
+        "meshes",
         "normalizers",
         "dot_product",
         "transformer",

@@ -8,9 +8,7 @@ from .lora import lora_axes as lora_axes
 from .lora import merge_lora as merge_lora
 from .schedules import SCHEDULES as SCHEDULES
 from .schedules import make_schedule as make_schedule
-from .sharding import LogicalRules as LogicalRules
 from .sharding import batch_sharding as batch_sharding
-from .sharding import make_mesh as make_mesh
 from .sharding import param_shardings as param_shardings
 from .sharding import transformer_axes as transformer_axes
 from .step import TrainState as TrainState
@@ -19,7 +17,6 @@ from .weight_decay import decayed as decayed
 
 __all__ = [
     "SCHEDULES",
-    "LogicalRules",
     "TrainState",
     "batch_sharding",
     "decayed",
@@ -29,7 +26,6 @@ __all__ = [
     "learned_values",
     "load_params",
     "lora_axes",
-    "make_mesh",
     "make_schedule",
     "make_step",
     "merge_lora",

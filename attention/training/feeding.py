@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from attention.errors import InputError
-from attention.training.sharding import LogicalRules, batch_sharding
+from attention.meshes import Placement, mesh_parts
+from attention.training.sharding import batch_sharding
 
 
 @runtime_checkable
@@ -33,19 +35,64 @@ class DataIterator(Protocol):
         ...
 
 
+class Feed(NamedTuple):
+    """How batches lie on the devices.
+
+    Attributes:
+        placement: the devices.
+        axes: the first logical axes of every array of a batch.
+        accumulate: microbatches of a step.
+        local: whether each process gives its own rows alone, in place of all.
+    """
+
+    placement: Placement
+    axes: tuple[str, ...] = ("batch",)
+    accumulate: int = 1
+    local: bool = False
+
+    def put(self, arrays: PyTree) -> PyTree:
+        """Bring a batch to the devices; of several processes, each brings the rows of its own.
+
+        Raises:
+            InputError: the rows do not divide.
+        """
+        sharding = batch_sharding(*self.placement, self.axes)
+        count = jax.process_count()
+        self.check(arrays, count if self.local else 1)
+        if count == 1:
+            return jax.device_put(arrays, sharding)
+        if self.local:
+            make = functools.partial(jax.make_array_from_process_local_data, sharding)
+            return jax.tree.map(make, arrays)
+        # device_put would compare the batches of all processes
+        return jax.tree.map(
+            lambda x: jax.make_array_from_callback(np.shape(x), sharding, np.asarray(x).__getitem__),
+            arrays,
+        )
+
+    def check(self, arrays: PyTree, processes: int = 1) -> None:
+        """Check that a batch divides over the devices.
+
+        Raises:
+            InputError: it does not.
+        """
+        devices = mesh_parts(self.placement, "batch")
+        for rows in {jnp.shape(x)[0] * processes for x in jax.tree.leaves(arrays)}:
+            if rows % (self.accumulate * devices):
+                raise InputError(
+                    f"a batch of {rows} rows does not divide into {self.accumulate} "
+                    f"microbatch(es) on {devices} device(s)"
+                )
+
+
 def batches_of(
-    data: Callable[[int], PyTree] | DataIterator | None,
-    mesh: Mesh,
-    rules: LogicalRules,
-    accumulate: int,
+    data: Callable[[int], PyTree] | DataIterator | None, feed: Feed
 ) -> Callable[[int], PyTree]:
     """Get the batch of a step and put it on its devices; an iterator gives its next one.
 
     Args:
         data: see ``fit``; None gives no batches.
-        mesh: where they go.
-        rules: which mesh axis rows are split over.
-        accumulate: microbatches of a step.
+        feed: how batches lie on the devices.
 
     Returns:
         A function from the step to its batch; it raises InputError where the data end.
@@ -62,33 +109,21 @@ def batches_of(
         draw = data
     else:
         raise TypeError("data must be a function of the step or an iterator with state_dict()")
-    sharding = batch_sharding(mesh, rules)
 
     def batch(t: int) -> PyTree:
         try:
             arrays = draw(t)
         except StopIteration:
             raise InputError(f"the data ended at step {t}; give more, or fewer steps") from None
-        _check_rows(arrays, mesh, rules, accumulate)
-        return jax.device_put(arrays, sharding)
+        return feed.put(arrays)
 
     return batch
 
 
 def drawn(
-    draw: Callable[[Int[Array, ""]], PyTree], mesh: Mesh, rules: LogicalRules, accumulate: int
+    draw: Callable[[Int[Array, ""]], PyTree], feed: Feed
 ) -> Callable[[Int[Array, ""]], PyTree]:
     """Make ``draw`` put each row on the device that it belongs to."""
-    _check_rows(jax.eval_shape(draw, jnp.int32(0)), mesh, rules, accumulate)
-    sharding = batch_sharding(mesh, rules)
+    feed.check(jax.eval_shape(draw, jnp.int32(0)))
+    sharding = batch_sharding(*feed.placement, feed.axes)
     return lambda t: jax.lax.with_sharding_constraint(draw(t), sharding)
-
-
-def _check_rows(arrays: PyTree, mesh: Mesh, rules: LogicalRules, accumulate: int) -> None:
-    devices = 1 if rules.batch is None else mesh.shape[rules.batch]
-    for rows in {jnp.shape(x)[0] for x in jax.tree.leaves(arrays)}:
-        if rows % (accumulate * devices):
-            raise InputError(
-                f"a batch of {rows} rows does not divide into {accumulate} microbatch(es) "
-                f"on {devices} device(s)"
-            )

@@ -18,10 +18,11 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
 
 from attention.errors import InputError
+from attention.meshes import LogicalRules, Placement, make_mesh
 from attention.training.checkpoints import Checkpoints, save_once, snapshot
-from attention.training.feeding import DataIterator, batches_of, drawn
+from attention.training.feeding import DataIterator, Feed, batches_of, drawn
 from attention.training.metrics import MetricsLog
-from attention.training.sharding import LogicalRules, make_mesh, shard
+from attention.training.sharding import shard
 from attention.training.step import LossFn, Metrics, TrainState, make_step, state_shardings
 
 
@@ -31,7 +32,7 @@ class NonFiniteError(InputError, FloatingPointError):
 
 def fit(
     loss_fn: LossFn,
-    params: PyTree,
+    params: PyTree | Callable[[], PyTree],
     optimizer: optax.GradientTransformation,
     data: Callable[[int], PyTree] | DataIterator | None,
     *,
@@ -42,6 +43,7 @@ def fit(
     mesh: Mesh | None = None,
     rules: LogicalRules | None = None,
     axes: PyTree | None = None,
+    batch_axes: tuple[str, ...] = ("batch",),
     directory: str | Path | None = None,
     save_every: int = 1000,
     keep: int = 2,
@@ -60,7 +62,8 @@ def fit(
 
     Args:
         loss_fn: ``(params, batch, key) -> (total, weight[, sums])``, see :func:`make_step`.
-        params: initial parameters; they are copied, never donated.
+        params: initial parameters, which are copied, never donated; or a function without
+            arguments that makes them, each part on the devices where it stays.
         optimizer: any optax transformation, schedule included.
         data: ``data(t)`` gives the batch of step t; or a :class:`DataIterator`.  Every array of a
             batch is ``[accumulate * b, …]``.  None if ``draw`` is given.
@@ -68,10 +71,12 @@ def fit(
         key: made by ``jax.random.key``; step t uses ``fold_in(key, t)``.
         accumulate: microbatches for each update.
         clip: largest global norm of a gradient; None for no limit.
-        mesh: see :func:`~attention.training.sharding.make_mesh`; None for one device.
-        rules: which mesh axis each logical axis is split over.
+        mesh: see :func:`~attention.meshes.make_mesh`; None for one device.
+        rules: which mesh axes each logical axis is split over, such as the rules of
+            ``attention.meshes.SHARDINGS``.
         axes: logical axes of every parameter, such as ``transformer_axes(params)``; None: every
             device holds all parameters.
+        batch_axes: the first logical axes of every array of a batch.
         directory: for ``checkpoints/<updates done>``, ``metrics.jsonl`` and, after a failure,
             ``nonfinite/<step>``; None keeps nothing.
         save_every: updates between checkpoints; the last update is always saved.
@@ -105,7 +110,8 @@ def fit(
         optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
     mesh = make_mesh(data=1) if mesh is None else mesh
     rules = rules or LogicalRules()
-    abstract, shardings = state_shardings(params, optimizer, mesh, rules, axes)
+    shapes = jax.eval_shape(params) if callable(params) else params
+    abstract, shardings = state_shardings(shapes, optimizer, mesh, rules, axes)
     folder = None if directory is None else Path(directory)
     with contextlib.ExitStack() as stack:
         checkpoints = None
@@ -121,13 +127,15 @@ def fit(
         path = None if folder is None else folder / "metrics.jsonl"
         log = stack.enter_context(MetricsLog(path, start, steps, quiet))
         interrupted = stack.enter_context(_deferred_interrupt())
-        batches = batches_of(data, mesh, rules, accumulate)
-        draw = None if draw is None else drawn(draw, mesh, rules, accumulate)
+        feed = Feed(Placement(mesh, rules), batch_axes, accumulate)
+        batches = batches_of(data, feed)
+        draw = None if draw is None else drawn(draw, feed)
 
         @functools.cache
         def program(count: int) -> Callable[..., tuple[TrainState, Metrics]]:
             several = None if dispatch == 1 else count
-            return make_step(loss_fn, optimizer, accumulate, shardings, several, watch, draw)
+            how = (accumulate, shardings, several, watch, draw, feed.placement)
+            return make_step(loss_fn, optimizer, *how)
 
         shown = lambda t: t % log_every == 0 or t + 1 == steps  # noqa: E731
         settle = functools.partial(_settle, log, shown, folder)
@@ -175,7 +183,10 @@ def _check(
 def _fresh(
     params: PyTree, optimizer: optax.GradientTransformation, shardings: TrainState
 ) -> TrainState:
-    placed = shard(params, shardings.params)
+    if callable(params):
+        placed = jax.jit(params, out_shardings=shardings.params)()
+    else:
+        placed = shard(params, shardings.params)
     init = jax.jit(optimizer.init, out_shardings=shardings.optimizer_state)
     return TrainState(shard(jnp.int32(0), shardings.step), placed, init(placed))
 

@@ -1,58 +1,23 @@
-"""Where arrays live: a mesh of data × model devices, and rules from logical axes to mesh axes.
+"""Where parameters, moments and batches live on a mesh.
 
-A parameter has *logical* axes, such as ``embed`` and ``heads``.  :class:`LogicalRules` says which
-mesh axis, if any, each of them is split over.  One device is a mesh of 1 × 1.
+A parameter has *logical* axes, such as ``embed`` and ``heads``, by a table.  ``LogicalRules`` of
+``attention.meshes`` says which mesh axes, if any, each of them is split over.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Sequence
-from typing import Any
 
 import jax
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import KeyEntry, keystr, tree_leaves_with_path, tree_map_with_path
 from jaxtyping import PyTree
 
-from attention.errors import InputError
+from attention.meshes import LogicalRules, Placement, sharding_of
 
 Axes = tuple[str | None, ...]  # logical axes of one array
 Leaf = jax.Array | jax.ShapeDtypeStruct
 KeyPath = tuple[KeyEntry, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class LogicalRules:
-    """The mesh axis that each logical axis is split over; None keeps it whole on every device."""
-
-    batch: str | None = "data"
-    layer: str | None = None
-    vocab: str | None = "model"
-    embed: str | None = None
-    embed_out: str | None = None
-    heads: str | None = "model"
-    kv_heads: str | None = "model"
-    head_dim: str | None = None
-    mlp: str | None = "model"
-    experts: str | None = None
-    input: str | None = None
-    position: str | None = None
-    type: str | None = None
-    labels: str | None = None
-
-    def mesh_axis(self, logical: str | None) -> str | None:
-        """The mesh axis of a logical axis.
-
-        Raises:
-            ValueError: no rule knows the name.
-        """
-        if logical is None:
-            return None
-        if logical not in {field.name for field in dataclasses.fields(self)}:
-            raise ValueError(f"no rule for the logical axis {logical!r}")
-        return getattr(self, logical)
 
 
 NORMALIZER = r"(layers/attention/)?normalizer/\w+"
@@ -95,36 +60,6 @@ TRANSFORMER_AXES: tuple[tuple[str, Axes], ...] = (
 )
 
 
-def make_mesh(
-    data: int | None = None, model: int = 1, devices: Sequence[Any] | None = None
-) -> Mesh:
-    """Make a mesh ``(data, model)`` of the first ``data * model`` devices.
-
-    Args:
-        data: how many devices examples are divided over; None or -1: all that are left.
-        model: how many devices parameters are divided over; -1: all that are left.
-        devices: to choose from; None: all.
-
-    Raises:
-        InputError: there are too few devices, or a number does not divide their count.
-    """
-    devices = jax.devices() if devices is None else devices
-    data = -1 if data is None else data
-    if -1 in (data, model):
-        name, given = ("model", model) if data == -1 else ("data", data)
-        if len(devices) % given:
-            raise InputError(f"{name}={given} does not divide the {len(devices)} devices")
-        data, model = (len(devices) // given if n == -1 else n for n in (data, model))
-    if data * model > len(devices):
-        raise InputError(f"a mesh of {data} x {model} needs more than {len(devices)} device(s)")
-    return jax.make_mesh(
-        (data, model),
-        ("data", "model"),
-        axis_types=(AxisType.Auto, AxisType.Auto),
-        devices=devices[: data * model],
-    )
-
-
 def transformer_axes(params: PyTree) -> PyTree:
     """Find the logical axes of every parameter of the transformer, layers stacked or unstacked.
 
@@ -162,7 +97,7 @@ def transformer_axes(params: PyTree) -> PyTree:
 def param_shardings(params: PyTree, axes: PyTree | None, mesh: Mesh, rules: LogicalRules) -> PyTree:
     """Find the sharding of every parameter.
 
-    A dimension stays whole if its mesh axis does not divide it.
+    A dimension stays whole if its mesh axes do not divide it.
 
     Args:
         params: arrays or ``ShapeDtypeStruct``s.
@@ -180,19 +115,10 @@ def param_shardings(params: PyTree, axes: PyTree | None, mesh: Mesh, rules: Logi
 
     def sharding(path: KeyPath, leaf: Leaf, logical: Axes) -> NamedSharding:
         name = keystr(path, simple=True, separator="/")
-        if len(logical) != leaf.ndim:
-            raise ValueError(f"{name} has shape {tuple(leaf.shape)} but axes {logical}")
-        mapped = [rules.mesh_axis(axis) for axis in logical]
-        used = [axis for axis in mapped if axis is not None]
-        if len(set(used)) < len(used):
-            raise ValueError(f"{name}: axes {logical} collide on mesh axes {tuple(mapped)}")
-        if unknown := set(used) - set(mesh.axis_names):
-            raise ValueError(f"{name}: the mesh has no axis {sorted(unknown)}")
-        spec = [
-            axis if axis is not None and size % mesh.shape[axis] == 0 else None
-            for axis, size in zip(mapped, leaf.shape, strict=True)
-        ]
-        return NamedSharding(mesh, PartitionSpec(*spec))
+        try:
+            return sharding_of(Placement(mesh, rules), leaf.shape, logical)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
     return tree_map_with_path(sharding, params, axes)
 
@@ -232,9 +158,11 @@ def _names(path: KeyPath) -> tuple[str, ...]:
     return tuple(keystr((entry,), simple=True) for entry in path)
 
 
-def batch_sharding(mesh: Mesh, rules: LogicalRules) -> NamedSharding:
-    """The sharding of arrays ``[batch, …]``."""
-    return NamedSharding(mesh, PartitionSpec(rules.batch))
+def batch_sharding(
+    mesh: Mesh, rules: LogicalRules, axes: tuple[str, ...] = ("batch",)
+) -> NamedSharding:
+    """The sharding of arrays whose first logical axes are ``axes``; other axes stay whole."""
+    return NamedSharding(mesh, PartitionSpec(*(rules.mesh_axes(axis) or None for axis in axes)))
 
 
 def shard(tree: PyTree, shardings: PyTree) -> PyTree:

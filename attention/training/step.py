@@ -11,7 +11,8 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Int, Key, PyTree
 
-from attention.training.sharding import LogicalRules, optimizer_shardings, param_shardings
+from attention.meshes import LogicalRules, Placement, using
+from attention.training.sharding import optimizer_shardings, param_shardings
 
 Metrics = dict[str, Array]
 LossFn = Callable[[PyTree, PyTree, Key[Array, ""]], tuple]
@@ -39,6 +40,7 @@ def make_step(
     dispatch: int | None = None,
     watch: Callable[[PyTree], Metrics] | None = None,
     draw: Callable[[Int[Array, ""]], PyTree] | None = None,
+    placement: Placement | None = None,
 ) -> Callable[..., tuple[TrainState, Metrics]]:
     """Make the jitted pure step ``(state, batch, key, go=True) -> (state, metrics)``.
 
@@ -60,6 +62,7 @@ def make_step(
         dispatch: how many steps are one program, with metrics ``[dispatch]``; needs ``draw``.
         watch: scalars of the parameters, before the update, to report with the loss.
         draw: makes the batch of a step on the device, from its number; the step then gets None.
+        placement: the mesh, and how activations lie on it; None: one device.
 
     Returns:
         The step.  It donates the state that it gets, and uses ``fold_in(key, state.step)``.  Its
@@ -74,7 +77,8 @@ def make_step(
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(key, state.step)
         batch = batch if draw is None else draw(state.step)
-        (total, weight, extra), grads = gradients(state.params, batch, key)
+        with using(placement):
+            (total, weight, extra), grads = gradients(state.params, batch, key)
         grads = jax.tree.map(lambda g: g / weight, grads)
         metrics = {"loss": total / weight, "grad_norm": optax.tree.norm(grads)}
         grads = jax.tree.map(lambda g, p: g.astype(p.dtype), grads, state.params)

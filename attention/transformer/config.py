@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-import jax
+import jax.numpy as jnp
 
 from attention.dot_product import IMPLEMENTATIONS
-from attention.errors import InputError
 from attention.normalizers import NORMALIZERS, with_cap
+from attention.transformer.arithmetic import check_precision, remat_name
 from attention.transformer.frequencies import Rope, RopeScaling
 
 Head = Literal["causal_lm", "masked_lm", "regression", "sequence", "token", "none"]
@@ -107,9 +107,10 @@ class TransformerConfig:
     initializer: Literal["normal", "gpt2"] = "normal"
 
     # arithmetic
-    dtype: str = "float32"  # of parameters and of the products; norms, softmax and logits: float32
+    dtype: str = "float32"  # of the products; norms, softmax and logits: float32
+    param_dtype: str | None = None  # of the parameters; None: that of the products
     matmul_precision: str | None = None  # None: "highest" for float32, the hardware's own otherwise
-    remat: bool = False  # training recomputes each layer's activations in the backward pass
+    remat: str = "none"  # what of a layer training keeps: a key of arithmetic.REMATS; True: full
     # cpu: of kernels and norms by the rules of attention.dot_product.derivatives; no forward mode
     derivatives: Literal["jax", "cpu"] = "jax"
 
@@ -130,7 +131,8 @@ class TransformerConfig:
             raise ValueError(f"{sizes}: no whole size of a head; give head_dim")
         NORMALIZERS.pick(self.scoring)  # both raise for what they do not understand
         IMPLEMENTATIONS.pick(self.attention_implementation)
-        _check_precision(self.matmul_precision)
+        check_precision(self.matmul_precision)
+        object.__setattr__(self, "remat", remat_name(self.remat))
         if self.position_embedding == "rope":
             self._check_ropes()
         if self.layer_types is not None:
@@ -197,6 +199,11 @@ class TransformerConfig:
         """Specification of what turns scores into weights: the normalizer, of capped scores."""
         cap = self.attn_logit_softcapping
         return self.normalizer if cap is None else with_cap(self.normalizer, cap)
+
+    @property
+    def parameter_dtype(self) -> jnp.dtype:
+        """Type of the parameters."""
+        return jnp.dtype(self.param_dtype or self.dtype)
 
     @property
     def precision(self) -> str:
@@ -287,13 +294,3 @@ class TransformerConfig:
             return shorter
         names = {pair: name for name, pair in HALVES.items()}
         return dataclasses.replace(shorter, layer_halves=tuple(names[pair] for pair in left))
-
-
-def _check_precision(name: str | None) -> None:
-    if name is None or name in jax.lax.DotAlgorithmPreset.__members__:
-        return
-    try:
-        jax.lax.Precision(name)
-    except ValueError:
-        known = "default, high, highest, tensorfloat32, and algorithms such as TF32_TF32_F32"
-        raise InputError(f"unknown matrix precision {name!r}; there are {known}") from None

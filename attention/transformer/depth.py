@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import NORMALIZERS
+from attention.transformer.arithmetic import rematerialized
 from attention.transformer.config import TransformerConfig
 from attention.transformer.layer import Layer, entered_states
 from attention.transformer.self_attention import Captured, Context, KeyValues, Places, Tap, at
@@ -115,7 +116,7 @@ def _apply(config: TransformerConfig, method: str = "__call__", **static: Any) -
         variables = {"params": layer_params}
         return layer.apply(variables, hidden, *arguments, **data, **static, method=method)
 
-    return jax.checkpoint(apply) if config.remat else apply
+    return rematerialized(config, apply)
 
 
 def _differences(config: TransformerConfig) -> dict[str, Int[Array, " L"]]:

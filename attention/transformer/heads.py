@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from attention.meshes import constrain
 from attention.transformer.activations import ACTIVATIONS
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import Norm, Projection
@@ -33,7 +34,7 @@ class Head(nn.Module):
             self.dense = Projection(c, "BTD,DE->BTE", (c.hidden_size, width), bias)
             self.norm = Norm(c, "layernorm")
             self.bias = self.param(
-                "bias", nn.initializers.zeros, (c.vocab_size,), jnp.dtype(c.dtype)
+                "bias", nn.initializers.zeros, (c.vocab_size,), c.parameter_dtype
             )
         elif c.head in ("sequence", "token", "regression"):
             if self._dense:
@@ -72,6 +73,7 @@ class Head(nn.Module):
             precision=c.precision,
             preferred_element_type=jnp.promote_types(hidden_BTD.dtype, jnp.float32),
         )
+        logits_BTV = constrain(logits_BTV, "batch", None, "vocab")
         if c.head == "masked_lm":
             logits_BTV += self.bias[None, None]
         if c.logits_scaling is not None:

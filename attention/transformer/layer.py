@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from attention.meshes import constrain
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import MLP, Experts, Norm
 from attention.transformer.self_attention import (
@@ -74,7 +75,8 @@ class Layer(nn.Module):
         if c.residual_multiplier is not None:
             update *= jnp.asarray(c.residual_multiplier, update.dtype)
         joined = x + update if c.residual else update
-        return self._norm(half)(joined) if c.norm_placement == "post" else joined
+        joined = self._norm(half)(joined) if c.norm_placement == "post" else joined
+        return constrain(joined, "batch", "length", "state")
 
     def attention_half(
         self,

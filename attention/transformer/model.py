@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from attention.meshes import constrain
 from attention.normalizers import NORMALIZERS
+from attention.transformer.arithmetic import in_dtype
 from attention.transformer.config import TransformerConfig
 from attention.transformer.context import (
     Branches,
@@ -41,11 +43,12 @@ class Embedding(nn.Module):
             "embedding",
             nn.initializers.normal(c.initializer_range),
             (self.rows, c.embedding_width),
-            jnp.dtype(c.dtype),
+            c.parameter_dtype,
         )
 
     def __call__(self, indices: Int[Array, "B T"]) -> Float[Array, "B T D"]:
-        return jnp.take(self.embedding, indices, axis=0)  # out of range: NaN, not a wrong row
+        rows_BTD = jnp.take(self.embedding, indices, axis=0)  # out of range: NaN, not a wrong row
+        return in_dtype(self.config, rows_BTD)
 
 
 class Transformer(nn.Module):
@@ -214,7 +217,7 @@ class Transformer(nn.Module):
             hidden_BTD = self.embedding_norm(hidden_BTD)
         if c.embedding_size is not None:
             hidden_BTD = self.embed_projection(hidden_BTD)
-        return hidden_BTD, context
+        return constrain(hidden_BTD, "batch", "length", "state"), context
 
     def _check_read_at(self, read_at: Places | None) -> None:
         if read_at is not None and self.config.head == "sequence":
@@ -232,6 +235,7 @@ class Transformer(nn.Module):
         hidden_BTD = at(hidden_BTD, read_at)
         if c.final_norm:
             hidden_BTD = self.final_norm(hidden_BTD)
+        hidden_BTD = constrain(hidden_BTD, "batch", None, "state")
         if c.head == "none":
             return hidden_BTD
         if c.head not in LANGUAGE_MODEL_HEADS:
@@ -242,8 +246,8 @@ class Transformer(nn.Module):
 
     def _vocabulary_kernel(self) -> Float[Array, "V D"]:
         if self.config.tie_word_embeddings:
-            return self.embed.embedding
-        return self.lm_head.variables["params"]["kernel"]
+            return in_dtype(self.config, self.embed.embedding)
+        return in_dtype(self.config, self.lm_head.variables["params"]["kernel"])
 
     def vocabulary_inputs(
         self, hidden_BTD: Float[Array, "B T D"]
@@ -259,6 +263,7 @@ class Transformer(nn.Module):
         """
         if self.config.final_norm:
             hidden_BTD = self.final_norm(hidden_BTD)
+        hidden_BTD = constrain(hidden_BTD, "batch", None, "state")
         bias = self.head.bias if self.config.head == "masked_lm" else None
         return self.head.prepared(hidden_BTD), self._vocabulary_kernel(), bias
 
@@ -295,5 +300,5 @@ def parameter_counts(config: TransformerConfig) -> dict[str, int]:
 
 
 def parameter_bytes(config: TransformerConfig) -> int:
-    """Bytes of all parameters, in the config's dtype."""
-    return sum(parameter_counts(config).values()) * jnp.dtype(config.dtype).itemsize
+    """Bytes of all parameters, in the config's type of them."""
+    return sum(parameter_counts(config).values()) * config.parameter_dtype.itemsize

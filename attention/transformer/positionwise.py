@@ -12,7 +12,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from attention.dot_product import projected, standardized, standardized_by_rule
+from attention.meshes import constrain
 from attention.transformer.activations import ACTIVATIONS
+from attention.transformer.arithmetic import in_dtype
 from attention.transformer.config import TransformerConfig
 
 
@@ -42,9 +44,9 @@ class Norm(nn.Module):
         if self.kind == "none":
             return x
         c, shape = self.config, x.shape[-self.axes :]
-        lead, dtype = (1,) * (x.ndim - self.axes), jnp.dtype(c.dtype)
+        lead, dtype = (1,) * (x.ndim - self.axes), c.parameter_dtype
         start = nn.initializers.zeros if c.norm_less_one else nn.initializers.ones
-        scale = self.param("scale", start, shape, dtype).reshape(*lead, *shape)
+        scale = in_dtype(c, self.param("scale", start, shape, dtype)).reshape(*lead, *shape)
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         rule = standardized_by_rule if c.derivatives == "cpu" else standardized
         wide = jnp.asarray(rule(self.kind == "layernorm", c.norm_eps, wide))
@@ -53,7 +55,7 @@ class Norm(nn.Module):
         else:
             out = wide.astype(x.dtype) * scale
         if self.kind == "layernorm" and (c.norm_bias if self.bias is None else self.bias):
-            bias = self.param("bias", nn.initializers.zeros, shape, dtype)
+            bias = in_dtype(c, self.param("bias", nn.initializers.zeros, shape, dtype))
             out += bias.reshape(*lead, *shape)
         return out
 
@@ -80,9 +82,9 @@ class Projection(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        dtype = jnp.dtype(self.config.dtype)
+        dtype = self.config.parameter_dtype
         init, bias_init = self._initializers()
-        kernel = self.param("kernel", init, self.shape, dtype)
+        kernel = in_dtype(self.config, self.param("kernel", init, self.shape, dtype))
         if self.has_variable("params", "scale"):
             out = self._dequantized(x, kernel)
         elif self.config.derivatives == "cpu":
@@ -90,7 +92,7 @@ class Projection(nn.Module):
         else:
             out = jnp.einsum(self.equation, x, kernel, precision=self.config.precision)
         if self.bias_shape is not None:
-            bias = self.param("bias", bias_init, self.bias_shape, dtype)
+            bias = in_dtype(self.config, self.param("bias", bias_init, self.bias_shape, dtype))
             out += bias.reshape((1,) * (out.ndim - bias.ndim) + bias.shape)
         return out
 
@@ -142,6 +144,7 @@ class MLP(nn.Module):
             hidden_BTF *= act(gate_BTF)
         else:
             hidden_BTF = act(hidden_BTF)
+        hidden_BTF = constrain(hidden_BTF, "batch", None, "mlp")
         outer_bias = (c.hidden_size,) if c.mlp_bias else None
         down = Projection(c, "BTF,FD->BTD", outer, outer_bias, role="residual", name="down")
         return down(hidden_BTF)
@@ -171,6 +174,7 @@ class Experts(nn.Module):
         up_BTEF = Projection(c, *into, name="expert_up")(x_BTD)
         hidden_BTEF = ACTIVATIONS[c.hidden_act](gate_BTEF) * up_BTEF
         hidden_BTEF *= weights_BTE[..., None].astype(x_BTD.dtype)
+        hidden_BTEF = constrain(hidden_BTEF, "batch", None, "experts", "mlp")
         back = "BTEF,EFD->BTD", (experts, inner, hidden)
         return Projection(c, *back, role="residual", name="expert_down")(hidden_BTEF)
 

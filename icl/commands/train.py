@@ -9,7 +9,7 @@ from attention import files
 from attention.command_line import Result, command
 from attention.options import Display
 from icl import training
-from icl.training import Experiment, Updates
+from icl.training import Experiment, TrainingLayout, Updates
 
 
 @command(again=True)
@@ -18,6 +18,7 @@ def train(
     *,
     out: Path,
     updates: Updates = Updates(),
+    layout: TrainingLayout = TrainingLayout(),
     display: Display = Display(),
 ) -> Result:
     """Train a small transformer from scratch on an in-context task.
@@ -28,10 +29,11 @@ def train(
         experiment: what is trained
         out: directory of the run; one that holds the same experiment is continued
         updates: how long, and what is kept
+        layout: the devices, and what is divided over them
         display: what is shown
     """
     files.check_folder(out)
     files.use_compilation_cache()
-    state = training.train(experiment, out, updates, quiet=display.quiet)
+    state = training.train(experiment, out, updates, layout, quiet=display.quiet)
     done = int(state.step)
     return Result({"run": out, "steps": done, **dataclasses.asdict(experiment)}, f"{out}")

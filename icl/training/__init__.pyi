@@ -1,6 +1,7 @@
 from .architectures import ModelOptions as ModelOptions
 from .architectures import model as model
 from .experiment import Experiment as Experiment
+from .experiment import TrainingLayout as TrainingLayout
 from .experiment import Updates as Updates
 from .fitting import Params as Params
 from .fitting import Trained as Trained
@@ -21,6 +22,7 @@ __all__ = [
     "ModelOptions",
     "Params",
     "Trained",
+    "TrainingLayout",
     "Updates",
     "data_key",
     "draw_of",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from attention import files
 from attention.command_line import Word
 from attention.errors import InputError
-from attention.marks import Between
-from attention.options import Count, Seed
+from attention.marks import Between, OneOf
+from attention.options import Count, Layout, Seed
 from attention.signature import check_fields
 from icl.tasks import TASKS, TaskOptions, given_options
 from icl.training.architectures import ModelOptions, model
@@ -107,6 +107,20 @@ class Updates:
                 f"--save-every {self.save_every} and --log-every {self.log_every} must be "
                 f"multiples of --dispatch {self.dispatch}"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingLayout(Layout):
+    """The devices, and what is divided over them; the result is the same.
+
+    Attributes:
+        mesh: devices along each axis: dcn, data, fsdp, model; by default all of them along data
+        sharding: what is divided over the mesh, as docs/guides/pods.md says; by default seeds, if
+            the devices divide their number, and otherwise fsdp+tp
+    """
+
+    mesh: Annotated[str, Word(metavar="data=N,model=N")] = "data=-1"
+    sharding: Annotated[str | None, OneOf("attention.meshes:SHARDINGS")] = None  # type: ignore[assignment]
 
 
 def read(directory: Path) -> Experiment:

@@ -22,17 +22,18 @@ from jaxtyping import Array, Float, Int, Key
 
 from attention import files
 from attention.errors import InputError
+from attention.meshes import SHARDINGS, Placement, make_mesh, mesh_parts
 from attention.training import (
     TrainState,
     fit,
     for_training,
     learned_values,
     load_params,
-    make_mesh,
+    transformer_axes,
 )
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from icl.tasks import Prompts, Task, inputs_and_places
-from icl.training.experiment import COMMAND, Experiment, Updates, read
+from icl.training.experiment import COMMAND, Experiment, TrainingLayout, Updates, read
 
 Params = Mapping[str, Any]
 
@@ -121,21 +122,43 @@ def loss_of(
     return loss
 
 
-def parts_of(experiment: Experiment) -> int:
-    """The number of microbatches of a step; on a CPU each of them fits the cache (``PART``)."""
+def parts_of(experiment: Experiment, devices: int = 1) -> int:
+    """The number of microbatches of a step; on a CPU each of them fits the cache (``PART``).
+
+    Args:
+        experiment: what is trained.
+        devices: that examples are divided over.
+    """
     if jax.default_backend() != "cpu":
         return 1
     tokens = experiment.points * (2 if experiment.labels else 1)
     numbers = tokens * experiment.seeds * experiment.config().hidden_size
-    rows = experiment.batch // jax.device_count()  # on each device
-    counts = [n for n in range(1, rows + 1) if experiment.batch % (n * jax.device_count()) == 0]
+    rows = experiment.batch // devices  # on each device
+    counts = [n for n in range(1, rows + 1) if experiment.batch % (n * devices) == 0]
     return max((n for n in counts if experiment.batch // n * numbers >= PART), default=1)
+
+
+def placed(layout: TrainingLayout, seeds: int) -> Placement:
+    """The devices, and how models of so many seeds are divided over them."""
+    mesh = make_mesh(**layout.axes)
+    usual = "seeds" if seeds > 1 and seeds % mesh.size == 0 else "fsdp+tp"
+    return Placement(mesh, SHARDINGS.pick(layout.sharding or usual).rules)
+
+
+def axes_of(config: TransformerConfig, seeds: range) -> Any:
+    """Logical axes of the parameters that ``init_all`` makes."""
+    axes = transformer_axes(jax.eval_shape(lambda: init(config, 0)))
+    if len(seeds) == 1:
+        return axes
+    named = lambda x: isinstance(x, tuple) and all(isinstance(n, str | None) for n in x)  # noqa: E731
+    return jax.tree.map(lambda own: ("seed", *own), axes, is_leaf=named)
 
 
 def train(
     experiment: Experiment,
     directory: Path | None,
     updates: Updates | None = None,
+    layout: TrainingLayout | None = None,
     *,
     quiet: bool = False,
 ) -> TrainState:
@@ -145,6 +168,7 @@ def train(
         experiment: what is trained.
         directory: of the run; None keeps nothing.
         updates: number of updates, and what is kept; None: the defaults.
+        layout: the devices, and what is divided over them; None: the defaults.
         quiet: show nothing on the terminal.
 
     Returns:
@@ -155,11 +179,13 @@ def train(
     """
     updates = updates or Updates()
     config, task, seeds = experiment.config(), experiment.task(), experiment.all_seeds
-    accumulate = parts_of(experiment) if updates.accumulate is None else updates.accumulate
-    if experiment.batch % (accumulate * jax.device_count()):
+    placement = placed(layout or TrainingLayout(), len(seeds))
+    devices = mesh_parts(placement, "batch")
+    accumulate = parts_of(experiment, devices) if updates.accumulate is None else updates.accumulate
+    if experiment.batch % (accumulate * devices):
         raise InputError(
             f"a batch of {experiment.batch} prompts has no {accumulate} equal parts "
-            f"on {jax.device_count()} device(s)"
+            f"on {devices} device(s)"
         )
 
     def fitted() -> TrainState:
@@ -171,7 +197,10 @@ def train(
             steps=updates.steps,
             key=data_key(experiment.seed),
             accumulate=accumulate,
-            mesh=make_mesh() if jax.device_count() > 1 else None,
+            mesh=placement.mesh,
+            rules=placement.rules,
+            axes=axes_of(config, seeds),
+            batch_axes=("batch",) if len(seeds) == 1 else ("batch", "seed"),
             directory=directory,
             save_every=updates.save_every,
             log_every=updates.log_every,

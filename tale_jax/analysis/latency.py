@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from attention.errors import InputError
+from attention.meshes import mesh_parts
 from attention.transformer import decoding_form, jitted_generate
 from tale_jax.models import LoadedModel
 from tale_jax.options import Workload
@@ -171,7 +172,8 @@ def check_workload(model: LoadedModel, work: Workload, batch: int) -> None:
             f"the model's {model.config.longest_text} positions"
         )
     if model.batch_sharding is not None:
-        parts = model.batch_sharding.mesh.shape["data"]
+        assert model.placement is not None  # both or neither
+        parts = mesh_parts(model.placement, "batch")
         if batch % parts:
             raise InputError(f"a batch of {batch} cannot be divided over data={parts} devices")
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from attention.errors import InputError
-from attention.likelihood import Row, bucket, check_vocabulary
+from attention.likelihood import Row, bucket, check_vocabulary, token_losses
 from attention.transformer import Transformer, TransformerConfig
 from tale_jax.criteria import answer_rows
 from tale_jax.models import LoadedModel
@@ -102,8 +101,7 @@ def answer_loss(
         params: its parameters.
         batch: as :class:`Batches` gives it.
     """
-    logits_BTV: Any = Transformer(config).apply(
-        {"params": params}, batch["tokens"], where=batch["where"]
-    )
-    losses_BT = optax.softmax_cross_entropy_with_integer_labels(logits_BTV, batch["targets"])
+    how = {"where": batch["where"], "logits": False}
+    states_BTD: Any = Transformer(config).apply({"params": params}, batch["tokens"], **how)
+    losses_BT = token_losses(config, params, states_BTD, batch["targets"])
     return jnp.sum(losses_BT * batch["weights"]), jnp.sum(batch["weights"])

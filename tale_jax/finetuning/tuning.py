@@ -14,13 +14,13 @@ import optax
 
 from attention.files import Record, RunDirectory, read_json, read_json_lines, write_json
 from attention.likelihood import Row
+from attention.meshes import SHARDINGS, make_mesh
 from attention.terminal import Terminal
 from attention.training import (
     decayed,
     fit,
     init_lora,
     lora_axes,
-    make_mesh,
     make_schedule,
     merge_lora,
     transformer_axes,
@@ -116,6 +116,9 @@ def _train(
     axes = transformer_axes(params)
     scale = training.lora_alpha / training.lora_rank
     if training.full:
+        # Small updates would be lost in bfloat16: parameters and moments are float32.
+        config = dataclasses.replace(config, param_dtype="float32")
+        params = jax.tree.map(lambda leaf: leaf.astype("float32"), params)
         optimizer = adamw
 
         def loss(params: Any, batch: Any, key: Any) -> Any:
@@ -135,7 +138,6 @@ def _train(
             merged = merge_lora(base, params["lora"], scale, training.lora_dropout, key)
             return answer_loss(config, merged, batch)
 
-    mesh = make_mesh(options.axes["data"], options.axes["model"])
     state = fit(
         loss,
         params,
@@ -144,7 +146,8 @@ def _train(
         steps=steps,
         key=key,
         clip=training.clip,
-        mesh=mesh,
+        mesh=make_mesh(**options.axes),
+        rules=SHARDINGS.pick(options.sharding).rules,
         axes=axes,
         directory=directory,
         save_every=training.save_every,

@@ -11,13 +11,8 @@ import jax
 
 from attention.errors import InputError
 from attention.files import end_tokens, load_tokenizer, use_compilation_cache
-from attention.training import (
-    LogicalRules,
-    batch_sharding,
-    make_mesh,
-    param_shardings,
-    transformer_axes,
-)
+from attention.meshes import SHARDINGS, Placement, make_mesh
+from attention.training import batch_sharding, param_shardings, transformer_axes
 from attention.transformer import TransformerConfig, load_pretrained
 from attention.transformer.huggingface import checkpoint_folder
 from tale_jax.options import ModelOptions
@@ -40,6 +35,7 @@ class LoadedModel:
         params: its parameters, stacked by layer.
         tokenizer: that comes with it.
         batch_sharding: of batches over several devices; None on one.
+        placement: the devices, and how activations lie on them; None on one.
         end_tokens: ids at which it ends what it writes.
     """
 
@@ -49,6 +45,7 @@ class LoadedModel:
     params: dict[str, Any]
     tokenizer: Tokenizer
     batch_sharding: jax.sharding.NamedSharding | None
+    placement: Placement | None
     end_tokens: tuple[int, ...] = ()
 
     @property
@@ -76,7 +73,7 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
     if options.compilation_cache:
         use_compilation_cache()
     folder = model_folder(name, options.revision)
-    mesh, rules = make_mesh(options.axes["data"], options.axes["model"]), LogicalRules()
+    mesh, rules = make_mesh(**options.axes), SHARDINGS.pick(options.sharding).rules
     several = mesh.size > 1
 
     def shardings(abstract: Any) -> Any:
@@ -89,9 +86,10 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
     if config.head != "causal_lm":
         raise InputError(f"{name}: has the head {config.head}; tale needs a causal language model")
     sharding = batch_sharding(mesh, rules) if several else None
+    placement = Placement(mesh, rules) if several else None
     tokenizer = load_tokenizer(folder)
     ends = end_tokens(folder, tokenizer)
-    return LoadedModel(name, folder, config, params, tokenizer, sharding, ends)
+    return LoadedModel(name, folder, config, params, tokenizer, sharding, placement, ends)
 
 
 def fingerprint(folder: Path) -> str:

@@ -19,7 +19,7 @@ from tale_jax.tasks import Split, Task, limited
 from tale_jax.units import Dropped, Unit, check_layers
 
 # Options that may be given along with a run: they change no answer, or only how many there are.
-WITH_A_RUN = ("mesh", "compilation_cache", "batch_tokens", "cache_gib", "limit")
+WITH_A_RUN = ("mesh", "sharding", "compilation_cache", "batch_tokens", "cache_gib", "limit")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,6 +66,7 @@ def open_scorer(
         max_new_tokens=options.max_new_tokens,
         cache_gib=options.cache_gib,
         batch_sharding=model.batch_sharding,
+        placement=model.placement,
         on_message=terminal.message,
     )
     for note in scorer.notes:

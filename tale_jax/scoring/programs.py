@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from attention.likelihood import Arrays
+from attention.meshes import Placement, using
 from attention.transformer import Branches, Context, Transformer, TransformerConfig, run_layer
 from tale_jax.scoring.protocols import Asker
 
@@ -47,6 +49,7 @@ class Programs:
         params: stacked.
         protocol: that has ``read`` or ``write``.
         front: the text before every row, as a batch of one row; None: there is none.
+        placement: the devices, and how activations lie on them; None: one, or as they come.
 
     Attributes:
         compilations: programs compiled so far.
@@ -60,16 +63,17 @@ class Programs:
         params: Mapping[str, Any],
         protocol: Asker,
         front: Arrays | None,
+        placement: Placement | None = None,
     ):
         self.compilations, self.writes, self.front = 0, protocol.writes, front
         self._config, self._params, self._protocol = config, params, protocol
+        functions = (
+            self._begin, self._advance, self._finish, self._share, self._read, self._write,
+        )  # fmt: skip
+        names = ("begin", "advance", "finish", "share", "read", "write")
         self._functions = {
-            "begin": jax.jit(self._begin),
-            "advance": jax.jit(self._advance),
-            "finish": jax.jit(self._finish),
-            "share": jax.jit(self._share),
-            "read": jax.jit(self._read),
-            "write": jax.jit(self._write),
+            name: jax.jit(_placed(function, placement))
+            for name, function in zip(names, functions, strict=True)
         }
         self._compiled: dict[Any, concurrent.futures.Future[jax.stages.Compiled]] = {}
         self._begun: set[Any] = set()
@@ -175,6 +179,17 @@ class Programs:
 
     def _write(self, params: Any, arrays: Arrays, keep: Any) -> Any:
         return self._protocol.write(params, keep, arrays)
+
+
+def _placed(function: Callable[..., Any], placement: Placement | None) -> Callable[..., Any]:
+    """The function, whose activations lie on the devices as the placement says."""
+
+    @functools.wraps(function)
+    def placed(*arguments: Any) -> Any:
+        with using(placement):
+            return function(*arguments)
+
+    return placed
 
 
 def _shape(arrays: Arrays) -> tuple[tuple[int, ...], ...]:

@@ -20,6 +20,7 @@ from attention.likelihood import (
     load_batches,
     when_memory_runs_out,
 )
+from attention.meshes import Placement
 from attention.terminal import Steps, no_steps
 from attention.transformer import TransformerConfig
 from tale_jax.elimination import race
@@ -46,6 +47,7 @@ class Scorer:
         cache_gib: GiB of states between layers that are kept; the rest is computed again.  Halved
             with the batches.
         batch_sharding: how rows lie on several devices.
+        placement: the devices, and how activations lie on them; None: one, or as they come.
         on_message: called with one line when something is worth telling.
 
     Attributes:
@@ -74,6 +76,7 @@ class Scorer:
         max_new_tokens: int | None = None,
         cache_gib: float = 4.0,
         batch_sharding: jax.sharding.Sharding | None = None,
+        placement: Placement | None = None,
         on_message: Callable[[str], None] = lambda line: None,
     ):
         self.protocol = make_asker(protocol, config, tokenizer, task, max_new_tokens)
@@ -85,7 +88,7 @@ class Scorer:
         self.examples, self.too_long, self._rows = found.examples, found.too_long, found.rows
         self.notes = tuple(self.protocol.notes)
         self._runner = Runner(
-            Programs(config, params, self.protocol, found.front),
+            Programs(config, params, self.protocol, found.front, placement),
             cache_gib * 2**30,
             one_device=batch_sharding is None,
         )

@@ -12,13 +12,15 @@ from attention.options import Devices, Display, Hub, Seed, parse_mesh
 @pytest.mark.parametrize(
     ("text", "axes"),
     [
-        ("", {"data": 1, "model": 1}),
-        ("model=3", {"data": 1, "model": 3}),
-        (" data = -1 , model=5", {"data": -1, "model": 5}),
+        ("", {}),
+        ("model=3", {"model": 3}),
+        (" data = -1 , model=5,fsdp=7", {"data": -1, "model": 5, "fsdp": 7}),
+        ("dcn=2", {"dcn": 2}),
     ],
 )
 def test_an_axis_left_out_is_one(text, axes):
-    assert parse_mesh(text) == axes == Devices(text).axes
+    whole = {"dcn": 1, "data": 1, "fsdp": 1, "model": 1, **axes}
+    assert parse_mesh(text) == whole == Devices(text).axes
 
 
 @pytest.mark.parametrize("text", ["data", "data=", "data=0", "data=-2", "rows=2", "data=1.5", "=2"])
@@ -38,7 +40,7 @@ def test_the_shared_flags_fit_into_one_command():
     ): ...
 
     names = list(inspect.signature(train).parameters)
-    assert names == ["seed", "revision", "mesh", "dtype", "quiet"]
+    assert names == ["seed", "revision", "mesh", "sharding", "dtype", "quiet"]
     for seed in (-1, 2**32):
         with pytest.raises(InputError, match=r"--seed must be at least 0 and below 4294967296"):
             train(seed=seed)

@@ -221,6 +221,7 @@ def differing_fields(config: TransformerConfig, again: TransformerConfig) -> lis
         matmul_precision=again.matmul_precision,
         attention_implementation=again.attention_implementation,
         remat=again.remat,
+        param_dtype=again.param_dtype,
         derivatives=again.derivatives,
     )
     differing = [

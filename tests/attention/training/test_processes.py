@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from attention.meshes import LogicalRules, make_mesh
 from attention.training.checkpoints import load_params
 from attention.training.loop import fit
-from attention.training.sharding import LogicalRules, make_mesh
 
 STEPS = 40
 AXES = {"up": ("input", "mlp"), "bias": ("mlp",), "down": ("mlp", "embed")}

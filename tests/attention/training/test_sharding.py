@@ -8,9 +8,8 @@ import pytest
 from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
 from attention.errors import InputError
+from attention.meshes import LogicalRules, make_mesh
 from attention.training.sharding import (
-    LogicalRules,
-    make_mesh,
     optimizer_shardings,
     param_shardings,
     shard,
@@ -69,7 +68,8 @@ OUTSIDE = {
     "head/out/kernel": ((D, 3), ("embed", "labels")),
     "head/out/bias": ((3,), ("labels",)),
 }
-MESH = AbstractMesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto, AxisType.Auto))
+AXES = ("dcn", "data", "fsdp", "model")
+MESH = AbstractMesh((1, 4, 1, 2), AXES, axis_types=(AxisType.Auto,) * 4)
 
 
 def nest(flat):
@@ -124,12 +124,12 @@ def test_model_parallel_shardings(form):
     lead = (None,) if form == "stacked" else ()
     layer = homes["layers"] if form == "stacked" else homes["layers"][1]
     attention = layer["attention"]
-    assert attention["query"]["kernel"].spec == PartitionSpec(*lead, None, "model", None)
-    assert attention["out"]["kernel"].spec == PartitionSpec(*lead, "model", None, None)
+    assert attention["query"]["kernel"].spec == PartitionSpec(*lead, "fsdp", "model", None)
+    assert attention["out"]["kernel"].spec == PartitionSpec(*lead, "model", None, "fsdp")
     assert attention["normalizer"]["flat"].spec == PartitionSpec(*lead, None, None)
-    assert layer["mlp"]["down"]["kernel"].spec == PartitionSpec(*lead, "model", None)
-    assert homes["embed"]["embedding"].spec == PartitionSpec("model", None)
-    assert homes["final_norm"]["scale"].spec == PartitionSpec(None)
+    assert layer["mlp"]["down"]["kernel"].spec == PartitionSpec(*lead, "model", "fsdp")
+    assert homes["embed"]["embedding"].spec == PartitionSpec("model", "fsdp")
+    assert homes["final_norm"]["scale"].spec == PartitionSpec("fsdp")
 
 
 def test_a_dimension_the_axis_does_not_divide_stays_whole():
@@ -143,10 +143,10 @@ def test_a_dimension_the_axis_does_not_divide_stays_whole():
 
 def test_every_rule_is_alive():
     params, axes = transformer("stacked")
-    everywhere = AbstractMesh((1, 1), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    everywhere = AbstractMesh((1,) * 4, AXES, axis_types=(AxisType.Auto,) * 4)
     nothing = LogicalRules(*[None] * len(dataclasses.fields(LogicalRules)))
     for field in dataclasses.fields(LogicalRules):
-        if field.name != "batch":
+        if field.name not in ("batch", "length", "state", "seed"):  # of activations
             rules = dataclasses.replace(nothing, **{field.name: "data"})
             homes = jax.tree.leaves(param_shardings(params, axes, everywhere, rules))
             assert any("data" in home.spec for home in homes), field.name
@@ -161,7 +161,7 @@ def test_collisions_and_unknown_names_raise():
         param_shardings(params, axes, MESH, LogicalRules(mlp="expert"))
     with pytest.raises(ValueError, match="no rule for the logical axis 'tokens'"):
         param_shardings({"w": array((2,))}, {"w": ("tokens",)}, MESH, LogicalRules())
-    with pytest.raises(ValueError, match="w has shape"):
+    with pytest.raises(ValueError, match="w: shape"):
         param_shardings({"w": array((2, 2))}, {"w": ("embed",)}, MESH, LogicalRules())
 
 
@@ -190,7 +190,7 @@ def test_moments_live_with_their_parameters(name):
     state = jax.eval_shape(OPTIMIZERS[name].init, params)
     got = optimizer_shardings(state, params, homes)
     assert jax.tree.structure(got) == jax.tree.structure(state)
-    specs = {(10, 14): PartitionSpec(None, "model"), (14, 10): PartitionSpec("model", None)}
+    specs = {(10, 14): PartitionSpec("fsdp", "model"), (14, 10): PartitionSpec("model", "fsdp")}
     for leaf, home in zip(jax.tree.leaves(state), jax.tree.leaves(got), strict=True):
         assert home.spec == specs.get(leaf.shape, PartitionSpec())
     assert any(leaf.ndim == 2 for leaf in jax.tree.leaves(state))
@@ -209,7 +209,7 @@ def test_factored_moments_are_replicated():
 
 
 def test_make_mesh():
-    assert dict(make_mesh(data=1).shape) == {"data": 1, "model": 1}
+    assert dict(make_mesh(data=1).shape) == dict.fromkeys(AXES, 1)
     with pytest.raises(InputError, match="needs more than"):
         make_mesh(data=64, model=64)
     with pytest.raises(InputError, match="does not divide"):

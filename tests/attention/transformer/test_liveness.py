@@ -100,7 +100,8 @@ PERTURBED = {
     "initializer": (LLAMA, "gpt2"),
     "dtype": (LLAMA, "bfloat16"),
     "matmul_precision": (LLAMA, "default"),
-    "remat": (LLAMA, True),
+    "remat": (LLAMA, "full"),
+    "param_dtype": (LLAMA, "bfloat16"),
     "derivatives": (LLAMA, "cpu"),
 }
 LLAMA3 = RopeScaling("llama3", 8.0, 1.0, 4.0, 128)

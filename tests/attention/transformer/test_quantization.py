@@ -10,8 +10,8 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from attention.errors import InputError
-from attention.training import make_mesh, param_shardings, transformer_axes
-from attention.training.sharding import LogicalRules
+from attention.meshes import LogicalRules, make_mesh
+from attention.training import param_shardings, transformer_axes
 from attention.transformer import (
     Transformer,
     TransformerConfig,

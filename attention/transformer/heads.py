@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from attention.meshes import constrain
-from attention.transformer.activations import ACTIVATIONS
+from attention.transformer.arithmetic import ACTIVATIONS
 from attention.transformer.config import TransformerConfig
 from attention.transformer.positionwise import Norm, Projection
 

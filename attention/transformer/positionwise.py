@@ -13,8 +13,7 @@ from jaxtyping import Array, Float
 
 from attention.dot_product import projected, standardized, standardized_by_rule
 from attention.meshes import constrain
-from attention.transformer.activations import ACTIVATIONS
-from attention.transformer.arithmetic import in_dtype
+from attention.transformer.arithmetic import ACTIVATIONS, in_dtype
 from attention.transformer.config import TransformerConfig
 
 

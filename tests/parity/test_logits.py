@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attention.transformer import keep_layers, load_pretrained, save_pretrained
-from attention.transformer.activations import ACTIVATIONS
+from attention.transformer.arithmetic import ACTIVATIONS
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

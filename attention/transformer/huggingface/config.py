@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attention.errors import InputError
-from attention.transformer.activations import ACTIVATIONS
+from attention.transformer.arithmetic import ACTIVATIONS
 from attention.transformer.config import Head, TransformerConfig
 from attention.transformer.huggingface.attributes import check_attributes, without_meaning
 from attention.transformer.huggingface.families import FAMILIES, Family, HfConfig

@@ -1,0 +1,164 @@
+"""Every way to divide a model and its examples trains like one device; what programs then hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from attention.likelihood import token_losses
+from attention.meshes import SHARDINGS, Placement, make_mesh, using
+from attention.training import fit, transformer_axes
+from attention.training.sharding import batch_sharding
+from attention.training.step import make_step, state_shardings
+from attention.transformer import Transformer, TransformerConfig
+
+ROWS, LENGTH, VOCAB = 16, 24, 52
+CONFIG = TransformerConfig(
+    hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    intermediate_size=40, vocab_size=VOCAB, remat="full",
+)  # fmt: skip
+MESHES = {
+    "dp": {"data": 8},
+    "fsdp": {"data": 2, "fsdp": 4},
+    "fsdp+tp": {"data": 2, "fsdp": 2, "model": 2},
+    "fsdp+tp+sp": {"dcn": 2, "data": 1, "fsdp": 2, "model": 2},
+}
+
+
+def loss(params, batch, key, config=CONFIG, most_logits=2000):
+    del key
+    states = Transformer(config).apply({"params": params}, batch["tokens"], logits=False)
+    losses = token_losses(config, params, states, batch["targets"], most_logits=most_logits)
+    return losses.sum(), losses.size
+
+
+def data(step):
+    rows = np.random.default_rng(step).integers(0, VOCAB, (ROWS, LENGTH + 1), np.int32)
+    return {"tokens": rows[:, :-1], "targets": rows[:, 1:]}
+
+
+def start():
+    return Transformer(CONFIG).init(jax.random.key(1), jnp.zeros((1, 1), int))["params"]
+
+
+def train(directory, **how):
+    axes = transformer_axes(jax.eval_shape(start))
+    key, optimizer = jax.random.key(0), optax.adamw(1e-2)
+    where = {"directory": directory, "log_every": 1, "quiet": True}
+    return fit(loss, start, optimizer, data, steps=10, key=key, axes=axes, **where, **how)
+
+
+def program(name):
+    """The compiled step of a preset, as text."""
+    mesh, rules = make_mesh(**MESHES[name]), SHARDINGS[name].rules
+    shapes, optimizer = jax.eval_shape(start), optax.adamw(1e-2)
+    axes = transformer_axes(shapes)
+    abstract, shardings = state_shardings(shapes, optimizer, mesh, rules, axes)
+    home = batch_sharding(mesh, rules)
+    batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=home), data(0))
+    step = make_step(loss, optimizer, shardings=shardings, placement=Placement(mesh, rules))
+    return step.lower(abstract, batch, jax.random.key(0)).compile().as_text()
+
+
+def largest(text, kinds):
+    """The most numbers in the result of an operation of some kinds."""
+    found = re.findall(rf"= \(?(?:\w+)\[([\d,]*)\][^=]*? (?:{kinds})(?:-start)?\(", text)
+    return max((int(np.prod([int(n) for n in dims.split(",") if n])) for dims in found), default=0)
+
+
+def eight_devices(folder, names):
+    """Train with each preset, and check what its program holds."""
+    assert len(jax.devices()) == 8
+    expected = train(folder / "one")
+    losses = (folder / "one" / "metrics.jsonl").read_text()
+    for name in names:
+        mesh, rules = make_mesh(**MESHES[name]), SHARDINGS[name].rules
+        got = train(folder / name, mesh=mesh, rules=rules)
+        lines = zip(losses.splitlines(), (folder / name / "metrics.jsonl").open(), strict=True)
+        for one, other in lines:
+            a, b = (float(re.search(r'"loss": ([\d.]+)', line)[1]) for line in (one, other))
+            assert abs(a - b) <= 1e-5 * abs(a), (name, a, b)
+        for a, b in zip(jax.tree.leaves(expected.params), jax.tree.leaves(got.params), strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-4, err_msg=name)
+        text = program(name)
+        rows = 8 if name == "dp" or name == "fsdp" else 4
+        places = LENGTH // 2 if name.endswith("sp") else LENGTH
+        assert f"f32[2,{ROWS // rows},{places},32]" in text, f"{name}: states of all layers"
+        assert f"f32[2,{ROWS},{LENGTH},32]" not in text, f"{name}: the whole batch on a device"
+        whole = ROWS * LENGTH * CONFIG.hidden_size
+        moved = largest(text, "all-gather|all-reduce|all-to-all|collective-permute")
+        assert 0 < moved < whole // 2, f"{name}: a collective moves {moved} of {whole}"
+        assert not re.search(rf"f32\[\d+,{LENGTH},{VOCAB}(?:\]|,)", text), "logits of all places"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("fsdp+tp+sp",), pytest.param(tuple(MESHES), marks=pytest.mark.nightly)],
+    ids=["one", "all"],
+)
+def test_layouts_train_like_one_device(tmp_path, names):
+    flags = "--xla_force_host_platform_device_count=8"
+    command = [sys.executable, __file__, str(tmp_path), *names]
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    subprocess.run(command, env=environment, check=True)
+
+
+def test_losses_in_blocks_are_those_of_all_logits():
+    config = TransformerConfig(
+        hidden_size=6, num_hidden_layers=1, num_attention_heads=2, intermediate_size=10,
+        vocab_size=11, param_dtype="float32", dtype="float32",
+    )  # fmt: skip
+    params = Transformer(config).init(jax.random.key(2), jnp.zeros((1, 1), int))["params"]
+    tokens, targets = jax.random.randint(jax.random.key(3), (2, 3, 7), 0, 11)
+
+    def blocks(params, most):
+        states = Transformer(config).apply({"params": params}, tokens, logits=False)
+        return token_losses(config, params, states, targets, most_logits=most)
+
+    def whole(params):
+        logits = Transformer(config).apply({"params": params}, tokens)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+
+    for most in (None, 70):  # at once; two places at a time, and one of padding
+        np.testing.assert_allclose(blocks(params, most), whole(params), rtol=2e-6, atol=2e-6)
+    got = jax.jit(jax.grad(lambda params: blocks(params, 70).sum()))(params)
+    expected = jax.jit(jax.grad(lambda params: whole(params).sum()))(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), got, expected)
+
+
+def test_master_weights_are_wide_and_products_narrow():
+    config = TransformerConfig(
+        hidden_size=6, num_hidden_layers=1, num_attention_heads=2, intermediate_size=10,
+        vocab_size=11, param_dtype="float32", dtype="bfloat16",
+    )  # fmt: skip
+    tokens = jnp.zeros((2, 3), int)
+    params = Transformer(config).init(jax.random.key(2), tokens)["params"]
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    states = Transformer(config).apply({"params": params}, tokens, logits=False)
+    assert states.dtype == jnp.bfloat16
+    narrow = jax.tree.map(lambda x: x.astype(jnp.bfloat16), params)
+    same = Transformer(config).apply({"params": narrow}, tokens, logits=False)
+    np.testing.assert_array_equal(states, same)
+    wide = jax.grad(lambda p: loss(p, {"tokens": tokens, "targets": tokens}, 0, config)[0])(params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(wide)} == {jnp.dtype("float32")}
+
+
+def test_one_device_has_no_placement():
+    with using(Placement(make_mesh(data=1), SHARDINGS["fsdp"].rules)):
+        jaxpr = str(
+            jax.make_jaxpr(Transformer(CONFIG).apply)({"params": start()}, data(0)["tokens"])
+        )
+    assert "sharding_constraint" not in jaxpr
+
+
+if __name__ == "__main__":
+    eight_devices(Path(sys.argv[1]), sys.argv[2:])

@@ -66,7 +66,9 @@ class Feed(NamedTuple):
             return jax.tree.map(make, arrays)
         # device_put would compare the batches of all processes
         return jax.tree.map(
-            lambda x: jax.make_array_from_callback(np.shape(x), sharding, np.asarray(x).__getitem__),
+            lambda x: jax.make_array_from_callback(
+                np.shape(x), sharding, np.asarray(x).__getitem__
+            ),
             arrays,
         )
 

@@ -11,9 +11,10 @@ from jax.experimental.compilation_cache import compilation_cache
 from orbax.checkpoint import v1 as ocp
 
 from attention.errors import InputError
+from attention.meshes import LogicalRules, make_mesh
 from attention.training.checkpoints import load_params
 from attention.training.loop import NonFiniteError, fit
-from attention.training.sharding import LogicalRules, make_mesh, shard
+from attention.training.sharding import shard
 from attention.training.step import TrainState, make_step, state_shardings
 
 KEY = jax.random.key(0)

@@ -114,7 +114,7 @@ def test_layouts_train_like_one_device(tmp_path, names):
 
 def test_losses_in_blocks_are_those_of_all_logits():
     config = TransformerConfig(
-        hidden_size=6, num_hidden_layers=1, num_attention_heads=2, intermediate_size=10,
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=10,
         vocab_size=11, param_dtype="float32", dtype="float32",
     )  # fmt: skip
     params = Transformer(config).init(jax.random.key(2), jnp.zeros((1, 1), int))["params"]
@@ -137,7 +137,7 @@ def test_losses_in_blocks_are_those_of_all_logits():
 
 def test_master_weights_are_wide_and_products_narrow():
     config = TransformerConfig(
-        hidden_size=6, num_hidden_layers=1, num_attention_heads=2, intermediate_size=10,
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=10,
         vocab_size=11, param_dtype="float32", dtype="bfloat16",
     )  # fmt: skip
     tokens = jnp.zeros((2, 3), int)

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from attention import processes
 from attention.choices import Choices
 from attention.errors import InputError, Preempted, is_out_of_memory
 from attention.files import cache_folder
@@ -179,7 +180,7 @@ def _run(program: str, line: str, found: Command, words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         _print(help_text(found, line))
         return
-    with _one_line(program, lambda: _going_on(found, line, words)):
+    with _one_line(program, lambda: _going_on(found, line, words)), _joined():
         bound, as_values = parse(found, words, program, line)
         if as_values:
             with contextlib.redirect_stdout(sys.stderr):  # nothing but the JSON is printed
@@ -213,11 +214,30 @@ def _one_line(program: str, going_on: Callable[[], str]) -> Iterator[None]:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _fail(program, reason + (going_on() or "; mend that and run it again"), 2)
     except Exception as error:
+        if _several() and processes.is_lost(error):
+            print(f"{program}: another process of this run has ended{going_on()}", file=sys.stderr)
+            processes.leave(75)
         if is_out_of_memory(error):
             _fail(program, f"out of memory; take less at a time{going_on()}", 2)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         line = f"this should not happen: {reason:.{MOST_OF_A_REASON}}; see the log {_log(program)}"
         _fail(program, line, 1)
+
+
+def _several() -> bool:
+    """Whether several processes work together."""
+    with contextlib.suppress(InputError):
+        return processes.find_group(os.environ) is not None
+    return False
+
+
+@contextlib.contextmanager
+def _joined() -> Iterator[None]:
+    """Join the other processes of the run, if there are some; SIGTERM ends the command."""
+    if processes.find_group(os.environ) is not None:
+        processes.start()
+    with processes.preemption():  # after the start, which has a handler of its own
+        yield
 
 
 def _fail(program: str, line: str, code: int) -> None:

@@ -23,7 +23,7 @@ GROUND = (
 )
 ORDER = {
     "attention": [
-        f"{GROUND} files",
+        f"{GROUND} files processes",
         "meshes",
         "normalizers",
         "dot_product",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +15,7 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
 
+from attention import processes
 from attention.errors import InputError
 from attention.meshes import LogicalRules, Placement, make_mesh
 from attention.training.checkpoints import Checkpoints, save_once, snapshot
@@ -99,6 +98,7 @@ def fit(
         NonFiniteError: a step was not finite.  The state before it is saved in ``nonfinite``, and a
             later call resumes from the last good checkpoint.
         KeyboardInterrupt: Ctrl-C, after saving; a second Ctrl-C does not wait for the step.
+        Preempted: SIGTERM, after saving.  Of several processes all stop after the same step.
         InputError: an argument does not fit, ``directory`` holds another experiment, or the data
             ended or does not divide.
         TypeError: ``data`` is neither a function nor a :class:`DataIterator`.
@@ -116,7 +116,9 @@ def fit(
     with contextlib.ExitStack() as stack:
         checkpoints = None
         if folder is not None:
-            checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints", keep))
+            checkpoints = stack.enter_context(
+                Checkpoints(folder / "checkpoints", keep, clean=processes.is_main())
+            )
         if checkpoints is not None and checkpoints.latest is not None:
             state = _resumed(checkpoints, abstract, data, key)
         else:
@@ -126,7 +128,7 @@ def fit(
             raise InputError(f"{directory} is at step {start}, past steps={steps}")
         path = None if folder is None else folder / "metrics.jsonl"
         log = stack.enter_context(MetricsLog(path, start, steps, quiet))
-        interrupted = stack.enter_context(_deferred_interrupt())
+        interrupted = stack.enter_context(processes.stop_requests())
         feed = Feed(Placement(mesh, rules), batch_axes, accumulate)
         batches = batches_of(data, feed)
         draw = None if draw is None else drawn(draw, feed)
@@ -163,7 +165,7 @@ def fit(
             if due and evaluate is not None:
                 evaluate(t, state.params)
             if stop:
-                raise KeyboardInterrupt
+                processes.raise_stop(stop)
         return state
 
 
@@ -245,22 +247,3 @@ def _stop(t: int, values: dict[str, float], state: TrainState, folder: Path | No
         f"step {t} is not finite (loss {values['loss']:g}, gradient norm "
         f"{values['grad_norm']:g}); {where}"
     )
-
-
-@contextlib.contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether Ctrl-C was pressed, to ask between two steps."""
-    pressed = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals reach the main thread alone
-        return
-
-    def note(number: int, _: object) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one does not wait
-
-    previous = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, previous or signal.SIG_DFL)

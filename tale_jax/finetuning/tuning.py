@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import optax
 
+from attention import processes
 from attention.files import Record, RunDirectory, read_json, read_json_lines, write_json
 from attention.likelihood import Row
 from attention.meshes import SHARDINGS, make_mesh
@@ -83,7 +84,7 @@ def tune(
     }
     made = out / "model"
     result = {"out": str(made), "dropped": list(opened.dropped), "examples": len(rows)}
-    owner = jax.process_index() == 0
+    owner = processes.is_main()
     with RunDirectory(out, "tale finetune", settings, resume=resume, owner=owner):
         if made.exists():
             terminal.message(f"{made} is there already")
@@ -91,12 +92,15 @@ def tune(
         config, params = without_layers(model.config, model.params, opened.dropped)
         how = dataclasses.replace(training, steps=steps)
         trained = _train(config, params, rows, how, options, out / "training", quiet)
+        trained = processes.gathered(trained)
+        processes.wait_for_all("trained")  # the first process has written its metrics
         last = read_json_lines(out / "training" / "metrics.jsonl")[-1]
         found = {"steps": steps, "loss": last["loss"]}
-        write_json(out / "result.json", found)
-        save_pretrained(
-            made, config, trained, source=model.folder, readme=_readme(opened, how, last["loss"])
-        )
+        if owner:
+            write_json(out / "result.json", found)
+            readme = _readme(opened, how, last["loss"])
+            save_pretrained(made, config, trained, source=model.folder, readme=readme)
+        processes.wait_for_all("saved")
         return {**result, **found}
 
 

@@ -1,0 +1,25 @@
+from .agreement import stop_requests as stop_requests
+from .environment import Group as Group
+from .environment import find_group as find_group
+from .group import gathered as gathered
+from .group import is_lost as is_lost
+from .group import is_main as is_main
+from .group import leave as leave
+from .group import start as start
+from .group import wait_for_all as wait_for_all
+from .interrupts import preemption as preemption
+from .interrupts import raise_stop as raise_stop
+
+__all__ = [
+    "Group",
+    "find_group",
+    "gathered",
+    "is_lost",
+    "is_main",
+    "leave",
+    "preemption",
+    "raise_stop",
+    "start",
+    "stop_requests",
+    "wait_for_all",
+]

@@ -1,0 +1,123 @@
+"""Two processes with four devices each, against one with eight: the same run, also stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+STEPS = 12
+WORDS = [
+    "train", "--preset", "linear-1l2ah", "--batch", "16", "--points", "5", "--hidden-size", "8",
+    "--steps", str(STEPS), "--dispatch", "1", "--save-every", "4", "--log-every", "1",
+    "--accumulate", "1", "--quiet",
+]  # fmt: skip
+CODE = "import sys; from icl.cli import main; main(sys.argv[1:])"
+
+
+def start(out, words, devices, process=None, port=0, cache=None):
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": str(cache or Path(out).parent / "cache"),
+    }
+    if process is not None:
+        environment |= {
+            "JAX_COORDINATOR_ADDRESS": f"localhost:{port}",
+            "JAX_NUM_PROCESSES": "2",
+            "JAX_PROCESS_ID": str(process),
+        }
+    command = [sys.executable, "-c", CODE, *words, "--out", str(out)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def two(out, words):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    return [start(out, words, 4, process, port) for process in (0, 1)]
+
+
+def ended(processes, timeout=240):
+    """Exit codes, and what was written to the standard error."""
+    errors = [process.communicate(timeout=timeout)[1] for process in processes]
+    return [process.returncode for process in processes], errors
+
+
+def losses(out):
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def wait_for_step(out, step, processes):
+    path = out / "metrics.jsonl"
+    end = time.monotonic() + 240
+    while not (path.exists() and len(path.read_text().splitlines()) > step):
+        assert all(process.poll() is None for process in processes), ended(processes)
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_two_processes_train_like_one_and_stop_together(tmp_path):
+    one, both = tmp_path / "one", tmp_path / "two"
+    codes, errors = ended([start(one, WORDS, 8)])
+    assert codes == [0], errors
+    slow = [*WORDS, "--steps", "100000", "--save-every", "1000"]
+    running = two(both, slow)
+    wait_for_step(both, 3, running)
+    running[1].send_signal(signal.SIGTERM)  # one of them is asked, and both stop
+    codes, errors = ended(running)
+    assert codes == [75, 75], errors
+    assert all("preempted" in error for error in errors), errors
+    first = losses(both)
+    np.testing.assert_allclose(first[:STEPS], losses(one)[: len(first)], rtol=1e-5)
+    # what two have saved, one goes on with
+    codes, errors = ended([start(both, [*slow, "--steps", str(len(first) + 2)], 8)])
+    assert codes == [0], errors
+    assert len(losses(both)) == len(first) + 2
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("mesh", ["data=-1", "data=1,model=-1", "fsdp=2,model=4"])
+def test_meshes_over_two_processes(tmp_path, mesh):
+    one, both = tmp_path / "one", tmp_path / "two"
+    words = [*WORDS, "--mesh", mesh]
+    assert ended([start(one, words, 8)])[0] == [0]
+    codes, errors = ended(two(both, words))
+    assert codes == [0, 0], errors
+    np.testing.assert_allclose(losses(both), losses(one), rtol=1e-5)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_the_other(tmp_path, victim):
+    out = tmp_path / "out"
+    running = two(out, [*WORDS, "--steps", "100000", "--save-every", "1000"])
+    wait_for_step(out, 3, running)
+    running[victim].kill()
+    begun = time.monotonic()
+    _, error = running[1 - victim].communicate(timeout=90)
+    assert running[1 - victim].returncode != 0
+    assert time.monotonic() - begun < 60, error
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_process_saves_when_it_is_asked_to_stop(tmp_path, number):
+    out = tmp_path / "out"
+    running = [start(out, [*WORDS, "--steps", "100000", "--save-every", "50000"], 1)]
+    wait_for_step(out, 3, running)
+    running[0].send_signal(number)
+    codes, errors = ended(running)
+    assert codes == [75 if number == signal.SIGTERM else 130], errors
+    assert "icl train" in errors[0]
+    saved = [int(path.name) for path in (out / "checkpoints").iterdir() if path.name.isdecimal()]
+    assert max(saved) == len(losses(out))

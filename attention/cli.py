@@ -9,6 +9,7 @@ from attention import command_line
 COMMANDS = {
     "describe": "Show the config, the parameters and the size of a checkpoint.",
     "bench": "Time attention: each implementation and normalizer, and its rivals.",
+    "compile": "Say what a step costs on TPUs that are not here, and whether it fits.",
     "convert": "Give a softmax model another normalizer, as close to softmax as it gets.",
     "plot": "Draw what a run's normalizer learned, layer by layer over training.",
     "pretrain": "Pretrain a decoder or an encoder on text, with any normalizer.",

@@ -30,6 +30,7 @@ ORDER = {
         "transformer",
         "likelihood",
         "training",
+        "compilation",
         "language",
         "explanation",
         "commands",

@@ -13,6 +13,7 @@ from .sharding import param_shardings as param_shardings
 from .sharding import transformer_axes as transformer_axes
 from .step import TrainState as TrainState
 from .step import make_step as make_step
+from .step import state_shardings as state_shardings
 from .weight_decay import decayed as decayed
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "merge_lora",
     "param_shardings",
     "plot_learned",
+    "state_shardings",
     "transformer_axes",
 ]

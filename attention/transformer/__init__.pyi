@@ -1,6 +1,7 @@
 from .config import TransformerConfig as TransformerConfig
 from .context import ALONE as ALONE
 from .context import Branches as Branches
+from .context import init_cache as init_cache
 from .conversion import Drift as Drift
 from .conversion import convert as convert
 from .depth import run_layer as run_layer
@@ -51,6 +52,7 @@ __all__ = [
     "convert",
     "decoding_form",
     "generate",
+    "init_cache",
     "is_quantized",
     "jitted_generate",
     "keep_halves",

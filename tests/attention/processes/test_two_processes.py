@@ -17,9 +17,10 @@ import pytest
 STEPS = 12
 WORDS = [
     "train", "--preset", "linear-1l2ah", "--batch", "16", "--points", "5", "--hidden-size", "8",
-    "--steps", str(STEPS), "--dispatch", "1", "--save-every", "4", "--log-every", "1",
-    "--accumulate", "1", "--quiet",
+    "--dispatch", "1", "--log-every", "1", "--accumulate", "1", "--quiet",
 ]  # fmt: skip
+SHORT = [*WORDS, "--steps", str(STEPS), "--save-every", "4"]
+LONG = [*WORDS, "--save-every", "50000", "--steps"]  # and how many
 CODE = "import sys; from icl.cli import main; main(sys.argv[1:])"
 
 
@@ -69,10 +70,9 @@ def wait_for_step(out, step, processes):
 
 def test_two_processes_train_like_one_and_stop_together(tmp_path):
     one, both = tmp_path / "one", tmp_path / "two"
-    codes, errors = ended([start(one, WORDS, 8)])
+    codes, errors = ended([start(one, SHORT, 8)])
     assert codes == [0], errors
-    slow = [*WORDS, "--steps", "100000", "--save-every", "1000"]
-    running = two(both, slow)
+    running = two(both, [*LONG, "100000"])
     wait_for_step(both, 3, running)
     running[1].send_signal(signal.SIGTERM)  # one of them is asked, and both stop
     codes, errors = ended(running)
@@ -81,7 +81,7 @@ def test_two_processes_train_like_one_and_stop_together(tmp_path):
     first = losses(both)
     np.testing.assert_allclose(first[:STEPS], losses(one)[: len(first)], rtol=1e-5)
     # what two have saved, one goes on with
-    codes, errors = ended([start(both, [*slow, "--steps", str(len(first) + 2)], 8)])
+    codes, errors = ended([start(both, [*LONG, str(len(first) + 2)], 8)])
     assert codes == [0], errors
     assert len(losses(both)) == len(first) + 2
 
@@ -90,7 +90,7 @@ def test_two_processes_train_like_one_and_stop_together(tmp_path):
 @pytest.mark.parametrize("mesh", ["data=-1", "data=1,model=-1", "fsdp=2,model=4"])
 def test_meshes_over_two_processes(tmp_path, mesh):
     one, both = tmp_path / "one", tmp_path / "two"
-    words = [*WORDS, "--mesh", mesh]
+    words = [*SHORT, "--mesh", mesh]
     assert ended([start(one, words, 8)])[0] == [0]
     codes, errors = ended(two(both, words))
     assert codes == [0, 0], errors
@@ -101,7 +101,7 @@ def test_meshes_over_two_processes(tmp_path, mesh):
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_other(tmp_path, victim):
     out = tmp_path / "out"
-    running = two(out, [*WORDS, "--steps", "100000", "--save-every", "1000"])
+    running = two(out, [*LONG, "100000"])
     wait_for_step(out, 3, running)
     running[victim].kill()
     begun = time.monotonic()
@@ -113,7 +113,7 @@ def test_a_killed_process_ends_the_other(tmp_path, victim):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_process_saves_when_it_is_asked_to_stop(tmp_path, number):
     out = tmp_path / "out"
-    running = [start(out, [*WORDS, "--steps", "100000", "--save-every", "50000"], 1)]
+    running = [start(out, [*LONG, "100000"], 1)]
     wait_for_step(out, 3, running)
     running[0].send_signal(number)
     codes, errors = ended(running)

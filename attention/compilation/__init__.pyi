@@ -1,0 +1,35 @@
+from .collectives import Collective as Collective
+from .collectives import find_collectives as find_collectives
+from .compiling import Report as Report
+from .compiling import Step as Step
+from .compiling import compile_step as compile_step
+from .flops import count_flops as count_flops
+from .models import MODELS as MODELS
+from .models import read_config as read_config
+from .models import with_attention as with_attention
+from .steps import decoding_step as decoding_step
+from .steps import kernel_step as kernel_step
+from .steps import training_step as training_step
+from .targets import CHIPS as CHIPS
+from .targets import Target as Target
+from .targets import find_target as find_target
+from .targets import prepare as prepare
+
+__all__ = [
+    "CHIPS",
+    "MODELS",
+    "Collective",
+    "Report",
+    "Step",
+    "Target",
+    "compile_step",
+    "count_flops",
+    "decoding_step",
+    "find_collectives",
+    "find_target",
+    "kernel_step",
+    "prepare",
+    "read_config",
+    "training_step",
+    "with_attention",
+]

@@ -1,0 +1,139 @@
+"""The collectives of a compiled program: how many, of what kind, how large, and what hides them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterator
+
+KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
+_SIZES = {"f64": 8, "f32": 4, "s32": 4, "u32": 4, "bf16": 2, "f16": 2, "s64": 8, "u64": 8}
+_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+)[ (].*\{\s*$")
+_LINE = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = (.*?) ([\w\-]+)\((.*)$")
+_CALLED = re.compile(r"(?:body|to_apply|calls|true_computation|false_computation)=%?([\w.\-]+)")
+_BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_COMPUTE = ("fusion", "dot", "convolution", "custom-call", "while")
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """A collective of a program.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        bytes: of the largest array that it reads or makes, on one device.
+        devices: how many take part.
+        times: how often it runs.
+        hidden: whether compute is scheduled between its start and its end.
+    """
+
+    kind: str
+    bytes: int
+    devices: int
+    times: int
+    hidden: bool
+
+    def seconds(self, link: float) -> float:
+        """Time of all its runs, by the ring along one axis of the network.
+
+            all-gather, reduce-scatter   V (n − 1) / n / link
+            all-reduce                   twice that
+            all-to-all                   a quarter of it
+            collective-permute           V / (link / 2)
+
+        Args:
+            link: bytes a second along one axis, both directions together.
+        """
+        share = (self.devices - 1) / self.devices
+        factors = {"all-reduce": 2 * share, "all-to-all": share / 4, "collective-permute": 2.0}
+        return self.times * self.bytes * factors.get(self.kind, share) / link
+
+
+def find_collectives(text: str) -> list[Collective]:
+    """Find the collectives of a compiled program, those in loops with their trips.
+
+    Args:
+        text: of the optimized program, in the order of its schedule (``compiled.as_text()``).
+    """
+    computations, entry = _computations(text)
+    found: list[Collective] = []
+
+    def visit(name: str, times: int) -> None:
+        lines = computations.get(name, [])
+        for i, (own, shape, operation, rest) in enumerate(lines):
+            kind = operation.removesuffix("-start")
+            if kind in KINDS:
+                hidden = operation.endswith("-start") and _hidden(lines[i + 1 :], own, kind)
+                size, devices = max(_bytes(shape), _bytes(rest)), _devices(rest)
+                if devices != 1:
+                    found.append(Collective(kind, size, devices, times, hidden))
+            elif operation == "async-start" and (inside := _asynchronous(computations, rest)):
+                kind, size, devices = inside
+                hidden = _hidden(lines[i + 1 :], own, "async")
+                found.append(Collective(kind, size, devices, times, hidden))
+            elif operation in ("while", "call", "conditional"):
+                trips = _TRIPS.search(rest)
+                called = _CALLED.findall(rest)
+                for branches in _BRANCHES.findall(rest):
+                    called += [each.strip().lstrip("%") for each in branches.split(",")]
+                for each in called:
+                    visit(each, times * (int(trips[1]) if trips else 1))
+
+    visit(entry, 1)
+    return found
+
+
+def _computations(text: str) -> tuple[dict[str, list[tuple[str, str, str, str]]], str]:
+    """The operations of each computation, in order, and the name of the first one to run."""
+    computations: dict[str, list[tuple[str, str, str, str]]] = {}
+    current, entry = "", ""
+    for line in text.splitlines():
+        if head := _COMPUTATION.match(line):
+            current = head[2]
+            computations[current] = []
+            entry = current if head[1] else entry
+        elif current and (match := _LINE.match(line)):
+            computations[current].append((match[1], match[2], match[3], match[4]))
+    return computations, entry
+
+
+def _asynchronous(
+    computations: dict[str, list[tuple[str, str, str, str]]], rest: str
+) -> tuple[str, int, int] | None:
+    """The collective that an asynchronous call wraps."""
+    for name in _CALLED.findall(rest):
+        for _, shape, operation, inner in computations.get(name, []):
+            if operation in KINDS:
+                return operation, max(_bytes(shape), _bytes(inner)), _devices(inner)
+    return None
+
+
+def _hidden(later: list[tuple[str, str, str, str]], own: str, kind: str) -> bool:
+    """Whether compute stands between a start and its end."""
+    for _, _, operation, rest in later:
+        if operation == f"{kind}-done" and re.search(rf"%?{re.escape(own)}\b", rest):
+            return False
+        if operation in _COMPUTE:
+            return True
+    return False
+
+
+def _bytes(text: str) -> int:
+    """Bytes of the largest array whose shape stands in a text."""
+    return max(_each_size(text), default=0)
+
+
+def _each_size(text: str) -> Iterator[int]:
+    for dtype, dims in re.findall(r"\b(pred|[a-z]+\d+)\[([\d,]*)\]", text):
+        yield math.prod(int(n) for n in dims.split(",") if n) * _SIZES.get(dtype, 1)
+
+
+def _devices(rest: str) -> int:
+    """How many devices take part in one group."""
+    if found := re.search(r"replica_groups=\[(\d+),(\d+)\]", rest):
+        return int(found[2])
+    if found := re.search(r"replica_groups=\{\{([\d,]*)\}", rest):
+        return len(found[1].split(","))
+    return 2

@@ -1,0 +1,128 @@
+"""Machines that a step can be compiled for, without being there."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+import re
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from attention.choices import Choices
+from attention.errors import InputError
+
+GIB = 2**30
+# What the compilers ask of their environment.  No device is looked for.
+ENVIRONMENT = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-1",
+    "JAX_PLATFORMS": "cpu",
+    "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """A kind of chip, by the numbers of its maker.
+
+    Attributes:
+        platform: that JAX compiles for.
+        memory: bytes that a program can use.
+        flops: products and sums a second in bfloat16.
+        bandwidth: bytes a second from its memory.
+        link: bytes a second that a chip sends and receives along one axis of the network.
+        shapes: the arrangement of each number of chips.
+    """
+
+    platform: str
+    memory: float
+    flops: float
+    bandwidth: float
+    link: float
+    shapes: dict[int, str]
+
+
+_FLAT = {1: "1x1", 4: "2x2", 8: "2x4", 16: "4x4", 32: "4x8", 64: "8x8", 128: "8x16", 256: "16x16"}
+_CUBES = {
+    1: "1x1x1", 4: "2x2x1", 8: "2x2x2", 16: "2x2x4", 32: "2x4x4", 64: "4x4x4", 128: "4x4x8",
+    256: "4x8x8", 512: "8x8x8",
+}  # fmt: skip
+CHIPS = Choices(
+    "kind of chip",
+    {
+        "v5e": Chip("tpu", 15.75 * GIB, 197e12, 0.82e12, 90e9, _FLAT),
+        "v5p": Chip("tpu", 95 * GIB, 459e12, 2.76e12, 180e9, _CUBES),
+        "v6e": Chip("tpu", 31.25 * GIB, 918e12, 1.64e12, 180e9, _FLAT),
+        "h200": Chip("cuda", 131 * GIB, 989e12, 4.8e12, 450e9, {n: str(n) for n in (1, 2, 4, 8)}),
+    },
+)
+"""Kinds of chips by name; a link counts both directions of one axis, as a ring uses them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Some chips of a kind.
+
+    Attributes:
+        name: such as ``v5e-16``.
+        kind: a key of ``CHIPS``.
+        count: how many chips.
+    """
+
+    name: str
+    kind: str
+    count: int
+
+    @property
+    def chip(self) -> Chip:
+        """The kind of its chips."""
+        return CHIPS.pick(self.kind)
+
+    def devices(self) -> list[Any]:
+        """The devices of its topology: they compile, and compute nothing.
+
+        Raises:
+            InputError: the compiler of the platform is not installed.
+        """
+        chip, shape = self.chip, self.chip.shapes[self.count]
+        if chip.platform == "cuda":
+            raise InputError(
+                f"{self.name}: steps for CUDA are compiled with the GPU at hand; there is no "
+                "topology of several that are not"
+            )
+        if importlib.util.find_spec("libtpu") is None:
+            raise InputError(f"{self.name} needs libtpu: pip install 'tale-jax[tpu]'")
+        alone = {"chips_per_host_bounds": (1, 1, 1)} if self.count == 1 else {}
+        try:
+            name = f"{self.kind}:{shape}"
+            return list(topologies.get_topology_desc(name, "tpu", **alone).devices)
+        except (RuntimeError, ValueError, jax.errors.JaxRuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(
+                f"{self.name}: the compiler for TPUs does not start: {reason}"
+            ) from error
+
+
+def prepare() -> None:
+    """Set what compilers ask of the environment, where it is not set; before JAX is used."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def find_target(text: str) -> Target:
+    """Read a target: a kind of chip and their number, such as ``v5e-256``; ``h200`` is one.
+
+    Raises:
+        InputError: there is no such kind, or no such number of it.
+    """
+    kind, _, count = text.partition("-")
+    chip = CHIPS.pick(kind)
+    if not re.fullmatch(r"\d*", count) or int(count or 1) not in chip.shapes:
+        counts = ", ".join(f"{kind}-{n}" for n in chip.shapes)
+        raise InputError(f"unknown target {text!r}; there are {counts}")
+    return Target(text, kind, int(count or 1))

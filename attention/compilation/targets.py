@@ -18,6 +18,7 @@ GIB = 2**30
 # What the compilers ask of their environment.  No device is looked for.
 ENVIRONMENT = {
     "TPU_SKIP_MDS_QUERY": "1",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_ACCELERATOR_TYPE": "v5litepod-1",
     "JAX_PLATFORMS": "cpu",

@@ -1,3 +1,4 @@
+from .ahead import step_to_compile as step_to_compile
 from .architectures import ModelOptions as ModelOptions
 from .architectures import model as model
 from .experiment import Experiment as Experiment
@@ -35,5 +36,6 @@ __all__ = [
     "parts_of",
     "predict",
     "predict_last",
+    "step_to_compile",
     "train",
 ]

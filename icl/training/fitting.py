@@ -99,12 +99,12 @@ def draw_of(task: Task, batch: int, seeds: range) -> Callable[[Int[Array, ""]], 
 
 
 def loss_of(
-    config: TransformerConfig, task: Task, seeds: range
+    config: TransformerConfig, task: Task, seeds: range, backend: str | None = None
 ) -> Callable[
     [Params, Prompts, Any], tuple[Float[Array, ""], Int[Array, ""], dict[str, Float[Array, ""]]]
 ]:
     """The loss ``(params, prompts, key) → (total, count, sums)`` that ``fit`` minimizes."""
-    config = for_training(config)
+    config = for_training(config, backend)
 
     def one(params: Params, prompts: Prompts) -> tuple[Array, Array]:
         predicted_BT = predict(config, params, prompts.x_BTD, prompts.y_BT, task.labels)
@@ -141,8 +141,13 @@ def parts_of(experiment: Experiment, devices: int = 1) -> int:
 def placed(layout: TrainingLayout, seeds: int) -> Placement:
     """The devices, and how models of so many seeds are divided over them."""
     mesh = make_mesh(**layout.axes)
-    usual = "seeds" if seeds > 1 and seeds % mesh.size == 0 else "fsdp+tp"
-    return Placement(mesh, SHARDINGS.pick(layout.sharding or usual).rules)
+    name = layout.sharding or usual_sharding(seeds, mesh.size)
+    return Placement(mesh, SHARDINGS.pick(name).rules)
+
+
+def usual_sharding(seeds: int, devices: int) -> str:
+    """How models of so many seeds are divided, if nobody says it."""
+    return "seeds" if seeds > 1 and seeds % devices == 0 else "fsdp+tp"
 
 
 def axes_of(config: TransformerConfig, seeds: range) -> Any:

@@ -1,3 +1,4 @@
+from .ahead import search_step as search_step
 from .choosing import Loglikelihood as Loglikelihood
 from .choosing import choice_rows as choice_rows
 from .forward import halves_left as halves_left
@@ -29,5 +30,6 @@ __all__ = [
     "halves_left",
     "last_states",
     "layer_states",
+    "search_step",
     "without_layers",
 ]

@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 from attention.compilation.compiling import Step
 from attention.compilation.flops import model_flops
 from attention.dot_product import dot_product_attention
-from attention.likelihood import token_losses
+from attention.likelihood import summed_loss
 from attention.meshes import Placement, sharding_of, using
 from attention.training import batch_sharding as rows_of
 from attention.training import make_step, param_shardings, state_shardings, transformer_axes
@@ -42,8 +42,8 @@ def training_step(
         del key
         how: Any = {"logits": False}
         states: Any = Transformer(config).apply({"params": params}, tokens_BT, **how)
-        losses = token_losses(config, params, states, jnp.roll(tokens_BT, -1, axis=1))
-        return losses.sum(), losses.size
+        targets, weights = jnp.roll(tokens_BT, -1, axis=1), jnp.ones(tokens_BT.shape)
+        return summed_loss(config, params, states, targets, weights).objective, tokens_BT.size
 
     params = abstract_params(config)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(3e-4))

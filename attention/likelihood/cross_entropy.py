@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from attention.dot_product import transposed_apart
+from attention.meshes import constrain, current, mesh_parts
 from attention.transformer import Transformer, TransformerConfig
 
 BLOCK_LOGITS = {"cpu": 2**22}
@@ -54,7 +55,8 @@ def summed_loss(
 ) -> SummedLoss:
     """Compute the weighted sum of ``−log p(target)`` over places, in blocks of places.
 
-    Call it inside a jitted function.
+    Call it inside a jitted function.  Rows may be divided over devices, and so may the vocabulary:
+    the sums then go over all of them, and the numbers of a block are those on one device.
 
     Args:
         config: of a language model.
@@ -73,7 +75,11 @@ def summed_loss(
     states_BPD, kernel_VD, bias_V = read
     batch, places, _ = states_BPD.shape
     most = block_logits or BLOCK_LOGITS.get(jax.default_backend(), MOST_LOGITS)
-    count = -(-places // max(1, most // (batch * len(kernel_VD))))
+    rows, columns = batch, len(kernel_VD)
+    if (placement := current()) is not None:  # each device has its part of them
+        rows = -(-rows // mesh_parts(placement, "batch"))
+        columns = -(-columns // mesh_parts(placement, "vocab"))
+    count = -(-places // max(1, most // (rows * columns)))
     form = _Form(
         config.precision,
         config.logits_scaling,
@@ -117,7 +123,7 @@ def _run(
     def block(carry: PyTree, item: tuple[Array, Array, Array]) -> tuple[PyTree, Array | None]:
         x_ND, y_N, w_N = item[0].reshape(-1, size), item[1].reshape(-1), item[2].reshape(-1)
         objective, loss, d_kernel, d_bias = carry
-        logits_NV = dot(x_ND, kernel_DV)
+        logits_NV = constrain(dot(x_ND, kernel_DV), "batch", "vocab")
         if bias_V is not None:
             logits_NV += bias_V.astype(wide)[None]
         if form.scaling is not None:
@@ -128,14 +134,15 @@ def _run(
         exps_NV = jnp.exp(logits_NV - most_N1)
         sum_N = jnp.sum(exps_NV, axis=-1)
         total_N = jnp.log(sum_N) + most_N1[:, 0]
-        own_N = jnp.take_along_axis(logits_NV, y_N[:, None], axis=1)[:, 0]
+        own_NV = jnp.arange(logits_NV.shape[1])[None] == y_N[:, None]
+        # a sum, where an index would bring the logits of all devices together
+        own_N = jnp.sum(jnp.where(own_NV, logits_NV, 0), axis=-1)
         new = jnp.sum(w_N * (total_N - own_N))
         penalty = form.z_loss * jnp.sum(w_N * jnp.square(total_N))
         objective, loss = objective + new + penalty, loss + new
         if not gradient:
             return (objective, loss, d_kernel, d_bias), None
         factor_N = w_N * (1 + 2 * form.z_loss * total_N) / sum_N
-        own_NV = jnp.arange(logits_NV.shape[1])[None] == y_N[:, None]
         d_logits = exps_NV * factor_N[:, None] - jnp.where(own_NV, w_N[:, None], 0)
         if form.cap is not None:
             d_logits *= 1 - jnp.square(logits_NV / form.cap)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from attention.errors import InputError
-from attention.likelihood import Row, bucket, check_vocabulary, token_losses
+from attention.likelihood import Row, bucket, check_vocabulary, summed_loss
 from attention.transformer import Transformer, TransformerConfig
 from tale_jax.criteria import answer_rows
 from tale_jax.models import LoadedModel
@@ -103,5 +103,5 @@ def answer_loss(
     """
     how = {"where": batch["where"], "logits": False}
     states_BTD: Any = Transformer(config).apply({"params": params}, batch["tokens"], **how)
-    losses_BT = token_losses(config, params, states_BTD, batch["targets"])
-    return jnp.sum(losses_BT * batch["weights"]), jnp.sum(batch["weights"])
+    total = summed_loss(config, params, states_BTD, batch["targets"], batch["weights"])
+    return total.objective, jnp.sum(batch["weights"])

@@ -36,12 +36,12 @@ from attention.language.pretraining.starting import (
     optimizer_of,
     parts_of,
 )
+from attention.meshes import SHARDINGS, make_mesh
 from attention.options import Devices
 from attention.terminal import Terminal
 from attention.training import (
     fit,
     learned_values,
-    make_mesh,
     transformer_axes,
 )
 from attention.transformer import (
@@ -144,6 +144,7 @@ def _fitted(
         key=jax.random.key(pretraining.seed),
         accumulate=work.accumulate or parts_of(recipe, config, len(seeds)),
         mesh=make_mesh(**sizes) if max(sizes.values()) != 1 or min(sizes.values()) < 0 else None,
+        rules=SHARDINGS.pick(devices.sharding).rules,
         axes=transformer_axes(start.params) if len(seeds) == 1 else None,
         directory=out,
         save_every=work.save_every,

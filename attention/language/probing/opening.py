@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from attention.files import load_tokenizer
+from attention.meshes import SHARDINGS, make_mesh
 from attention.options import Devices
-from attention.training import (
-    LogicalRules,
-    batch_sharding,
-    make_mesh,
-    param_shardings,
-    transformer_axes,
-)
+from attention.training import batch_sharding, param_shardings, transformer_axes
 from attention.transformer import TransformerConfig, checkpoint_folder, load_pretrained
 
 if TYPE_CHECKING:
@@ -55,7 +50,7 @@ def open_model(name: str, devices: Devices = Devices(), revision: str | None = N
     """
     folder: Path = checkpoint_folder(name, revision)
     tokenizer = load_tokenizer(folder)
-    mesh, rules = make_mesh(devices.axes["data"], devices.axes["model"]), LogicalRules()
+    mesh, rules = make_mesh(**devices.axes), SHARDINGS.pick(devices.sharding).rules
     if mesh.size == 1:
         return OpenedModel(name, *load_pretrained(folder, devices.dtype), tokenizer)
 

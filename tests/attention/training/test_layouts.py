@@ -14,7 +14,7 @@ import numpy as np
 import optax
 import pytest
 
-from attention.likelihood import token_losses
+from attention.likelihood import summed_loss
 from attention.meshes import SHARDINGS, Placement, make_mesh, using
 from attention.training import fit, transformer_axes
 from attention.training.sharding import batch_sharding
@@ -37,8 +37,9 @@ MESHES = {
 def loss(params, batch, key, config=CONFIG, most_logits=2000):
     del key
     states = Transformer(config).apply({"params": params}, batch["tokens"], logits=False)
-    losses = token_losses(config, params, states, batch["targets"], most_logits=most_logits)
-    return losses.sum(), losses.size
+    targets, weights = batch["targets"], jnp.ones(batch["targets"].shape)
+    total = summed_loss(config, params, states, targets, weights, block_logits=most_logits)
+    return total.objective, targets.size
 
 
 def data(step):
@@ -110,29 +111,6 @@ def test_layouts_train_like_one_device(tmp_path, names):
     command = [sys.executable, __file__, str(tmp_path), *names]
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     subprocess.run(command, env=environment, check=True)
-
-
-def test_losses_in_blocks_are_those_of_all_logits():
-    config = TransformerConfig(
-        hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=10,
-        vocab_size=11, param_dtype="float32", dtype="float32",
-    )  # fmt: skip
-    params = Transformer(config).init(jax.random.key(2), jnp.zeros((1, 1), int))["params"]
-    tokens, targets = jax.random.randint(jax.random.key(3), (2, 3, 7), 0, 11)
-
-    def blocks(params, most):
-        states = Transformer(config).apply({"params": params}, tokens, logits=False)
-        return token_losses(config, params, states, targets, most_logits=most)
-
-    def whole(params):
-        logits = Transformer(config).apply({"params": params}, tokens)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, targets)
-
-    for most in (None, 70):  # at once; two places at a time, and one of padding
-        np.testing.assert_allclose(blocks(params, most), whole(params), rtol=2e-6, atol=2e-6)
-    got = jax.jit(jax.grad(lambda params: blocks(params, 70).sum()))(params)
-    expected = jax.jit(jax.grad(lambda params: whole(params).sum()))(params)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), got, expected)
 
 
 def test_master_weights_are_wide_and_products_narrow():

@@ -96,6 +96,22 @@ class Devices(Layout):
     dtype: Literal["float32", "bfloat16"] = "float32"
 
 
+def parse_span(text: str) -> tuple[int, int]:
+    """Read the first step and a number of steps: ``"100:5"``.
+
+    Raises:
+        InputError: it is something else.
+    """
+    first, _, count = text.partition(":")
+    if not (first.isdecimal() and count.isdecimal() and int(count)):
+        raise InputError(f"a span of steps is written START:COUNT, not {text!r}")
+    return int(first), int(count)
+
+
+Profile = Annotated[tuple[int, int] | None, Word(parse_span, "START:COUNT")]
+"""Steps to trace with ``jax.profiler``."""
+
+
 def parse_mesh(text: str) -> dict[str, int]:
     """Read the devices along each axis: ``"data=4"`` → ``{"dcn": 1, "data": 4, …}``.
 

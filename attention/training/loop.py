@@ -6,11 +6,10 @@ import contextlib
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree
@@ -20,13 +19,10 @@ from attention.errors import InputError
 from attention.meshes import LogicalRules, Placement, make_mesh
 from attention.training.checkpoints import Checkpoints, save_once, snapshot
 from attention.training.feeding import DataIterator, Feed, batches_of, drawn
+from attention.training.late_metrics import LateMetrics, profiler
 from attention.training.metrics import MetricsLog
 from attention.training.sharding import shard
 from attention.training.step import LossFn, Metrics, TrainState, make_step, state_shardings
-
-
-class NonFiniteError(InputError, FloatingPointError):
-    """A loss, gradient or update is NaN or infinite; the message names the step and the folder."""
 
 
 def fit(
@@ -52,6 +48,8 @@ def fit(
     draw: Callable[[Int[Array, ""]], PyTree] | None = None,
     evaluate: Callable[[int, PyTree], None] | None = None,
     evaluate_every: int = 1000,
+    profile: tuple[int, int] | None = None,
+    local: bool = False,
     quiet: bool = False,
 ) -> TrainState:
     """Train for ``steps`` updates, or for those that the run in ``directory`` still lacks.
@@ -89,6 +87,9 @@ def fit(
         evaluate: called with the number of updates and the parameters: when a run starts or goes
             on, every ``evaluate_every`` updates, and after the last one.
         evaluate_every: updates between two calls; a multiple of ``dispatch``.
+        profile: the first step and the number of steps to trace with ``jax.profiler``, into
+            ``profile``.
+        local: each of several processes gives its own rows alone, in place of the whole batch.
         quiet: show nothing on the terminal.
 
     Returns:
@@ -108,58 +109,53 @@ def fit(
     _check(data, draw, accumulate, dispatch, intervals)
     if clip is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(clip), optimizer)
-    mesh = make_mesh(data=1) if mesh is None else mesh
-    rules = rules or LogicalRules()
+    placement = Placement(make_mesh(data=1) if mesh is None else mesh, rules or LogicalRules())
     shapes = jax.eval_shape(params) if callable(params) else params
-    abstract, shardings = state_shardings(shapes, optimizer, mesh, rules, axes)
+    abstract, shardings = state_shardings(shapes, optimizer, *placement, axes)
     folder = None if directory is None else Path(directory)
     with contextlib.ExitStack() as stack:
-        checkpoints = None
+        checkpoints, state = None, None
         if folder is not None:
-            checkpoints = stack.enter_context(
-                Checkpoints(folder / "checkpoints", keep, clean=processes.is_main())
-            )
-        if checkpoints is not None and checkpoints.latest is not None:
-            state = _resumed(checkpoints, abstract, data, key)
-        else:
-            state = _fresh(params, optimizer, shardings)
-        start = int(state.step)
-        if start > steps:
-            raise InputError(f"{directory} is at step {start}, past steps={steps}")
+            own = Checkpoints(folder / "checkpoints", keep, clean=processes.is_main())
+            checkpoints = stack.enter_context(own)
+            if checkpoints.latest is not None:
+                state = _resumed(checkpoints, abstract, data, key)
+        state = state or _fresh(params, optimizer, shardings)
+        t = int(state.step)
+        if t > steps:
+            raise InputError(f"{directory} is at step {t}, past steps={steps}")
         path = None if folder is None else folder / "metrics.jsonl"
-        log = stack.enter_context(MetricsLog(path, start, steps, quiet))
+        log = stack.enter_context(MetricsLog(path, t, steps, quiet))
         interrupted = stack.enter_context(processes.stop_requests())
-        feed = Feed(Placement(mesh, rules), batch_axes, accumulate)
+        trace = stack.enter_context(profiler(folder, profile))
+        feed = Feed(placement, batch_axes, accumulate, local)
         batches = batches_of(data, feed)
         draw = None if draw is None else drawn(draw, feed)
 
         @functools.cache
         def program(count: int) -> Callable[..., tuple[TrainState, Metrics]]:
             several = None if dispatch == 1 else count
-            how = (accumulate, shardings, several, watch, draw, feed.placement)
+            how = (accumulate, shardings, several, watch, draw, placement)
             return make_step(loss_fn, optimizer, *how)
 
         shown = lambda t: t % log_every == 0 or t + 1 == steps  # noqa: E731
-        settle = functools.partial(_settle, log, shown, folder)
-        go, pending = shard(jnp.bool_(True), shardings.step), None
-        # A run may resume between two multiples of dispatch: it first goes on to a multiple.
-        chunk = lambda t: min(dispatch - t % dispatch, steps - t)  # noqa: E731
-        t = start
+        late = LateMetrics(log, shown, functools.partial(_set_aside, folder))
+        go = shard(jnp.bool_(True), shardings.step)
         if evaluate is not None:
             evaluate(t, state.params)
         while t < steps:
-            state, metrics = program(chunk(t))(state, batches(t), key, go)
+            # A run may resume between two multiples of dispatch: it first goes on to a multiple.
+            chunk = min(dispatch - t % dispatch, steps - t)
+            trace(t, state)
+            state, metrics = program(chunk)(state, batches(t), key, go)
             go = metrics["finite"] if dispatch == 1 else metrics["finite"][-1]
-            # Step t already runs while the metrics of the step before are waited for.
-            if pending is not None:
-                settle(*pending, state)
-            pending, stop = (t, metrics), interrupted()
-            t += chunk(t)
+            late.add(t, metrics, state)
+            stop = interrupted()
+            t += chunk
             save = stop or t == steps or t % save_every == 0
             due = not stop and (t == steps or t % evaluate_every == 0)
             if save or (due and evaluate is not None):
-                settle(*pending, state)  # raises, unless the state to save is finite
-                pending = None
+                late.read(state)  # raises, unless the state to save is finite
             if save and checkpoints is not None:
                 checkpoints.save(t, _trees(state), _note(data, key))
             if due and evaluate is not None:
@@ -219,31 +215,10 @@ def _resumed(
     return TrainState(training["step"], trees["params"], training["optimizer_state"])
 
 
-def _settle(
-    log: MetricsLog,
-    shown: Callable[[int], bool],
-    folder: Path | None,
-    first: int,
-    metrics: Metrics,
-    state: TrainState,
-) -> None:
-    """Log the steps of one program from ``first`` on; stop at one that is not finite."""
-    columns = {name: np.atleast_1d(x) for name, x in jax.device_get(metrics).items()}
-    for i in range(len(columns["finite"])):
-        t, values = first + i, {name: column[i].item() for name, column in columns.items()}
-        finite = values.pop("finite")
-        log.write(t, values, shown(t) or not finite, first + len(columns["finite"]) - 1)
-        if not finite:
-            _stop(t, values, state, folder)
-
-
-def _stop(t: int, values: dict[str, float], state: TrainState, folder: Path | None) -> NoReturn:
-    where = "nothing was saved (no directory)"
-    if folder is not None:
-        aside = folder / "nonfinite" / str(t)
-        save_once(aside, _trees(state))
-        where = f"the state before it is in {aside}"
-    raise NonFiniteError(
-        f"step {t} is not finite (loss {values['loss']:g}, gradient norm "
-        f"{values['grad_norm']:g}); {where}"
-    )
+def _set_aside(folder: Path | None, t: int, state: TrainState) -> str:
+    """Keep the state before a step that is not finite, and say where."""
+    if folder is None:
+        return "nothing was saved (no directory)"
+    aside = folder / "nonfinite" / str(t)
+    save_once(aside, _trees(state))
+    return f"the state before it is in {aside}"

@@ -1,3 +1,5 @@
+from .arithmetic import REMATS as REMATS
+from .arithmetic import Remat as Remat
 from .config import TransformerConfig as TransformerConfig
 from .context import ALONE as ALONE
 from .context import Branches as Branches
@@ -37,11 +39,13 @@ from .stacking import with_normalizer_params as with_normalizer_params
 __all__ = [
     "ALONE",
     "INPUT_AXES",
+    "REMATS",
     "ROPE_TYPES",
     "Branches",
     "Context",
     "Drift",
     "Generated",
+    "Remat",
     "Rope",
     "RopeScaling",
     "RopeType",

@@ -10,7 +10,7 @@ from attention import files
 from attention.command_line import Word
 from attention.errors import InputError
 from attention.marks import Between, OneOf
-from attention.options import Count, Layout, Seed
+from attention.options import Count, Layout, Profile, Seed
 from attention.signature import check_fields
 from icl.tasks import TASKS, TaskOptions, given_options
 from icl.training.architectures import ModelOptions, model
@@ -89,6 +89,7 @@ class Updates:
         log_every: updates between lines of metrics
         accumulate: parts of a batch, one after another, whose gradients add up; by default one, or
             on a CPU as many as fit its cache
+        profile: steps to trace with jax.profiler, into the directory's folder "profile"
 
     Raises:
         InputError: a number is out of range.
@@ -99,6 +100,7 @@ class Updates:
     save_every: Count = 1000
     log_every: Count = 100
     accumulate: Count | None = None
+    profile: Profile = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -210,6 +210,7 @@ def train(
             save_every=updates.save_every,
             log_every=updates.log_every,
             dispatch=updates.dispatch,
+            profile=updates.profile,
             watch=learned_values(config) if len(seeds) == 1 else None,
             draw=draw_of(task, experiment.batch, seeds),
             quiet=quiet,

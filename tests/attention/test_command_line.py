@@ -143,7 +143,7 @@ def test_words_and_keywords_give_the_same_values():
     assert told(ask, *words.split()) == expected
     found = dict(ask("m", ("a", "b"), **python))
     assert found == expected and type(found["limit"]) is int
-    assert found["devices"].axes == {"data": 2, "model": -1}
+    assert found["devices"].axes == {"dcn": 1, "data": 2, "fsdp": 1, "model": -1}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_group_without_a_default_has_flags_that_are_required(capsys):
 def test_the_signature_is_flat():
     parameters = inspect.signature(ask).parameters
     assert list(parameters)[:3] == ["model", "tasks", "drop"]
-    assert list(parameters)[-4:] == ["shots", "protocol", "mesh", "dtype"]
+    assert list(parameters)[-5:] == ["shots", "protocol", "mesh", "sharding", "dtype"]
     assert parameters["shots"].default == 2 and parameters["shots"].kind.name == "KEYWORD_ONLY"
     assert ask.__doc__.startswith("Ask a model") and ask.__name__ == "ask"
 

@@ -185,8 +185,10 @@ def _run(program: str, line: str, found: Command, words: list[str]) -> None:
         if as_values:
             with contextlib.redirect_stdout(sys.stderr):  # nothing but the JSON is printed
                 result = found.function(**bound)
-            _print(as_json(result))
-        elif text := as_text(found.function(**bound)):
+            text = as_json(result)
+        else:
+            text = as_text(found.function(**bound))
+        if text and not (_several() and not processes.is_main()):
             _print(text)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree
 
 from attention.likelihood.rows import Row
+from attention.meshes import put
 
 WORTH_SHARING = 16  # tokens; a shorter common beginning is not worth a program
 PADDING = 0.25  # share of padding above which another shape is worth a program
@@ -167,7 +168,7 @@ def load_batches(
         for start in range(0, len(members), shape.rows):
             chosen = members[start : start + shape.rows]
             arrays = _arrays([rows[i] for i in chosen], shape)
-            on_device = Arrays(*(jax.device_put(array, sharding) for array in arrays))
+            on_device = Arrays(*(put(array, sharding) for array in arrays))
             batches.append(Batch(np.array(chosen), on_device))
     return batches
 

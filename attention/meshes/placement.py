@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
@@ -75,6 +76,14 @@ def sharding_of(
             axes = axes[:-1]
         parts.append(axes[0] if len(axes) == 1 else axes or None)
     return NamedSharding(mesh, PartitionSpec(*parts))
+
+
+def put(x: np.ndarray, sharding: jax.sharding.Sharding | None) -> Array:
+    """Bring an array that every process has to the devices; each process brings its own part."""
+    if sharding is None or jax.process_count() == 1:
+        return jax.device_put(x, sharding)
+    # device_put would compare the arrays of all processes
+    return jax.make_array_from_callback(x.shape, sharding, x.__getitem__)
 
 
 def mesh_parts(placement: Placement, logical: str) -> int:

@@ -5,6 +5,7 @@ from .group import gathered as gathered
 from .group import is_lost as is_lost
 from .group import is_main as is_main
 from .group import leave as leave
+from .group import own_folder as own_folder
 from .group import start as start
 from .group import wait_for_all as wait_for_all
 from .interrupts import preemption as preemption
@@ -17,6 +18,7 @@ __all__ = [
     "is_lost",
     "is_main",
     "leave",
+    "own_folder",
     "preemption",
     "raise_stop",
     "start",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -51,6 +55,23 @@ def wait_for_all(name: str) -> None:
     """Wait until all processes are here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
+
+
+def own_folder(folder: Path) -> Path:
+    """The folder that this process writes to: of the first one ``folder``, of others a copy of it.
+
+    All processes then do the same work, and one result is kept.
+    """
+    if jax.process_count() == 1:
+        return folder
+    if not is_main():
+        scratch = Path(tempfile.mkdtemp(prefix="process-"))
+        atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+        if folder.is_dir():
+            shutil.copytree(folder, scratch / folder.name, ignore=shutil.ignore_patterns(".lock"))
+        folder = scratch / folder.name
+    wait_for_all("folders")
+    return folder
 
 
 def gathered(tree: PyTree) -> PyTree:

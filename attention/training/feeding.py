@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from attention.errors import InputError
-from attention.meshes import Placement, mesh_parts
+from attention.meshes import Placement, mesh_parts, put
 from attention.training.sharding import batch_sharding
 
 
@@ -64,13 +64,7 @@ class Feed(NamedTuple):
         if self.local:
             make = functools.partial(jax.make_array_from_process_local_data, sharding)
             return jax.tree.map(make, arrays)
-        # device_put would compare the batches of all processes
-        return jax.tree.map(
-            lambda x: jax.make_array_from_callback(
-                np.shape(x), sharding, np.asarray(x).__getitem__
-            ),
-            arrays,
-        )
+        return jax.tree.map(lambda x: put(np.asarray(x), sharding), arrays)
 
     def check(self, arrays: PyTree, processes: int = 1) -> None:
         """Check that a batch divides over the devices.

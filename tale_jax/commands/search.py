@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from attention import processes
 from attention.command_line import Between, Commas, OneOf, Result, command
 from attention.errors import InputError
 from attention.options import Display
@@ -63,6 +64,7 @@ def search(
     """
     criteria.check_criterion(ranking.criterion, layers, null_control)
     start, terminal = time.monotonic(), Terminal(display.quiet)
+    out = processes.own_folder(out)
     names = tuple(dict.fromkeys(task))
     if not names:
         raise InputError("give at least one task")

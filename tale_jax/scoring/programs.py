@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from attention.likelihood import Arrays
 from attention.meshes import Placement, using
@@ -32,6 +33,7 @@ from tale_jax.scoring.protocols import Asker
 CPU_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
 SMALL_OPTIONS = CPU_OPTIONS | {"xla_cpu_use_fusion_emitters": False}
 SMALL = ("begin", "finish")
+READ = ("finish", "read", "write")  # what the host looks at
 
 
 class Beginning(NamedTuple):
@@ -72,7 +74,7 @@ class Programs:
         )  # fmt: skip
         names = ("begin", "advance", "finish", "share", "read", "write")
         self._functions = {
-            name: jax.jit(_placed(function, placement))
+            name: jax.jit(_placed(function, placement, whole=name in READ))
             for name, function in zip(names, functions, strict=True)
         }
         self._compiled: dict[Any, concurrent.futures.Future[jax.stages.Compiled]] = {}
@@ -181,13 +183,22 @@ class Programs:
         return self._protocol.write(params, keep, arrays)
 
 
-def _placed(function: Callable[..., Any], placement: Placement | None) -> Callable[..., Any]:
-    """The function, whose activations lie on the devices as the placement says."""
+def _placed(
+    function: Callable[..., Any], placement: Placement | None, whole: bool
+) -> Callable[..., Any]:
+    """The function, whose activations lie on the devices as the placement says.
+
+    What is ``whole`` goes to every device, because each process reads it.
+    """
 
     @functools.wraps(function)
     def placed(*arguments: Any) -> Any:
         with using(placement):
-            return function(*arguments)
+            result = function(*arguments)
+        if placement is None or not whole:
+            return result
+        home = NamedSharding(placement.mesh, PartitionSpec())
+        return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, home), result)
 
     return placed
 

@@ -21,15 +21,15 @@ WORDS = [
 ]  # fmt: skip
 SHORT = [*WORDS, "--steps", str(STEPS), "--save-every", "4"]
 LONG = [*WORDS, "--save-every", "50000", "--steps"]  # and how many
-CODE = "import sys; from icl.cli import main; main(sys.argv[1:])"
+CODE = "import sys; from {package}.cli import main; main(sys.argv[1:])"
 
 
-def start(out, words, devices, process=None, port=0, cache=None):
+def start(out, words, devices, process=None, port=0, package="icl"):
     environment = {
         **os.environ,
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         "JAX_PLATFORMS": "cpu",
-        "JAX_COMPILATION_CACHE_DIR": str(cache or Path(out).parent / "cache"),
+        "JAX_COMPILATION_CACHE_DIR": str(Path(out).parent / "cache"),
     }
     if process is not None:
         environment |= {
@@ -37,15 +37,15 @@ def start(out, words, devices, process=None, port=0, cache=None):
             "JAX_NUM_PROCESSES": "2",
             "JAX_PROCESS_ID": str(process),
         }
-    command = [sys.executable, "-c", CODE, *words, "--out", str(out)]
+    command = [sys.executable, "-c", CODE.format(package=package), *words, "--out", str(out)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def two(out, words):
+def two(out, words, package="icl"):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    return [start(out, words, 4, process, port) for process in (0, 1)]
+    return [start(out, words, 4, process, port, package) for process in (0, 1)]
 
 
 def ended(processes, timeout=240):
@@ -121,3 +121,18 @@ def test_one_process_saves_when_it_is_asked_to_stop(tmp_path, number):
     assert "icl train" in errors[0]
     saved = [int(path.name) for path in (out / "checkpoints").iterdir() if path.name.isdecimal()]
     assert max(saved) == len(losses(out))
+
+
+@pytest.mark.nightly
+def test_two_processes_search_like_one(tmp_path):
+    words = [
+        "search", "--model", "demo", "--task", "demo:boolean", "--limit", "40", "--quiet",
+        "--mesh", "data=-1,model=2", "--max-drops", "2", "--no-compilation-cache",
+    ]  # fmt: skip
+    codes, errors = ended([start(tmp_path / "one", words, 8, package="tale_jax")])
+    assert codes == [0], errors
+    codes, errors = ended(two(tmp_path / "two", words, "tale_jax"), 600)
+    assert codes == [0, 0], errors
+    summaries = [json.loads((tmp_path / n / "summary.json").read_text()) for n in ("one", "two")]
+    for name in ("baseline", "best", "bsba"):
+        assert summaries[0][name] == summaries[1][name]

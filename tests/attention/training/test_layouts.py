@@ -17,8 +17,6 @@ import pytest
 from attention.likelihood import summed_loss
 from attention.meshes import SHARDINGS, Placement, make_mesh, using
 from attention.training import fit, transformer_axes
-from attention.training.sharding import batch_sharding
-from attention.training.step import make_step, state_shardings
 from attention.transformer import Transformer, TransformerConfig
 
 ROWS, LENGTH, VOCAB = 16, 24, 52
@@ -58,16 +56,10 @@ def train(directory, **how):
     return fit(loss, start, optimizer, data, steps=10, key=key, axes=axes, **where, **how)
 
 
-def program(name):
-    """The compiled step of a preset, as text."""
-    mesh, rules = make_mesh(**MESHES[name]), SHARDINGS[name].rules
-    shapes, optimizer = jax.eval_shape(start), optax.adamw(1e-2)
-    axes = transformer_axes(shapes)
-    abstract, shardings = state_shardings(shapes, optimizer, mesh, rules, axes)
-    home = batch_sharding(mesh, rules)
-    batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=home), data(0))
-    step = make_step(loss, optimizer, shardings=shardings, placement=Placement(mesh, rules))
-    return step.lower(abstract, batch, jax.random.key(0)).compile().as_text()
+def programs(folder):
+    """The compiled steps so far, as text by file."""
+    files = folder.glob("*jit_step*after_optimizations.txt")
+    return {file: file.read_text() for file in files}
 
 
 def largest(text, kinds):
@@ -83,14 +75,15 @@ def eight_devices(folder, names):
     losses = (folder / "one" / "metrics.jsonl").read_text()
     for name in names:
         mesh, rules = make_mesh(**MESHES[name]), SHARDINGS[name].rules
+        before = programs(folder)
         got = train(folder / name, mesh=mesh, rules=rules)
+        [text] = (text for file, text in programs(folder).items() if file not in before)
         lines = zip(losses.splitlines(), (folder / name / "metrics.jsonl").open(), strict=True)
         for one, other in lines:
             a, b = (float(re.search(r'"loss": ([\d.]+)', line)[1]) for line in (one, other))
             assert abs(a - b) <= 1e-5 * abs(a), (name, a, b)
         for a, b in zip(jax.tree.leaves(expected.params), jax.tree.leaves(got.params), strict=True):
             np.testing.assert_allclose(a, b, atol=2e-4, err_msg=name)
-        text = program(name)
         rows = 8 if name == "dp" or name == "fsdp" else 4
         places = LENGTH // 2 if name.endswith("sp") else LENGTH
         assert f"f32[2,{ROWS // rows},{places},32]" in text, f"{name}: states of all layers"
@@ -107,7 +100,8 @@ def eight_devices(folder, names):
     ids=["one", "all"],
 )
 def test_layouts_train_like_one_device(tmp_path, names):
-    flags = "--xla_force_host_platform_device_count=8"
+    flags = "--xla_force_host_platform_device_count=8 --xla_dump_hlo_as_text"
+    flags += f" --xla_dump_to={tmp_path} --xla_dump_hlo_module_re=jit_step"
     command = [sys.executable, __file__, str(tmp_path), *names]
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     subprocess.run(command, env=environment, check=True)

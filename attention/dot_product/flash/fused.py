@@ -19,7 +19,12 @@ from jax.experimental import pallas as pl
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from attention.dot_product.flash.kernels import backward_keys, backward_queries, forward
+from attention.dot_product.flash.backward import (
+    backward_keys,
+    backward_keys_streamed,
+    backward_queries,
+)
+from attention.dot_product.flash.kernels import forward
 from attention.dot_product.flash.launch import Launch, wide_dtype
 from attention.dot_product.operands import Form, Operands, Values, split_learned
 from attention.errors import InputError
@@ -185,10 +190,12 @@ def _backward(
 
     launch = Launch(platform, "keys", form, operands)
     inputs, blocks = launch.inputs(operands, count, more)
-    shape = jax.ShapeDtypeStruct((*key.shape[:2], launch.columns, launch.size), key.dtype)
+    summed = jnp.dtype(launch.plan.dtype) if launch.streams else key.dtype
+    shape = jax.ShapeDtypeStruct((*key.shape[:2], launch.columns, launch.size), summed)
     outputs = ((shape, launch.tile_of_keys()),) * 2
-    kernel = functools.partial(backward_keys, launch.plan)
+    each = backward_keys_streamed if launch.streams else backward_keys
+    kernel = functools.partial(each, launch.plan)
     found = launch.run(kernel, "attention_backward_keys", inputs, blocks, outputs)
-    d_key, d_value = (x[..., : key.shape[2], : key.shape[3]] for x in found)
+    d_key, d_value = (x[..., : key.shape[2], : key.shape[3]].astype(key.dtype) for x in found)
     d_query = d_query[..., : query.shape[3], : query.shape[4]]
     return d_query, d_key, d_value, d_learned

@@ -25,7 +25,7 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jaxtyping import Array
 
-from attention.dot_product.flash.base2_logits import LN2, base2_logits
+from attention.dot_product.flash.base2_logits import base2_logits
 from attention.dot_product.operands import Values
 from attention.normalizers import LOG2E, Normalizer
 
@@ -166,13 +166,14 @@ def _up(x: Array, size: int) -> Array:
     return _div(x + (size - 1), size)
 
 
-def _tile(start: Array, size: int) -> Any:
+def tile_at(start: Array, size: int) -> Any:
+    """The places of a tile, as an index."""
     return pl.ds(pl.multiple_of(start * size, size), size)
 
 
-def _keys(plan: Plan, refs: Refs, j: Array) -> dict[str, Array]:
+def read_keys(plan: Plan, refs: Refs, j: Array) -> dict[str, Array]:
     """The arrays of tile ``j`` of the keys, for a kernel of queries."""
-    here = _tile(j, plan.key_tile)
+    here = tile_at(j, plan.key_tile)
     read = {name: refs[name][here, :] for name in ("key", "value")}
     for name in ("key_segments", "mask"):
         if name in refs:
@@ -180,14 +181,14 @@ def _keys(plan: Plan, refs: Refs, j: Array) -> dict[str, Array]:
     return read
 
 
-def _rows(refs: Refs, names: tuple[str, ...]) -> dict[str, Any]:
+def read_rows(refs: Refs, names: tuple[str, ...]) -> dict[str, Any]:
     """The arrays that a kernel of queries reads once."""
     read: dict[str, Any] = {name: refs[name][...] for name in names if name in refs}
     read["params"] = {name: ref[...] for name, ref in refs["params"].items()}
     return {"count": None, **read}
 
 
-def _loop(spans: list[Span], step: Callable[..., Carry], carry: Carry) -> Carry:
+def over_tiles(spans: list[Span], step: Callable[..., Carry], carry: Carry) -> Carry:
     """Carry a value through ``step(by_place, tile, carry)`` over the tiles of all spans."""
     for start, end, by_place in spans:
         carry = jax.lax.fori_loop(
@@ -199,11 +200,11 @@ def _loop(spans: list[Span], step: Callable[..., Carry], carry: Carry) -> Carry:
 def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
     """Compute the output ``[t, H]`` and ``lse2 = log2 Σ 2^u`` ``[t, 1]`` of a tile of queries."""
     i = pl.program_id(2)
-    rows = _rows(refs, ("query", "count", "query_segments"))
+    rows = read_rows(refs, ("query", "count", "query_segments"))
 
     def step(by_place: bool, j: Array, carry: tuple[Array, Array, Array]) -> Any:
         most, total, out = carry
-        arrays = rows | _keys(plan, refs, j)
+        arrays = rows | read_keys(plan, refs, j)
         scores = plan.dot(arrays["query"], arrays["key"], trans_b=True) * plan.scale
         logits = plan.logits(scores, rows["params"], rows["count"])
         where = plan.where(arrays, i, j, by_place)
@@ -223,70 +224,9 @@ def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
         jnp.full(column, 1 if sink else 0, dtype),
         jnp.zeros((plan.query_tile, out_ref.shape[-1]), dtype),
     )
-    most, total, out = _loop(plan.key_spans(i), step, start)
+    most, total, out = over_tiles(plan.key_spans(i), step, start)
     some = total > 0
     total = jnp.where(some, total, 1)
     out_ref[...] = (out / total).astype(out_ref.dtype)
     # A query that sees no key gets a value so high that its weights are 0 in the backward pass.
     lse_ref[...] = jnp.where(some, most + LOG2E * jnp.log(total), -LOWEST)
-
-
-def backward_queries(
-    plan: Plan, learned: tuple[str, ...], refs: Refs, d_query_ref: Any, d_values_refs: Refs
-) -> None:
-    """Compute the gradients of a tile of queries, and its part ``[1, 1]`` of each parameter's."""
-    i = pl.program_id(2)
-    rows = _rows(refs, ("query", "count", "query_segments", "d_out", "lse", "delta"))
-    values = {name: rows["params"][name] for name in learned}
-
-    def step(by_place: bool, j: Array, carry: tuple[Array, Values]) -> tuple[Array, Values]:
-        d_query, d_values = carry
-        arrays = rows | _keys(plan, refs, j)
-        weights, pull = plan.weights(arrays, values, plan.where(arrays, i, j, by_place))
-        d_weights = plan.dot(arrays["d_out"], arrays["value"], trans_b=True)
-        d_scores, d_here = pull(LN2 * weights * (d_weights - arrays["delta"]))
-        d_query += plan.dot(d_scores.astype(arrays["key"].dtype), arrays["key"])
-        sums = {name: jnp.sum(d_here[name], axis=1, keepdims=True) for name in learned}
-        return d_query, jax.tree.map(jnp.add, d_values, sums)
-
-    dtype = jnp.dtype(plan.dtype)
-    columns = {name: jnp.zeros((plan.query_tile, 1), dtype) for name in learned}
-    start = (jnp.zeros(d_query_ref.shape, dtype), columns)
-    d_query, d_values = _loop(plan.key_spans(i), step, start)
-    d_query_ref[...] = d_query.astype(d_query_ref.dtype)
-    for name in learned:
-        d_values_refs[name][...] = jnp.sum(d_values[name], axis=0, keepdims=True)
-
-
-def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> None:
-    """Compute the gradients of a tile of keys and values, over all queries of its group."""
-    j = pl.program_id(2)
-    columns = {name: refs[name][...] for name in ("key", "value", "key_segments") if name in refs}
-    tiles = plan.padded_length // plan.query_tile
-
-    def group(g: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        params = {name: ref[g] for name, ref in refs["params"].items()}
-
-        def step(by_place: bool, i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            d_key, d_value = carry
-            of_head, here = _tile(g * tiles + i, plan.query_tile), _tile(i, plan.query_tile)
-            arrays: dict[str, Any] = {**columns, "params": params, "count": None}
-            arrays |= {name: refs[name][of_head, :] for name in ("query", "d_out", "lse", "delta")}
-            for name in ("count", "query_segments", "mask"):
-                if name in refs:
-                    whole = name == "mask" and refs[name].shape[0] == 1
-                    arrays[name] = refs[name][...] if whole else refs[name][here, :]
-            weights, pull = plan.weights(arrays, {}, plan.where(arrays, i, j, by_place))
-            d_weights = plan.dot(arrays["d_out"], arrays["value"], trans_b=True)
-            d_scores, _ = pull(LN2 * weights * (d_weights - arrays["delta"]))
-            d_out, query = arrays["d_out"], arrays["query"]
-            d_value += plan.dot(weights.astype(d_out.dtype), d_out, trans_a=True)
-            d_key += plan.dot(d_scores.astype(query.dtype), query, trans_a=True)
-            return d_key, d_value
-
-        return _loop(plan.query_spans(j), step, carry)
-
-    zero = jnp.zeros(d_key_ref.shape, jnp.dtype(plan.dtype))
-    d_key, d_value = jax.lax.fori_loop(0, plan.groups, group, (zero, zero))
-    d_key_ref[...] = d_key.astype(d_key_ref.dtype)
-    d_value_ref[...] = d_value.astype(d_value_ref.dtype)

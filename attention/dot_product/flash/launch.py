@@ -30,6 +30,8 @@ class Tiles(NamedTuple):
     stages: int = 2
 
 
+STREAMED = ("tpu", "cpu")  # platforms whose grid goes one after another through its last axis
+VMEM_BYTES = 64 * 1024**2  # of a TPU; keys and values of a head lie in it, twice
 SHARED_BYTES = 192 * 1024  # of shared memory for tiles; a block has 227 KiB on Hopper
 # By platform and pass.  On CUDA the larger size is halved until both tiles fit that memory.
 TILES: dict[str, dict[str, Tiles]] = {
@@ -38,7 +40,7 @@ TILES: dict[str, dict[str, Tiles]] = {
         "queries": Tiles(128, 32, warps=8),
         "keys": Tiles(32, 128, warps=8),
     },
-    "tpu": dict.fromkeys(("forward", "queries", "keys"), Tiles(128, 128)),
+    "tpu": dict.fromkeys(("forward", "queries"), Tiles(128, 128)) | {"keys": Tiles(256, 512)},
     "cpu": dict.fromkeys(("forward", "queries", "keys"), Tiles(64, 64)),
 }
 
@@ -115,8 +117,11 @@ class Launch:
             padded_length=self.rows, groups=groups, query_tile=self.tiles.queries,
             key_tile=self.tiles.keys,
         )  # fmt: skip
+        self.streams = self.of_keys and platform in STREAMED
         if self.of_keys:
             self.grid = (batch, num_kv, self.columns // self.tiles.keys)
+            if self.streams:  # tiles of queries come one by one: all of a group are too many
+                self.grid += (groups * self.rows // self.tiles.queries,)
         else:
             self.grid = (batch, num_kv * groups, self.rows // self.tiles.queries)
 
@@ -126,9 +131,28 @@ class Launch:
         last = x.shape[-1]
         if self.of_keys:
             x = x.reshape(self.batch, self.num_kv, self.groups * self.rows, last)
+            if self.streams:
+                shape = (None, None, self.tiles.queries, last)
+                return x, pl.BlockSpec(shape, lambda b, k, j, i: (b, k, self._streamed(i, j), 0))
             block = pl.BlockSpec((None, None, x.shape[2], last), lambda b, k, j: (b, k, 0, 0))
             return x, block
         return x.reshape(self.batch, -1, self.rows, last), self.tile_of_head(last)
+
+    def _streamed(self, i: Array, j: Array) -> Array:
+        """The tile of queries in step i, for tile j of the keys; of hidden ones, the next seen.
+
+        A tile that stays the same is not brought again.
+        """
+        if not self.plan.causal:
+            return i
+        tiles = np.int32(self.rows // self.tiles.queries)
+        first = jax.lax.div(j * np.int32(self.tiles.keys), np.int32(self.tiles.queries))
+        place = jnp.maximum(jax.lax.rem(i, tiles), jnp.minimum(first, tiles - 1))
+        return i - jax.lax.rem(i, tiles) + place
+
+    def _place(self, i: Array, j: Array) -> Array:
+        """Which tile of its head that is."""
+        return jax.lax.rem(self._streamed(i, j), np.int32(self.rows // self.tiles.queries))
 
     def tile_of_head(self, last: int) -> pl.BlockSpec:
         block = (None, None, self.tiles.queries, last)
@@ -145,11 +169,14 @@ class Launch:
 
     def tile_of_keys(self) -> pl.BlockSpec:
         block = (None, None, self.tiles.keys, self.size)
-        return pl.BlockSpec(block, lambda b, k, j: (b, k, j, 0))
+        return pl.BlockSpec(block, lambda b, k, j, *_: (b, k, j, 0))
 
     def column(self, x: Shaped[Array, "B T"], fill: int = 0) -> Blocked:
         """A column for the queries."""
         x = _pad(x, 1, self.rows, fill)[:, :, None]
+        if self.streams:
+            block = (None, self.tiles.queries, 1)
+            return x, pl.BlockSpec(block, lambda b, k, j, i: (b, self._place(i, j), 0))
         if self.of_keys:
             return x, pl.BlockSpec((None, self.rows, 1), lambda b, k, j: (b, 0, 0))
         return x, pl.BlockSpec((None, self.tiles.queries, 1), lambda b, n, i: (b, i, 0))
@@ -158,7 +185,7 @@ class Launch:
         """A row for the keys."""
         x = _pad(x, 1, self.columns, fill)[:, None]
         if self.of_keys:
-            return x, pl.BlockSpec((None, 1, self.tiles.keys), lambda b, k, j: (b, 0, j))
+            return x, pl.BlockSpec((None, 1, self.tiles.keys), lambda b, k, j, *_: (b, 0, j))
         return x, pl.BlockSpec((None, 1, self.columns), lambda b, n, i: (b, 0, 0))
 
     def mask(self, x: Bool[Array, "#B #T S"]) -> Blocked:
@@ -168,15 +195,22 @@ class Launch:
         if not whole:
             x = _pad(x, 1, self.rows)
         if self.of_keys:
-            shape = (None, x.shape[1], self.tiles.keys)
-            return x, pl.BlockSpec(shape, lambda b, k, j: (0 if shared else b, 0, j))
+            rows = self.tiles.queries if self.streams and not whole else x.shape[1]
+            place = lambda j, i=(): self._place(*i, j) if self.streams and not whole else 0  # noqa: E731
+            shape = (None, rows, self.tiles.keys)
+            return x, pl.BlockSpec(shape, lambda b, k, j, *i: (0 if shared else b, place(j, i), j))
         shape = (None, 1 if whole else self.tiles.queries, self.columns)
         return x, pl.BlockSpec(shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0))
 
     def params(self, values: Values) -> tuple[Values, dict[str, pl.BlockSpec]]:
         """The value of one head of each parameter ``[K, G]``, or those of a group."""
         values = {name: v.astype(self.plan.dtype)[..., None, None] for name, v in values.items()}
-        if self.of_keys:
+        if self.streams:
+            tiles = np.int32(self.rows // self.tiles.queries)
+            block = pl.BlockSpec(
+                (None, None, 1, 1), lambda b, k, j, i: (k, jax.lax.div(i, tiles), 0, 0)
+            )
+        elif self.of_keys:
             block = pl.BlockSpec((None, self.groups, 1, 1), lambda b, k, j: (k, 0, 0, 0))
         else:
             values = {name: v.reshape(-1, 1, 1) for name, v in values.items()}
@@ -233,7 +267,12 @@ class Launch:
         leaf = lambda x: isinstance(x, tuple) and isinstance(x[0], jax.ShapeDtypeStruct)  # noqa: E731
         compiler: Mapping[str, Any] = {
             "cuda": triton.CompilerParams(num_warps=self.tiles.warps, num_stages=self.tiles.stages),
-            "tpu": tpu.CompilerParams(dimension_semantics=("parallel",) * 3),
+            "tpu": tpu.CompilerParams(
+                dimension_semantics=("parallel", "parallel", "parallel", "arbitrary")[
+                    : len(self.grid)
+                ],
+                vmem_limit_bytes=VMEM_BYTES,
+            ),
         }
         return pl.pallas_call(
             kernel,

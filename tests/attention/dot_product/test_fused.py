@@ -145,6 +145,14 @@ def test_grouped_heads_in_float32(heads, how):
     agree(both("ssa", how, dtype=np.float32, heads=heads), 1e-5)
 
 
+@pytest.mark.parametrize("restriction", ["causal window", "padded"])
+def test_keys_whose_kernel_goes_through_the_queries_by_itself(restriction, monkeypatch):
+    """As on CUDA devices; elsewhere the grid does."""
+    monkeypatch.setattr(flash_launch, "STREAMED", ())
+    with jax.enable_x64(True):
+        agree(both("ssmax", "pallas", {"keys": T}, **RESTRICTIONS[restriction]), 1e-12)
+
+
 def test_a_parameter_that_all_heads_share(how):
     shared = {"n": np.float32(2), "b": np.float32(0.4)}
     agree(both("ssa", how, dtype=np.float32, params=shared), 1e-5)

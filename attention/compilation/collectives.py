@@ -14,7 +14,13 @@ _LINE = re.compile(r"^\s*(?:ROOT )?%?([\w.\-]+) = (.*?) ([\w\-]+)\((.*)$")
 _CALLED = re.compile(r"(?:body|to_apply|calls|true_computation|false_computation)=%?([\w.\-]+)")
 _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_CHANNEL = re.compile(r"channel_id=(\d+)")
+_CONDITION = re.compile(r"condition=%?([\w.\-]+)")
+_NUMBER = re.compile(r"(\d+)\)")
 _COMPUTE = ("fusion", "dot", "convolution", "custom-call", "while")
+
+Operation = tuple[str, str, str, str]  # name, shape, operation, and what follows
+Computations = dict[str, list[Operation]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,32 +68,72 @@ def find_collectives(text: str) -> list[Collective]:
 
     def visit(name: str, times: int) -> None:
         lines = computations.get(name, [])
+        found.extend(_fused(computations, lines, times))
         for i, (own, shape, operation, rest) in enumerate(lines):
             kind = operation.removesuffix("-start")
             if kind in KINDS:
                 hidden = operation.endswith("-start") and _hidden(lines[i + 1 :], own, kind)
-                size, devices = max(_bytes(shape), _bytes(rest)), _devices(rest)
-                if devices != 1:
-                    found.append(Collective(kind, size, devices, times, hidden))
-            elif operation == "async-start" and (inside := _asynchronous(computations, rest)):
-                kind, size, devices = inside
-                hidden = _hidden(lines[i + 1 :], own, "async")
-                found.append(Collective(kind, size, devices, times, hidden))
+                found.append(_collective(kind, shape, rest, times, hidden))
             elif operation in ("while", "call", "conditional"):
-                trips = _TRIPS.search(rest)
                 called = _CALLED.findall(rest)
                 for branches in _BRANCHES.findall(rest):
                     called += [each.strip().lstrip("%") for each in branches.split(",")]
                 for each in called:
-                    visit(each, times * (int(trips[1]) if trips else 1))
+                    visit(each, times * _trips(computations, rest))
 
     visit(entry, 1)
+    return [each for each in found if each.devices != 1]
+
+
+def _collective(kind: str, shape: str, rest: str, times: int, hidden: bool) -> Collective:
+    return Collective(kind, max(_bytes(shape), _bytes(rest)), _devices(rest), times, hidden)
+
+
+def _fused(computations: Computations, lines: list[Operation], times: int) -> list[Collective]:
+    """Collectives inside of fusions: on TPUs one is a chain of several, with compute in them.
+
+    The parts of a chain have one channel.  It is hidden if compute is in a part, or between two.
+    """
+    chains: dict[str, list[tuple[int, str, Operation]]] = {}
+    for i, (_, _, operation, rest) in enumerate(lines):
+        if operation in ("fusion", "async-start"):
+            for name in _CALLED.findall(rest):
+                for inner in computations.get(name, []):
+                    if inner[2] in KINDS:
+                        channel = _CHANNEL.search(inner[3])
+                        chains.setdefault(channel[1] if channel else inner[0], []).append(
+                            (i, name, inner)
+                        )
+    found = []
+    for parts in chains.values():
+        places = {i for i, _, _ in parts}
+        between = range(min(places), max(places))
+        hidden = any(name.startswith("async_collective_fusion") for _, name, _ in parts) or any(
+            lines[i][2] in _COMPUTE for i in between if i not in places
+        )
+        _, shape, kind, rest = parts[0][2]
+        found.append(_collective(kind, shape, rest, times, hidden))
     return found
 
 
-def _computations(text: str) -> tuple[dict[str, list[tuple[str, str, str, str]]], str]:
+def _trips(computations: Computations, rest: str) -> int:
+    """How often a loop runs: as the compiler notes it, or as its condition compares."""
+    if noted := _TRIPS.search(rest):
+        return int(noted[1])
+    if (condition := _CONDITION.search(rest)) is None:
+        return 1
+    lines = computations.get(condition[1], [])
+    ends = [
+        int(_NUMBER.match(rest)[1])
+        for _, _, op, rest in lines
+        if op == "constant" and _NUMBER.match(rest)
+    ]  # type: ignore[index]
+    return max(ends, default=1)
+
+
+def _computations(text: str) -> tuple[Computations, str]:
     """The operations of each computation, in order, and the name of the first one to run."""
-    computations: dict[str, list[tuple[str, str, str, str]]] = {}
+    computations: Computations = {}
     current, entry = "", ""
     for line in text.splitlines():
         if head := _COMPUTATION.match(line):
@@ -99,18 +145,7 @@ def _computations(text: str) -> tuple[dict[str, list[tuple[str, str, str, str]]]
     return computations, entry
 
 
-def _asynchronous(
-    computations: dict[str, list[tuple[str, str, str, str]]], rest: str
-) -> tuple[str, int, int] | None:
-    """The collective that an asynchronous call wraps."""
-    for name in _CALLED.findall(rest):
-        for _, shape, operation, inner in computations.get(name, []):
-            if operation in KINDS:
-                return operation, max(_bytes(shape), _bytes(inner)), _devices(inner)
-    return None
-
-
-def _hidden(later: list[tuple[str, str, str, str]], own: str, kind: str) -> bool:
+def _hidden(later: list[Operation], own: str, kind: str) -> bool:
     """Whether compute stands between a start and its end."""
     for _, _, operation, rest in later:
         if operation == f"{kind}-done" and re.search(rf"%?{re.escape(own)}\b", rest):
@@ -134,6 +169,10 @@ def _devices(rest: str) -> int:
     """How many devices take part in one group."""
     if found := re.search(r"replica_groups=\[(\d+),(\d+)\]", rest):
         return int(found[2])
+    if found := re.search(r"replica_groups=mesh\[([^\]]*)\] ?\{([^}]*)\}", rest):
+        sizes = dict(re.findall(r"'([^']+)'=(\d+)", found[1]))
+        parts = re.findall(r"'([^']+)'(?::\(\d+\)(\d+))?", found[2])
+        return math.prod(int(part or sizes[name]) for name, part in parts)
     if found := re.search(r"replica_groups=\{\{([\d,]*)\}", rest):
         return len(found[1].split(","))
     return 2

@@ -152,6 +152,7 @@ def _run(
             d_bias += jnp.sum(d_logits, axis=0)
         d_logits = d_logits.astype(x_ND.dtype)
         d_kernel += dot(transposed_apart(x_ND), d_logits)
+        d_kernel = constrain(d_kernel, "embed", "vocab")  # as the kernel lies, not whole
         d_x = dot(d_logits, kernel_VD).astype(x_ND.dtype)
         return (objective, loss, d_kernel, d_bias), d_x.reshape(item[0].shape)
 
@@ -159,7 +160,7 @@ def _run(
     start = (
         zero,
         zero,
-        jnp.zeros(kernel_DV.shape, wide) if gradient else None,
+        constrain(jnp.zeros(kernel_DV.shape, wide), "embed", "vocab") if gradient else None,
         None if bias_V is None or not gradient else jnp.zeros(bias_V.shape, wide),
     )
     items = (blocks(states_BPD), blocks(targets_BP), blocks(weights_BP.astype(wide)))

@@ -3,7 +3,8 @@
 How data passes through it: ``flash_attention`` (``fused``) chooses the platform, and joins the
 passes into a differentiable function.  ``launch`` pads the arrays, cuts them into tiles and starts
 a kernel on each tile.  ``kernels`` has what kernels share and the forward one, ``backward`` the
-others, one source for all platforms, and ``base2_logits`` the arithmetic of their scores.  Open ``fused`` first.
+others, one source for all platforms, and ``base2_logits`` the arithmetic of their scores.  Open
+``fused`` first.
 """
 
 import lazy_loader

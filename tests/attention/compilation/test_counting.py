@@ -21,11 +21,30 @@ HloModule jit_step, is_scheduled=true
   %late = f32[5,8] fusion(f32[5,8] %x), kind=kLoop, calls=%inner
 }
 
+%cond (param: (u32[], f32[5,8])) -> pred[] {
+  %constant.1 = u32[]{:T(128)} constant(7), metadata={op_name="x"}
+  ROOT %compare = pred[] compare(u32[] %i, u32[] %constant.1), direction=LT
+}
+
+%windowed (param: (u32[], f32[5,8])) -> (u32[], f32[5,8]) {
+  %gathers = (f32[6], f32[2]) fusion(f32[2] %x), kind=kOutput, calls=%async_collective_fusion.1
+  %gathered = f32[6] fusion(f32[2] %x), kind=kOutput, calls=%fused_computation.2
+}
+
+%async_collective_fusion.1 (p: f32[2]) -> f32[6] {
+  %all-gather.5 = f32[6] all-gather(f32[2] %p), channel_id=3, replica_groups=mesh['a'=3,'b'=2] {'a'}, dimensions={0}
+}
+
+%fused_computation.2 (p: f32[2]) -> f32[6] {
+  %all-gather.6 = f32[6] all-gather(f32[2] %p), channel_id=3, replica_groups=mesh['a'=3,'b'=2] {'a'}, dimensions={0}
+}
+
 ENTRY %main (a: bf16[3,7]) -> bf16[3,7] {
   %a = bf16[3,7] parameter(0)
   %sum = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0,1}}, to_apply=%add
   %alone = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0},{1}}, to_apply=%add
   %w = (s32[], f32[5,8]) while((s32[], f32[5,8]) %t), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"13"}}
+  %v = (u32[], f32[5,8]) while((u32[], f32[5,8]) %t), condition=%cond, body=%windowed
 }
 """  # noqa: E501
 
@@ -36,6 +55,7 @@ def test_collectives_of_a_program():
         ("all-reduce", 42, 2, 1, False),
         ("all-gather", 640, 4, 13, True),
         ("all-gather", 640, 4, 13, False),
+        ("all-gather", 24, 3, 7, True),  # one chain of two fusions
     ]
     assert found[0].seconds(link=21) == pytest.approx(2 * 42 / 2 / 21)
     assert found[1].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)

@@ -48,7 +48,7 @@ def two(out, words, package="icl"):
     return [start(out, words, 4, process, port, package) for process in (0, 1)]
 
 
-def ended(processes, timeout=240):
+def ended(processes, timeout=900):
     """Exit codes, and what was written to the standard error."""
     errors = [process.communicate(timeout=timeout)[1] for process in processes]
     return [process.returncode for process in processes], errors
@@ -61,13 +61,14 @@ def losses(out):
 
 def wait_for_step(out, step, processes):
     path = out / "metrics.jsonl"
-    end = time.monotonic() + 240
+    end = time.monotonic() + 900
     while not (path.exists() and len(path.read_text().splitlines()) > step):
         assert all(process.poll() is None for process in processes), ended(processes)
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
+@pytest.mark.nightly
 def test_two_processes_train_like_one_and_stop_together(tmp_path):
     one, both = tmp_path / "one", tmp_path / "two"
     codes, errors = ended([start(one, SHORT, 8)])
@@ -110,7 +111,10 @@ def test_a_killed_process_ends_the_other(tmp_path, victim):
     assert time.monotonic() - begun < 60, error
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.nightly)],
+)
 def test_one_process_saves_when_it_is_asked_to_stop(tmp_path, number):
     out = tmp_path / "out"
     running = [start(out, [*LONG, "100000"], 1)]
@@ -131,7 +135,7 @@ def test_two_processes_search_like_one(tmp_path):
     ]  # fmt: skip
     codes, errors = ended([start(tmp_path / "one", words, 8, package="tale_jax")])
     assert codes == [0], errors
-    codes, errors = ended(two(tmp_path / "two", words, "tale_jax"), 600)
+    codes, errors = ended(two(tmp_path / "two", words, "tale_jax"))
     assert codes == [0, 0], errors
     summaries = [json.loads((tmp_path / n / "summary.json").read_text()) for n in ("one", "two")]
     for name in ("baseline", "best", "bsba"):

@@ -24,31 +24,11 @@ from attention.transformer.context import (
 )
 from attention.transformer.depth import init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
-from attention.transformer.positionwise import Norm, Projection
+from attention.transformer.positionwise import Embedding, Norm, Projection
 from attention.transformer.self_attention import Context, Places, Tap, at
 from attention.transformer.stacking import belongs
 
 Tokens = Int[Array, "B T"] | Float[Array, "B T input"]
-
-
-class Embedding(nn.Module):
-    """A table ``[rows, D]``."""
-
-    config: TransformerConfig
-    rows: int
-
-    def setup(self) -> None:
-        c = self.config
-        self.embedding = self.param(
-            "embedding",
-            nn.initializers.normal(c.initializer_range),
-            (self.rows, c.embedding_width),
-            c.parameter_dtype,
-        )
-
-    def __call__(self, indices: Int[Array, "B T"]) -> Float[Array, "B T D"]:
-        rows_BTD = jnp.take(self.embedding, indices, axis=0)  # out of range: NaN, not a wrong row
-        return in_dtype(self.config, rows_BTD)
 
 
 class Transformer(nn.Module):

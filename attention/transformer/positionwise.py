@@ -1,4 +1,4 @@
-"""What acts on each position alone: norms, projections, and what is made of them: MLP, experts."""
+"""What acts on each position alone: norms, tables, projections, and what these make: MLP, experts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from attention.dot_product import projected, standardized, standardized_by_rule
 from attention.meshes import constrain
@@ -121,6 +121,26 @@ class Projection(nn.Module):
         if c.initializer == "gpt2" and self.role == "residual":
             deviation /= math.sqrt(2 * c.num_hidden_layers)
         return nn.initializers.normal(deviation), nn.initializers.zeros
+
+
+class Embedding(nn.Module):
+    """A table ``[rows, D]``."""
+
+    config: TransformerConfig
+    rows: int
+
+    def setup(self) -> None:
+        c = self.config
+        self.embedding = self.param(
+            "embedding",
+            nn.initializers.normal(c.initializer_range),
+            (self.rows, c.embedding_width),
+            c.parameter_dtype,
+        )
+
+    def __call__(self, indices: Int[Array, "B T"]) -> Float[Array, "B T D"]:
+        rows_BTD = jnp.take(self.embedding, indices, axis=0)  # out of range: NaN, not a wrong row
+        return in_dtype(self.config, rows_BTD)
 
 
 class MLP(nn.Module):

@@ -63,7 +63,7 @@ def tune(
     Raises:
         InputError: the schedule is unknown, or the directory holds something else.
     """
-    model, terminal = opened.model, Terminal(quiet)
+    model, terminal = opened.model, Terminal(quiet or not processes.is_main())
     options = dated(opened.options, opened.task, model, out)
     task = render_task(model, opened.task, options)
     for note in task.notes:

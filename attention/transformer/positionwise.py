@@ -1,4 +1,4 @@
-"""What acts on each position alone: norms, tables, projections, and what these make: MLP, experts."""
+"""What acts on each position alone: norms, tables, projections, and MLPs and experts of them."""
 
 from __future__ import annotations
 

@@ -7,13 +7,13 @@ from .flops import count_flops as count_flops
 from .models import MODELS as MODELS
 from .models import read_config as read_config
 from .models import with_attention as with_attention
-from .steps import decoding_step as decoding_step
-from .steps import kernel_step as kernel_step
-from .steps import training_step as training_step
 from .targets import CHIPS as CHIPS
 from .targets import Target as Target
 from .targets import find_target as find_target
 from .targets import prepare as prepare
+from .workloads import decoding_step as decoding_step
+from .workloads import kernel_step as kernel_step
+from .workloads import training_step as training_step
 
 __all__ = [
     "CHIPS",

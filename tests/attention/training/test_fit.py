@@ -13,7 +13,8 @@ from orbax.checkpoint import v1 as ocp
 from attention.errors import InputError
 from attention.meshes import LogicalRules, make_mesh
 from attention.training.checkpoints import load_params
-from attention.training.loop import NonFiniteError, fit
+from attention.training.late_metrics import NonFiniteError
+from attention.training.loop import fit
 from attention.training.sharding import shard
 from attention.training.step import TrainState, make_step, state_shardings
 

@@ -4,9 +4,9 @@ from .compiling import Report as Report
 from .compiling import Step as Step
 from .compiling import compile_step as compile_step
 from .flops import count_flops as count_flops
-from .models import MODELS as MODELS
-from .models import read_config as read_config
-from .models import with_attention as with_attention
+from .known_configs import MODELS as MODELS
+from .known_configs import read_config as read_config
+from .known_configs import with_attention as with_attention
 from .targets import CHIPS as CHIPS
 from .targets import Target as Target
 from .targets import find_target as find_target

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attention import files
 from attention.command_line import Result, command
-from attention.files import RemoteOptions
-from icl import evaluation, language
+from attention.errors import InputError
+from attention.files import Record, RemoteOptions
+from icl import evaluation, language, training
 from icl.commands.evaluate import Names, Runs
+from icl.commands.roots import root_table, row_of, rows_of_models, zero_row
 from icl.tasks import Form, PromptOptions, task_asked
+
+if TYPE_CHECKING:
+    from icl.tasks import Setting
+    from icl.training import Trained
 
 
 @command(again=True)
@@ -21,6 +29,7 @@ def ask(
     endpoint: str | None = None,
     run: Runs = (),
     predictors: Names = (),
+    roots: bool = False,
     options: PromptOptions = PromptOptions(),
     form: Form = Form(),
     remote: RemoteOptions = RemoteOptions(),
@@ -34,6 +43,8 @@ def ask(
             key is read from the environment variable OPENAI_API_KEY
         run: directory of icl train, which is asked the same
         predictors: baselines that are asked the same, as for icl evaluate
+        roots: ask for an input at which the function is 0, and write roots.csv in place of
+            errors.csv; runs are asked as by icl roots
         options: what is asked
         form: how it is asked
         remote: how an endpoint is asked
@@ -42,7 +53,12 @@ def ask(
     task = task_asked(options)
     settings = task.settings(options.sweep)
     language.check(task, settings)
-    rivals = evaluation.predictors(task, predictors, run)
+    if roots and predictors:
+        raise InputError("baselines name no roots: leave out --predictors, or --roots")
+    rivals = {} if roots else evaluation.predictors(task, predictors, run)
+    models: dict[str, Trained] = {}
+    for directory in run if roots else ():
+        models |= training.load_all(directory)
     if endpoint is None:
         answer = language.checkpoint(model, temperature=form.temperature, seed=form.seed)
     else:
@@ -53,12 +69,34 @@ def ask(
         "endpoint": endpoint,
         "predictors": predictors,
         "runs": [*map(str, run)],
+        "roots": roots,
     }
     given |= {"prompts": dataclasses.asdict(options), "form": dataclasses.asdict(form)}
     with files.RunDirectory(out, "icl ask", given, resume=True) as directory:
         journal = directory.journal(language.KINDS)
+        if roots:
+            rows, answers = language.ask_roots(task, settings, answer, form, journal)
+            shown = root_rows(name, rows, models, form)
+            files.write_json_lines(out / "answers.jsonl", answers)
+            return Result({"roots": shown}, *root_table(shown, out))
         rows, answers = language.ask(task, settings, name, answer, rivals, form, journal)
         files.write_json_lines(out / "answers.jsonl", answers)
         files.write_table(out / "errors.csv", rows)
     shown = evaluation.tables(task, rows, out / "errors.csv")
     return Result({"errors": rows, "file": out / "errors.csv"}, *shown)
+
+
+def root_rows(
+    name: str,
+    asked: Sequence[tuple[Setting, Mapping[str, float]]],
+    models: Mapping[str, Trained],
+    form: Form,
+) -> list[Record]:
+    """The rows of roots.csv: for each setting always 0, the trained models, the language model."""
+    rows: list[Record] = []
+    for setting, found in asked:
+        rows.append(zero_row(found, setting, "text"))
+        of_models = rows_of_models(models, setting, count=form.count, seed=form.seed)
+        rows += [row for row in of_models if row["predictor"] != rows[-1]["predictor"]]
+        rows.append(row_of(found, setting, "text", name))
+    return rows

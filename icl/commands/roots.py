@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from attention import files
-from attention.command_line import Between, Result, command
+from attention.command_line import Between, Repeated, Result, command
 from attention.errors import InputError
 from attention.files import Record
 from attention.options import Seed
 from attention.terminal import plain_table
 from icl import analysis, tasks, training
+from icl.tasks import functions
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from icl.training import Trained
+
+MEASURED = ("unanswered", "median_distance", "within_0.1", "coverage")
 
 
 @command
@@ -19,6 +28,7 @@ def roots(
     *,
     run: Path,
     out: Path | None = None,
+    sweep: Annotated[tuple[str, ...], Repeated(metavar="NAME=VALUES")] = (),
     seed: Seed = 0,
     count: Annotated[int, Between(ge=1)] = 256,
     low: float = -3.0,
@@ -27,18 +37,19 @@ def roots(
     """Measure how near a model comes to a root of the function that it is shown.
 
     A run with --inverse is asked for the x of the value 0 ("swap"). Any other run is asked for f
-    over a grid, and the answer is where f changes sign ("scan").
+    over a grid, and the answers are where f changes sign ("scan"); the one nearest to 0 is judged.
 
     Args:
         run: directory of icl train; each of its seeds is a row
         out: directory for roots.csv
+        sweep: what varies: degree=2:5, sigma=1:3, inputs=1,2 or points=21,41
         seed: draws functions and inputs
         count: number of functions
         low: smallest root that counts
         high: largest root that counts
 
     Returns:
-        ``roots``: a row for each model, and one for always answering 0.
+        ``roots``: a row for each setting and model, and one for always answering 0.
 
     Raises:
         InputError: the range is empty, or the run learned another kind of task.
@@ -48,21 +59,57 @@ def roots(
     if out is not None:
         files.check_folder(out)
     files.use_compilation_cache()
-    rows: list[Record] = []
-    told = ""
-    for name, trained in training.load_all(run).items():
-        found = analysis.approximate(trained, count=count, seed=seed, low=low, high=high)
+    models = training.load_all(run)
+    task = functions.require_functions(next(iter(models.values())).task)
+    rows = [
+        row
+        for setting in task.settings(sweep)
+        for row in rows_of_models(models, setting, count=count, seed=seed, low=low, high=high)
+    ]
+    return Result({"roots": rows}, *root_table(rows, out))
+
+
+def rows_of_models(
+    models: Mapping[str, Trained],
+    setting: tasks.Setting,
+    *,
+    count: int,
+    seed: int,
+    low: float = -3.0,
+    high: float = 3.0,
+) -> Iterator[Record]:
+    """A row for always answering 0, and one for each model."""
+    for i, (name, trained) in enumerate(models.items()):
+        found = analysis.approximate(trained, setting, count=count, seed=seed, low=low, high=high)
         reading = "swap" if trained.experiment.inverse else "scan"
-        measured = ("unanswered", "median_distance", "within_0.1")
-        zero = {"unanswered": 0} | {of: found[f"{of}_of_zero"] for of in measured[1:]}
-        rows += [] if rows else [{"reading": reading, "predictor": "always 0", **zero}]
-        rows.append({"reading": reading, "predictor": name, **{of: found[of] for of in measured}})
-        told = f"{reading}: {found['functions']} functions; {found['without_root']} without a root"
-    columns = list(rows[0])[1:]
+        yield from [] if i else [zero_row(found, setting, reading)]
+        yield row_of(found, setting, reading, name)
+
+
+def row_of(found: Mapping[str, float], setting: tasks.Setting, reading: str, name: str) -> Record:
+    """The scores of a predictor as a row of the table."""
+    asked = {axis: setting[axis] for axis in functions.ROOT_AXES}
+    counts = {of: found[of] for of in ("functions", "without_root")}
+    return {"reading": reading, "predictor": name, **asked, **counts} | {
+        of: found[of] for of in MEASURED
+    }
+
+
+def zero_row(found: Mapping[str, float], setting: tasks.Setting, reading: str) -> Record:
+    """The row of always answering 0."""
+    zero = {of: found[f"{of}_of_zero"] for of in MEASURED[1:]}
+    return row_of({**found, "unanswered": 0, **zero}, setting, reading, "always 0")
+
+
+def root_table(rows: Sequence[Record], out: Path | None) -> list[str | Table]:
+    """The table for the terminal; the file roots.csv is written if there is a directory."""
+    varying = [a for a in functions.ROOT_AXES if len({str(row[a]) for row in rows}) > 1]
+    columns = ["reading", "predictor", *varying, "functions", *MEASURED]
     cells = [[tasks.shown(row[column]) for column in columns] for row in rows]
-    table = plain_table([column.replace("_", " ") for column in columns], cells, words=1)
-    shown = [f"{told} in {low:g} to {high:g}\n", table]
+    heads = [column.replace("median_distance", "distance").replace("_", " ") for column in columns]
+    told = "median distance to the nearest root, over functions with a root in the range\n"
+    lines: list[str | Table] = [told, plain_table(heads, cells, words=2)]
     if out is not None:
         files.write_table(out / "roots.csv", rows)
-        shown.append(f"\n{out / 'roots.csv'}")
-    return Result({"roots": rows}, *shown)
+        lines.append(f"\n{out / 'roots.csv'}")
+    return lines

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from attention.errors import InputError
 from attention.files import Journal, Record, RecordKind
 from icl.language.answering import Answerer
 from icl.tasks import Case, Form, Predictor, Row, Setting, Task
+from icl.tasks.functions import FunctionTask, require_functions, root_questions
+
+ROOTS = (
+    "Each list holds inputs and values of one unknown function in turn: x1, f(x1), x2, f(x2), … "
+    "Find an input at which the function is 0. Answer with the number alone."
+)
+WORKED_POINTS = 6  # of a worked example of a root
 
 
 def _check(record: Record) -> None:
@@ -106,3 +114,64 @@ def _answers(
             journal.append("answered", setting=setting, first=len(said), answers=part)
         said += part
     return said
+
+
+def ask_roots(
+    task: Task,
+    settings: Sequence[Setting],
+    answer: Answerer,
+    form: Form,
+    journal: Journal | None = None,
+) -> tuple[list[tuple[Setting, dict[str, float]]], list[Row]]:
+    """Ask a language model for roots; worked examples come from the class that is asked.
+
+    Args:
+        task: of functions of one number.
+        settings: of the task.
+        answer: the answerer.
+        form: how questions are written.
+        journal: as for `ask`.
+
+    Returns:
+        Each setting with what `RootQuestions.score` returns, and each answer with its setting.
+
+    Raises:
+        InputError: the functions have no roots to compare with, or a setting is not possible.
+    """
+    functions = require_functions(task)
+    drawn = [root_questions(functions, s, count=form.count, seed=form.seed) for s in settings]
+    found, answers = [], []
+    for number, (setting, asked) in enumerate(zip(settings, drawn, strict=True)):
+        front = f"{ROOTS}\n\n{_worked_roots(functions, setting, form)}"
+        prompts = [
+            f"{front}{_pairs(functions, x_T, y_T, form)}\nAnswer:"
+            for x_T, y_T in zip(asked.x_BT, asked.y_BT, strict=True)
+        ]
+        said = _answers(number, prompts, answer, journal)
+        read = [functions.read(text) for text in said]
+        scores = asked.score([np.array([] if np.isnan(x) else [x]) for x in read])
+        found.append((setting, scores))
+        answers += [{**setting, "answer": text} for text in said]
+    return found, answers
+
+
+def _worked_roots(task: FunctionTask, setting: Setting, form: Form) -> str:
+    """Worked examples: other functions of the setting, each with its root nearest to 0."""
+    short = {**setting, "points": WORKED_POINTS}
+    worked = root_questions(task, short, count=16 * form.examples + 1, seed=form.seed + 1)
+    found = ""
+    for i in [i for i, roots in enumerate(worked.roots) if roots.size][: form.examples]:
+        root = worked.roots[i][np.argmin(np.abs(worked.roots[i]))]
+        found += f"{_pairs(task, worked.x_BT[i], worked.y_BT[i], form)}\n"
+        found += f"Answer: {task.number(root, form.decimals)}\n\n"
+    return found
+
+
+def _pairs(
+    task: FunctionTask,
+    x_T: Float[np.ndarray, " T"],
+    y_T: Float[np.ndarray, " T"],
+    form: Form,
+) -> str:
+    numbers = [each for pair in zip(x_T, y_T, strict=True) for each in pair]
+    return f"List: [{', '.join(task.number(each, form.decimals) for each in numbers)}]"

@@ -18,7 +18,14 @@ from icl.tasks.functions.linear import (
 )
 from icl.tasks.functions.nonlinear import DecisionTree, ReluNetwork
 from icl.tasks.functions.series import Chebyshev, Polynomial
-from icl.tasks.functions.unseen import Absolute, Exponential, Sine, Smooth, Step
+from icl.tasks.functions.unseen import (
+    Absolute,
+    Exponential,
+    FixedPolynomial,
+    Sine,
+    Smooth,
+    Step,
+)
 
 FUNCTIONS: Choices[type[FunctionClass]] = Choices(
     "class of functions",
@@ -27,7 +34,7 @@ FUNCTIONS: Choices[type[FunctionClass]] = Choices(
         for kind in (
             *(Affine, Linear, Polynomial, Chebyshev),
             *(Sparse, NoisyLinear, Quadratic, ReluNetwork, DecisionTree, Classification),
-            *(Sine, Exponential, Absolute, Step, Smooth),
+            *(Sine, Exponential, Absolute, Step, Smooth, FixedPolynomial),
         )
     },
 )

@@ -1,4 +1,4 @@
-"""Continuous functions of one number, and a step, which no training of the papers saw.
+"""Functions of one number that no training of the papers saw.
 
 They test the claim of arXiv 2502.03503 that a model of polynomials approximates every continuous
 function on an interval.
@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from attention.errors import InputError
@@ -65,6 +66,45 @@ class Step(Shape):
 
     name: ClassVar[str] = "step"
     shape = staticmethod(lambda x_T: jnp.where(x_T >= 0, 1.0, 0.0))
+
+
+FIXED = (
+    (0, 1),
+    (20, 0, -1),
+    (4, -4, -1, 1),
+    (4, 0, -5, 2, 1),
+    (-1 / 48, 1 / 24, 5 / 16, -5 / 12, -11 / 12, 1),
+)
+"""x; 20 − x²; roots 1, 2, −2; x⁴ + 2x³ − 5x² + 4; and roots 1, ±1/2, 1/4, −1/3: ascending."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedPolynomial(FunctionClass[Vector]):
+    """One of five polynomials of the authors' program, each as likely; coefficients ascending.
+
+    Attributes:
+        number: of the polynomial, from 1; 0 draws one.
+    """
+
+    name: ClassVar[str] = "fixed"
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        require_one_number(self)
+        if not 0 <= self.number <= len(FIXED):
+            raise InputError(f"{self.name}: number={self.number} is not from 0 to {len(FIXED)}")
+
+    def draw(self, key: Key[Array, ""], of: Distribution, degree: Degree = None) -> Vector:
+        most = max(map(len, FIXED))
+        rows = jnp.array([[*row, *[0.0] * (most - len(row))] for row in FIXED])
+        drawn = jax.random.randint(key, (), 0, len(FIXED))
+        return rows[self.number - 1 if self.number else drawn]
+
+    def value(self, coefficients: Vector, x_TD: Float[Array, "T d"]) -> Float[Array, " T"]:
+        return jnp.polyval(coefficients[::-1], x_TD[:, 0])
+
+    def monomials(self, coefficients: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        return coefficients
 
 
 @dataclasses.dataclass(frozen=True)

@@ -188,6 +188,20 @@ class FunctionTask(Task):
         drawn = {"degree": None, "scale": 1.0, "prompt": "drawn", "deviant": ""}
         return {"inputs": str(self.inputs), "sigma": 1.0, "points": self.points, **drawn}
 
+    def functions_of(self, setting: Setting) -> FunctionClass:
+        """The class of functions with the degree of a setting, if it has one.
+
+        Raises:
+            InputError: the functions have no degree, or not this one.
+        """
+        if setting["degree"] is None:
+            return self.functions
+        if not isinstance(self.functions, Series):
+            raise InputError(f"{self.functions} has no degree to sweep")
+        if setting["degree"] < 0:
+            raise InputError(f"a degree is 0 or more, not {setting['degree']}")
+        return dataclasses.replace(self.functions, degree=setting["degree"], degrees=())
+
     def draw(self, setting: Setting, sampling: Sampling) -> Case:
         """Draw ``sampling.count`` functions, all at the same ``sampling.prompts`` rows of inputs.
 
@@ -201,7 +215,7 @@ class FunctionTask(Task):
         Raises:
             InputError: the setting is not possible.
         """
-        points, functions, skip = setting["points"], self.functions, self.skip
+        points, functions, skip = setting["points"], self.functions_of(setting), self.skip
         keys = jax.random.split(jax.random.key(sampling.seed), 3)
         shape = (sampling.prompts or self.prompts, points, functions.d)
         x_BTD = distribution(setting["inputs"]).sample(keys[0], shape)
@@ -213,12 +227,6 @@ class FunctionTask(Task):
                 raise InputError("a deviant needs prompt=drawn: other strategies move it")
             where, number = read_deviant(setting["deviant"])
             x_BTD, skip = with_deviant(x_BTD, where, number), max(skip, where + 1)
-        if setting["degree"] is not None:
-            if not isinstance(functions, Series):
-                raise InputError(f"{functions} has no degree to sweep")
-            if setting["degree"] < 0:
-                raise InputError(f"a degree is 0 or more, not {setting['degree']}")
-            functions = dataclasses.replace(functions, degree=setting["degree"], degrees=())
         of = self.coefficients.scaled(setting["sigma"])
         drawn_F = jax.vmap(lambda k: functions.draw(k, of))(
             jax.random.split(keys[1], sampling.count)

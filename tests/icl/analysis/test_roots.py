@@ -5,9 +5,15 @@ import pytest
 
 from attention.errors import InputError
 from icl.analysis import approximate, roots
-from icl.analysis.roots import real_roots
 from icl.tasks import baseline
-from icl.tasks.functions import ESTIMATORS, FunctionTask, function_class
+from icl.tasks.functions import (
+    ESTIMATORS,
+    FunctionTask,
+    RootQuestions,
+    function_class,
+    real_roots,
+    root_questions,
+)
 
 POLYNOMIAL = np.polynomial.polynomial
 
@@ -67,6 +73,33 @@ def test_both_readings_with_a_perfect_model(inverse, untrained, monkeypatch):
     assert found["median_distance"] < 1e-4 and found["within_0.1"] == 1
     assert found["unanswered"] == 0
     assert found["median_distance_of_zero"] > 0.1  # a constant answer is no root
+
+
+def test_scores_by_hand():
+    asked = RootQuestions(
+        np.zeros((4, 2)), np.zeros((4, 2)),
+        [np.array([-1.0, 2.0]), np.array([0.5]), np.array([]), np.array([-2.0, 0.0, 1.0])],
+    )  # fmt: skip
+    found = asked.score([np.array([2.05, -0.7]), np.array([]), np.array([9.0]), np.array([0.3])])
+    assert (found["functions"], found["without_root"], found["unanswered"]) == (3, 1, 1)
+    assert found["median_distance"] == pytest.approx(0.3)  # of 0.05, ∞ and 0.3
+    assert found["within_0.1"] == pytest.approx(1 / 3)
+    assert found["coverage"] == pytest.approx((1 / 2 + 0 + 0) / 3)
+    assert found["median_distance_of_zero"] == 0.5  # of 1, 0.5 and 0
+    assert found["coverage_of_zero"] == pytest.approx((0 + 0 + 1 / 3) / 3)
+
+
+def test_roots_of_a_degree_that_a_sweep_names():
+    task = FunctionTask(functions=function_class("polynomial:degrees=1+3"), points=5)
+    (setting,) = task.settings(["degree=2"])
+    asked = root_questions(task, setting, count=97, low=-1e6, high=1e6)
+    counts = np.array([roots.size for roots in asked.roots])
+    assert set(counts) == {0, 2} and 0 < (counts == 0).sum() < 60  # real or complex
+    fixed = FunctionTask(functions=function_class("fixed:number=3"), points=5)
+    for exact in root_questions(fixed, count=3).roots:
+        np.testing.assert_allclose(exact, [-2, 1, 2], atol=1e-6)
+    with pytest.raises(InputError, match="not of prompt"):
+        root_questions(task, {"prompt": "sorted"}, count=3)
 
 
 def test_no_change_of_sign_is_counted(untrained, monkeypatch):

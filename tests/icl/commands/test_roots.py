@@ -13,6 +13,15 @@ def test_scan(run, tmp_path, capsys, table):
     assert all(float(row["median_distance"]) > 0 and row["reading"] == "scan" for row in rows)
 
 
+def test_a_sweep_of_spreads(run, capsys):
+    main(["roots", "--run", str(run), "--count", "11", "--sweep", "sigma=1,3"])
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        any("sigma" in line for line in lines[:4]) and sum(run.name in line for line in lines) == 2
+    )
+    assert max(map(len, lines)) <= 80
+
+
 def test_swap_and_several_seeds(inverse, pair):
     shown = icl.roots(run=inverse, count=20)
     assert "swap" in str(shown) and shown["roots"][1]["reading"] == "swap"

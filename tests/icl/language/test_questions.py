@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import icl
+from attention.errors import InputError
 from icl.language import ask
 from icl.tasks import TASKS, Form
 from icl.tasks.functions import FunctionTask
@@ -115,14 +116,16 @@ def test_failures_are_counted_and_left_out():
     truths = LINES.questions(LINES.setting, 3, 0).y_FBT[0, :, -1]
     said = iter([str(truths[0]), "I cannot tell", str(truths[2] + 3)])
     rivals = {"2 more": lambda x, y: y + 2}
-    rows, answers = ask(LINES, [LINES.setting], "m", lambda texts: [next(said) for _ in texts],
+    rows, answers = ask(LINES, [LINES.setting], "m", lambda texts: [[next(said) for _ in texts]],
                         rivals, Form(count=3))  # fmt: skip
     assert [row["predictor"] for row in rows] == ["m", "2 more"]
     assert [row["failures"] for row in rows] == [1, 0] and rows[0]["asked"] == 3
     assert rows[0]["error"] == pytest.approx(4.5) and rows[1]["error"] == pytest.approx(4)
     assert rows[0]["error_over_zero"] == pytest.approx(4.5 / np.mean(truths**2))
     assert len(answers) == 3 and answers[1]["answer"] == "I cannot tell"
-    rows, _ = ask(LINES, [LINES.setting], "m", lambda texts: ["?"] * len(texts), {}, Form(count=2))
+    rows, _ = ask(
+        LINES, [LINES.setting], "m", lambda texts: [["?"] * len(texts)], {}, Form(count=2)
+    )
     assert rows[0]["failures"] == 2 and np.isnan(rows[0]["error"])
 
 
@@ -130,7 +133,7 @@ def test_failures_are_counted_and_wrong_for_quantifiers():
     truths = EVERY.questions({"design": "balanced"}, 40, 0)
     right = truths.y_FBT[0][truths.where_BT]
     said = iter([str(y > 0) if i % 4 else "?" for i, y in enumerate(right)])
-    rows, _ = ask(EVERY, [{"design": "balanced"}], "m", lambda texts: [next(said) for _ in texts],
+    rows, _ = ask(EVERY, [{"design": "balanced"}], "m", lambda texts: [[next(said) for _ in texts]],
                   {"exact": lambda x, y: y}, Form(count=40))  # fmt: skip
     assert rows[0]["failures"] == 10 and rows[0]["accuracy"] == pytest.approx(0.75)
     assert rows[0]["constant_balanced_accuracy"] == 0.5
@@ -142,7 +145,7 @@ def test_models_and_baselines_are_asked_the_same():
 
     def answer(texts):
         asked.extend(texts)
-        return ["1"] * len(texts)
+        return [["1"] * len(texts)]
 
     def rival(x_BTD, y_FBT):
         assert x_BTD.shape[0] == y_FBT.shape[1] == len(asked) == 3
@@ -200,3 +203,41 @@ def test_tasks_of_several_numbers_have_no_text():
     task = TASKS["garg"].make(points=5)
     with pytest.raises(ValueError, match="of one number"):
         task.as_text([0.0], [0.0], Form())
+
+
+def test_roots_as_text(tmp_path, monkeypatch):
+    import icl
+    from icl import language
+
+    asked = []
+
+    def answerer(prompts):
+        asked.extend(prompts)
+        yield ["no idea" if i % 3 == 2 else " 0.25" for i in range(len(prompts))]
+
+    monkeypatch.setattr(language, "checkpoint", lambda *a, **k: answerer)
+    found = icl.ask(
+        model="some", out=tmp_path / "out", roots=True, task="polynomial",
+        sweep=("degree=1,2",), points=7, count=11, examples=3,
+    )  # fmt: skip
+    rows = found["roots"]
+    assert [(row["predictor"], row["degree"]) for row in rows] == [
+        ("always 0", 1), ("some", 1), ("always 0", 2), ("some", 2)
+    ]  # fmt: skip
+    assert 0 < rows[1]["unanswered"] < 5 and rows[1]["functions"] <= 11
+    assert len(asked) == 22 and asked[0].count("Answer:") == 4
+    for part in asked[0].split("\n\n")[1:-1]:  # each worked example is a line and its root
+        shown, _, answer = part.partition("\nAnswer: ")
+        numbers = json.loads(shown.removeprefix("List: "))
+        slope, offset = np.polyfit(numbers[::2], numbers[1::2], 1)
+        assert abs(slope * float(answer) + offset) < 0.05 * max(1, abs(slope))
+    question = json.loads(asked[0].split("\n\n")[-1].removeprefix("List: ").partition("\n")[0])
+    assert len(question) == 14
+    asked.clear()
+    icl.ask(
+        model="some", out=tmp_path / "out", roots=True, task="polynomial",
+        sweep=("degree=1,2",), points=7, count=11, examples=3,
+    )  # fmt: skip
+    assert not asked  # what was answered is not asked again
+    with pytest.raises(InputError, match="baselines name no roots"):
+        icl.ask(model="some", out=tmp_path / "new", roots=True, predictors=("zero",))

@@ -36,6 +36,8 @@ CLASSES = [
     "abs",
     "step",
     "smooth:waves=5,length=2",
+    "fixed",
+    "fixed:number=4",
 ]
 
 
@@ -117,6 +119,7 @@ def test_functions_are_what_they_say(text):
         "exp": lambda x: cs[0] * np.exp(x[0]) + cs[1],
         "abs": lambda x: cs[0] * abs(x[0]) + cs[1],
         "step": lambda x: cs[0] * (x[0] >= 0) + cs[1],
+        "fixed": lambda x: np.polynomial.polynomial.polyval(x[0], cs),
         "smooth": lambda x: np.sqrt(2 / 5) * np.cos(x[0] * c[1] + c[2]) @ c[0],
     }
     expected = [loops.get(functions.name, lambda x: cs @ x)(each) for each in x]

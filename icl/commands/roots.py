@@ -13,7 +13,6 @@ from attention.files import Record
 from attention.options import Seed
 from attention.terminal import plain_table
 from icl import analysis, tasks, training
-from icl.tasks import functions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,7 +59,7 @@ def roots(
         files.check_folder(out)
     files.use_compilation_cache()
     models = training.load_all(run)
-    task = functions.require_functions(next(iter(models.values())).task)
+    task = tasks.require_functions(next(iter(models.values())).task)
     rows = [
         row
         for setting in task.settings(sweep)
@@ -88,7 +87,7 @@ def rows_of_models(
 
 def row_of(found: Mapping[str, float], setting: tasks.Setting, reading: str, name: str) -> Record:
     """The scores of a predictor as a row of the table."""
-    asked = {axis: setting[axis] for axis in functions.ROOT_AXES}
+    asked = {axis: setting[axis] for axis in tasks.ROOT_AXES}
     counts = {of: found[of] for of in ("functions", "without_root")}
     return {"reading": reading, "predictor": name, **asked, **counts} | {
         of: found[of] for of in MEASURED
@@ -103,7 +102,7 @@ def zero_row(found: Mapping[str, float], setting: tasks.Setting, reading: str) -
 
 def root_table(rows: Sequence[Record], out: Path | None) -> list[str | Table]:
     """The table for the terminal; the file roots.csv is written if there is a directory."""
-    varying = [a for a in functions.ROOT_AXES if len({str(row[a]) for row in rows}) > 1]
+    varying = [a for a in tasks.ROOT_AXES if len({str(row[a]) for row in rows}) > 1]
     columns = ["reading", "predictor", *varying, "functions", *MEASURED]
     cells = [[tasks.shown(row[column]) for column in columns] for row in rows]
     heads = [column.replace("median_distance", "distance").replace("_", " ") for column in columns]

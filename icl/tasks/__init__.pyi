@@ -5,6 +5,8 @@ from .distributions import DISTRIBUTIONS as DISTRIBUTIONS
 from .distributions import Distribution as Distribution
 from .distributions import Normal as Normal
 from .distributions import distribution as distribution
+from .functions import ROOT_AXES as ROOT_AXES
+from .functions import require_functions as require_functions
 from .kind import Listing as Listing
 from .kind import Measure as Measure
 from .kind import Row as Row
@@ -37,6 +39,7 @@ __all__ = [
     "DISTRIBUTIONS",
     "LOGISTIC",
     "PROMPTINGS",
+    "ROOT_AXES",
     "SQUARED",
     "TASKS",
     "Axis",
@@ -65,6 +68,7 @@ __all__ = [
     "distribution",
     "given_options",
     "inputs_and_places",
+    "require_functions",
     "shown",
     "task_asked",
     "with_deviant",

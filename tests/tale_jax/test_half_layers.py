@@ -190,10 +190,6 @@ def test_analyses_of_a_run(searched, tmp_path):
     summary = json.loads((searched / "halves" / "summary.json").read_text())
     assert last["correct"] == summary["bsba"]["test"]["correct"]
     assert last["model"] == "without " + layer_list(best)
-    rows = information(run=searched / "halves", pick="bsba", limit=20, out=tmp_path / "bits")[
-        "rows"
-    ]
-    assert {row["layer"] for row in rows} == {-1, *range(5)}
     (searched / "c.jsonl").write_bytes((searched / "b.jsonl").read_bytes())
     search(
         searched / "tiny",
@@ -208,6 +204,13 @@ def test_analyses_of_a_run(searched, tmp_path):
     crossed = table[4]
     again = evaluate(searched / "tiny", searched / "c.jsonl", drop=crossed["dropped"])
     assert crossed["dropped"] == best and crossed["correct"] == again["search"]["correct"]
+
+
+@pytest.mark.nightly
+def test_information_of_a_run(searched, tmp_path):
+    given = {"pick": "bsba", "limit": 20, "out": tmp_path / "bits"}
+    rows = information(run=searched / "halves", **given)["rows"]
+    assert {row["layer"] for row in rows} == {-1, *range(5)}
 
 
 def test_the_front_of_a_run(searched):

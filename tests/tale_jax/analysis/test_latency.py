@@ -29,7 +29,8 @@ def test_benchmark_tells_sizes_exactly(searched, tmp_path):
     layer = 22 * 14 * (2 + 1 + 1 + 2) + 3 * 22 * 31 + 2 * 22
     assert (full["parameters_mib"] - shorter["parameters_mib"]) * 2**20 == 2 * layer * 4
     assert shorter["memory_ratio"] < full["memory_ratio"] == 1
-    assert full["first_token_ratio"] == full["decode_ratio"] == 1
+    assert full["first_token_ratio"] == 1
+    assert full["decode_ratio"] in (1, None)  # None: noise hides how long decoding takes
     assert len(rows(tmp_path / "b.csv")) == 2
     for given, message in (
         ({"new_tokens": 1}, "--new-tokens must be at least 2"),

@@ -31,7 +31,7 @@ def test_a_run_brings_its_own_options(searched):
     assert {(row["split"], row["total"]) for row in train["rows"]} == {("validation", 5)}
     for given, message in (
         ({"shots": 3}, "leave out --shots, or give --task"),
-        ({"split": "train"}, "no split 'train'"),
+        ({"split": "train"}, "no train split"),
     ):
         with pytest.raises(InputError, match=message):
             lens(run=searched / "a", **given)

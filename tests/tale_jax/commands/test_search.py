@@ -156,6 +156,7 @@ search(*{arguments!r}, **{options!r})
 """
 
 
+@pytest.mark.nightly  # test_runs.py kills one that compiles nothing
 def test_a_killed_search_goes_on_to_the_same_files(run, folder, tmp_path):
     arguments = [str(folder / "tiny"), str(folder / "task.jsonl"), str(tmp_path / "killed")]
     code = KILLED.format(arguments=arguments, options=options_of_run(folder))

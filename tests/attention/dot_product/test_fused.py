@@ -114,6 +114,8 @@ RESTRICTIONS = {
     "chunked-nothing",
     "blocks-scaled",
     "chunked-causal",
+    "chunked-window",
+    "chunked-causal window",
     "pallas-window",
     "blocks-causal window",
     "pallas-causal window",

@@ -35,6 +35,7 @@ def search(
     layers: SearchOptions = SearchOptions(),
     ranking: RankingOptions = RankingOptions(),
     null_control: Annotated[int, Between(ge=0)] = 0,
+    dry_run: bool = False,
     resume: bool = False,
     options: Options = Options(),
     display: Display = Display(),
@@ -53,6 +54,7 @@ def search(
             same; or each, a search for every task, in OUT/TASK
         null_control: number of searches on shuffled answers, no deeper than the real one, which
             show what luck alone gains
+        dry_run: say what the search would ask, hold and take, and write nothing
         resume: go on with the run in --out
 
     Returns:
@@ -77,6 +79,10 @@ def search(
     found, shown = {}, []
     for place, one in jobs:
         ready = searches.open_job(one, place, terminal)
+        if dry_run:
+            found[next(iter(one.tasks))] = forecast = searches.foresee(ready)
+            shown += searches.describe_forecast(forecast)
+            continue
         commands = functools.partial(_commands, ready)
         summary, result = searches.run_job(
             ready, place, commands, terminal, resume=resume, start=start

@@ -13,11 +13,17 @@ from .protocols import Protocol as Protocol
 from .runner import Runner as Runner
 from .scorer import Scorer as Scorer
 from .splits import SPLITS as SPLITS
+from .work import Amounts as Amounts
+from .work import amounts as amounts
+from .work import program_bytes as program_bytes
+from .work import scorers_of as scorers_of
+from .work import time_passes as time_passes
 from .writing import Decode as Decode
 
 __all__ = [
     "PROTOCOLS",
     "SPLITS",
+    "Amounts",
     "Asker",
     "Decode",
     "JointScorer",
@@ -26,10 +32,14 @@ __all__ = [
     "Protocol",
     "Runner",
     "Scorer",
+    "amounts",
     "choice_rows",
     "halves_left",
     "last_states",
     "layer_states",
     "search_step",
+    "program_bytes",
+    "scorers_of",
+    "time_passes",
     "without_layers",
 ]

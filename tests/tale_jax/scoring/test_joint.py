@@ -91,3 +91,20 @@ def test_each_task_by_itself(searched, tasks, tmp_path):
     settings = json.loads((tmp_path / "both" / "a" / "settings.json").read_text())
     assert settings == json.loads((tmp_path / "a" / "settings.json").read_text())
     assert load_run(tmp_path / "both" / "b").tasks == ("b",)
+
+
+def test_a_dry_run_counts_what_is_asked_and_writes_nothing(searched, tasks, tmp_path):
+    model, how = str(searched / "tiny"), {"data": tasks, "quiet": True, "dry_run": True}
+    found = search(model, "a", tmp_path / "out", max_drops=2, **how)
+    assert not (tmp_path / "out").exists()
+    assert (found["rounds"], found["candidates"]) == (2, 1 + 5 + 4)
+    pass_of = found["tasks"]["a"]
+    assert pass_of["examples"] == 47
+    layers = found["token_layers"]
+    assert layers["whole"] == pass_of["tokens"] * (5 + 5 * 4 + 4 * 3)
+    assert layers["shared_states"] == pass_of["shared_tokens"] * (5 + 5 * 4 / 2 + 4 * 3 / 2)
+    assert (
+        pass_of["tokens"] > pass_of["shared_tokens"]
+    )  # two choices of an example share its prompt
+    fewer = search(model, "a", tmp_path / "out", target_layers=4.5, granularity="mlp", **how)
+    assert fewer["rounds"] == 1

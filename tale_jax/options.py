@@ -157,6 +157,28 @@ class Reopening:
 
 
 @dataclasses.dataclass(frozen=True)
+class DamageOptions:
+    """What else is measured of the picks.
+
+    Attributes:
+        damage_text: UTF-8 text whose perplexity is measured; by default a page of plain English
+        untouched: tasks that the picks are scored on besides, of which no layer is chosen by any
+    """
+
+    damage_text: Path | None = None
+    untouched: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = ()
+
+    def check(self, tasks: tuple[str, ...]) -> None:
+        """Refuse tasks that are searched.
+
+        Raises:
+            InputError: one of the untouched tasks is.
+        """
+        if both := set(self.untouched) & set(tasks):
+            raise InputError(f"{min(both)} is searched: it cannot be an untouched task too")
+
+
+@dataclasses.dataclass(frozen=True)
 class Subject:
     """What is looked at: a finished search, or a model and a task.
 

@@ -19,7 +19,7 @@ from attention.words import written
 from tale_jax import analysis, criteria, models, opening, runs, searches
 from tale_jax.criteria import RankingOptions
 from tale_jax.elimination import OBJECTIVES, SearchOptions
-from tale_jax.options import RENAMED, Options
+from tale_jax.options import RENAMED, DamageOptions, Options
 
 if TYPE_CHECKING:  # the rooms are imported when the command runs
     from tale_jax.searches import Job, OpenedJob
@@ -35,6 +35,7 @@ def search(
     layers: SearchOptions = SearchOptions(),
     ranking: RankingOptions = RankingOptions(),
     null_control: Annotated[int, Between(ge=0)] = 0,
+    damage: DamageOptions = DamageOptions(),
     dry_run: bool = False,
     resume: bool = False,
     options: Options = Options(),
@@ -70,9 +71,11 @@ def search(
     names = tuple(dict.fromkeys(task))
     if not names:
         raise InputError("give at least one task")
+    damage.check(names)
     asked = {name: opening.read_task(name, options) for name in names}
     opened = models.load_model(model, options)
-    job = searches.Job(opened, asked, objective, layers, ranking, null_control, options)
+    check = searches.open_check(opened, damage.damage_text, damage.untouched, options)
+    job = searches.Job(opened, asked, objective, layers, ranking, null_control, options, check)
     places = {name: out / folder for name, folder in _folders(names).items()}
     each = len(names) > 1 and OBJECTIVES.pick(objective).combine is None
     jobs = _single(job, places) if each else [(out, job)]
@@ -83,7 +86,7 @@ def search(
             found[next(iter(one.tasks))] = forecast = searches.foresee(ready)
             shown += searches.describe_forecast(forecast)
             continue
-        commands = functools.partial(_commands, ready)
+        commands = functools.partial(_commands, ready, damage)
         summary, result = searches.run_job(
             ready, place, commands, terminal, resume=resume, start=start
         )
@@ -116,11 +119,11 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def _commands(ready: OpenedJob, controls: int) -> list[str]:
+def _commands(ready: OpenedJob, damage: DamageOptions, controls: int) -> list[str]:
     """The command lines that make the run again, and export what it found."""
     job = ready.job
     given = {"layers": job.layers, "ranking": job.ranking, "options": job.options}
-    given |= {"model": job.model.name, "task": tuple(job.tasks), "out": "RUN"}
+    given |= {"damage": damage, "model": job.model.name, "task": tuple(job.tasks), "out": "RUN"}
     if len(job.tasks) > 1:
         given["objective"] = job.objective
     again = written(search, runs.SEARCH, given | {"null_control": controls})

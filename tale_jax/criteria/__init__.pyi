@@ -1,5 +1,6 @@
 from .calibration import answer_rows as answer_rows
 from .calibration import calibration_rows as calibration_rows
+from .measures import row_losses as row_losses
 from .proposals import Basis as Basis
 from .proposals import propose_by as propose_by
 from .table import CRITERIA as CRITERIA
@@ -16,4 +17,5 @@ __all__ = [
     "calibration_rows",
     "check_criterion",
     "propose_by",
+    "row_losses",
 ]

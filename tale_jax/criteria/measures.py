@@ -33,7 +33,7 @@ def accuracy(basis: Basis) -> Losses:
 def loglikelihood(basis: Basis) -> Losses:
     """``−log p(right answer)`` in nats, the mean over the search examples."""
     rows = answer_rows(basis.model, basis.scorer.examples["search"])
-    return _row_losses(basis, rows, len(rows))
+    return row_losses(basis.model, rows, len(rows), basis.scorer.batch_tokens)
 
 
 def perplexity(basis: Basis) -> Losses:
@@ -41,7 +41,8 @@ def perplexity(basis: Basis) -> Losses:
 
     Source: SLEB, arXiv 2402.09025.
     """
-    return _row_losses(basis, basis.text, sum(len(row.targets) for row in basis.text))
+    tokens = sum(len(row.targets) for row in basis.text)
+    return row_losses(basis.model, basis.text, tokens, basis.scorer.batch_tokens)
 
 
 def cosine(basis: Basis) -> Sequence[Unit]:
@@ -62,10 +63,16 @@ def last(basis: Basis) -> Sequence[Unit]:
     return basis.units.every[::-1]
 
 
-def _row_losses(basis: Basis, rows: Sequence[Row], count: int) -> Losses:
-    """``−Σ log p(targets) / count`` over all rows."""
-    model = basis.model
-    batches = RowBatches(rows, basis.scorer.batch_tokens, model.batch_sharding)
+def row_losses(model: LoadedModel, rows: Sequence[Row], count: int, batch_tokens: int) -> Losses:
+    """Prepare ``−Σ log p(targets) / count`` over all rows, in nats.
+
+    Args:
+        model: without whose layers the rows are read.
+        rows: what is read, and the targets.
+        count: what the sum is divided by.
+        batch_tokens: tokens in a batch.
+    """
+    batches = RowBatches(rows, batch_tokens, model.batch_sharding)
 
     def losses(models: Sequence[Dropped]) -> Iterator[float]:
         for dropped in models:

@@ -7,7 +7,16 @@ from functools import partial
 
 from attention.files import Record, figure_to_svg, render_page
 from tale_jax.runs import figures
-from tale_jax.runs.verdicts import LABELS, PICKS, layer_list, p_text, percent, verdict
+from tale_jax.runs.verdicts import (
+    LABELS,
+    PICKS,
+    damage_rows,
+    interval,
+    layer_list,
+    p_text,
+    percent,
+    verdict,
+)
 
 
 def render_report(
@@ -50,6 +59,9 @@ def render_report(
         "report.html",
         summary=summary,
         verdict=verdict(summary),
+        damage=damage_rows(summary["damage"]) if summary.get("damage") else (),
+        labels=list(LABELS.values()),
+        tasks=_task_rows(summary),
         picks=[(LABELS[name], summary[name]) for name in PICKS],
         steps=trajectory,
         commands=summary.get("commands", ()),
@@ -58,3 +70,18 @@ def render_report(
         layer_list=layer_list,
         **drawn,
     )
+
+
+def _task_rows(summary: Record) -> list[list[str]]:
+    """A label and the picks' accuracies for each task and split, of a search for several."""
+    rows = []
+    for split in ("search", "test"):
+        parts = {n: summary[n] if split == "search" else summary[n]["test"] or {} for n in PICKS}
+        for task in parts["baseline"].get("tasks") or ():
+            cells = []
+            for name in PICKS:
+                found = parts[name]["tasks"][task]
+                p_value = found.get("p_value") if name != "baseline" else None
+                cells.append(interval(found) + (f", {p_text(p_value)}" if p_value else ""))
+            rows.append([f"{task} ({split})", *cells])
+    return rows

@@ -66,6 +66,39 @@ class Control(msgspec.Struct):
     p_value: Share
 
 
+class TextLoss(msgspec.Struct):
+    """How surprising a text is, in nats a token."""
+
+    loss: float | None
+    perplexity: Annotated[float, msgspec.Meta(ge=0)] | None
+
+
+class TextDamage(msgspec.Struct):
+    """The losses of the picks on a text."""
+
+    source: Text
+    tokens: Positive
+    baseline: TextLoss
+    best: TextLoss
+    bsba: TextLoss
+
+
+class TaskDamage(msgspec.Struct):
+    """The accuracies of the picks on a task that was not searched."""
+
+    split: Text
+    baseline: OfTask
+    best: OfTask
+    bsba: OfTask
+
+
+class Damage(msgspec.Struct):
+    """What the picks lose besides the searched task."""
+
+    text: TextDamage
+    untouched: dict[str, TaskDamage] = {}
+
+
 class Summary(msgspec.Struct):
     """``summary.json``."""
 
@@ -93,6 +126,7 @@ class Summary(msgspec.Struct):
     notes: list[str] = []
     options: dict[str, Any] = {}
     objective: Text = ""
+    damage: Damage | None = None
 
 
 class Settings(msgspec.Struct):

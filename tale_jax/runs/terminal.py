@@ -16,7 +16,16 @@ from attention.terminal import Terminal, plain_table
 from tale_jax.elimination import Candidate
 from tale_jax.runs.directory import Run
 from tale_jax.runs.strata import strata_of
-from tale_jax.runs.verdicts import LABELS, NOISE, PICKS, interval, layer_list, p_text, verdict
+from tale_jax.runs.verdicts import (
+    LABELS,
+    NOISE,
+    PICKS,
+    damage_rows,
+    interval,
+    layer_list,
+    p_text,
+    verdict,
+)
 from tale_jax.units import Unit, Units
 
 
@@ -39,6 +48,9 @@ def describe_search(
         yield from _by_task(summary)
     yield ""
     yield from map(Text, verdict(summary))
+    if damage := summary.get("damage"):
+        yield "\ngeneral damage (* p < 0.05 against the baseline)"
+        yield plain_table(["", *(LABELS[name] for name in PICKS)], damage_rows(damage), words=1)
     said = {"unparsed": "Unparsed answers, counted as wrong", "cut": "Answers cut off at their end"}
     for fact, words in said.items():
         if any(summary[fact].values()):

@@ -150,3 +150,22 @@ def interval(measured: Record) -> str:
 def p_text(p_value: float) -> str:
     """`p = 0.21` or `p < 0.001`."""
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def damage_rows(damage: Record) -> list[list[str]]:
+    """Make the rows of the table of general damage: a label, and a cell for each pick.
+
+    Args:
+        damage: of ``summary.json``; ``text`` and ``untouched``.
+    """
+    text = damage["text"]
+    losses = [text[name]["perplexity"] for name in PICKS]
+    label = f"perplexity of {text['tokens']} tokens ({text['source']})"
+    rows = [[label, *("not finite" if x is None else f"{x:.4g}" for x in losses)]]
+    for task, found in damage["untouched"].items():
+        cells = []
+        for name in PICKS:
+            star = name != "baseline" and found[name].get("p_value", 1) < NOISE
+            cells.append(interval(found[name]) + "*" * star)
+        rows.append([f"accuracy on {task} ({found['split']})", *cells])
+    return rows

@@ -14,6 +14,7 @@ from tale_jax.elimination import SearchOptions
 from tale_jax.models import LoadedModel
 from tale_jax.options import Options
 from tale_jax.scoring import JointScorer, Scorer
+from tale_jax.searches.damage import DamageCheck
 from tale_jax.tasks import Task
 
 
@@ -29,6 +30,7 @@ class Job:
         ranking: what ranks layers.
         null_control: number of searches on shuffled answers.
         options: how the model was loaded, what the tasks consist of, how the model is asked.
+        damage: what else is measured of the picks.
     """
 
     model: LoadedModel
@@ -38,6 +40,7 @@ class Job:
     ranking: RankingOptions
     null_control: int
     options: Options
+    damage: DamageCheck | None = None
 
 
 @dataclasses.dataclass(frozen=True)

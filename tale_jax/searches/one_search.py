@@ -13,6 +13,7 @@ from tale_jax import analysis, criteria, elimination, runs
 from tale_jax.elimination import Candidate, Gauges, PartTimes
 from tale_jax.runs import Run
 from tale_jax.scoring import JointScorer
+from tale_jax.searches.damage import measure_damage
 from tale_jax.searches.job import OpenedJob
 
 
@@ -45,7 +46,9 @@ def run_job(
     job, scorer = opened.job, opened.scorer
     with runs.Run(out, runs.SEARCH, opened.settings, resume=resume) as run:
         found, controls = _search(run, opened, terminal)
-        criterion = job.ranking.criterion
+        criterion, lost = job.ranking.criterion, {}
+        if job.damage is not None:
+            lost["damage"] = measure_damage(run, job.model, found, job.damage, terminal)
         summary = runs.finish(
             run,
             found,
@@ -56,6 +59,7 @@ def run_job(
             options=job.options.as_json(),
             null_control=elimination.compare_gains(found, controls),
             too_long=scorer.too_long,
+            **lost,
             notes=[note for task in job.tasks.values() for note in task.notes],
             compilations=scorer.compilations,
             seconds=round(time.monotonic() - start, 3),

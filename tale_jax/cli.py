@@ -15,6 +15,7 @@ COMMANDS = {
     "transfer": "Score the layers found on each task on every other one.",
     "pick": "Choose from the models that a search recorded, and export the choice.",
     "compile": "Say what a search costs on TPUs that are not here, and whether it fits.",
+    "generate": "Let a model continue a prompt, whole and pruned side by side.",
     "benchmark": "Time baseline, BEST and BSBA as shorter models with a KV cache.",
     "information": "Measure what the state after each layer tells about the answer.",
     "lens": "Measure the accuracy of each layer, read through the final norm and the head.",

@@ -3,6 +3,8 @@ from .comparison import COMPARISON_COLUMNS as COMPARISON_COLUMNS
 from .comparison import add_p_values as add_p_values
 from .comparison import comparison_figure as comparison_figure
 from .comparison import follow_criterion as follow_criterion
+from .continuation import encode_question as encode_question
+from .continuation import write_side_by_side as write_side_by_side
 from .evaluation import measure_against as measure_against
 from .evaluation import measure_splits as measure_splits
 from .information import INFORMATION_COLUMNS as INFORMATION_COLUMNS
@@ -41,6 +43,7 @@ __all__ = [
     "comparison_figure",
     "devices_of",
     "drops_by_task",
+    "encode_question",
     "fast_enough",
     "follow_criterion",
     "label_examples",
@@ -58,4 +61,5 @@ __all__ = [
     "time_parts",
     "transfer_figure",
     "write_rows",
+    "write_side_by_side",
 ]

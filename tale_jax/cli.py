@@ -13,6 +13,7 @@ COMMANDS = {
     "tasks": "List the tasks that have a name.",
     "compare": "Drop as many layers by each criterion, and compare them on the test split.",
     "transfer": "Score the layers found on each task on every other one.",
+    "report": "Draw the layers that several searches dropped, by task and by model, on one page.",
     "pick": "Choose from the models that a search recorded, and export the choice.",
     "compile": "Say what a search costs on TPUs that are not here, and whether it fits.",
     "generate": "Let a model continue a prompt, whole and pruned side by side.",

@@ -20,6 +20,10 @@ from .latency import time_parts as time_parts
 from .lens import LENS_COLUMNS as LENS_COLUMNS
 from .lens import lens_figure as lens_figure
 from .lens import read_layers as read_layers
+from .pareto import PARETO_COLUMNS as PARETO_COLUMNS
+from .pareto import measure_front as measure_front
+from .pareto import pareto_figure as pareto_figure
+from .pareto import pareto_line as pareto_line
 from .trade_off import accurate_enough as accurate_enough
 from .trade_off import fast_enough as fast_enough
 from .trade_off import pareto_front as pareto_front
@@ -35,6 +39,7 @@ __all__ = [
     "INFORMATION_COLUMNS",
     "LATENCY_COLUMNS",
     "LENS_COLUMNS",
+    "PARETO_COLUMNS",
     "QUESTIONS",
     "TRANSFER_COLUMNS",
     "accurate_enough",
@@ -50,9 +55,12 @@ __all__ = [
     "layer_table",
     "lens_figure",
     "measure_against",
+    "measure_front",
     "measure_models",
     "measure_splits",
+    "pareto_figure",
     "pareto_front",
+    "pareto_line",
     "probe_layers",
     "read_layers",
     "score_drops",

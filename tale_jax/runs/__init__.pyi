@@ -6,6 +6,10 @@ from .finished import FinishedRun as FinishedRun
 from .finished import finish as finish
 from .finished import load_run as load_run
 from .finished import rewrite_report as rewrite_report
+from .overview import OVERVIEW_COLUMNS as OVERVIEW_COLUMNS
+from .overview import overview_figure as overview_figure
+from .overview import overview_rows as overview_rows
+from .overview import render_overview as render_overview
 from .strata import Strata as Strata
 from .strata import measure as measure
 from .strata import measure_answers as measure_answers
@@ -20,6 +24,7 @@ from .verdicts import percent as percent
 
 __all__ = [
     "INFORMATION",
+    "OVERVIEW_COLUMNS",
     "PICKS",
     "SEARCH",
     "FinishedRun",
@@ -33,8 +38,11 @@ __all__ = [
     "load_run",
     "measure",
     "measure_answers",
+    "overview_figure",
+    "overview_rows",
     "p_text",
     "percent",
+    "render_overview",
     "rewrite_report",
     "show_search",
     "strata_of",

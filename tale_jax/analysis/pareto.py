@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -14,7 +15,7 @@ from tale_jax.models import LoadedModel
 from tale_jax.options import Workload
 from tale_jax.runs import FinishedRun, Run, layer_list, measure_answers
 from tale_jax.scoring import JointScorer, Scorer
-from tale_jax.units import Dropped
+from tale_jax.units import Dropped, count_layers
 
 PARETO_COLUMNS = (
     "task dropped layers search_accuracy split accuracy low high p_value latency_ratio "
@@ -64,7 +65,7 @@ def measure_front(
             {
                 "task": task,
                 "dropped": dropped,
-                "layers": run.summary["num_layers"] - len(dropped),
+                "layers": run.summary["num_layers"] - count_layers(dropped),
                 "search_accuracy": point["accuracy"],
                 "split": split,
                 **{name: measured[name] for name in ("accuracy", "low", "high", "p_value")},
@@ -97,9 +98,8 @@ def pareto_figure(rows: Sequence[Record]) -> Figure:
             label=f"{own[0]['split']} examples, 95 % interval",
         )  # fmt: skip
         for row, x, y in zip(own, times, middle, strict=True):
-            axes.annotate(
-                f"{row['layers']}", (x, y), (5, 5), textcoords="offset points", fontsize=8
-            )
+            place: Any = {"xytext": (5, 5), "textcoords": "offset points", "fontsize": 8}
+            axes.annotate(f"{row['layers']:g}", (x, y), **place)
         axes.set_title(f"{task} (numbers: layers left)", fontsize=10)
         axes.set_ylabel("accuracy (%)")
         axes.grid(axis="y", color=FAINT, linewidth=0.8)
@@ -112,12 +112,5 @@ def pareto_line(row: Record) -> list[str]:
     """A line of the table on the terminal."""
     accuracy = f"{100 * row['accuracy']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
     search = f"{100 * row['search_accuracy']:.1f}"
-    time = f"{row['latency_ratio']:.2f}"
-    return [
-        row["task"],
-        layer_list(row["dropped"]),
-        search,
-        accuracy,
-        f"{row['p_value']:.2g}",
-        time,
-    ]
+    rest = [f"{row['p_value']:.2g}", f"{row['latency_ratio']:.2f}"]
+    return [row["task"], layer_list(row["dropped"]), search, accuracy, *rest]

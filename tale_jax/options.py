@@ -57,6 +57,7 @@ class TaskOptions:
         train: JSONL file of examples to draw shots from, and to train on
         holdout: share of the task's file that becomes the test split
         limit: use the first so many examples of each split
+        draw: search on so many examples, drawn with the seed, in place of the first ones
         choices: what the choices of a benchmark are: the letters of its options, or the options
             themselves as lm-eval asks them; by default what is usual for the benchmark
         shots: answered examples before every prompt, from the train split if there is one
@@ -68,6 +69,7 @@ class TaskOptions:
     train: Path | None = None
     holdout: float | None = None
     limit: Annotated[int, Between(ge=1)] | None = None
+    draw: Annotated[int, Between(ge=1)] | None = None
     choices: ChoiceForm | None = None
     shots: Annotated[int, Between(ge=0)] = 0
     seed: Seed = 0

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from attention import processes
+from rich.text import Text
+
 from attention.command_line import Between, Commas, OneOf, Result, command
 from attention.errors import InputError
+from attention.files import Record
 from attention.options import Display
-from attention.terminal import Terminal
+from attention.terminal import Terminal, plain_table
 from attention.words import written
 from tale_jax import analysis, criteria, models, opening, runs, searches
 from tale_jax.criteria import RankingOptions
@@ -37,6 +40,8 @@ def search(
     null_control: Annotated[int, Between(ge=0)] = 0,
     damage: DamageOptions = DamageOptions(),
     dry_run: bool = False,
+    repeats: Annotated[int, Between(ge=1)] = 1,
+    sizes: Annotated[tuple[int, ...], Commas(metavar="50,100"), Between(ge=1)] = (),
     resume: bool = False,
     options: Options = Options(),
     display: Display = Display(),
@@ -56,6 +61,10 @@ def search(
         null_control: number of searches on shuffled answers, no deeper than the real one, which
             show what luck alone gains
         dry_run: say what the search would ask, hold and take, and write nothing
+        repeats: search so often, on rows and shots that other seeds draw, and say what the searches
+            agree about; each has a directory of its own in OUT
+        sizes: numbers of search examples to draw, --repeats searches of each; by default half of
+            what there is
         resume: go on with the run in --out
 
     Returns:
@@ -76,6 +85,8 @@ def search(
     opened = models.load_model(model, options)
     check = searches.open_check(opened, damage.damage_text, damage.untouched, options)
     job = searches.Job(opened, asked, objective, layers, ranking, null_control, options, check)
+    if (repeats > 1 or sizes) and not dry_run:
+        return _repeated(job, out, repeats, sizes, damage, terminal, resume)
     places = {name: out / folder for name, folder in _folders(names).items()}
     each = len(names) > 1 and OBJECTIVES.pick(objective).combine is None
     jobs = _single(job, places) if each else [(out, job)]
@@ -86,7 +97,7 @@ def search(
             found[next(iter(one.tasks))] = forecast = searches.foresee(ready)
             shown += searches.describe_forecast(forecast)
             continue
-        commands = functools.partial(_commands, ready, damage)
+        commands = functools.partial(_commands, ready, damage=damage)
         summary, result = searches.run_job(
             ready, place, commands, terminal, resume=resume, start=start
         )
@@ -99,6 +110,52 @@ def search(
         start = time.monotonic()
     values = {"model": model, "tasks": found} if each else next(iter(found.values()))
     return Result(values, *shown)
+
+
+def _repeated(
+    job: Job,
+    out: Path,
+    repeats: int,
+    sizes: Sequence[int],
+    damage: DamageOptions,
+    terminal: Terminal,
+    resume: bool,
+) -> Result:
+    """Search again and again, and describe what the searches agree about."""
+    if len(job.tasks) > 1 and OBJECTIVES.pick(job.objective).combine is None:
+        raise InputError("--repeats is of one search: give one task, or --objective mean or min")
+    commands = functools.partial(_commands, damage=damage)
+    found = searches.run_repeats(
+        job, out, repeats, sizes, commands,
+        terminal, resume=resume,
+    )  # fmt: skip
+    often = [
+        f"{size['size']} examples: BEST goes without "
+        + (", ".join(f"{u['unit']} ({u['count']} of {u['of']})" for u in units[:9]) or "nothing")
+        for size in found["sizes"]
+        if (units := [u for u in found["units"] if u["size"] == size["size"]]) is not None
+    ]
+    columns = ["search examples", "dropped", "overlap", "gain, search", "gain, held out"]
+    return Result(
+        found,
+        plain_table(columns, [_size_line(size) for size in found["sizes"]], words=0),
+        *map(Text, often),
+        f"written: {', '.join(map(str, found['files']))}",
+    )
+
+
+def _size_line(size: Record) -> list[str]:
+    """A line of the table of repeats; gains in points, mean ± standard deviation."""
+
+    def gain(name: str) -> str:
+        mean, spread = size[f"{name}_mean"], size[f"{name}_sd"]
+        if mean is None:
+            return "–"
+        return f"{100 * mean:+.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
+
+    overlap = "–" if size["jaccard"] is None else f"{size['jaccard']:.2f}"
+    gains = gain("search_gain"), gain("test_gain")
+    return [str(size["size"]), f"{size['dropped_mean']:.1f}", overlap, *gains]
 
 
 def _single(job: Job, places: dict[str, Path]) -> Iterator[tuple[Path, Job]]:
@@ -119,7 +176,7 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
     return folders
 
 
-def _commands(ready: OpenedJob, damage: DamageOptions, controls: int) -> list[str]:
+def _commands(ready: OpenedJob, controls: int, damage: DamageOptions) -> list[str]:
     """The command lines that make the run again, and export what it found."""
     job = ready.job
     given = {"layers": job.layers, "ranking": job.ranking, "options": job.options}

@@ -6,6 +6,10 @@ from .job import Job as Job
 from .job import OpenedJob as OpenedJob
 from .job import open_job as open_job
 from .one_search import run_job as run_job
+from .repeats import run_repeats as run_repeats
+from .stability import jaccard as jaccard
+from .stability import stability_figure as stability_figure
+from .stability import summarise_sizes as summarise_sizes
 
 __all__ = [
     "DamageCheck",
@@ -13,7 +17,11 @@ __all__ = [
     "OpenedJob",
     "describe_forecast",
     "foresee",
+    "jaccard",
     "open_check",
     "open_job",
     "run_job",
+    "run_repeats",
+    "stability_figure",
+    "summarise_sizes",
 ]

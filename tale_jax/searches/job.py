@@ -83,4 +83,6 @@ def open_job(job: Job, out: Path, terminal: Terminal) -> OpenedJob:
     settings |= job.layers.as_settings() | {"criterion": job.ranking.criterion}
     settings["calibration"] = None if calibration is None else str(calibration)
     settings |= {name: getattr(options, name) for name in ("limit", "choices", "shots", "seed")}
+    if options.draw is not None:
+        settings["draw"] = options.draw
     return OpenedJob(dataclasses.replace(job, options=options), scorer, basis, settings)

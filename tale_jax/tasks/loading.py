@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def load_task(
     data: str | Path | None = None,
     split: Split | None = None,
     limit: int | None = None,
+    draw: int | None = None,
     choices: ChoiceForm | None = None,
     shots: int = 0,
     seed: int = 0,
@@ -104,6 +106,7 @@ def load_task(
         split: load this split alone, as the search split; ``validation`` is the official split
             as it stands.
         limit: keep the first so many examples of the search and of the test split.
+        draw: search on so many examples, drawn with the seed; the limit then cuts the test split.
         choices: how a multiple-choice benchmark is asked: for the ``letters`` of the options or for
             their ``text``; None: as is usual for it.
         shots: answered examples before every prompt (``prompts.with_shots``).
@@ -130,7 +133,23 @@ def load_task(
     if split is not None:
         rows = _rows(task, split) if split == "test" else task.search
         task = dataclasses.replace(task, search=rows, test=None, halves=False)
-    return limited(task, limit)
+    if draw is None:
+        return limited(task, limit)
+    test = limited(task, limit).test
+    return dataclasses.replace(task, search=_drawn(task, draw, seed), test=test)
+
+
+def _drawn(task: Task, count: int, seed: int) -> tuple[Example, ...]:
+    """So many search examples, in their order.
+
+    Raises:
+        InputError: the task has fewer.
+    """
+    if count > len(task.search):
+        raise InputError(f"{task.name} has {len(task.search)} search examples: --draw fewer")
+    number = random.Random(f"search examples {seed}").random  # the same in every Python version
+    ranked = sorted(range(len(task.search)), key=lambda _: number())
+    return tuple(task.search[i] for i in sorted(ranked[:count]))
 
 
 def limited(task: Task, limit: int | None) -> Task:

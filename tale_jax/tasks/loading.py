@@ -106,7 +106,7 @@ def load_task(
         split: load this split alone, as the search split; ``validation`` is the official split
             as it stands.
         limit: keep the first so many examples of the search and of the test split.
-        draw: search on so many examples, drawn with the seed; the limit then cuts the test split.
+        draw: search on so many examples, drawn with the seed, before the limit.
         choices: how a multiple-choice benchmark is asked: for the ``letters`` of the options or for
             their ``text``; None: as is usual for it.
         shots: answered examples before every prompt (``prompts.with_shots``).
@@ -133,10 +133,9 @@ def load_task(
     if split is not None:
         rows = _rows(task, split) if split == "test" else task.search
         task = dataclasses.replace(task, search=rows, test=None, halves=False)
-    if draw is None:
-        return limited(task, limit)
-    test = limited(task, limit).test
-    return dataclasses.replace(task, search=_drawn(task, draw, seed), test=test)
+    if draw is not None:
+        task = dataclasses.replace(task, search=_drawn(task, draw, seed))
+    return limited(task, limit)
 
 
 def _drawn(task: Task, count: int, seed: int) -> tuple[Example, ...]:

@@ -1,0 +1,90 @@
+"""The units of reproduce_tale.py: their order, what they leave, and what may be claimed."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from attention.errors import InputError
+
+FOLDER = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture(scope="module")
+def script():
+    sys.path.insert(0, str(FOLDER))
+    spec = importlib.util.spec_from_file_location("reproduce_tale", FOLDER / "reproduce_tale.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder with the task ``bbh_boolean_expressions`` in its official fields."""
+    folder = tmp_path / "data" / "bbh_boolean_expressions"
+    folder.mkdir(parents=True)
+    lines = []
+    for i in range(43):
+        words = ["not", "True", "and", "False", "or", "True"][i % 4 :] + ["("] * (i % 7)
+        target = ["True", "False"][(i * 5) % 3 % 2]
+        lines.append(json.dumps({"input": f"{i % 11} {' '.join(words)} is", "target": target}))
+    (folder / "test.jsonl").write_text("\n".join(lines) + "\n")
+    return tmp_path / "data"
+
+
+def test_the_plan_is_in_order_and_names_what_is_missing(script, data, tmp_path):
+    found = script.reproduce_tale("demo", data=data, results=tmp_path / "r", plan=True)
+    units = found["units"]
+    assert len(units) == 34
+    assert units[0] == {"model": "demo", "unit": "search-arc_easy-0shot",
+                        "state": f"no {data / 'arc_easy'}"}  # fmt: skip
+    states = {unit["unit"]: unit["state"] for unit in units}
+    assert states["search-bbh_boolean_expressions-0shot"] == "to run"
+    full = script.reproduce_tale(full=True, plan=True, results=tmp_path / "r")["units"]
+    assert len(full) == 5 * 9 * 2
+    with pytest.raises(InputError, match="no such unit"):
+        script.reproduce_tale("demo", units=("nothing",), plan=True)
+
+
+def test_a_finished_unit_leaves_a_file_and_is_skipped(script, data, tmp_path):
+    name = "search-bbh_boolean_expressions-0shot"
+    how = {"data": data, "out": tmp_path / "out", "results": tmp_path / "r", "units": (name,),
+           "limit": 7, "quiet": True}  # fmt: skip
+    first = script.reproduce_tale("demo", **how)
+    assert first["units"] == [{"model": "demo", "unit": name, "why": None}]
+    file = tmp_path / "r" / "demo" / f"{name}.json"
+    found = json.loads(file.read_text())
+    assert found["best"]["total"] == 7
+    assert 0.5 <= found["majority"] <= 1
+    found["took"] = -1  # were it run again, it would be measured again
+    file.write_text(json.dumps(found))
+    assert "bbh_boolean_expressions 0" in str(script.reproduce_tale("demo", **how))
+    assert json.loads(file.read_text())["took"] == -1
+
+
+def test_claims_are_judged_on_informative_tasks_and_corrected(script):
+    from tale_paper.verdicts import holm
+
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+    def search(low, p_value, gain, dropped):
+        base = {"accuracy": 0.5, "low": low, "test": {"accuracy": 0.5, "low": low}}
+        test = {"accuracy": 0.5 + gain, "p_value": p_value}
+        best = {"accuracy": 0.6, "dropped": dropped, "test": test}
+        return {"task": "arc_easy", "shots": 0, "majority": 0.3, "baseline": base, "best": best,
+                "bsba": best}  # fmt: skip
+
+    rows = script.judged(
+        [search(0.4, 0.01, 0.1, [1]), search(0.2, 0.001, 0.2, [2]), search(0.31, 0.3, -0.05, [1])]
+    )
+    assert [row.get("corrected_p") for row in rows] == [pytest.approx(0.02), None, 0.3]
+    gains, sets = script.verdicts(rows)
+    assert "gains on 1 of 2 informative tasks, beyond noise on 1" in gains
+    assert "+2.5 points" in gains
+    assert sets.startswith("Task-specific sets? 1 different sets over 2")
+    assert "90.4 #5" in str(script.Result({}, script.table_of(rows, "Llama-3.1-8B")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attention.files import Record
 from attention.statistics import (
@@ -68,8 +69,9 @@ class Strata:
 
         Returns:
             As :func:`measure`, of the objective, and ``tasks``, which has the same of each task.
-            The interval of a mean is stratified; that of a minimum goes from the lowest lower end
-            to the lowest upper end of the tasks' Wilson intervals.
+            The interval of a mean is stratified.  That of another objective is what it makes of
+            the lower and of the upper ends of the tasks' Wilson intervals: for a minimum, from the
+            lowest lower end to the lowest upper end.
         """
         pairs = list(zip(counts, self.sizes.values(), strict=True))
         tasks = {name: measure(*pair) for name, pair in zip(self.sizes, pairs, strict=True)}
@@ -77,7 +79,9 @@ class Strata:
         if self.objective == "mean":
             low, high = stratified_interval(*zip(*pairs, strict=True))
         else:
-            low, high = (min(task[end] for task in tasks.values()) for end in ("low", "high"))
+            most = self.joint.combine([1] * len(tasks))
+            ends: Any = [[task[end] for task in tasks.values()] for end in ("low", "high")]
+            low, high = (self.joint.combine(end) / most for end in ends)
         found = {"correct": value, "total": total, "accuracy": value / total}
         return {**found, "low": low, "high": high, "tasks": tasks}
 

@@ -42,8 +42,9 @@ def measure_front(
         most: points; of more the ends and some between are taken.
 
     Returns:
-        A row for each point, the baseline among them, the deepest model first, with the keys of ``PARETO_COLUMNS``.  Times
-        are those of the whole answer, with a cache, as ratios to the baseline's.
+        A row for each point, the baseline among them, the deepest model first, with the keys of
+        ``PARETO_COLUMNS``.  Times are those of the whole answer, with a cache, as ratios to the
+        baseline's.
     """
     front = pareto_front(run)
     if len(front) > most:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from attention import processes
 from rich.text import Text
 
+from attention import processes
 from attention.command_line import Between, Commas, OneOf, Result, command
 from attention.errors import InputError
 from attention.files import Record

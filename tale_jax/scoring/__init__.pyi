@@ -37,9 +37,9 @@ __all__ = [
     "halves_left",
     "last_states",
     "layer_states",
-    "search_step",
     "program_bytes",
     "scorers_of",
+    "search_step",
     "time_passes",
     "without_layers",
 ]

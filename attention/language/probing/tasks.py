@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from attention.choices import Choices
+from attention.language.probing.treebank import FOLDERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,5 +34,15 @@ PROBES: Choices[Probe] = Choices(
         "blimp": Probe("minimal pairs of 67 paradigms in 12 phenomena", PAIRS, scored=True),
         "zorro": Probe("minimal pairs in the words of children, 23 paradigms", PAIRS, scored=True),
         "blimp_supplement": Probe("minimal pairs of dialogues and questions", PAIRS, scored=True),
+        "syntaxgym": Probe(
+            "predictions about the surprisals of regions, 34 suites in 6 circuits",
+            "attention.language.probing.suites:measure_suites",
+            heads=("causal_lm",),
+        ),
+        "ud": Probe(
+            "labels of words read off each layer: part of speech, head, depth, number, tense",
+            "attention.language.probing.layer_probes:measure_layers",
+            folders=FOLDERS,
+        ),
     },
 )

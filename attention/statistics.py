@@ -172,3 +172,48 @@ def stratified_p_value(
     null_R = np.abs((2 * drawn_RT - np.asarray(differ)) @ scale_T)
     observed = abs((2 * np.asarray(gained) - np.asarray(differ)) @ scale_T)
     return (1 + int(np.sum(null_R >= observed - 1e-12))) / (draws + 1)
+
+
+def two_level_interval(
+    differences: Float[np.ndarray, "S P"], draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Compute the 95 % bootstrap interval of a mean over seeds and items, both drawn anew.
+
+    Args:
+        differences: ``[seed, item]``, such as paired differences of paradigms.
+        draws: number of samples; each draws seeds and items with replacement.
+        seed: of the samples.
+
+    Returns:
+        The quantiles 0.025 and 0.975 of the samples' means.
+    """
+    draw = np.random.default_rng(seed)
+    weights = [
+        draw.multinomial(count, np.full(count, 1 / count), draws) / count
+        for count in differences.shape
+    ]
+    means = np.einsum("ds,sp,dp->d", weights[0], differences, weights[1], optimize=True)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values of several tests, so that any false discovery has probability at most α.
+
+    The i-th smallest of m becomes ``max_{j ≤ i} min(1, (m − j + 1) p_j)``.
+
+    Source: Holm (1979), "A simple sequentially rejective multiple test procedure".
+
+    Args:
+        p_values: of the tests.
+
+    Returns:
+        The corrected p-values, in the same order.
+    """
+    order = np.argsort(p_values)
+    factors = np.arange(len(order), 0, -1)
+    sorted_p = np.asarray(p_values, np.float64)[order]
+    corrected = np.minimum(1.0, np.maximum.accumulate(sorted_p * factors))
+    found = np.empty(len(order))
+    found[order] = corrected
+    return found.tolist()

@@ -1,3 +1,4 @@
+from . import comparing as comparing
 from . import corpora as corpora
 from . import pretraining as pretraining
 from . import probing as probing
@@ -27,6 +28,7 @@ __all__ = [
     "Row",
     "Source",
     "Split",
+    "comparing",
     "corpora",
     "encode_pieces",
     "encode_words",

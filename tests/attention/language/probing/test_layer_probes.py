@@ -96,5 +96,5 @@ def test_bad_treebanks(tmp_path):
     (tmp_path / "ud_english_ewt").mkdir()
     row = {"tokens": ["a"], "upos": ["X"], "feats": ["_"], "heads": [2]}
     (tmp_path / "ud_english_ewt" / "train.jsonl").write_text(json.dumps(row))
-    with pytest.raises(InputError, match="train.jsonl:1: a head is no word"):
+    with pytest.raises(InputError, match=r"train.jsonl:1: a head is no word"):
         read_treebank(tmp_path, "train")

@@ -105,7 +105,7 @@ def student_margin(values: Float[np.ndarray, " E"]) -> float:
     return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
 
 
-def stratified_interval(correct: Sequence[int], totals: Sequence[int]) -> tuple[float, float]:
+def stratified_interval(correct: Sequence[float], totals: Sequence[int]) -> tuple[float, float]:
     """Compute the 95 % interval of the mean of several accuracies, each on examples of its own.
 
         mean − √Σ (p_t − l_t)² / T,   mean + √Σ (u_t − p_t)² / T
@@ -115,7 +115,7 @@ def stratified_interval(correct: Sequence[int], totals: Sequence[int]) -> tuple[
     Source: Zou and Donner (2008), "Construction of confidence limits about effect measures".
 
     Args:
-        correct: correct answers of each task.
+        correct: correct answers of each task; a tie may count one half.
         totals: answers of each task, at least 1.
 
     Returns:

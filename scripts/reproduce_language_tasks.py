@@ -16,8 +16,8 @@ import logging
 from pathlib import Path
 from typing import Annotated, Any
 
-from attention.command_line import Commas, OneOf, Result, run_script
 from attention.choices import Choices
+from attention.command_line import Commas, OneOf, Result, run_script
 from attention.errors import InputError
 from attention.files import write_json, write_table
 from attention.options import Count

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from attention.language.ngrams import NgramModel
 from attention.language.probing.opening import OpenedModel
 from attention.language.probing.options import Asked
-from attention.statistics import wilson_interval
+from attention.statistics import stratified_interval, wilson_interval
 from attention.terminal import Steps, no_steps
 
 TableRow = dict[str, Any]
@@ -105,18 +105,18 @@ def compare_scores(
 def macro_mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Average the accuracies of paradigms, each with the same weight.
 
-    The margin is the root of the summed squares of half their Wilson intervals, over their number:
-    it holds for other pairs of the same paradigms.
+    The interval holds for other pairs of the same paradigms
+    (:func:`attention.statistics.stratified_interval`).
 
     Args:
         rows: of paradigms.
     """
-    accuracy = math.fsum(row["accuracy"] for row in rows) / len(rows)
-    half = math.sqrt(math.fsum(((row["high"] - row["low"]) / 2) ** 2 for row in rows)) / len(rows)
+    totals = [row["pairs"] for row in rows]
+    low, high = stratified_interval([row["accuracy"] * row["pairs"] for row in rows], totals)
     return {
-        "accuracy": accuracy,
-        "low": max(0.0, accuracy - half),
-        "high": min(1.0, accuracy + half),
+        "accuracy": math.fsum(row["accuracy"] for row in rows) / len(rows),
+        "low": low,
+        "high": high,
         "chance": math.fsum(row["chance"] for row in rows) / len(rows),
     }
 

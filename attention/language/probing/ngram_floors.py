@@ -28,16 +28,16 @@ def count_floors(model: OpenedModel, place: str | None) -> dict[str, NgramModel]
     Raises:
         InputError: there is no such text, or it is empty.
     """
-    shares = Shares()
+    shares, by = Shares(), "book"
     if place is None:
         settings = run_settings(model.name)
-        place = settings.get("corpus_place")
+        place, by = settings.get("corpus_place"), settings.get("by", by)
         if "validation" in settings and "test" in settings:
             shares = Shares(settings["validation"], settings["test"])
     if place in (None, "none"):
         return {}
     files = encode_corpus(
-        load_corpus(place), model.tokenizer, cache_folder() / "tokens", shares=shares,
+        load_corpus(place, by=by), model.tokenizer, cache_folder() / "tokens", shares=shares,
         unit="sentence",
     )  # fmt: skip
     tokens, starts = files.tokens("train")[:], files.units("train")

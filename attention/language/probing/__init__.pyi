@@ -18,11 +18,14 @@ from .sentences import Sentence as Sentence
 from .sentences import score_sentences as score_sentences
 from .tasks import PROBES as PROBES
 from .tasks import Probe as Probe
+from .treebank import WORD_LABELS as WORD_LABELS
+from .treebank import WordLabel as WordLabel
 
 __all__ = [
     "PAIR_SETS",
     "PROBES",
     "RULES",
+    "WORD_LABELS",
     "Asked",
     "Found",
     "OpenedModel",
@@ -33,6 +36,7 @@ __all__ = [
     "Rule",
     "Sentence",
     "Subject",
+    "WordLabel",
     "compare_scores",
     "macro_mean",
     "open_model",

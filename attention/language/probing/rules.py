@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
 
 from attention.choices import Choices
 from attention.errors import InputError
+
+if TYPE_CHECKING:
+    from attention.language.probing.sentences import Sentence
+    from attention.likelihood import Row
 
 Head = Literal["causal_lm", "masked_lm"]
 WORDS = {"causal_lm": "causal", "masked_lm": "masked"}
@@ -27,7 +32,7 @@ class Rule:
 
     description: str
     head: Head
-    row: str
+    row: str | Callable[[Sentence], Row]
     mean: bool = False
     hides: bool = False
 

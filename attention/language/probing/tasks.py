@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from attention.choices import Choices
 from attention.language.probing.treebank import FOLDERS
+
+if TYPE_CHECKING:
+    from attention.language.probing.measured import Found, Subject
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Probe:
     """
 
     description: str
-    measure: str
+    measure: str | Callable[[str, Subject], Found]
     folders: tuple[str, ...] = ()
     heads: tuple[str, ...] = ("causal_lm", "masked_lm")
     scored: bool = False

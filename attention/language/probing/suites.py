@@ -215,10 +215,8 @@ def _rows(
             found = region_surprisals(own, surprisals[number], offsets[number])
             number += 1
             for region in own:
-                key = (region.condition, region.number)
-                table.setdefault(key, np.zeros(len(suite.items)))[region.item] = found[
-                    region.number
-                ]
+                key, value = (region.condition, region.number), found[region.number]
+                table.setdefault(key, np.zeros(len(suite.items)))[region.item] = value
                 regions_of.append(
                     {
                         "task": task, "paradigm": suite.name, "id": suite.items[region.item],

@@ -83,7 +83,7 @@ def test_probes_of_a_model(decoder, tmp_path):
     rows = {(row["task"], row["layer"]): row for row in found.layers}
     assert len(rows) == 5 * 3
     assert rows["pos", 0]["accuracy"] < 0.7  # the last letter alone does not tell
-    assert rows["pos", 2]["accuracy"] > 0.85
+    assert rows["pos", 2]["accuracy"] > max(0.75, rows["pos", 0]["accuracy"] + 0.1)
     assert rows["pos", 2]["tokens"] == 31 * 5
     assert all(row["low"] <= row["accuracy"] <= row["high"] for row in found.layers)
     assert rows["pos", 2]["selectivity"] == rows["pos", 2]["accuracy"] - rows["pos", 2]["control"]

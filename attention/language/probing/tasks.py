@@ -41,12 +41,12 @@ PROBES: Choices[Probe] = Choices(
         "blimp_supplement": Probe("minimal pairs of dialogues and questions", PAIRS, scored=True),
         "syntaxgym": Probe(
             "predictions about the surprisals of regions, 34 suites in 6 circuits",
-            "attention.language.probing.suites:measure_suites",
+            "attention.language.probing.syntaxgym:measure_suites",
             heads=("causal_lm",),
         ),
         "ud": Probe(
             "labels of words read off each layer: part of speech, head, depth, number, tense",
-            "attention.language.probing.layer_probes:measure_layers",
+            "attention.language.probing.treebank:measure_layers",
             folders=FOLDERS,
         ),
     },

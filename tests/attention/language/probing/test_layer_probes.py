@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 
 from attention.errors import InputError
-from attention.language.probing.layer_probes import (
+from attention.language.probing.measured import Subject
+from attention.language.probing.options import Asked
+from attention.language.probing.treebank.layer_probes import (
     control_labels,
     measure_layers,
     read_words,
     sentence_interval,
 )
-from attention.language.probing.measured import Subject
-from attention.language.probing.options import Asked
-from attention.language.probing.treebank import WORD_LABELS, ParsedSentence, read_treebank
+from attention.language.probing.treebank.word_labels import (
+    WORD_LABELS,
+    ParsedSentence,
+    read_treebank,
+)
 from attention.transformer import Transformer
 
 # "the" ← "cat" ← "sat"(root) → "down"; "now" hangs below "down" five times as a chain.

@@ -8,8 +8,8 @@ import pytest
 from attention.errors import InputError
 from attention.language.probing.measured import Subject
 from attention.language.probing.options import Asked
-from attention.language.probing.predictions import read_prediction
-from attention.language.probing.suites import (
+from attention.language.probing.syntaxgym.predictions import read_prediction
+from attention.language.probing.syntaxgym.suites import (
     chance_of,
     measure_suites,
     place_regions,

@@ -22,7 +22,11 @@ from jaxtyping import Array, Float, Int, PyTree
 from attention.errors import InputError
 from attention.language.probing.measured import Found, Subject, TableRow
 from attention.language.probing.opening import OpenedModel
-from attention.language.probing.treebank import WORD_LABELS, ParsedSentence, read_treebank
+from attention.language.probing.treebank.word_labels import (
+    WORD_LABELS,
+    ParsedSentence,
+    read_treebank,
+)
 from attention.likelihood import Arrays, Row, check_vocabulary, choose_shapes, load_batches
 from attention.statistics import bootstrap_interval
 from attention.transformer import Transformer, TransformerConfig

@@ -14,8 +14,8 @@ from attention.errors import InputError
 from attention.files import read_json_lines
 from attention.language.probing.measured import Found, Subject, TableRow, paradigm_row
 from attention.language.probing.opening import OpenedModel
-from attention.language.probing.predictions import ALL, Prediction, read_prediction
 from attention.language.probing.sentences import encode_sentences, left_to_right, target_log_probs
+from attention.language.probing.syntaxgym.predictions import ALL, Prediction, read_prediction
 
 CIRCUITS = {
     "center": "center embedding",

@@ -9,7 +9,7 @@ import pytest
 
 from attention.errors import InputError
 from attention.language.pretraining import OBJECTIVES, RECIPES, Pretraining, initial
-from attention.language.pretraining.experiment import config_of
+from attention.language.pretraining.consequences import config_of
 from attention.transformer import Transformer, load_in_torch, save_pretrained
 
 torch = pytest.importorskip("torch")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from attention.errors import InputError
+from attention.language.corpora.kinds import Layout
 from attention.language.corpora.token_files import TokenFiles
 from attention.language.labelled_texts import Split
 
-Layout = Literal["packed", "stream", "sentence"]
-"""How rows are cut: ``packed``, all tokens one behind another, where a token sees its own document
-alone; ``stream``, the same where it sees all that stands before it in the row; ``sentence``, one
-sentence a row."""
 WIDTHS = 4  # widths of a batch of sentences; each is compiled
 PADDING = -1  # the segment of padding
 

@@ -7,13 +7,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from attention.errors import InputError
 from attention.files import read_bytes, read_json_lines
+from attention.language.corpora.kinds import By
 
-By = Literal["book", "document"]
-"""What one document is: a text between empty lines, or a whole file or line of JSON."""
 SAMPLE = "sample"
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
 PLAIN, JSON = (".txt", ".txt.gz"), (".jsonl", ".jsonl.gz")

@@ -10,13 +10,14 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from jaxtyping import Int
 
 from attention.errors import InputError
 from attention.files import new_folder, read_json, write_json
+from attention.language.corpora.kinds import TokenType, Unit
 from attention.language.corpora.loading import Corpus
 from attention.language.corpora.splitting import Shares, split_of
 from attention.language.corpora.vocabularies import encode_units, tokenizer_digest
@@ -25,8 +26,6 @@ from attention.language.labelled_texts import Split
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Unit = Literal["document", "sentence"]
-TokenType = Literal["auto", "uint16", "uint32"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 INDEX = "index.json"
 SHARD = 2**28  # tokens in a file

@@ -1,8 +1,8 @@
+from .consequences import config_of as config_of
 from .experiment import Changes as Changes
 from .experiment import Pretraining as Pretraining
 from .experiment import Text as Text
 from .experiment import Work as Work
-from .experiment import config_of as config_of
 from .experiment import read_run as read_run
 from .fitting import pretrain as pretrain
 from .loss import batch_loss as batch_loss

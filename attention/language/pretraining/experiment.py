@@ -1,4 +1,4 @@
-"""A pretraining in words: its options, and the recipe and the settings that follow from them."""
+"""A pretraining in words: its options; nothing here imports JAX or NumPy."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from attention import files, transformer
+from attention import files
 from attention.command_line import Between, OneOf
 from attention.errors import InputError
-from attention.language.corpora import SAMPLE, By, Layout, Shares, TokenType
-from attention.language.pretraining.objectives import OBJECTIVES, Objective
+from attention.language.corpora import SAMPLE, By, Layout, TokenType
 from attention.language.pretraining.recipes import RECIPES, Recipe
 from attention.options import Count, Seed
 from attention.signature import check_fields
@@ -95,7 +94,9 @@ class Changes:
         mask_rate: share of the tokens that are masked
     """
 
-    objective: Annotated[str | None, OneOf(OBJECTIVES)] = None
+    objective: Annotated[
+        str | None, OneOf("attention.language.pretraining.objectives:OBJECTIVES")
+    ] = None
     layout: Layout | None = None
     length: Annotated[int | None, Between(ge=2)] = None
     batch: Count | None = None
@@ -139,89 +140,6 @@ class Work:
     log_every: Count = 20
     evaluate_every: Count = 200
     evaluate_rows: Count = 128
-
-
-def checked_recipe(pretraining: Pretraining, changes: Changes) -> tuple[Recipe, Objective]:
-    """The recipe with its changes, and its objective.
-
-    Raises:
-        InputError: the objective is not one for the model.
-    """
-    recipe = changes.of(RECIPES.pick(pretraining.recipe))
-    objective = OBJECTIVES.pick(recipe.objective)
-    if pretraining.init is None:
-        check_objective(objective, recipe.model.get("causal", True), recipe, pretraining.recipe)
-    if recipe.objective == "hybrid" and recipe.batch < 2:
-        raise InputError("the objective hybrid needs a batch of at least 2 rows")
-    return recipe, objective
-
-
-def check_objective(objective: Objective, causal: bool, recipe: Recipe, model: str) -> None:
-    """Raise InputError if a model cannot be trained by an objective."""
-    if objective.causal == causal:
-        return
-    kind = "a causal model" if causal else "an encoder"
-    fit = ", ".join(name for name, each in OBJECTIVES.items() if each.causal == causal)
-    raise InputError(
-        f"the objective {recipe.objective} is not for {kind}, which {model} is: "
-        f"take --objective {fit}, or another model"
-    )
-
-
-def config_of(
-    pretraining: Pretraining, recipe: Recipe, objective: Objective, vocabulary: int, dtype: str
-) -> transformer.TransformerConfig:
-    """The model of a recipe.
-
-    Raises:
-        InputError: the normalizer is unknown, or the rows are longer than the positions.
-    """
-    fields: dict[str, Any] = {
-        **recipe.model,
-        "vocab_size": vocabulary,
-        "head": objective.head,
-        "normalizer": pretraining.normalizer or "softmax",
-        "dtype": dtype,
-    }
-    longest = fields["max_position_embeddings"]
-    if recipe.length > longest and recipe.model.get("position_embedding") == "learned":
-        raise InputError(f"--length {recipe.length} is more than the model's {longest} positions")
-    fields["max_position_embeddings"] = max(longest, recipe.length)
-    try:
-        return transformer.TransformerConfig(**fields)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error)) from None
-
-
-def settings_of(
-    text: Text, shares: Shares, pretraining: Pretraining, recipe: Recipe, about: dict[str, Any]
-) -> dict[str, Any]:
-    """What identifies a run, as JSON values."""
-    place = Path(text.corpus).expanduser()
-    model = {f"model_{name}": value for name, value in recipe.model.items()}
-    rest = {name: x for name, x in dataclasses.asdict(recipe).items() if name != "model"}
-    for name in ("description", "source", "vocabulary", "objective", "steps"):
-        rest.pop(name)
-    return {
-        "recipe": pretraining.recipe,
-        "objective": recipe.objective,
-        "normalizer": pretraining.normalizer or "softmax",
-        "seed": pretraining.seed,
-        "seeds": pretraining.seeds,
-        "init": pretraining.init,
-        "corpus_place": str(place.resolve()) if place.exists() else text.corpus,
-        "by": text.by,
-        "field": text.field,
-        "out_of_domain": text.out_of_domain,
-        "validation": shares.validation,
-        "test": shares.test,
-        **about,
-        "steps": recipe.steps,
-        **rest,
-        **model,
-    }
 
 
 def read_run(directory: str | Path) -> dict[str, Any]:

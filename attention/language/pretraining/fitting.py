@@ -17,16 +17,12 @@ from attention import files
 from attention.language.corpora import Shares, tokenizer_digest
 from attention.language.labelled_texts import Split
 from attention.language.pretraining import held_out
-from attention.language.pretraining.experiment import (
-    COMMAND,
-    Changes,
-    Pretraining,
-    Text,
-    Work,
+from attention.language.pretraining.consequences import (
     check_objective,
     checked_recipe,
     settings_of,
 )
+from attention.language.pretraining.experiment import COMMAND, Changes, Pretraining, Text, Work
 from attention.language.pretraining.loss import loss_of
 from attention.language.pretraining.material import Material, prepare
 from attention.language.pretraining.starting import (

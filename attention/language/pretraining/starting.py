@@ -13,7 +13,8 @@ import optax
 from jaxtyping import Array, Key
 
 from attention.errors import InputError
-from attention.language.pretraining.experiment import Pretraining, config_of
+from attention.language.pretraining.consequences import config_of
+from attention.language.pretraining.experiment import Pretraining
 from attention.language.pretraining.material import Material
 from attention.language.pretraining.optimizers import each_seed, make_optimizer
 from attention.language.pretraining.recipes import Recipe

@@ -21,7 +21,7 @@ from attention.language.pretraining import (
     initial,
     make_optimizer,
 )
-from attention.language.pretraining.experiment import checked_recipe, config_of
+from attention.language.pretraining.consequences import checked_recipe, config_of
 from attention.language.pretraining.masking import Corruption, corrupt, places_of
 from attention.language.pretraining.objectives import Question, rate_at, stack_seeds
 from attention.language.pretraining.optimizers import decaying, each_seed

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from attention.files import BLUE, FAINT, INK, ORANGE, Record, figure_to_svg, render_page
+from attention.files import BLUE, INK, ORANGE, Record, figure_to_svg, render_page
 from tale_jax.runs.finished import FinishedRun
 from tale_jax.runs.verdicts import interval, layer_list, p_text
 from tale_jax.units import halves_of
@@ -64,16 +64,15 @@ def overview_figure(searches: Sequence[FinishedRun]) -> Figure:
             layer = halves_of(step["layer"])[0][0]
             if went[line, layer] > 0 and step["layer"] in step["dropped"]:
                 axes.text(layer, line, str(order), ha="center", va="center", fontsize=7, color=INK)
-    axes.imshow(
-        went, cmap=ListedColormap([FAINT, BLUE, ORANGE]), vmin=0, vmax=2, aspect="auto",
-        interpolation="none", alpha=0.75,
-    )  # fmt: skip
+    colours = ListedColormap([(0.5, 0.5, 0.5, 0.12), BLUE, ORANGE])
+    axes.imshow(went, cmap=colours, vmin=0, vmax=2, aspect="auto", interpolation="none")
     several = len({run.settings["model"] for run in searches}) > 1
     names = [
         f"{run.settings['task']}" + f" · {_short(run.settings['model'])}" * several
         for run in searches
     ]
     axes.set_yticks(range(len(searches)), names)
+    axes.hlines(np.arange(1, len(searches)) - 0.5, -0.5, depth - 0.5, color="white", linewidth=3)
     axes.set_xlabel("layer")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[:].set_visible(False)

@@ -61,6 +61,7 @@ def render_report(
         verdict=verdict(summary),
         damage=damage_rows(summary["damage"]) if summary.get("damage") else (),
         labels=list(LABELS.values()),
+        test_examples=_examples(summary["baseline"]["test"]),
         tasks=_task_rows(summary),
         picks=[(LABELS[name], summary[name]) for name in PICKS],
         steps=trajectory,
@@ -70,6 +71,13 @@ def render_report(
         layer_list=layer_list,
         **drawn,
     )
+
+
+def _examples(found: Record | None) -> int:
+    """How many examples an accuracy is of; of a joint one those of all tasks."""
+    if found is None:
+        return 0
+    return sum(task["total"] for task in (found.get("tasks") or {"": found}).values())
 
 
 def _task_rows(summary: Record) -> list[list[str]]:

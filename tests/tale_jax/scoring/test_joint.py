@@ -32,7 +32,15 @@ def tasks(searched, tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(searched, tasks, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "joint"
-    search(str(searched / "tiny"), ("a", "b"), out, data=tasks, null_control=1, **QUICK)
+    search(
+        str(searched / "tiny"),
+        ("a", "b"),
+        out,
+        data=tasks,
+        null_control=1,
+        untouched=(str(searched / "b.jsonl"),),
+        **QUICK,
+    )
     return out
 
 
@@ -67,11 +75,18 @@ def test_the_files_have_the_counts_of_each_task(run, searched, tasks):
     assert "<svg" in (run / "report.html").read_text()
     assert summary["null_control"]["shuffles"] == 1
     assert "--task a,b" in summary["commands"][0]
+    damage = summary["damage"]
+    assert damage["text"]["source"] == "general"
+    assert damage["text"]["baseline"]["perplexity"] > 1
+    file = str(searched / "b.jsonl")
+    whole = evaluate(str(searched / "tiny"), file)["search"]["correct"]
+    assert damage["untouched"][file]["baseline"]["correct"] == whole
 
 
 def test_it_resumes_to_itself_and_other_commands_read_it(run, searched, tasks, tmp_path):
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     given = {"data": tasks, "null_control": 1, "resume": True, **QUICK}
+    given["untouched"] = (str(searched / "b.jsonl"),)
     search(str(searched / "tiny"), ("a", "b"), run, **given)
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
     best = json.loads((run / "summary.json").read_text())["best"]

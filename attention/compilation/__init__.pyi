@@ -8,6 +8,7 @@ from .known_configs import MODELS as MODELS
 from .known_configs import read_config as read_config
 from .known_configs import with_attention as with_attention
 from .targets import CHIPS as CHIPS
+from .targets import Chip as Chip
 from .targets import Target as Target
 from .targets import find_target as find_target
 from .targets import prepare as prepare
@@ -18,6 +19,7 @@ from .workloads import training_step as training_step
 __all__ = [
     "CHIPS",
     "MODELS",
+    "Chip",
     "Collective",
     "Report",
     "Step",

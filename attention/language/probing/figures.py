@@ -45,7 +45,7 @@ def draw_phenomena(task: str, paradigms: Rows, floors: Rows) -> Figure:
     axes.plot([], [], "|", color=GREY, markersize=12, linestyle="none", label="chance")
     axes.set_yticks(places, [name.replace("_", " ") for name in names])
     axes.set_xlabel(f"{task}: accuracy (%), 95 % intervals")
-    axes.set_xlim(0, 100)
+    axes.set_xlim(-2, 102)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)
     figure.legend(loc="outside upper center", ncols=5)

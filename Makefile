@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 
-.PHONY: demo test nightly check parity docs clean
+.PHONY: demo test nightly check parity docs clean faults
 
 # Installed once, and again when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -26,6 +26,12 @@ test: $(VENV)/installed
 # All tests: also whole matrices of cases and long processes, which `test` leaves out.
 nightly: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m ""
+
+# Each command with each fault: damaged files, numbers, servers, full disks, kills.  It goes on where
+# it was stopped; the results are lines of build/faults/results.jsonl.
+faults: $(VENV)/installed
+	$(BIN)/python -m pytest tests/faults -m ""
+	PYTHONPATH=.:tests $(BIN)/python -m faults --folder build/faults
 
 check: $(VENV)/installed
 	$(BIN)/ruff check

@@ -21,7 +21,6 @@ import os
 import shlex
 import sys
 import tempfile
-import textwrap
 import traceback
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,12 +29,13 @@ from typing import Any, TypeVar
 
 from attention import processes
 from attention.choices import Choices
-from attention.errors import InputError, Preempted, is_out_of_memory
+from attention.completion import completion
+from attention.errors import InputError, Preempted, is_disk_full, is_out_of_memory
 from attention.files import cache_folder
 from attention.marks import Between, Commas, OneOf, Repeated, Word
 from attention.results import Result, as_json, as_text
 from attention.signature import Command
-from attention.words import help_text, page_width, parse, shortened
+from attention.words import help_text, overview, parse, shortened
 
 __all__ = [
     "Between",
@@ -49,6 +49,8 @@ __all__ = [
     "run_script",
 ]
 Returned = TypeVar("Returned")
+SHARED = {"env": "Show versions, devices, processor and memory, for a report of a bug."}
+"""Commands that every program has; they lie in ``attention.commands``."""
 MOST_OF_A_REASON = 120  # letters of an unexpected error
 
 
@@ -127,10 +129,14 @@ def main(
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    commands = {**commands, **SHARED}
     if words[:1] == ["--version"]:
         print(_version())
+    elif words[:1] == ["--print-completion"]:
+        with _one_line(program, lambda: ""):
+            _print(completion(program, commands, functools.partial(_flags, package), words[1:]))
     elif words[:1] in (["--help"], ["-h"]):
-        _print(_overview(program, commands, description))
+        _print(overview(program, commands, description))
     else:
         with _one_line(program, lambda: ""):
             found = _chosen(program, package, commands, words)
@@ -165,14 +171,25 @@ def _chosen(
     Raises:
         InputError: there is no such command.
     """
+    own = ", ".join(name for name in commands if name not in SHARED)
     try:
         if not words:
-            raise InputError(f"no command is given; there are {', '.join(commands)}")
+            raise InputError(f"no command is given; there are {own}")
         Choices("command", commands).pick(words[0])
     except InputError as error:
         raise InputError(shortened(str(error), program, program)) from None
-    name = words[0].replace("-", "_")
-    return _described(getattr(importlib.import_module(f"{package}.{name}"), name))
+    return _found(package, words[0])
+
+
+def _found(package: str, name: str) -> Command:
+    """The command of a name, whose module is imported."""
+    place = "attention.commands" if name in SHARED else package
+    name = name.replace("-", "_")
+    return _described(getattr(importlib.import_module(f"{place}.{name}"), name))
+
+
+def _flags(package: str, name: str) -> list[str]:
+    return [flag.words for flag in _found(package, name).flags.values()]
 
 
 def _run(program: str, line: str, found: Command, words: list[str]) -> None:
@@ -215,13 +232,17 @@ def _one_line(program: str, going_on: Callable[[], str]) -> Iterator[None]:
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         _fail(program, reason + (going_on() or "; mend that and run it again"), 2)
-    except Exception as error:
+    except SystemExit:
+        raise
+    except BaseException as error:  # compiled libraries have panics, which are no Exception
         if _several() and processes.is_lost(error):
             print(f"{program}: another process of this run has ended{going_on()}", file=sys.stderr)
             processes.leave(75)
         if is_out_of_memory(error):
             _fail(program, f"out of memory; take less at a time{going_on()}", 2)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
+        if is_disk_full(error):
+            _fail(program, f"{reason:.{MOST_OF_A_REASON}}; make room{going_on()}", 2)
         line = f"this should not happen: {reason:.{MOST_OF_A_REASON}}; see the log {_log(program)}"
         _fail(program, line, 1)
 
@@ -275,15 +296,3 @@ def _version() -> str:
         return f"tale-jax {importlib.metadata.version('tale-jax')}"
     except importlib.metadata.PackageNotFoundError:  # scripts run without an installation
         return "tale-jax, not installed"
-
-
-def _overview(program: str, commands: Mapping[str, str], description: str) -> str:
-    """The help of a program: its commands, and what each does."""
-    width, first = page_width(), max(map(len, commands)) + 4
-    lines = [f"usage: {program} COMMAND [options]", "", *textwrap.wrap(description, width), ""]
-    for name, does in commands.items():
-        wrapper = textwrap.TextWrapper(width, f"  {name:{first - 2}}", " " * first)
-        lines += wrapper.wrap(does)
-    lines += ["", f"`{program} COMMAND --help` shows the options of a command, and",
-              f"`{program} --version` the version."]  # fmt: skip
-    return "\n".join(lines)

@@ -1,5 +1,10 @@
 """Errors that a command turns into one line and an exit code."""
 
+import errno
+import os
+
+FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)))
+
 
 class InputError(ValueError):
     """Bad input; the message is one line that says what is wrong and what to do.
@@ -21,3 +26,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         "RESOURCE_EXHAUSTED" in text or ("INTERNAL" in text and "out of memory" in text.lower())
     )
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a disk could not take or give what it should, in the words of any library."""
+    text = str(error)
+    return any(reason in text for reason in FULL)

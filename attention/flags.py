@@ -22,6 +22,7 @@ from attention.errors import InputError
 from attention.marks import Commas, OneOf, Repeated, Word
 
 Mark = TypeVar("Mark")
+LARGEST = 2**31 - 1  # of whole numbers without a bound of their own; devices count to it
 REQUIRED = inspect.Parameter.empty
 BOUNDS = {"ge": ("at least", operator.ge), "gt": ("above", operator.gt),
           "le": ("at most", operator.le), "lt": ("below", operator.lt)}  # fmt: skip
@@ -171,11 +172,15 @@ class Flag:
     def _check_range(self, value: Any) -> None:
         bounds = [(word, bound) for mark in self.marks for word in BOUNDS
                   if (bound := getattr(mark, word, None)) is not None]  # fmt: skip
+        words = {word for word, _ in bounds}
         if math.isnan(value) or not all(BOUNDS[word][1](value, bound) for word, bound in bounds):
             said = [f"{BOUNDS[word][0]} {bound}" for word, bound in bounds if math.isfinite(bound)]
             raise InputError(
                 f"{self.words} must be {' and '.join(said) or 'a number'}, not {value}"
             )
+        whole = isinstance(value, numbers.Integral)
+        if whole and abs(value) > LARGEST and "le" not in words and "lt" not in words:
+            raise InputError(f"{self.words} must be at most {LARGEST}, not {value}")
         if math.isinf(value) and value not in [bound for _, bound in bounds]:
             raise InputError(f"{self.words} must be finite, not {value}")
 

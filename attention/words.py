@@ -162,6 +162,25 @@ def help_text(found: Command, line: str) -> str:
     return parser.format_help().rstrip()
 
 
+def overview(program: str, commands: Mapping[str, str], description: str) -> str:
+    """Write the page of help of a program: its commands, and what each does.
+
+    Args:
+        program: its name.
+        commands: what each command does, by name.
+        description: of the program.
+    """
+    width, first = page_width(), max(map(len, commands)) + 4
+    lines = [f"usage: {program} COMMAND [options]", "", *textwrap.wrap(description, width), ""]
+    for name, does in commands.items():
+        wrapper = textwrap.TextWrapper(width, f"  {name:{first - 2}}", " " * first)
+        lines += wrapper.wrap(does)
+    lines += ["", f"`{program} COMMAND --help` shows the options of a command, and",
+              f"`{program} --version` the version.  `{program} --print-completion bash`",
+              "(or zsh, fish) prints a script that lets the shell complete words."]  # fmt: skip
+    return "\n".join(lines)
+
+
 def written(function: Any, line: str, arguments: Mapping[str, Any]) -> str:
     """Write the command line that gives a command these arguments; defaults are left out.
 

@@ -67,7 +67,7 @@ class TaskOptions:
     data: Path | None = None
     test: Path | None = None
     train: Path | None = None
-    holdout: float | None = None
+    holdout: Annotated[float, Between(gt=0, lt=1)] | None = None
     limit: Annotated[int, Between(ge=1)] | None = None
     draw: Annotated[int, Between(ge=1)] | None = None
     choices: ChoiceForm | None = None
@@ -102,7 +102,7 @@ class AskingOptions:
     template_date: Annotated[str | None, Word(metavar="DATE")] = None
     max_new_tokens: Annotated[int, Between(ge=1)] | None = None
     batch_tokens: Annotated[int, Between(ge=1)] = 4096
-    cache_gib: Annotated[float, Between(ge=0)] = 4.0
+    cache_gib: Annotated[float, Between(ge=0, le=2**20)] = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,7 +237,7 @@ class TrainingOptions:
     """
 
     lora_rank: Annotated[int, Between(ge=1)] = 64
-    lora_alpha: float = 16.0
+    lora_alpha: Annotated[float, Between(gt=0)] = 16.0
     lora_dropout: Annotated[float, Between(ge=0, lt=1)] = 0.1
     full: bool = False
     learning_rate: Annotated[float, Between(gt=0)] = 2e-4
@@ -245,7 +245,7 @@ class TrainingOptions:
     epochs: Annotated[float, Between(gt=0)] = 3.0
     steps: Annotated[int, Between(ge=1)] | None = None
     batch_size: Annotated[int, Between(ge=1)] = 4
-    weight_decay: float = 0.001
+    weight_decay: Annotated[float, Between(ge=0)] = 0.001
     clip: Annotated[float, Between(gt=0)] = 1.0
     save_every: Annotated[int, Between(ge=1)] = 200
 

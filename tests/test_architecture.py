@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 # Rooms and modules of each package in their order.  A line may import the lines before it.  What
 # stands in one line does not import the rest of that line, except that the ground is one room.
 GROUND = (
-    "errors choices limits marks flags signature results words options terminal statistics "
-    "command_line"
+    "errors choices completion limits marks flags signature results words options terminal "
+    "statistics command_line"
 )
 ORDER = {
     "attention": [

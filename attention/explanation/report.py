@@ -24,6 +24,7 @@ from attention.files import (
     figure_to_svg,
     render_page,
     save_figure,
+    short_name,
     write_json,
     write_table,
     write_text,
@@ -73,6 +74,7 @@ def write_report(
         "explain.html",
         summary=summary,
         settings=settings,
+        short_name=short_name,
         data={
             "labels": labels,
             "examples": shown,

@@ -27,6 +27,8 @@ from .journal import RecordKind as RecordKind
 from .journal import read_journal as read_journal
 from .packages import package_checkpoint as package_checkpoint
 from .pages import render_page as render_page
+from .pages import short_name as short_name
+from .pages import without_paths as without_paths
 from .reading import open_regular as open_regular
 from .reading import read_bytes as read_bytes
 from .reading import read_json as read_json
@@ -87,8 +89,10 @@ __all__ = [
     "read_table",
     "render_page",
     "save_figure",
+    "short_name",
     "tokenizer_metadata",
     "use_compilation_cache",
+    "without_paths",
     "write_bytes",
     "write_gguf",
     "write_json",

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
+from attention.files.reading import open_regular
 
 if TYPE_CHECKING:
     import gguf
@@ -126,14 +127,12 @@ def read_header(file: Path) -> GgufHeader:
     """
     try:
         with (
-            file.open("rb") as stream,
+            open_regular(file) as stream,
             mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
         ):
             return _Reader(file, data).header()
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file") from None
     except (OSError, ValueError, struct.error, KeyError, OverflowError) as error:
         raise InputError(f"{file}: damaged or truncated GGUF: {error}") from error
 

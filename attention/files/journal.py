@@ -2,8 +2,10 @@
 
 Each line is a JSON object without times, and is flushed to the disk at once:
 
-    {"kind": "candidate", "iteration": 0, "dropped": [], "correct": 481}
-    {"kind": "candidate", "iteration": 1, "dropped": [3], "correct": 480}
+    {"kind": "candidate", "iteration": 0, "dropped": [], "correct": 481, "crc": 3209875310}
+    {"kind": "candidate", "iteration": 1, "dropped": [3], "correct": 480, "crc": 1195027741}
+
+The last field is a check sum of the others.
 
 The owner of a journal declares the kinds of its records: their fields, and which of the fields are
 the key. A journal has one record of each kind and key. A run that starts again replays itself: it
@@ -17,6 +19,8 @@ import dataclasses
 import json
 import operator
 import os
+import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +32,7 @@ from attention.files.writing import to_line
 Record = dict[str, Any]
 """A JSON object."""
 Key = tuple[Any, ...]
+CHECK = "crc"
 
 
 def _anything(record: Record) -> None:
@@ -73,7 +78,12 @@ class Journal:
         if self.path.exists():
             records, end = read_journal(self.path, kinds)
             self._records = {_key(kinds, record): record for record in records}
-            os.truncate(self.path, end)
+            if len(self._records) < len(records):
+                raise InputError(f"{self.path}: has a record twice: choose a new --out")
+            if (lost := self.path.stat().st_size - end) > 0:
+                line = f"{self.path}: its last line was cut off; goes on from the last whole one"
+                print(line, file=sys.stderr)
+                os.truncate(self.path, self.path.stat().st_size - lost)
         self._file = None
 
     def __enter__(self) -> Self:
@@ -102,8 +112,8 @@ class Journal:
             InputError: the journal has another record under the same key.
             ValueError: a value is not JSON, or the fields are not the declared ones.
         """
-        line = to_line({"kind": kind, **fields})
-        record = json.loads(line)
+        record = json.loads(to_line({"kind": kind, **fields}))
+        line = to_line({**record, CHECK: _sum(record)})
         _check(self._kinds, record)
         key = _key(self._kinds, record)
         known = self._records.get(key)
@@ -150,15 +160,22 @@ def read_journal(path: str | Path, kinds: Mapping[str, RecordKind]) -> tuple[lis
     for number, line in enumerate(data[:end].split(b"\n")[:-1], start=1):
         try:
             record = json.loads(line)
+            if record.pop(CHECK, None) not in (None, _sum(record)):
+                raise ValueError("the line was changed")
             _check(kinds, record)
             hash(_key(kinds, record))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{path}:{number}: not a line of this journal: remove the directory or choose a "
                 f"new --out"
             ) from error
         records.append(record)
     return records, end
+
+
+def _sum(record: Record) -> int:
+    """A check sum of a record, which tells a line that was changed from one that was written."""
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())
 
 
 def _check(kinds: Mapping[str, RecordKind], record: Record) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -76,8 +76,19 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
     try:
         lines = files.read_json_lines(file)
         steps = [int(line["step"]) for line in lines]
-    except (InputError, ValueError, KeyError, TypeError) as error:
+        found = _by_layer(lines)
+    except (InputError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"{file}: no metrics of a training run ({error})") from None
+    if not found:
+        raise InputError(
+            f"{file}: no learned parameters of a normalizer; fit logs them with "
+            "watch=learned_values(config)"
+        )
+    return steps, found
+
+
+def _by_layer(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[float]]]:
+    """The mean over heads of each learned parameter, by its name and layer."""
     found: dict[str, dict[str, list[float]]] = {}
     for line in lines:
         heads: dict[tuple[str, str], list[float]] = {}
@@ -88,12 +99,7 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
                 heads.setdefault((name, layer), []).append(float(value))
         for (name, layer), values in heads.items():
             found.setdefault(name, {}).setdefault(layer, []).append(sum(values) / len(values))
-    if not found:
-        raise InputError(
-            f"{file}: no learned parameters of a normalizer; fit logs them with "
-            "watch=learned_values(config)"
-        )
-    return steps, found
+    return found
 
 
 def plot_learned(path: str | Path, out: str | Path) -> None:

@@ -13,7 +13,8 @@ from typing import Self
 import jax
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from attention.files import write_text
+from attention.errors import InputError
+from attention.files import read_bytes, write_text
 from attention.terminal import Terminal
 
 
@@ -97,10 +98,25 @@ def truncate(path: Path, start: int) -> None:
     """Keep the whole lines of steps before ``start``; the file is replaced at once."""
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = read_bytes(path).decode(errors="replace").splitlines(keepends=True)
     whole = [line for line in lines if line.endswith("\n")]  # a kill may have cut the last one
-    kept = [line for line in whole if json.loads(line)["step"] < start]
+    kept = [line for number, line in enumerate(whole, 1) if _step(path, number, line) < start]
     write_text(path, "".join(kept))
+
+
+def _step(path: Path, number: int, line: str) -> int:
+    """The step of a line.
+
+    Raises:
+        InputError: the line is damaged.
+    """
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        step = None
+    if type(step) is not int or step < 0:
+        raise InputError(f"{path}:{number}: not a line of metrics; remove it to go on")
+    return step
 
 
 def _plain(value: float | None) -> float | str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from attention import files
-from attention.command_line import Result, command
+from attention.command_line import Between, Result, command
+from attention.options import Seed
 from icl import analysis, training
 
 ENDS = {
@@ -18,7 +20,12 @@ ENDS = {
 
 @command
 def saturation(
-    *, run: Path, out: Path, seed: int | None = None, most: float = 30.0, count: int = 61
+    *,
+    run: Path,
+    out: Path,
+    seed: Seed | None = None,
+    most: Annotated[float, Between(gt=0)] = 30.0,
+    count: Annotated[int, Between(ge=1, le=10**6)] = 61,
 ) -> Result:
     """Find the boundary values of a trained model: its plateaus, and what its weights predict.
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from attention.errors import InputError
+from attention.files import open_regular
 from icl.evaluation import effective_bound
 from icl.tasks import PROMPTINGS, Case, Row, counted
 from icl.tasks.functions import SKIP
@@ -194,13 +195,13 @@ def evaluation_set(path: Path | None = None, functions: int | None = None) -> It
         InputError: there is no such file, or it lacks the arrays.
     """
     source = files("icl") / "assets" / "linear_functions.npz" if path is None else path
+    if path is not None and not path.exists():
+        raise InputError(f"there is no file {path}")
     try:
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_regular(str(source)) as file, np.load(file, allow_pickle=False) as arrays:
             data = {name: arrays[name].astype(np.float64) for name in arrays.files}
         a, b = data["a"][:, :functions], data["b"][:, :functions]
         grids = {name: data[f"xs_{name}"] for name in ("normal", "uniform")}
-    except FileNotFoundError:
-        raise InputError(f"there is no file {path}") from None
     except (KeyError, ValueError, OSError, EOFError):
         raise InputError(
             f"{path} is no evaluation set, an npz of a, b, xs_normal, xs_uniform"

@@ -27,7 +27,7 @@ class TaskOptions:
 
     inputs: str = "normal:0,1"
     functions: str = "normal:0,1"
-    points: int = 41
+    points: Count = 41
     inverse: bool = False
     design: Literal["plain", "balanced", "rare", "late"] = "plain"
     labels: bool = True
@@ -58,7 +58,7 @@ class PromptOptions:
     coefficients: str | None = None
     inputs: str | None = None
     labels: bool | None = None
-    points: int | None = None
+    points: Count | None = None
     sweep: Annotated[tuple[str, ...], Repeated(metavar="NAME=VALUES")] = ()
 
 

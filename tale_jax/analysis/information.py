@@ -25,7 +25,7 @@ from attention.terminal import Steps, no_steps
 from tale_jax.analysis.by_layer import EMBEDDING, variants
 from tale_jax.analysis.probes import FOLDS, entropy, estimate
 from tale_jax.models import LoadedModel
-from tale_jax.scoring import last_states
+from tale_jax.scoring import NAN, NotFiniteError, last_states
 from tale_jax.tasks import Example, encode_choices, encode_prompts, fitting
 from tale_jax.units import Dropped, kept_layers
 
@@ -143,6 +143,8 @@ def probe_layers(
     for name, without in variants(dropped):
         with steps(f"states, {name}", len(batches)) as advance:
             states_ELD = last_states(model.config, model.params, without, batches, advance)
+        if not np.isfinite(states_ELD).all():
+            raise NotFiniteError(NAN)
         if asked.question == RIGHT:
             states_ELD = less_the_mean(states_ELD, asked.groups_E)
         layers = [EMBEDDING, *kept_layers(without, model.config.num_hidden_layers)]

@@ -23,7 +23,7 @@ from attention.terminal import Steps, no_steps
 from tale_jax.analysis.by_layer import EMBEDDING, variants
 from tale_jax.models import LoadedModel
 from tale_jax.runs import measure
-from tale_jax.scoring import Runner, Scorer
+from tale_jax.scoring import NAN, NotFiniteError, Runner, Scorer
 from tale_jax.units import Dropped, kept_halves, kept_layers, ordered
 
 LENS_COLUMNS = "model layer split correct total accuracy low high".split()
@@ -51,6 +51,8 @@ def read_layers(
         if not scorer.protocol.writes:
             program = functools.partial(Runner.after_each, keep=kept_halves(without, depth))
             found = scorer.run(split, program, f"read after each layer, {name}", steps)
+            if not without and not scorer.protocol.finite(found[-1]):
+                raise NotFiniteError(NAN)
             read = [scorer.protocol.answers(scorer.examples[split], each) for each in found]
         else:  # dropping all layers behind one is reading after it
             read = []

@@ -30,7 +30,7 @@ def drops_by_task(runs: Sequence[FinishedRun], pick: str) -> dict[str, Dropped]:
     """
     if len(runs) < 2:
         raise InputError("a transfer table takes at least two runs: give --run again")
-    if len({run.settings["fingerprint"] for run in runs}) > 1:
+    if len({run.settings.get("fingerprint") for run in runs}) > 1:
         raise InputError("the runs searched different models; transfer is between tasks of one")
     drops = {str(run.settings["task"]): run.dropped(pick) for run in runs}
     if len(drops) < len(runs):

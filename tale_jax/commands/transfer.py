@@ -47,9 +47,9 @@ def transfer(
     drops = analysis.drops_by_task(searches, pick)
     opened, terminal = opening.reopen_model(searches[0], reopening), Terminal(display.quiet)
     settings = {
-        "fingerprint": searches[0].settings["fingerprint"],
+        "fingerprint": searches[0].settings.get("fingerprint"),
         "pick": pick,
-        "tasks": [search.settings["task_fingerprint"] for search in searches],
+        "tasks": [search.settings.get("task_fingerprint") for search in searches],
         "drops": list(drops.values()),
         "limit": reopening.limit,
     }

@@ -13,6 +13,7 @@ import jax
 import optax
 
 from attention import processes
+from attention.errors import InputError
 from attention.files import Record, RunDirectory, read_json, read_json_lines, write_json
 from attention.likelihood import Row
 from attention.meshes import SHARDINGS, make_mesh
@@ -33,6 +34,9 @@ from tale_jax.opening import Opened, dated, render_task
 from tale_jax.options import Options, TrainingOptions
 from tale_jax.runs import layer_list
 from tale_jax.scoring import without_layers
+
+RESULT = "result.json"
+ENDS = 2**20  # bytes of a file's start and end that tell it from another of the same size
 
 
 def tune(
@@ -88,7 +92,7 @@ def tune(
     with RunDirectory(out, "tale finetune", settings, resume=resume, owner=owner):
         if made.exists():
             terminal.message(f"{made} is there already")
-            return {**result, **read_json(out / "result.json")}
+            return {**result, **_finished(out, steps)}
         config, params = without_layers(model.config, model.params, opened.dropped)
         how = dataclasses.replace(training, steps=steps)
         trained = _train(config, params, rows, how, options, out / "training", quiet)
@@ -97,11 +101,40 @@ def tune(
         last = read_json_lines(out / "training" / "metrics.jsonl")[-1]
         found = {"steps": steps, "loss": last["loss"]}
         if owner:
-            write_json(out / "result.json", found)
+            write_json(out / RESULT, found)
             readme = _readme(opened, how, last["loss"])
             save_pretrained(made, config, trained, source=model.folder, readme=readme)
+            write_json(out / RESULT, {**found, "model": _print_of(made)})
         processes.wait_for_all("saved")
         return {**result, **found}
+
+
+def _finished(out: Path, steps: int) -> Record:
+    """The steps and the last loss of a training that has ended.
+
+    Raises:
+        InputError: the files that tell so do not agree, or the checkpoint is not what was written.
+    """
+    found, lines = read_json(out / RESULT), read_json_lines(out / "training" / "metrics.jsonl")
+    mark = found.pop("model", None)
+    if not lines or found != {"steps": steps, "loss": lines[-1].get("loss")}:
+        raise InputError(f"{out / RESULT} is damaged: train again in a new --out")
+    if mark is not None and mark != _print_of(out / "model"):
+        raise InputError(f"{out / 'model'} was changed: remove it, and --resume writes it again")
+    return found
+
+
+def _print_of(folder: Path) -> str:
+    """A hash of the files of a folder: of their names, sizes and ends."""
+    digest = hashlib.blake2b(digest_size=8)
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size} ".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(ENDS))
+            stream.seek(max(0, size - ENDS))
+            digest.update(stream.read(ENDS))
+    return digest.hexdigest()
 
 
 def _train(

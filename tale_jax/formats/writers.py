@@ -42,7 +42,7 @@ def write_recipe(export: Export, out: Path) -> None:
     """Write a YAML file for the method ``passthrough`` of mergekit."""
     model = str(export.folder) if export.model == "demo" else export.model
     kept = [int(layer) for layer in export.kept]
-    write_new(out, mergekit_recipe(model, kept, export.run.settings["dtype"]))
+    write_new(out, mergekit_recipe(model, kept, export.run.settings.get("dtype", "float32")))
 
 
 def write_list(export: Export, out: Path) -> None:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
 from attention.errors import InputError
-from attention.files import end_tokens, load_tokenizer, use_compilation_cache
+from attention.files import (
+    end_tokens,
+    load_tokenizer,
+    open_regular,
+    read_bytes,
+    use_compilation_cache,
+)
 from attention.meshes import SHARDINGS, Placement, make_mesh
 from attention.training import batch_sharding, param_shardings, transformer_axes
 from attention.transformer import TransformerConfig, load_pretrained
 from attention.transformer.huggingface import checkpoint_folder
 from tale_jax.options import ModelOptions
-from tale_jax.runs import FinishedRun
 from tale_jax.tasks import Tokenizer
 from tale_jax.units import missing_halves
+
+if TYPE_CHECKING:
+    from tale_jax.runs import FinishedRun
 
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
 _ENDS = 2**20  # bytes of a file's start and end that tell it from another of the same size
@@ -95,11 +103,11 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
 def fingerprint(folder: Path) -> str:
     """A hash of a checkpoint: of its config, and of the size and the ends of its weight files."""
     alone = folder.is_file()  # a GGUF file has its config within
-    digest = hashlib.sha256(b"" if alone else (folder / "config.json").read_bytes())
+    digest = hashlib.sha256(b"" if alone else read_bytes(folder / "config.json", "json"))
     for file in [folder] if alone else sorted(folder.glob("*.safetensors")):
         size = file.stat().st_size
         digest.update(f"{file.name} {size} ".encode())
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             digest.update(stream.read(_ENDS))
             stream.seek(max(0, size - _ENDS))
             digest.update(stream.read(_ENDS))
@@ -117,8 +125,8 @@ def searched_folder(run: FinishedRun, model: str | None = None) -> Path:
         InputError: it is not there, or another one is.
     """
     name = model or run.settings["model"]
-    folder = model_folder(name, run.settings["revision"])
-    if fingerprint(folder) != run.settings["fingerprint"]:
+    folder = model_folder(name, run.settings.get("revision"))
+    if fingerprint(folder) != run.settings.get("fingerprint"):
         raise InputError(
             f"{name} is not the checkpoint that {run.directory} searched; give it by --model"
         )

@@ -127,7 +127,7 @@ def run_options(run: FinishedRun, given: Options = Options()) -> Options:
     Raises:
         InputError: one of them would change the questions.
     """
-    own = Options.from_json(run.summary["options"])
+    own = Options.from_json(run.summary.get("options", {}))
     usual = dataclasses.asdict(Options())
     values = dataclasses.asdict(given)
     changed = {name: value for name, value in values.items() if value != usual[name]}

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
+from attention.errors import InputError
 from attention.files import Record, RecordKind, RunDirectory
 from tale_jax.elimination import AtMost, Candidate
 from tale_jax.tasks import Answer
-from tale_jax.units import Dropped, is_unit
+from tale_jax.units import Dropped, is_unit, place
 
 
 def _check(record: Record) -> None:
@@ -23,12 +24,21 @@ def _check(record: Record) -> None:
         KeyError: a value is missing.
     """
     numbers = [record.get(name, 0) for name in ("correct", "iteration", "shuffle")]
-    if not all(type(number) is int for number in numbers):
+    if not all(type(number) is int and number >= 0 for number in numbers):
         raise TypeError
-    if not all(map(is_unit, record["dropped"])) or type(record.get("bound", False)) is not bool:
+    units = [*record["dropped"], *([] if record.get("layer") is None else [record["layer"]])]
+    if not all(map(is_unit, units)) or type(record.get("bound", False)) is not bool:
+        raise TypeError
+    if any(place(unit)[0] < 0 for unit in units) or len({*record["dropped"]}) < len(
+        record["dropped"]
+    ):
+        raise TypeError
+    if not isinstance(record.get("loss"), int | float | None):
+        raise TypeError
+    if not all(isinstance(record.get(name, ""), str) for name in ("split", "criterion")):
         raise TypeError
     for _, *verdicts in record.get("answers", ()):
-        if not verdicts or not all(type(verdict) is bool for verdict in verdicts):
+        if not 0 < len(verdicts) < 3 or not all(type(verdict) is bool for verdict in verdicts):
             raise TypeError
 
 
@@ -89,6 +99,7 @@ class Run(RunDirectory):
         super().__enter__()
         try:
             self._journal = self.journal(KINDS)
+            self._check_sizes()
         except BaseException:
             self.__exit__()
             raise
@@ -98,6 +109,22 @@ class Run(RunDirectory):
         }
         self._before = max((r["seconds"] for r in self._journal.of_kind("clock")), default=0.0)
         return self
+
+    def _check_sizes(self) -> None:
+        """Check that the journal has no more answers and layers than the run.
+
+        Raises:
+            InputError: it has.
+        """
+        most, depth = (self.settings.get(name, math.inf) for name in ("examples", "num_layers"))
+        if "sizes" in self.settings:
+            most = math.inf  # counts of several tasks have weights
+        for record in (*self._journal.of_kind("candidate"), *self._journal.of_kind("accepted")):
+            if record["correct"] > most or any(place(u)[0] >= depth for u in record["dropped"]):
+                raise InputError(
+                    f"{self.path}: the journal has a model that this run cannot have: "
+                    "choose a new --out"
+                )
 
     def candidate(self, candidate: Candidate) -> None:
         """Keep a scored candidate."""

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from attention.files import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILION, Record
@@ -17,6 +18,7 @@ from tale_jax.units import Unit, Units, halves_of
 
 Summary = Record
 Rows = Sequence[Record]
+HATCH = "#b0b6bd"
 CURVES = ("same_states", "cross_validated", "low", "high")
 
 
@@ -142,7 +144,10 @@ def candidate_map(summary: Summary, steps: Rows, candidates: Rows) -> Figure:
     layers, granularity = summary["num_layers"], summary.get("granularity", "layer")
     every = Units(layers, granularity).every
     points = np.full((iterations, len(every)), np.nan)
+    rejected = [c for c in candidates if c.get("bound")]
     for candidate in candidates:
+        if candidate.get("bound"):
+            continue  # how good it is was not measured: it has no colour
         accuracy = candidate["correct"] / candidate["total"]
         difference = 100 * (accuracy - summary["baseline"]["accuracy"])
         place = candidate["iteration"] - 1, every.index(candidate["layer"])
@@ -152,7 +157,7 @@ def candidate_map(summary: Summary, steps: Rows, candidates: Rows) -> Figure:
     figure = Figure(figsize=(8, 1.9 + min(0.22 * rows, 6)), layout="constrained")
     axes = figure.subplots()
     # colours resolve the neighbourhood of the floor; a broken model is as dark as a bad one
-    reach = max(1.0, 200 * float(summary["epsilon"]), float(np.nanmax(points)))
+    reach = max(1.0, 200 * float(summary["epsilon"]), float(np.nanmax(points, initial=0.0)))
     colors = matplotlib.colormaps["RdBu"].resampled(65).with_extremes(bad=(0.5, 0.5, 0.5, 0.35))
     image = axes.imshow(
         points,
@@ -171,13 +176,14 @@ def candidate_map(summary: Summary, steps: Rows, candidates: Rows) -> Figure:
         edgecolor="black",
         linewidth=1,
     )
-    rejected = [c for c in candidates if c.get("bound")]
+    width = 0.5 if granularity == "sublayer" else 1.0
+    _hatch(axes, rejected, granularity, width)
     axes.scatter(
         [_position(candidate["layer"], granularity) for candidate in rejected],
         [candidate["iteration"] for candidate in rejected],
         s=min(9, 600 / columns),
         marker=7,  # a caret that points down: at most this
-        color=INK,
+        color="black",
         linewidth=0,
     )
     of_what = {"layer": "", "sublayer": " (left half: attention, right half: MLP)"}
@@ -190,6 +196,16 @@ def candidate_map(summary: Summary, steps: Rows, candidates: Rows) -> Figure:
     bar.set_label("points above (blue) or below (red) the baseline")
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return figure
+
+
+def _hatch(axes: Axes, rejected: Rows, granularity: str, width: float) -> None:
+    """Draw the cells of candidates whose accuracy was not measured, only bounded."""
+    for candidate in rejected:
+        middle = _position(candidate["layer"], granularity)
+        corner = (middle - width / 2, candidate["iteration"] - 0.5)
+        cell = Rectangle(corner, width, 1, facecolor="white", edgecolor=HATCH, hatch="////",
+                         linewidth=0)  # fmt: skip
+        axes.add_patch(cell)
 
 
 def _position(unit: Unit, granularity: str) -> float:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from attention.errors import InputError
 from attention.files import (
     Record,
+    read_journal,
     read_json,
     read_json_lines,
     read_settings,
@@ -26,23 +28,30 @@ from attention.files import (
     write_table,
     write_text,
 )
+from attention.statistics import mcnemar_p_value
 from tale_jax.elimination import AtMost, Candidate, Result
-from tale_jax.runs.directory import Run
+from tale_jax.runs.directory import KINDS, Run
 from tale_jax.runs.report import render_report
 from tale_jax.runs.shapes import Information, Summary, check_shape, check_together
 from tale_jax.runs.strata import measure, strata_of
-from tale_jax.runs.verdicts import PICKS, summarise
+from tale_jax.runs.verdicts import PICKS, changes, summarise
 from tale_jax.tasks import Answer, count_cut, count_unparsed
 from tale_jax.units import Dropped, parse_unit
 
 SEARCH = "tale search"
-SUMMARY = "summary.json"
+SUMMARY, JOURNAL = "summary.json", "journal.jsonl"
 COLUMNS = ("iteration", "layer", "correct", "total", "dropped")
 INFORMATION = "information.csv"  # of `tale information`, shown in the report if it is there
 VOLATILE = ("seconds", "compilations")  # what a repeated run does not reproduce
 
 
-def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any) -> Record:
+def finish(
+    run: Run,
+    result: Result,
+    commands: Sequence[str] = (),
+    questions: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    **facts: Any,
+) -> Record:
     """Write the final files of a search.
 
     The answers to the test examples are those that `Run.evaluate` got for the three picks. A run
@@ -52,6 +61,7 @@ def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any)
         run: the open run.
         result: of the search.
         commands: command lines that reproduce the run, for the report.
+        questions: the text of each example, by split, for the report.
         facts: further keys of the summary, such as ``compilations``, ``seconds``, ``too_long``.
 
     Returns:
@@ -74,6 +84,7 @@ def finish(run: Run, result: Result, commands: Sequence[str] = (), **facts: Any)
         facts[fact] = {name: count(answers.get(("search", name), ())) for name in picks}
     summary = summarise(run.settings, result, right["test"] or None, right["search"], **facts)
     summary["commands"] = list(commands)
+    summary["changed"] = changes(answers, questions)
     tasks = tuple(run.settings.get("sizes", {}).get("search", ()))
     trajectory = [_row(step, result.total, run, tasks) for step in result.steps]
     candidates = [
@@ -135,12 +146,52 @@ def load_run(directory: str | Path) -> FinishedRun:
         tasks = tuple(settings.get("sizes", {}).get("search", ()))
         candidates = [_read(row, tasks) for row in read_table(directory / "candidates.csv")]
         check_together(settings, summary, trajectory, candidates)
+        _check_with_journal(directory / JOURNAL, summary, trajectory, candidates)
     except (ValueError, KeyError) as error:
         reason = str(error) if isinstance(error, InputError) else "candidates.csv: no such row"
         raise InputError(
             f"{directory} has damaged files ({reason}): rewrite them with {SEARCH} --resume"
         ) from error
     return FinishedRun(directory, settings, summary, trajectory, candidates)
+
+
+def _check_with_journal(
+    file: Path, summary: Record, trajectory: Sequence[Record], candidates: Sequence[Record]
+) -> None:
+    """Check the final files against the journal that they follow from, if it is there and whole.
+
+    Raises:
+        InputError: they do not follow from it.
+    """
+    try:
+        records, _ = read_journal(file, KINDS)
+    except InputError:
+        return
+    counts = {
+        (each["kind"], each["iteration"], str(each["layer"]), tuple(each["dropped"])): each
+        for each in records
+        if each["kind"] in ("candidate", "accepted")
+    }
+    rows = [("accepted", row) for row in trajectory]
+    rows += [("candidate", row) for row in candidates if not row["bound"]]
+    for kind, row in rows:
+        held = counts.get((kind, row["iteration"], str(row["layer"]), tuple(row["dropped"])))
+        if held is None or held["bound"] or held["correct"] != row["correct"]:
+            raise InputError(f"a model of iteration {row['iteration']} is not that of the journal")
+    if summary.get("objective"):
+        return  # the tests of several tasks are combined
+    answers = {
+        tuple(each["dropped"]): [answer[1] for answer in each["answers"]]
+        for each in records
+        if each["kind"] == "evaluated" and each["split"] == "test"
+    }
+    for pick in (summary[name] for name in PICKS):
+        said, base = answers.get(tuple(pick["dropped"])), summary["baseline"]["dropped"]
+        if said is None or pick["test"] is None:
+            continue
+        p_value = mcnemar_p_value(answers[tuple(base)], said)
+        if pick["test"]["correct"] != sum(said) or abs(pick["test"]["p_value"] - p_value) > 1e-9:
+            raise InputError("summary.json has other test answers than the journal")
 
 
 def rewrite_report(directory: str | Path) -> None:

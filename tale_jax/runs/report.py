@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from attention.files import Record, figure_to_svg, render_page
+from attention.files import Record, figure_to_svg, render_page, short_name, without_paths
 from tale_jax.runs import figures
 from tale_jax.runs.verdicts import (
     LABELS,
@@ -69,6 +69,9 @@ def render_report(
         percent=percent,
         p_text=p_text,
         layer_list=layer_list,
+        short_name=short_name,
+        without_paths=without_paths,
+        changed=list(_changed(summary)),
         **drawn,
     )
 
@@ -93,3 +96,10 @@ def _task_rows(summary: Record) -> list[list[str]]:
                 cells.append(interval(found) + (f", {p_text(p_value)}" if p_value else ""))
             rows.append([f"{task} ({split})", *cells])
     return rows
+
+
+def _changed(summary: Record) -> Iterator[tuple[str, str, int, int, list[Record]]]:
+    """For each pick that changes answers: name, split, how many are gained and lost, which."""
+    for each in summary.get("changed", ()):
+        if each["gained"] or each["lost"]:
+            yield LABELS[each["pick"]], each["split"], each["gained"], each["lost"], each["shown"]

@@ -44,8 +44,6 @@ class HeldOut(Measured, kw_only=True):
 
     p_value: Share
     tasks: dict[str, OfTask] | None = None
-    gained: list[Natural] = []
-    lost: list[Natural] = []
 
 
 class Pick(Measured, kw_only=True):
@@ -99,6 +97,26 @@ class Damage(msgspec.Struct):
     untouched: dict[str, TaskDamage] = {}
 
 
+class Question(msgspec.Struct):
+    """An example that a pick answers otherwise than the baseline."""
+
+    example: Natural
+    question: Text
+    before: Text
+    after: Text
+    gained: bool
+
+
+class Changed(msgspec.Struct):
+    """The examples that a pick answers otherwise than the baseline."""
+
+    pick: Literal["best", "bsba"]
+    split: Literal["search", "test"]
+    gained: Natural
+    lost: Natural
+    shown: Annotated[list[Question], msgspec.Meta(max_length=1000)]
+
+
 class Summary(msgspec.Struct):
     """``summary.json``."""
 
@@ -127,6 +145,7 @@ class Summary(msgspec.Struct):
     options: dict[str, Any] = {}
     objective: Text = ""
     damage: Damage | None = None
+    changed: list[Changed] = []
 
 
 class Settings(msgspec.Struct):

@@ -8,10 +8,12 @@ from typing import Any
 from attention.files import Record
 from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.strata import measure, measure_answers, strata_of
+from tale_jax.tasks import Answer
 from tale_jax.units import HALVES, Dropped, Unit, count_layers, has_halves
 
 LABELS = {"baseline": "baseline", "best": "BEST", "bsba": "BSBA"}
 PICKS = tuple(LABELS)
+MOST_SHOWN, MOST_LETTERS = 30, 160  # of the questions that changed
 NOISE = 0.05
 """A p-value of at least this is called noise."""
 
@@ -57,6 +59,44 @@ def summarise(
         **facts,
         **{name: measured(pick) for name, pick in picks.items()},
     }
+
+
+def changes(
+    answers: Mapping[tuple[str, str], Sequence[Answer]], questions: Mapping[str, Sequence[str]]
+) -> list[Record]:
+    """The examples that BEST and BSBA answer otherwise than the baseline.
+
+    They are those of the test split, or of the search split if there is no other.
+
+    Args:
+        answers: to every example, by split and pick.
+        questions: the text of every example, by split.
+
+    Returns:
+        For each pick the numbers of examples ``gained`` and ``lost``, and the first of them,
+        ``shown`` with their questions and answers.
+    """
+    split, found = "test" if ("test", "baseline") in answers else "search", []
+    texts = questions.get(split, ())
+    for pick in PICKS[1:]:
+        pairs = zip(
+            answers.get((split, "baseline"), ()), answers.get((split, pick), ()), strict=False
+        )
+        rows = [
+            {
+                "example": number,
+                "question": texts[number][-MOST_LETTERS:] if number < len(texts) else "",
+                "before": str(before.prediction)[:MOST_LETTERS],
+                "after": str(after.prediction)[:MOST_LETTERS],
+                "gained": after.correct,
+            }
+            for number, (before, after) in enumerate(pairs)
+            if before.correct != after.correct
+        ]
+        gained = sum(row["gained"] for row in rows)
+        counts = {"gained": gained, "lost": len(rows) - gained}
+        found.append({"pick": pick, "split": split, **counts, "shown": rows[:MOST_SHOWN]})
+    return found
 
 
 def verdict(summary: Record) -> list[str]:

@@ -6,6 +6,7 @@ from .forward import last_states as last_states
 from .forward import layer_states as layer_states
 from .forward import without_layers as without_layers
 from .joint import JointScorer as JointScorer
+from .protocols import NAN as NAN
 from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import Asker as Asker
 from .protocols import NotFiniteError as NotFiniteError
@@ -21,6 +22,7 @@ from .work import time_passes as time_passes
 from .writing import Decode as Decode
 
 __all__ = [
+    "NAN",
     "PROTOCOLS",
     "SPLITS",
     "Amounts",

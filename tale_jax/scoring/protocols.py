@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from attention.transformer import TransformerConfig
 
 
+NAN = "the model's logits are NaN; try another dtype or another model"
+
+
 class NotFiniteError(InputError):
     """The model's logits are not numbers."""
 

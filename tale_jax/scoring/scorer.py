@@ -25,7 +25,7 @@ from attention.terminal import Steps, no_steps
 from attention.transformer import TransformerConfig
 from tale_jax.elimination import race
 from tale_jax.scoring.programs import Programs
-from tale_jax.scoring.protocols import NotFiniteError, make_asker
+from tale_jax.scoring.protocols import NAN, NotFiniteError, make_asker
 from tale_jax.scoring.runner import Asked, Heat, Program, Runner
 from tale_jax.scoring.splits import fitting_splits
 from tale_jax.scoring.workers import Workers
@@ -289,7 +289,7 @@ class Scorer:
         """What the programs made of a split; raises NotFiniteError for a whole model of NaN."""
         outputs = self._whole if asked is None else self._collected(split, dropped, asked)
         if not dropped and not self.protocol.finite(outputs):
-            raise NotFiniteError("the model's logits are NaN; try another dtype or another model")
+            raise NotFiniteError(NAN)
         return outputs
 
 

@@ -53,6 +53,7 @@ def run_job(
             run,
             found,
             commands(len(controls)),
+            {split: [each.prompt for each in rows] for split, rows in scorer.examples.items()},
             criterion=criterion,
             ranked_by=criteria.CRITERIA.pick(criterion).description,
             granularity=job.layers.granularity,

@@ -8,7 +8,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 MISSING = (
-    *("datasets", "docstring_parser", "gguf", "lm_eval", "tyro"),
+    *("datasets", "docstring_parser", "gguf", "lm_eval", "msgspec", "tyro"),
     "transformers.integrations.gguf",  # of newer versions
 )
 BLOCK = f"""

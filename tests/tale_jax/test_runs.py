@@ -1,7 +1,9 @@
 """The run directory: what is in it, what it refuses, and being killed at any moment."""
 
 import csv
+import functools
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -260,10 +262,42 @@ def test_refuses_a_search_that_disagrees_with_its_journal(tmp_path):
     text = (directory / "journal.jsonl").read_text()
     old = '"accepted", "iteration": 1, "layer": 0'
     assert old in text
-    (directory / "journal.jsonl").write_text(text.replace(old, old[:-1] + "2"))
+    text = re.sub(r', "crc": \d+', "", text.replace(old, old[:-1] + "2"))
+    (directory / "journal.jsonl").write_text(text)
     (directory / "summary.json").unlink()
     with opened(directory, resume=True) as run, pytest.raises(InputError, match="otherwise"):
         run.candidate(eliminate(lambda c: iter([7]), 1, 9).baseline)
+
+
+def _edited(directory):
+    """Final files that were edited: layers that do not exist, other counts, other types."""
+    summary = (directory / "summary.json").read_text()
+    for path, value in (
+        ("best.dropped", [99]),
+        ("best.dropped", [-1]),
+        ("best.dropped", [1]),
+        ("best.dropped", ["0.mlp"]),
+        ("best.correct", 10**30),
+        ("best.correct", 15),
+        ("best.test", None),
+        ("best.test.correct", 15),
+        ("baseline.total", 0),
+        ("bsba.accuracy", float("nan")),
+        ("examples", True),
+        ("num_layers", 10**9),
+        ("stop_reason", "tired"),
+    ):
+        *most, last = path.split(".")
+        whole = json.loads(summary)
+        functools.reduce(dict.__getitem__, most, whole)[last] = value
+        yield "summary.json", json.dumps(whole)
+    lines = (directory / "trajectory.jsonl").read_text()
+    yield "trajectory.jsonl", lines.replace('"dropped": [0', '"dropped": [99')
+    yield "trajectory.jsonl", lines.replace('"correct": 16', '"correct": 17')
+    rows = (directory / "candidates.csv").read_text()
+    yield "candidates.csv", rows.replace("1,0,16,20,0", "1,0,21,20,0")
+    yield "candidates.csv", rows.replace("1,0,16,20,0", "1,0,17,20,0")
+    yield "candidates.csv", rows.replace("1,0,16,20,0", "1,7,16,20,7")
 
 
 def test_load_refuses_what_is_no_run(tmp_path):
@@ -274,6 +308,7 @@ def test_load_refuses_what_is_no_run(tmp_path):
         ("candidates.csv", "iteration,layer\n1,2\n"),
         ("trajectory.jsonl", "{\n"),
         ("summary.json", "{}"),
+        *_edited(tmp_path / "run"),
     ):
         whole_text = (tmp_path / "run" / name).read_text()
         (tmp_path / "run" / name).write_text(text)

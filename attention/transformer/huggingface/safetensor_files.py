@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from attention.errors import InputError
-from attention.files import read_json, write_json
+from attention.files import open_regular, read_json, write_json
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
@@ -106,9 +106,9 @@ def tensors_of_file(file: Path) -> dict[str, StoredTensor]:
         InputError: the file is damaged.
     """
     try:
-        with safe_open(file, "numpy"):  # the library checks the header against the file's size
-            pass
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
+            with safe_open(file, "numpy"):  # the library checks the header against the file's size
+                pass
             size = int.from_bytes(stream.read(8), "little")
             header = json.loads(stream.read(size))
     except (SafetensorError, OSError, ValueError) as error:
@@ -138,7 +138,10 @@ def write_tensors(
 
     def flush() -> None:
         file = folder / f"shard-{len(shards)}.safetensors"
-        save_file(pending, file, {"format": "pt"})
+        try:
+            save_file(pending, file, {"format": "pt"})
+        except SafetensorError as error:  # the disk is full, or the folder is gone
+            raise InputError(f"{folder}: cannot be written: {error}") from error
         file.chmod(0o644)  # the library writes files that only their owner can read
         shards.append(list(pending))
         pending.clear()

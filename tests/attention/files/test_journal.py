@@ -1,5 +1,8 @@
 """The journal keeps whole lines, forgets a cut-off one and names every other fault."""
 
+import json
+import zlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,11 +26,26 @@ RECORDS = [
     {"kind": "candidate", "dropped": [2, "3.mlp"], "correct": 6, "bound": True},
     {"kind": "note", "text": "é", "answers": [["é", True], [None, False]]},
 ]
-LINES = [
-    b'{"kind": "candidate", "dropped": [], "correct": 5, "bound": false}\n',
-    b'{"kind": "candidate", "dropped": [2, "3.mlp"], "correct": 6, "bound": true}\n',
-    b'{"kind": "note", "text": "\\u00e9", "answers": [["\\u00e9", true], [null, false]]}\n',
-]
+
+
+def with_sum(record):
+    found = zlib.crc32(json.dumps(record, sort_keys=True).encode())
+    return (json.dumps({**record, "crc": found}) + "\n").encode()
+
+
+LINES = [with_sum(each) for each in RECORDS]
+BARE = [(json.dumps(each) + "\n").encode() for each in RECORDS]  # of before there were check sums
+
+
+@pytest.mark.parametrize("lines", [LINES, BARE])
+def test_a_changed_letter_is_noticed(tmp_path, lines):
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b"".join(lines))
+    assert read_journal(path, KINDS)[0] == RECORDS
+    path.write_bytes(b"".join(lines).replace(b'"correct": 5', b'"correct": 4'))
+    if lines is LINES:
+        with pytest.raises(InputError, match=r"journal\.jsonl:1: not a line"):
+            read_journal(path, KINDS)
 
 
 def test_reads_what_it_wrote_and_writes_it_once(tmp_path):

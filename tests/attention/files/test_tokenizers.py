@@ -76,3 +76,60 @@ def test_code_in_the_folder_is_not_run(tmp_path):
     with pytest.raises(InputError, match="no tokenizer that can be read"):
         load_tokenizer(tmp_path)
     assert not mark.exists()
+
+
+def _changed(folder, change):
+    file = folder / "tokenizer.json"
+    value = json.loads(file.read_text())
+    change(value)
+    file.write_text(json.dumps(value))
+
+
+RUNAWAY = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+
+
+def test_a_regular_expression_without_end_is_one_line(letter_tokenizer, tmp_path, capfd):
+    letter_tokenizer().save_pretrained(tmp_path)
+    _changed(tmp_path, lambda value: value.update(pre_tokenizer=RUNAWAY))
+    tokenizer = load_tokenizer(tmp_path)
+    with pytest.raises(InputError, match=r"the tokenizer of .* fails") as error:
+        tokenizer("a" * 60 + "b")
+    assert "\n" not in str(error.value) and capfd.readouterr().err == ""
+    assert type(tokenizer).__name__ == type(letter_tokenizer()).__name__
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.clear(),
+        lambda value: value.update(model={}),
+        lambda value: value.update(model=None),
+        lambda value: value["model"].update(type="Magic"),
+        lambda value: value["model"].update(vocab={"a": -1}),
+        lambda value: value["model"].update(vocab={"a": 2**40}),
+        lambda value: value["model"].update(vocab=[]),
+        lambda value: value.update(pre_tokenizer={"type": "Split", "pattern": {"Regex": "("}}),
+        lambda value: value.update(added_tokens=[{"id": "x"}]),
+        lambda value: value.update(post_processor={"type": "Nothing"}),
+        lambda value: value.update(normalizer=5),
+    ],
+)
+def test_damaged_tokenizers_are_one_line(letter_tokenizer, tmp_path, change):
+    letter_tokenizer().save_pretrained(tmp_path)
+    _changed(tmp_path, change)
+    with pytest.raises(InputError) as error:
+        load_tokenizer(tmp_path)
+    assert "\n" not in str(error.value) and "no tokenizer that can be read" in str(error.value)
+
+
+def test_code_of_a_model_is_not_run_and_nobody_is_asked(letter_tokenizer, tmp_path, monkeypatch):
+    letter_tokenizer().save_pretrained(tmp_path)
+    (tmp_path / "mine.py").write_text("raise SystemExit('it ran')")
+    file = tmp_path / "tokenizer_config.json"
+    about = json.loads(file.read_text()) | {"auto_map": {"AutoTokenizer": ["mine.Mine", None]}}
+    file.write_text(json.dumps(about | {"tokenizer_class": "Mine"}))
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question"))
+    try:
+        load_tokenizer(tmp_path)("a")
+    except InputError as error:
+        assert "\n" not in str(error)

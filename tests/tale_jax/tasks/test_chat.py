@@ -160,3 +160,15 @@ def test_the_date_is_told(letter_tokenizer, cases):
         render(task, tokenizer, date="2026-01-02")
     with pytest.raises(InputError, match="written 2026-01-02"):
         render(task, tokenizer, file, date="tomorrow")
+
+
+def test_a_template_without_end_is_ended(letter_tokenizer, monkeypatch):
+    monkeypatch.setenv("TALE_JAX_LIMITS", "seconds=0.2,memory=256")
+    loops = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    fills = "{{ 'a' * 999999999 }}"
+    for source in (loops, fills):
+        tokenizer = letter_tokenizer()
+        tokenizer.chat_template = source
+        with pytest.raises(InputError, match=r"takes more than|chat template: ") as error:
+            render(chat_task(), tokenizer, "chat")
+        assert "\n" not in str(error.value)

@@ -30,9 +30,10 @@ from attention.files import (
 )
 from attention.statistics import mcnemar_p_value
 from tale_jax.elimination import AtMost, Candidate, Result
+from tale_jax.runs.agreement import check_together
 from tale_jax.runs.directory import KINDS, Run
 from tale_jax.runs.report import render_report
-from tale_jax.runs.shapes import Information, Summary, check_shape, check_together
+from tale_jax.runs.shapes import Information, Summary, check_shape
 from tale_jax.runs.strata import measure, strata_of
 from tale_jax.runs.verdicts import PICKS, changes, summarise
 from tale_jax.tasks import Answer, count_cut, count_unparsed

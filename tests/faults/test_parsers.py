@@ -25,7 +25,7 @@ from icl.tasks.functions import FunctionTask, function_class
 from icl.tasks.sweeps import read_axes
 from icl.training import Experiment
 from tale_jax.options import Options
-from tale_jax.runs.shapes import check_together
+from tale_jax.runs.agreement import check_together
 from tale_jax.tasks.chat import _day, _variable
 from tale_jax.units import parse_unit
 

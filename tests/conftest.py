@@ -45,12 +45,20 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Mark as nightly what `quick` does not name in a matrix of cases."""
+    unseen = {}
     for item in items:
         quick = item.get_closest_marker("quick")
-        if quick and item.callspec.id not in quick.args:
+        if quick is None:
+            continue
+        unseen.setdefault((item.path, item.originalname), set(quick.args)).discard(item.callspec.id)
+        if item.callspec.id not in quick.args:
             item.add_marker("nightly")
+    if not any("::" in word for word in config.args):  # else one case may be asked for alone
+        wrong = {f"{path.name}::{name}": ids for (path, name), ids in unseen.items() if ids}
+        if wrong:
+            raise pytest.UsageError(f"quick names cases that are not there: {wrong}")
 
 
 @pytest.fixture(scope="session")

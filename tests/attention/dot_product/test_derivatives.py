@@ -14,6 +14,16 @@ from attention.dot_product.derivatives import (
 )
 
 
+@pytest.mark.quick(
+    "0.001-shape0-True",
+    "0.001-shape1-False",
+    "0.001-shape2-True",
+    "0.001-shape3-False",
+    "1-shape0-False",
+    "1-shape1-True",
+    "1-shape2-False",
+    "1-shape3-True",
+)
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("shape", [(3, 5, 7), (11, 5), (13,), (2, 3, 5, 17)])
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e4])

@@ -98,6 +98,7 @@ def test_a_layer_without_attention_is_passed_over(classifier, text):
     assert np.abs(after - decision.logits).max() > 1e-6
 
 
+@pytest.mark.quick("encoder", "sigmoid")
 def test_gradients_and_removal_are_what_they_say(decision):
     given, model = decision.inputs, decision.classifier
     found = model.gradients(given, 1, steps=200)

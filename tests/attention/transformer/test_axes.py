@@ -9,6 +9,13 @@ from attention.training.sharding import transformer_axes
 from attention.transformer import abstract_params, unstack_layers
 
 
+@pytest.mark.quick(
+    "softmax-own",
+    "softmax-token",
+    "ssa:per=head-regression",
+    "ssa:per=head-none",
+    "ssa:per=model-sequence",
+)
 @pytest.mark.parametrize("head", ["own", "sequence", "token", "regression", "none"])
 @pytest.mark.parametrize("normalizer", ["softmax", "ssa:per=head", "ssa:per=model"])
 def test_every_parameter_has_axes(configs, head, normalizer):

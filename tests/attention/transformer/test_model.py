@@ -17,6 +17,9 @@ def close(found, expected, tolerance=1e-5):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
+@pytest.mark.quick(
+    "llama", "qwen2-mixed", "gemma2", "olmo2", "qwen3_moe", "cohere", "gpt2", "bert", "electra"
+)
 def test_padding_is_invisible(tiny, apply, tokens):
     """And without padding ``where`` changes nothing."""
     slots, (rows, length) = 17, tokens.shape

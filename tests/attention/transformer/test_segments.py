@@ -48,6 +48,7 @@ def test_each_text_is_as_if_alone(implementation, position, tokens, params):
             np.testing.assert_allclose(packed[row, own], alone[0], atol=3e-6)
 
 
+@pytest.mark.quick("True")
 @pytest.mark.parametrize("causal", [True, False])
 def test_gradients_stay_in_the_text_and_before_the_token(causal, tokens, params):
     """d logits[t] / d embedding[s] is zero where s is in another text, or later."""

@@ -32,6 +32,7 @@ def test_estimates_know_and_know_not():
     assert seeing.low <= seeing.cross_validated <= seeing.high
 
 
+@pytest.mark.nightly
 def test_where_there_is_nothing_to_know():
     """On noise in more dimensions than examples the paper's probe finds what is not there.
 

@@ -41,6 +41,7 @@ def test_formats_that_have_softmax_alone_refuse(root, tmp_path, format):
         export(tmp_path / "run", "best", tmp_path / "x", format=format)
 
 
+@pytest.mark.nightly
 def test_it_is_read_timed_and_trained(root, tmp_path):
     model, task = root / "half", root / "task.jsonl"
     rows = lens(model=model, task=task, quiet=True)["rows"]

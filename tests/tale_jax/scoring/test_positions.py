@@ -22,7 +22,7 @@ KINDS = {
 }
 
 
-@pytest.mark.quick("by", "length")
+@pytest.mark.quick("by length")
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_are_those_of_each_text_alone(write_model, tmp_path, kind):
     model = load_model(str(write_model(tmp_path / "tiny", num_hidden_layers=3, **KINDS[kind])))

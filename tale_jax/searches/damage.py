@@ -53,7 +53,7 @@ def open_check(
     Raises:
         InputError: the text or a task cannot be read.
     """
-    own = dataclasses.replace(options, test=None, train=None, holdout=None, choices=None)
+    own = dataclasses.replace(options, test=None, train=None, holdout=None, choices=None, draw=None)
     tasks = {name: opening.read_task(name, own) for name in untouched}
     rows = criteria.calibration_rows(
         model.tokenizer, (), model.config.longest_text, file or GENERAL

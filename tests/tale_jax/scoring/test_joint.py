@@ -20,7 +20,7 @@ QUICK = {"epsilon": 0.3, "max_drops": 2, "quiet": True}
 def tasks(searched, tmp_path_factory):
     """A folder of data with the tasks ``a`` (47 and 31 rows) and ``b`` (47, no test split)."""
     root = tmp_path_factory.mktemp("joint")
-    for task, splits in {"a": ("a", "a-test"), "b": ("b",)}.items():
+    for task, splits in {"a": ("a", "a-test"), "b": ("b",), "c": ("b",)}.items():
         (root / task).mkdir()
         for name, file in zip(("validation", "test"), splits, strict=False):
             lines = (searched / f"{file}.jsonl").read_text().splitlines(keepends=True)
@@ -38,7 +38,7 @@ def run(searched, tasks, tmp_path_factory):
         out,
         data=tasks,
         null_control=1,
-        untouched=(str(searched / "b.jsonl"),),
+        untouched=("c",),
         **QUICK,
     )
     return out
@@ -78,15 +78,14 @@ def test_the_files_have_the_counts_of_each_task(run, searched, tasks):
     damage = summary["damage"]
     assert damage["text"]["source"] == "general"
     assert damage["text"]["baseline"]["perplexity"] > 1
-    file = str(searched / "b.jsonl")
-    whole = evaluate(str(searched / "tiny"), file)["search"]["correct"]
-    assert damage["untouched"][file]["baseline"]["correct"] == whole
+    whole = evaluate(str(searched / "tiny"), "c", data=tasks)["search"]["correct"]
+    assert damage["untouched"]["c"]["baseline"]["correct"] == whole
 
 
 def test_it_resumes_to_itself_and_other_commands_read_it(run, searched, tasks, tmp_path):
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     given = {"data": tasks, "null_control": 1, "resume": True, **QUICK}
-    given["untouched"] = (str(searched / "b.jsonl"),)
+    given["untouched"] = ("c",)
     search(str(searched / "tiny"), ("a", "b"), run, **given)
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
     best = json.loads((run / "summary.json").read_text())["best"]

@@ -33,7 +33,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 from benchmark_search_8b import accelerator_row
-from jaxtyping import Bool
+from jaxtyping import Int
 from rivals.greedy_search import Llama, choose, torch, write
 
 from attention.command_line import Between, Commas, Result, run_script
@@ -92,8 +92,8 @@ def workload(row: str, model: LoadedModel) -> Task:
 class Exactly(Decode):
     """Always so many new tokens; the first line is the answer, and the tokens are kept."""
 
-    def _stop_tokens(self, ends: Sequence[int]) -> Bool[np.ndarray, " V"]:
-        return np.zeros_like(super()._stop_tokens(ends))
+    def _stop_table(self, ends: Sequence[int]) -> Int[np.ndarray, "S V"]:
+        return np.zeros_like(super()._stop_table(ends))
 
     def answers(self, examples: Sequence[Example], outputs: Any) -> list[Answer]:
         return [

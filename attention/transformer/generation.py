@@ -19,6 +19,8 @@ from attention.transformer.model import Transformer
 class Generated(NamedTuple):
     """New tokens; ``where`` is true at those before the first stop token (itself excluded).
 
+    Where a row ends at a text of several tokens, the last of these is true.
+
     ``finite`` is false for a row any of whose chosen logits was not a number.
     """
 
@@ -30,7 +32,9 @@ class Generated(NamedTuple):
 class _State(NamedTuple):
     step: Int[Array, ""]
     token_B: Int[Array, " B"]
+    place_B: Int[Array, " B"]  # in the table of stops
     done_B: Bool[Array, " B"]
+    hidden_B: Bool[Array, " B"]  # the token is not part of the answer
     cache: Cache
     out: Generated
 
@@ -104,15 +108,31 @@ def jitted_generate(
     params: Mapping[str, Any],
     tokens: Int[Array, "B T"],
     where: Bool[Array, "B T"],
-    stop_V: Bool[Array, " V"],
+    stop_V: Bool[Array, " V"] | Int[Array, "S V"],
     max_new_tokens: int,
     *,
     layer_mask: tuple[bool, ...] | None = None,
     keep: Bool[Array, "L 2"] | None = None,
     sampling: tuple[Key[Array, ""], Float[Array, ""]] | None = None,
 ) -> Generated:
-    """The compiled part of ``generate``, without its checks; ``sampling``: key, temperature."""
+    """The compiled part of ``generate``, without its checks.
+
+    Args:
+        config: see ``generate``, as for all that is not named here.
+        params: see there.
+        tokens: see there.
+        where: see there.
+        stop_V: true at tokens that end a row.  Or ``[S, V]``, an automaton: ``[s, v]`` is the state
+            after token v in state s; a row begins in state 0, ends before the token at S, and
+            behind it at S + 1.
+        max_new_tokens: see there.
+        layer_mask: see there.
+        keep: see there.
+        sampling: key and temperature.
+    """
     model = Transformer(config)
+    stop_SV = jnp.atleast_2d(stop_V).astype(jnp.int32) if stop_V.ndim == 1 else stop_V
+    states = len(stop_SV)
 
     def decode(tokens: Array, cache: Cache, where: Array, read_at: Array | None = None) -> Any:
         how = {"where": where, "read_at": read_at, "layer_mask": layer_mask, "keep": keep}
@@ -129,7 +149,15 @@ def jitted_generate(
         jnp.zeros((batch, max_new_tokens), bool),
         finite_B,
     )
-    state = _State(jnp.int32(0), token_B, stop_V[token_B], cache, out)
+
+    def follow(place_B: Array, done_B: Array, token_B: Array) -> tuple[Array, Array, Array]:
+        """The state of a row behind a token, whether it has ended, and whether before the token."""
+        code_B = stop_SV[place_B, token_B].astype(jnp.int32)
+        hidden_B = done_B | (code_B == states)
+        return jnp.minimum(code_B, states - 1), done_B | (code_B >= states), hidden_B
+
+    start_B = jnp.zeros(batch, jnp.int32), jnp.zeros(batch, bool)
+    state = _State(jnp.int32(0), token_B, *follow(*start_B, token_B), cache, out)
 
     def unfinished(state: _State) -> Array:
         return (state.step + 1 < max_new_tokens) & ~jnp.all(state.done_B)
@@ -137,7 +165,7 @@ def jitted_generate(
     def record(state: _State) -> Generated:
         return Generated(
             state.out.tokens.at[:, state.step].set(state.token_B.astype(jnp.int32)),
-            state.out.where.at[:, state.step].set(~state.done_B),
+            state.out.where.at[:, state.step].set(~state.hidden_B),
             state.out.finite,
         )
 
@@ -146,7 +174,8 @@ def jitted_generate(
         logits_B1V, cache = decode(state.token_B[:, None], state.cache, ~state.done_B[:, None])
         token_B, finite_B = _choose(logits_B1V, sampling, state.step + 1)
         out = out._replace(finite=out.finite & (finite_B | state.done_B))
-        return _State(state.step + 1, token_B, state.done_B | stop_V[token_B], cache, out)
+        stops = follow(state.place_B, state.done_B, token_B)
+        return _State(state.step + 1, token_B, *stops, cache, out)
 
     # The last token is not fed back: nobody reads what would follow it.
     return record(jax.lax.while_loop(unfinished, advance, state))

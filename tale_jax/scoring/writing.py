@@ -14,6 +14,47 @@ from attention.transformer import TransformerConfig, jitted_generate
 from tale_jax.scoring.protocols import Asker
 from tale_jax.tasks import Answer, Example, Task, Tokenizer, cut, encode_prompts, judge_first
 
+
+def stop_states(texts: Sequence[str], stops: Sequence[str]) -> Int[np.ndarray, "S V"]:
+    """Make the automaton that finds stop strings, however tokens cut them.
+
+    A state is the beginning of a stop string that the text ends with; ``[s, v]`` is the state
+    behind token v.  S ends a row before the token, which begins with a stop string, and S + 1
+    behind it, for what stands before the stop string belongs to the answer.
+
+    Args:
+        texts: of the tokens.
+        stops: the stop strings; none is empty.
+    """
+    begun = sorted({stop[:n] for stop in stops for n in range(len(stop))} | {""}, key=len)
+    place, longest = {text: i for i, text in enumerate(begun)}, len(begun[-1])
+    stop_SV = np.zeros((len(begun), len(texts)), np.int16)
+    tokens: dict[str, list[int]] = {}  # by their first letter
+    for v, text in enumerate(texts):
+        tokens.setdefault(text[:1], []).append(v)
+
+    def behind(text: str) -> int:
+        if any(stop in text for stop in stops):
+            return len(begun) + 1
+        ends = (text[-n:] for n in range(min(longest, len(text)), 0, -1))
+        return next((place[end] for end in ends if end in place), 0)
+
+    firsts = {stop[0] for stop in stops}
+    for v, text in enumerate(texts):
+        if not firsts.isdisjoint(text):
+            begins = text.startswith(tuple(stops))
+            stop_SV[0, v] = len(begun) if begins else behind(text)
+    stop_SV[1:] = stop_SV[0]
+    for s, before in enumerate(begun[1:], 1):
+        stop_SV[s, tokens.get("", [])] = s
+        # Any other token acts as at the start of a text, unless it goes on with what is begun.
+        ways = {stop[n] for stop in stops for n in range(len(stop)) if before.endswith(stop[:n])}
+        for v in (v for way in ways for v in tokens.get(way, ())):
+            if stop_SV[0, v] < len(begun):
+                stop_SV[s, v] = behind(before + texts[v])
+    return stop_SV
+
+
 Written = tuple[Int[np.ndarray, "E new"], Bool[np.ndarray, " E"]]
 """New tokens, −1 from the stop on, and whether each row stayed finite."""
 
@@ -39,7 +80,7 @@ class Decode(Asker):
         self.new_tokens = new_tokens or self._usual_length(task)
         self._judge = task.judge or judge_first
         self._stops = ("\n",) if task.stop is None and task.generated else task.stop or ()
-        self._stop_V = self._stop_tokens(task.end_tokens)
+        self._stop_SV = self._stop_table(task.end_tokens)
 
     def _usual_length(self, task: Task) -> int:
         """What the task says, but at most a quarter of the positions; or by its longest answer."""
@@ -56,23 +97,22 @@ class Decode(Asker):
         encoded = self._tokenizer(sorted(texts), add_special_tokens=False)["input_ids"]
         return max(map(len, encoded))
 
-    def _stop_tokens(self, ends: Sequence[int]) -> Bool[np.ndarray, " V"]:
-        """End tokens, and every token that begins with a stop string.
+    def _stop_table(self, ends: Sequence[int]) -> Int[np.ndarray, "S V"]:
+        """The automaton that ends the writing: see ``stop_states``.
 
-        A stop string that begins within a token or goes over several ends the answer all the same,
-        but not the writing.
+        End tokens are those of the task's model and the tokenizer's.
         """
         size = self._config.vocab_size or 0
-        stop_V = np.zeros(size, bool)
+        texts = [""] * size
+        if self._stops:  # behind a letter, for a tokenizer may drop the space of a first word
+            front = self._tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
+            pairs = [[*front, i] for i in range(min(size, len(self._tokenizer)))]
+            first, *behind = self._tokenizer.batch_decode([front, *pairs])
+            texts[: len(behind)] = [text.removeprefix(first) for text in behind]
+        stop_SV = stop_states(texts, self._stops)
         known = (self._tokenizer.eos_token_id, *ends)
-        stop_V[[end for end in known if isinstance(end, int) and end < size]] = True
-        if self._stops:
-            texts = self._tokenizer.batch_decode(
-                [[i] for i in range(min(size, len(self._tokenizer)))]
-            )
-            for i, text in enumerate(texts):
-                stop_V[i] |= text.startswith(self._stops)
-        return stop_V
+        stop_SV[:, [e for e in known if isinstance(e, int) and e < size]] = len(stop_SV)
+        return stop_SV
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         return [Row.prompt(tokens) for tokens in encode_prompts(self._tokenizer, examples)]
@@ -81,7 +121,7 @@ class Decode(Asker):
         self, params: Mapping[str, Any], keep: Bool[Array, "L 2"], arrays: Arrays
     ) -> tuple[Int[Array, "B new"], Bool[Array, " B"]]:
         """New tokens, −1 from the stop on, and whether each row stayed finite."""
-        asked = arrays.tokens, arrays.where, self._stop_V, self.new_tokens
+        asked = arrays.tokens, arrays.where, self._stop_SV, self.new_tokens
         out = jitted_generate(self._config, params, *asked, keep=keep)
         return jnp.where(out.where, out.tokens, -1), out.finite
 

@@ -1,18 +1,21 @@
 """Which attributes of ``config.json`` matter, and what becomes of those that are not understood.
 
 An attribute matters if the configuration class of its model gives it a meaning in the computation,
-or if it is in ``NEUTRAL``, the list of those that models of other classes, or with code of their
-own, compute with.  Such an attribute is understood, or has a value at which it changes nothing, or
-is refused by name.  Everything else is ignored: notes, versions, settings of training and of
-generation, and names that nobody knows.
+if it is in ``NEUTRAL``, the list of those that models of other classes, or with code of their own,
+compute with, or if it is a switch or a factor of any language model of transformers
+(``attributes.json``, which ``scripts/list_attributes.py`` writes).  Such an attribute is
+understood, or has a value at which it changes nothing, or is refused by name.  Everything else is
+ignored: notes, versions, settings of training and of generation, and names that nobody knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
+from attention.files import read_json
 from attention.transformer.huggingface.families import Family, HfConfig
 
 # What says which model it is, or is used outside the computation.
@@ -110,6 +113,9 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "logits_soft_cap": (),
 }
 
+OF_OTHERS: dict[str, list[Any]] = read_json(Path(__file__).with_suffix(".json"))["attributes"]
+"""The same of the switches and factors that the classes of transformers have."""
+
 
 def check_attributes(
     family: Family, hf: HfConfig, full: HfConfig, defaults: Mapping[str, Any]
@@ -138,7 +144,7 @@ def check_attributes(
 
 def without_meaning(family: Family, hf: HfConfig) -> dict[str, Any]:
     """The attributes of a ``config.json`` that are ignored, by name."""
-    known = {*_understood(family), *family.expected, *NEUTRAL, *USED}
+    known = {*_understood(family), *family.expected, *NEUTRAL, *OF_OTHERS, *USED}
     return {name: value for name, value in hf.items() if name not in known}
 
 
@@ -155,4 +161,6 @@ def _changes_nothing(name: str, value: Any, family: Family, defaults: Mapping[st
         return True
     if name in NEUTRAL:
         return value is None or value in NEUTRAL[name]
+    if name in OF_OTHERS and name not in defaults:
+        return value is None or value in OF_OTHERS[name]
     return name not in defaults or (value is None and defaults[name] is not True)

@@ -15,7 +15,7 @@ from attention.transformer import (
     load_pretrained,
     save_pretrained,
 )
-from attention.transformer.huggingface.attributes import NEUTRAL
+from attention.transformer.huggingface.attributes import NEUTRAL, OF_OTHERS
 from attention.transformer.huggingface.config import from_hf, ignored_attributes, to_hf
 
 K_PROJ = "layers.1.self_attn.k_proj.weight"
@@ -174,6 +174,10 @@ def test_a_config_that_is(edit_config, refused, folder, case):
         ("gpt2", {"rope_scaling": {"rope_type": "linear", "factor": 2.0}}),
         ("bert", {"is_decoder": True}),
         ("qwen2", {"use_mrope": True}),
+        ("llama", {"bias": True}),
+        ("bert", {"key_multiplier": 0.7}),
+        ("qwen2", {"use_sandwich_norm": True}),
+        ("llama", {"output_logit_soft_cap": 15.0}),
     ],
 )
 def test_an_attribute_that_would_change_the_model_is_named(configs, name, attribute):
@@ -204,6 +208,9 @@ INERT = {
         "final_logit_softcapping": None,
         "max_sequence_length": 2048,
         "auto_map": {"AutoModel": "x.Y"},
+        "bias": False,
+        "key_multiplier": 1.0,
+        "output_logit_soft_cap": None,
     },
     "gpt2": {"_num_labels": 1, "output_past": True, "scale_attn_weights": True},
     "bert": {"directionality": "bidi", "pooler_fc_size": 768, "pooler_type": "first_token"},
@@ -215,7 +222,7 @@ def test_an_attribute_that_cannot_change_the_model_is_ignored_and_listed(configs
     hf = to_hf(configs[name])
     assert from_hf(hf | INERT[name]) == from_hf(hf)
     listed = ignored_attributes(hf | INERT[name] | {"bos_token_id": 1, "attention_dropout": 0.5})
-    unknown = {k for k in INERT[name] if k not in NEUTRAL}
+    unknown = {k for k in INERT[name] if k not in {*NEUTRAL, *OF_OTHERS}}
     assert set(listed) == unknown | {"attention_dropout"}
 
 

@@ -1,20 +1,25 @@
 """Where written answers end: at every end token, at stop strings, or cut off."""
 
+import dataclasses
 import json
 import runpy
 import shutil
 import sys
 
+import numpy as np
 import pytest
 
 from attention.errors import InputError
 from attention.files import end_tokens, load_tokenizer
+from attention.likelihood import choose_shapes, load_batches
 from attention.terminal import Terminal
 from tale_jax import evaluate
 from tale_jax.models import load_model
 from tale_jax.opening import open_scorer
 from tale_jax.options import Options
-from tale_jax.tasks import load_task
+from tale_jax.scoring.protocols import make_asker
+from tale_jax.scoring.writing import stop_states
+from tale_jax.tasks import Example, Task, load_task
 from tale_jax.tasks.examples import read_examples
 
 
@@ -34,6 +39,51 @@ def made(shared, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["own.py"])
     runpy.run_path("own.py")
     return folder
+
+
+def test_stop_strings_over_several_tokens():
+    """The automaton against a search in the text that has been written."""
+    texts = ["a", "b", "ab", "ba", "", "\n", "\nQ", "Q:", ":", "Q", "a\nQ:b", "abab", "c", "\n\n"]
+    stops, number = ("\nQ:", "abac", "aa"), np.random.default_rng(3)
+    stop_SV, ended = stop_states(texts, stops), {"before": 0, "behind": 0}
+    assert stop_SV.shape[1] == len(texts)
+    for _ in range(1500):
+        state, written = 0, ""
+        for v in number.integers(0, len(texts), 9):
+            state = stop_SV[state, v]
+            whole = any(stop in written + texts[v] for stop in stops)
+            assert (state >= len(stop_SV)) == whole
+            if whole:
+                begins = state == len(stop_SV)
+                assert begins == texts[v].startswith(stops)
+                ended["before" if begins else "behind"] += 1
+                break
+            written += texts[v]
+    assert ended["behind"] > 300
+
+
+def test_writing_ends_when_every_row_has_its_stop_string(tmp_path):
+    """A stop string of three tokens ends the rows behind it, and nothing more is written."""
+    model = load_model(str(write_model(tmp_path / "tiny")))
+    task = Task("t", (Example("abc", None, "x"), Example("ba", None, "x")), stop=None)
+    plain = make_asker("decode", model.config, model.tokenizer, task, 13)
+    plain._stop_SV = np.zeros_like(plain._stop_SV)
+    arrays = load_batches(rows := plain.rows(task.search), choose_shapes([rows], 4096))[0].arrays
+    keep = np.ones((5, 2), bool)
+    written = np.asarray(plain.write(model.params, keep, arrays)[0])
+    decode = model.tokenizer.decode
+    stops = tuple(dict.fromkeys(decode(line[4:7]) for line in written))
+    ends = [
+        next(n for n in range(1, 14) if any(stop in decode(line[:n]) for stop in stops))
+        for line in written
+    ]
+    assert max(ends) < 13
+    asker = make_asker(
+        "decode", model.config, model.tokenizer, dataclasses.replace(task, stop=stops), 13
+    )
+    found = np.asarray(asker.write(model.params, keep, arrays)[0])
+    for line, whole, end in zip(found, written, ends, strict=True):
+        assert line[:end].tolist() == whole[:end].tolist() and (line[end:] == -1).all()
 
 
 def test_every_end_token_ends_an_answer(made):

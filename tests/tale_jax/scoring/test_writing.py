@@ -62,7 +62,7 @@ def test_stop_strings_over_several_tokens():
     assert ended["behind"] > 300
 
 
-def test_writing_ends_when_every_row_has_its_stop_string(tmp_path):
+def test_writing_ends_when_every_row_has_its_stop_string(write_model, tmp_path):
     """A stop string of three tokens ends the rows behind it, and nothing more is written."""
     model = load_model(str(write_model(tmp_path / "tiny")))
     task = Task("t", (Example("abc", None, "x"), Example("ba", None, "x")), stop=None)

@@ -314,7 +314,7 @@ def plain_apply(config, params, tokens, where, **arguments):
 quick_apply = jax.jit(plain_apply, static_argnums=0)
 # Compiled as users do: without optimisation, sums are taken in another order and round more.
 careful_apply = jax.jit(
-    plain_apply, static_argnums=0, compiler_options={"xla_backend_optimization_level": "1"}
+    plain_apply, static_argnums=0, compiler_options={"xla_backend_optimization_level": "3"}
 )
 
 

@@ -238,7 +238,7 @@ def test_one_split_alone(tmp_path):
     shown = load_task(str(path), split="train", shots=2, **given)
     assert len(shown.search) == 5  # nobody is asked what is shown
     assert all(e.prompt.count("question") == 3 for e in shown.search)
-    with pytest.raises(InputError, match="no split 'test'"):
+    with pytest.raises(InputError, match="no test split"):
         load_task(str(path), split="test")
 
 

@@ -108,5 +108,5 @@ def _check_measured(found: Record, where: str, strata: Strata | None) -> None:
         right = strata.measure([found["tasks"][name]["correct"] for name in strata.sizes])
         if (right["correct"], right["total"]) != (found["correct"], found["total"]):
             raise InputError(f"{where}: the counts are not those of the tasks")
-    if any(abs(right[name] - found[name]) > 1e-6 for name in ("accuracy", "low", "high")):
+    if any(right[name] != found[name] for name in ("accuracy", "low", "high")):
         raise InputError(f"{where}: the accuracy is not that of its counts")

@@ -64,6 +64,7 @@ def test_a_run_with_a_changed_field_is_refused_or_means_the_same(whole, tmp_path
     assert refused > 20
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("file", [*FILES, "journal.jsonl"])
 def test_a_run_with_a_damaged_file(whole, tmp_path, file):
     """It is refused, or read as it was; and it goes on to the same, or is refused."""

@@ -179,7 +179,7 @@ class Flag:
                 f"{self.words} must be {' and '.join(said) or 'a number'}, not {value}"
             )
         whole = isinstance(value, numbers.Integral)
-        if whole and abs(value) > LARGEST and "le" not in words and "lt" not in words:
+        if whole and abs(int(value)) > LARGEST and "le" not in words and "lt" not in words:
             raise InputError(f"{self.words} must be at most {LARGEST}, not {value}")
         if math.isinf(value) and value not in [bound for _, bound in bounds]:
             raise InputError(f"{self.words} must be finite, not {value}")

@@ -124,10 +124,10 @@ def _trips(computations: Computations, rest: str) -> int:
         return 1
     lines = computations.get(condition[1], [])
     ends = [
-        int(_NUMBER.match(rest)[1])
+        int(number[1])
         for _, _, op, rest in lines
-        if op == "constant" and _NUMBER.match(rest)
-    ]  # type: ignore[index]
+        if op == "constant" and (number := _NUMBER.match(rest))
+    ]
     return max(ends, default=1)
 
 

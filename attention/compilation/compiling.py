@@ -195,7 +195,7 @@ def compile_step(step: Step, target: Target) -> Report:
     return Report(*about, memory, flops, step.model_flops, collectives)
 
 
-def _against(memory: dict[str, int], total: int, target: Target) -> dict[str, int]:
+def _against(memory: Mapping[str, int], total: int, target: Target) -> dict[str, int]:
     available = int(target.chip.memory)
     found = {"total": total, "available": available, "missing": max(0, total - available)}
     return {**memory, **found}
@@ -203,7 +203,8 @@ def _against(memory: dict[str, int], total: int, target: Target) -> dict[str, in
 
 def _refused(message: str, target: Target) -> dict[str, int]:
     """What a compiler says that ran out of memory."""
-    unknown = dict.fromkeys(("arguments", "outputs", "temporaries", "program"), 0)
+    parts = ("arguments", "outputs", "temporaries", "program")
+    unknown: dict[str, int] = {part: 0 for part in parts}  # noqa: C420
     if (found := _EXCEEDED.search(message)) is None:
         return _against(unknown, int(target.chip.memory) + 1, target)
     used = int(float(found[1]) * _UNITS[found[2]])

@@ -78,7 +78,7 @@ def sharding_of(
     return NamedSharding(mesh, PartitionSpec(*parts))
 
 
-def put(x: np.ndarray, sharding: jax.sharding.Sharding | None) -> Array:
+def put(x: np.ndarray | Array, sharding: jax.sharding.Sharding | None) -> Array:
     """Bring an array that every process has to the devices; each process brings its own part."""
     if sharding is None or jax.process_count() == 1:
         return jax.device_put(x, sharding)

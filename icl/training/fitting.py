@@ -140,7 +140,7 @@ def parts_of(experiment: Experiment, devices: int = 1) -> int:
 
 def placed(layout: TrainingLayout, seeds: int) -> Placement:
     """The devices, and how models of so many seeds are divided over them."""
-    mesh = make_mesh(**layout.axes)
+    mesh = make_mesh(devices=None, **layout.axes)
     name = layout.sharding or usual_sharding(seeds, mesh.size)
     return Placement(mesh, SHARDINGS.pick(name).rules)
 

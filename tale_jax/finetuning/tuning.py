@@ -183,7 +183,7 @@ def _train(
         steps=steps,
         key=key,
         clip=training.clip,
-        mesh=make_mesh(**options.axes),
+        mesh=make_mesh(devices=None, **options.axes),
         rules=SHARDINGS.pick(options.sharding).rules,
         axes=axes,
         directory=directory,

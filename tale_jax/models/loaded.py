@@ -81,7 +81,7 @@ def load_model(name: str, options: ModelOptions = ModelOptions()) -> LoadedModel
     if options.compilation_cache:
         use_compilation_cache()
     folder = model_folder(name, options.revision)
-    mesh, rules = make_mesh(**options.axes), SHARDINGS.pick(options.sharding).rules
+    mesh, rules = make_mesh(devices=None, **options.axes), SHARDINGS.pick(options.sharding).rules
     several = mesh.size > 1
 
     def shardings(abstract: Any) -> Any:

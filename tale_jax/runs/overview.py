@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from attention.files import BLUE, INK, ORANGE, Record, figure_to_svg, render_page
 from tale_jax.runs.finished import FinishedRun
@@ -74,7 +75,7 @@ def overview_figure(searches: Sequence[FinishedRun]) -> Figure:
     axes.set_yticks(range(len(searches)), names)
     axes.hlines(np.arange(1, len(searches)) - 0.5, -0.5, depth - 0.5, color="white", linewidth=3)
     axes.set_xlabel("layer")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[:].set_visible(False)
     axes.set_title("orange: BEST goes without it; blue: BSBA does; numbers: the order", fontsize=9)
     return figure

@@ -81,13 +81,14 @@ def _on_mesh(attend: Callable[..., Any], operands: Operands, count: Array | None
         return None if x is None else PartitionSpec(rows if x.shape[0] == batch else None)
 
     keys = PartitionSpec(rows, of_keys)
-    specs = Operands(
-        query=PartitionSpec(rows, of_keys, of_groups),
-        key=keys,
-        value=keys,
-        values=dict.fromkeys(operands.values, PartitionSpec(of_keys, of_groups)),
-        visible=jax.tree.map(shared, visible),
-    )
+    parts: dict[str, Any] = {
+        "query": PartitionSpec(rows, of_keys, of_groups),
+        "key": keys,
+        "value": keys,
+        "values": dict.fromkeys(operands.values, PartitionSpec(of_keys, of_groups)),
+        "visible": jax.tree.map(shared, visible),
+    }
+    specs = Operands(**parts)  # of the same tree as the arrays
     on_each = jax.shard_map(
         attend,
         mesh=placement.mesh,
@@ -173,7 +174,7 @@ def _backward(
     query, key, _, values, _ = operands
     launch = Launch(platform, "queries", form, operands)
     inputs, blocks = launch.inputs(operands, count, more)
-    batch, heads, tiles = launch.grid
+    batch, heads, tiles = launch.grid[:3]
     partial = (
         jax.ShapeDtypeStruct((batch, heads, tiles, 1, 1), launch.plan.dtype),
         pl.BlockSpec((None, None, None, 1, 1), lambda b, n, i: (b, n, i, 0, 0)),

@@ -196,9 +196,12 @@ class Launch:
             x = _pad(x, 1, self.rows)
         if self.of_keys:
             rows = self.tiles.queries if self.streams and not whole else x.shape[1]
-            place = lambda j, i=(): self._place(*i, j) if self.streams and not whole else 0  # noqa: E731
+
+            def place(i: tuple[Any, ...], j: Any) -> Any:
+                return self._place(i[0], j) if self.streams and not whole else 0
+
             shape = (None, rows, self.tiles.keys)
-            return x, pl.BlockSpec(shape, lambda b, k, j, *i: (0 if shared else b, place(j, i), j))
+            return x, pl.BlockSpec(shape, lambda b, k, j, *i: (0 if shared else b, place(i, j), j))
         shape = (None, 1 if whole else self.tiles.queries, self.columns)
         return x, pl.BlockSpec(shape, lambda b, n, i: (0 if shared else b, 0 if whole else i, 0))
 

@@ -71,15 +71,15 @@ def compare_arms(arms: Sequence[Arm], draws: int = 2000, seed: int = 0) -> list[
             theirs, own = (_values(each, seeds, measure) for each in (reference, arm))
             if row.unit == "%":
                 changes = 100 * np.log(own / theirs)
-                shown = [float(np.exp(np.log(values).mean())) for values in (theirs, own)]
+                shown = (float(np.exp(np.log(theirs).mean())), float(np.exp(np.log(own).mean())))
                 back = _of_log
             else:
                 changes = 100 * (own - theirs)
-                shown = [float(100 * values.mean()) for values in (theirs, own)]
+                shown = (float(100 * theirs.mean()), float(100 * own.mean()))
                 back = float
             mean, half = float(changes.mean()), student_margin(changes.mean(axis=1))
             ends = (mean - half, mean + half, *two_level_interval(changes, draws, seed))
-            t_low, t_high, low, high = map(back, ends)
+            t_low, t_high, low, high = (back(end) for end in ends)
             found.append(
                 Difference(
                     arm.name, measure, len(seeds), *shown, back(mean), t_low, t_high, low, high,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attention.errors import InputError
 
@@ -82,7 +82,9 @@ def train_tokenizer(
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     """Hash a tokenizer: its vocabulary, its rules and its special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    rules = json.loads(backend.to_str()) if backend is not None else tokenizer.get_vocab()
+    rules: dict[str, Any] = (
+        json.loads(backend.to_str()) if backend is not None else tokenizer.get_vocab()
+    )
     for passing in ("padding", "truncation"):  # of the last call
         if backend is not None:
             rules[passing] = None

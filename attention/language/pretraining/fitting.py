@@ -139,7 +139,9 @@ def _fitted(
         steps=recipe.steps,
         key=jax.random.key(pretraining.seed),
         accumulate=work.accumulate or parts_of(recipe, config, len(seeds)),
-        mesh=make_mesh(**sizes) if max(sizes.values()) != 1 or min(sizes.values()) < 0 else None,
+        mesh=make_mesh(devices=None, **sizes)
+        if max(sizes.values()) != 1 or min(sizes.values()) < 0
+        else None,
         rules=SHARDINGS.pick(devices.sharding).rules,
         axes=transformer_axes(start.params) if len(seeds) == 1 else None,
         directory=out,

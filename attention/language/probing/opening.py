@@ -50,7 +50,7 @@ def open_model(name: str, devices: Devices = Devices(), revision: str | None = N
     """
     folder: Path = checkpoint_folder(name, revision)
     tokenizer = load_tokenizer(folder)
-    mesh, rules = make_mesh(**devices.axes), SHARDINGS.pick(devices.sharding).rules
+    mesh, rules = make_mesh(devices=None, **devices.axes), SHARDINGS.pick(devices.sharding).rules
     if mesh.size == 1:
         return OpenedModel(name, *load_pretrained(folder, devices.dtype), tokenizer)
 

@@ -25,7 +25,7 @@ from attention.transformer.huggingface.safetensor_files import CONFIG, stored_te
 from attention.transformer.huggingface.sources import checkpoint_folder, config_of
 
 if TYPE_CHECKING:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
 NAME = "scaled_signed_averaging"
 HELD = "normalizer"  # of an attention module: its learned parameters, by name, as stored
@@ -48,7 +48,7 @@ def load_in_torch(path_or_id: str | Path) -> Any:
     Raises:
         InputError: there is no such checkpoint, its normalizer is not SSA, or layers lack a half.
     """
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
     import transformers
 
     folder = checkpoint_folder(path_or_id)
@@ -113,7 +113,7 @@ def signed_attention(
     Returns:
         The output ``[B, T, N, H]``, and the weights.
     """
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     del rest
     groups = query.shape[1] // key.shape[1]
@@ -151,7 +151,7 @@ def _value(module: Any, name: str, torch: Any) -> Any:
 
 def _add_parameters(model: Any, config: Any, stored: Mapping[str, Any]) -> None:
     """Give the attention of each layer the parameters that the checkpoint has for it."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     row = NORMALIZERS.pick(config.normalizer)
     fixed = Fixed(

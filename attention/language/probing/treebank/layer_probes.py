@@ -153,7 +153,7 @@ def control_labels(known: Sequence[str], types: Sequence[str], seed: int) -> lis
         seed: of the draw.
     """
     draw = np.random.default_rng(seed)
-    of_type = {word: known[draw.integers(len(known))] for word in dict.fromkeys(types)}
+    of_type = {word: known[int(draw.integers(len(known)))] for word in dict.fromkeys(types)}
     return [of_type[word] for word in types]
 
 
@@ -252,6 +252,8 @@ def _states(
     """The states of the places that are read, behind the embedding and behind each layer."""
     model = Transformer(config)
     how: Any = {"where": arrays.where}
+    first: Any
+    captured: Any
     first, _ = model.apply({"params": params}, arrays.tokens, **how, method="embed_inputs")
     _, captured = model.apply(
         {"params": params}, arrays.tokens, **how, logits=False, capture=("hidden_states",)

@@ -104,7 +104,7 @@ def test_files_that_cannot_be_read(tmp_path):
     flipped.write_bytes(whole[:12] + bytes([whole[12] ^ 255]) + whole[13:])
     for path, why in [
         (tmp_path / "none.jsonl", "no such file"),
-        (tmp_path, "cannot be read"),
+        (tmp_path, "is a folder, not a file"),
         (empty, "no example"),
         (cut, "damaged gzip"),
         (flipped, "damaged gzip"),

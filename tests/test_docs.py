@@ -92,6 +92,7 @@ def function_of(program: str, name: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"docs_{Path(name).stem}", ROOT / name)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a dataclass looks for the names of its types
     sys.path.insert(0, str((ROOT / name).parent))
     try:
         spec.loader.exec_module(module)

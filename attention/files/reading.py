@@ -36,7 +36,7 @@ def read_bytes(path: str | Path, most: str = "file") -> bytes:
             content = file.read(size + 1)
         if content.startswith(b"\x1f\x8b"):
             content = _unpacked(content, size)
-    except (EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None

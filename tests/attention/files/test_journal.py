@@ -124,5 +124,6 @@ def test_garbage_is_named(tmp_path_factory, garbage, line):
     path = tmp_path_factory.mktemp("garbage") / "journal.jsonl"
     path.write_bytes(b"".join([*LINES[:line], garbage, *LINES[line:]]))
     for read in (Journal, read_journal):
-        with pytest.raises(InputError, match=rf"journal\.jsonl:{line + 1}: not a line"):
+        said = rf"journal\.jsonl:({line + 1}: not a line| damaged gzip)"
+        with pytest.raises(InputError, match=said):
             read(path, KINDS)

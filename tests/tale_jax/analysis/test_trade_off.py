@@ -62,8 +62,10 @@ def test_picking_by_depth_and_accuracy(searched, tmp_path):
     for limits, message in (
         ({}, "exactly one"),
         ({"min_accuracy": 0.5, "budget_layers": 2}, "exactly one"),
-        ({"min_accuracy": 1.1}, "no recorded model reaches"),
-        ({"budget_layers": 0}, "no recorded model has"),
+        ({"min_accuracy": 1.1}, "must be at least 0 and at most 1"),
+        ({"min_accuracy": 1.0}, "no recorded model reaches"),
+        ({"budget_layers": 0}, "must be at least 0.5"),
+        ({"budget_layers": 0.5}, "no recorded model has"),
     ):
         with pytest.raises(InputError, match=message):
             pick(searched / "a", **limits)

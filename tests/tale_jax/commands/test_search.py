@@ -177,7 +177,7 @@ def test_a_killed_search_goes_on_to_the_same_files(run, folder, tmp_path):
         (["--model", "./nowhere"], "no such model folder"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--shots", "2"], "train"),
-        (["--holdout", "1.5"], "not between 0 and 1"),
+        (["--holdout", "1.5"], "--holdout must be above 0 and below 1"),
         (["--batch-tokens", "0"], "--batch-tokens must be at least 1"),
         (["--max-new-tokens", "0"], "at least 1"),
     ],

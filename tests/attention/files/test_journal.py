@@ -123,7 +123,8 @@ GARBAGE = st.one_of(
 def test_garbage_is_named(tmp_path_factory, garbage, line):
     path = tmp_path_factory.mktemp("garbage") / "journal.jsonl"
     path.write_bytes(b"".join([*LINES[:line], garbage, *LINES[line:]]))
+    packed = line == 0 and garbage.startswith(b"\x1f\x8b")  # read as a gzip file
+    said = "journal\\.jsonl: " if packed else rf"journal\.jsonl:{line + 1}: not a line"
     for read in (Journal, read_journal):
-        said = rf"journal\.jsonl:({line + 1}: not a line| damaged gzip)"
         with pytest.raises(InputError, match=said):
             read(path, KINDS)

@@ -1,117 +1,108 @@
-r"""Pretrain small models with several normalizers, an arm at a time.
+"""Pretrain small models with several normalizers, probe them, and put the results into a table.
 
-    python scripts/reproduce_language.py --corpus ../shared/data/text/classic_books \
-        --out-of-domain ../shared/data/text/books --out runs/language    # 8 hours of 2 cores
-    python scripts/reproduce_language.py --quick --out /tmp/language     # two minutes
+    python scripts/reproduce_language.py --data DIR --corpus DIR/text/classic_books \
+        --out-of-domain DIR/text/masc           # 12 hours of two cores
+    python scripts/reproduce_language.py --plan     # list the units and their commands
+    python scripts/reproduce_language.py --full --plan     # the sizes of the paper, with their cost
 
-An arm is a recipe, a normalizer and a seed.  Arms of one recipe and seed read the same rows from
-the same initial values.  A finished arm is a small file in ``docs/results/data/language``, which a
-later call does not make again; one that was killed goes on.
+The work is a list of units in a fixed order.  A unit is one arm (a recipe and a normalizer) and
+seed: a pretraining of some 30 minutes of two cores, then BLiMP and Zorro with 100 pairs a paradigm.
+A finished unit leaves a small file in docs/results/data/language, and a later call skips it.  One
+that was killed goes on where its last checkpoint is.  Arms of one recipe and seed read the same
+rows from the same initial values.  One more unit for each recipe counts n-grams and probes the
+untrained model.
+
+``--page docs/results/language.md`` writes the tables of what is finished into that page.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from attention import files
-from attention.command_line import command, run_script
-from attention.commands.pretrain import pretrain
+from language_paper.table import recipe_part, write_page
+from language_paper.units import (
+    FULL,
+    RESULTS,
+    Setting,
+    command_line,
+    content,
+    cost_hours,
+    planned_units,
+    run_units,
+)
 
-DATA = Path(__file__).parents[1] / "docs/results/data/language"
-DECODERS = ("softmax", "ssa", "temperature", "ssmax")
-ENCODERS = ("softmax", "ssa", "ssa:n=1.5,learn=none", "ssa:n=2,learn=none")
-PLAN = {"mini-decoder": DECODERS, "mini-encoder": ENCODERS}
-SEEDS = (0, 1, 2)
-
-
-@dataclasses.dataclass(frozen=True)
-class Arm:
-    """One pretraining.
-
-    Attributes:
-        recipe: of ``attn pretrain``.
-        normalizer: of its attention.
-        seed: of values, rows and masks.
-    """
-
-    recipe: str
-    normalizer: str
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """A name for files."""
-        plain = self.normalizer.replace(":", "-").replace("=", "").replace(",", "-")
-        return f"{self.recipe}_{plain}_seed{self.seed}"
-
-
-def arms(seeds: int) -> Iterator[Arm]:
-    """All arms; those that are compared with each other stand one behind another."""
-    for recipe, normalizers in PLAN.items():
-        for seed in SEEDS[:seeds]:
-            for normalizer in normalizers:
-                yield Arm(recipe, normalizer, seed)
-
-
-def train(arm: Arm, out: Path, how: dict[str, Any]) -> dict[str, Any]:
-    """Train an arm, or go on with it, and say what is worth keeping."""
-    run = out / arm.name
-    pretrain(out=run, recipe=arm.recipe, normalizer=arm.normalizer, seed=arm.seed, **how)
-    metrics = files.read_json_lines(run / "metrics.jsonl")
-    learned = {k: v for k, v in metrics[-1].items() if k.startswith("normalizer/")}
-    settings = files.read_json(run / "settings.json")
-    named = ("corpus", "corpus_hash", "tokenizer_hash", "tokens", "steps", "batch", "length")
-    return {
-        "recipe": arm.recipe,
-        "normalizer": arm.normalizer,
-        "seed": arm.seed,
-        **{name: settings[name] for name in named},
-        "summary": files.read_json(run / "summary.json"),
-        "held_out": files.read_json_lines(run / "heldout.jsonl"),
-        "learned": learned,
-    }
+from attention.command_line import Between, Commas, Result, command, run_script
+from attention.errors import InputError
+from attention.language.pretraining import Text
+from attention.options import Display
+from attention.terminal import Terminal
 
 
 @command
-def main(
+def reproduce_language(
     *,
-    out: Path,
     corpus: str = "sample",
     out_of_domain: str | None = None,
-    steps: int | None = None,
-    seeds: int = 3,
-    arm: str | None = None,
-    data: Path = DATA,
-    quick: bool = False,
-) -> None:
-    """Train every arm that has no file yet.
+    data: Path = Path("data"),
+    out: Path = Path("runs/reproduce_language"),
+    results: Path = RESULTS,
+    page: Path | None = None,
+    full: bool = False,
+    plan: bool = False,
+    units: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = (),
+    steps: Annotated[int, Between(ge=1)] | None = None,
+    limit: Annotated[int, Between(ge=1)] | None = None,
+    display: Display = Display(),
+) -> Result:
+    """Pretrain and probe small models, unit by unit, and show what is finished.
 
     Args:
-        out: folder of the runs
-        corpus: as of attn pretrain
-        out_of_domain: likewise
-        steps: updates of each; by default as in the recipe
-        seeds: how many of the seeds 0, 1 and 2
-        arm: train the one of this name alone
-        data: folder of the small files
-        quick: a few steps on the sample, which shows that it runs; the files go to --out
+        corpus: text to train on, as of attn pretrain
+        out_of_domain: another text, on which the models are judged too
+        data: folder that holds blimp/ and zorro/
+        out: folder of the runs, which go on after a kill
+        results: folder of the small files that finished units leave
+        page: write the tables into this page
+        full: the sizes of the paper
+        plan: list the units, and run none
+        units: run these alone
+        steps: updates of each arm, to try the script
+        limit: pairs of each paradigm, to try the script
+        display: what is shown
     """
-    how: dict[str, Any] = {"corpus": corpus, "out_of_domain": out_of_domain, "steps": steps}
-    if quick:
-        how |= {"steps": 4, "evaluate_rows": 32, "batch": 8, "quiet": True}
-        seeds, data = 1, out / "data"
-    for each in arms(seeds):
-        path = data / f"{each.name}.json"
-        if path.exists() or arm not in (None, each.name):
-            continue
-        found = train(each, out, how)
-        files.write_json(path, found)
-        loss = found["summary"]["in_domain"]["loss"]
-        print(f"{each.name}: {loss:.4f} nats a token in domain", flush=True)
+    text = Text(corpus=corpus, out_of_domain=out_of_domain)
+    setting = Setting(text, data, out, results, steps, limit, display.quiet)
+    every = planned_units(full)
+    chosen = [unit for unit in every if not units or unit.name in units]
+    if len(chosen) < len(units):
+        raise InputError(f"no such unit; there are {', '.join(unit.name for unit in every)}")
+    failed = {}
+    if not plan:
+        for done in run_units(setting, chosen, Terminal(display.quiet)):
+            if done["why"]:
+                failed[done["unit"].name] = done["why"]
+    found = {unit: content(setting, unit) for unit in every}
+    lines = []
+    for recipe in dict.fromkeys(unit.recipe for unit in every):
+        own = [x for unit, x in found.items() if x is not None and unit.recipe == recipe]
+        floors = next((x for x in own if "perplexities" in x), None)
+        arms = [x for x in own if "perplexities" not in x]
+        if own:
+            lines += recipe_part(recipe, arms, floors)
+    left = [unit.name for unit, x in found.items() if x is None]
+    if left:
+        lines += [f"{len(left)} of {len(every)} units are not finished. Each goes on by its name:"]
+        lines += ["", "```sh", command_line("NAME"), "```", "", *(f"- `{name}`" for name in left)]
+    if full:
+        lines += [f"{recipe}: {cost_hours(recipe):.0f} accelerator hours" for recipe in FULL]
+    if page is not None:
+        write_page(page, lines)
+    states = [{"unit": u.name, "done": x is not None, "why": failed.get(u.name)}
+              for u, x in found.items()]  # fmt: skip
+    failures = [f"not finished: {name}: {why}" for name, why in failed.items()]
+    return Result({"units": states}, *lines, *failures)
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(reproduce_language)

@@ -1,3 +1,4 @@
+from .consequences import checked_recipe as checked_recipe
 from .consequences import config_of as config_of
 from .experiment import Changes as Changes
 from .experiment import Pretraining as Pretraining
@@ -5,6 +6,7 @@ from .experiment import Text as Text
 from .experiment import Work as Work
 from .experiment import read_run as read_run
 from .fitting import pretrain as pretrain
+from .held_out import floors as floors
 from .loss import batch_loss as batch_loss
 from .loss import loss_of as loss_of
 from .material import Material as Material
@@ -32,8 +34,10 @@ __all__ = [
     "Text",
     "Work",
     "batch_loss",
+    "checked_recipe",
     "computed",
     "config_of",
+    "floors",
     "initial",
     "loss_of",
     "make_optimizer",

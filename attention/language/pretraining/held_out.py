@@ -7,13 +7,13 @@ import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from attention.files import read_json_lines, write_json_lines
+from attention.files import read_json, read_json_lines, write_json, write_json_lines
 from attention.language.corpora import RowSource
 from attention.language.labelled_texts import Split
 from attention.language.ngrams import fit_floors
@@ -21,7 +21,7 @@ from attention.language.pretraining.loss import batch_loss
 from attention.language.pretraining.material import Material
 from attention.transformer import TransformerConfig
 
-HELD_OUT = "heldout.jsonl"
+HELD_OUT, FLOORS_FILE = "heldout.jsonl", "floors.json"
 MOST_FLOOR_TOKENS = 50_000_000  # of a corpus whose n-grams are counted
 
 
@@ -85,17 +85,22 @@ def floors(material: Material) -> dict[Split, dict[str, float]]:
     """Perplexity of n-gram models of the training split on the held-out ones, by their names.
 
     They see the same tokens as a causal model, each unit for itself, and predict all but its first
-    one.  Nothing is counted for very large corpora, and for models that read other things.
+    one.  Nothing is counted for very large corpora, and for models that read other things.  What
+    was found lies beside the tokens, for later runs of the same text.
     """
     counts = material.files.counts
     if material.objective.masks or counts["train"]["tokens"] > MOST_FLOOR_TOKENS:
         return {}
+    kept = material.files.folder / FLOORS_FILE
+    if kept.is_file():
+        return cast("dict[Split, dict[str, float]]", read_json(kept))
     models = fit_floors(_units(material, "train"), material.files.vocabulary)
     found: dict[Split, dict[str, float]] = {}
     for split in ("validation", "test"):
         if counts[split]["tokens"] > counts[split]["units"]:
             asked = _units(material, split)
             found[split] = {name: model.perplexity(asked) for name, model in models.items()}
+    write_json(kept, found)
     return found
 
 

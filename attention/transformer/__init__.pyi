@@ -3,6 +3,7 @@ from .arithmetic import Remat as Remat
 from .config import TransformerConfig as TransformerConfig
 from .context import ALONE as ALONE
 from .context import Branches as Branches
+from .context import Cache as Cache
 from .context import init_cache as init_cache
 from .conversion import Drift as Drift
 from .conversion import convert as convert
@@ -15,6 +16,8 @@ from .frequencies import RopeType as RopeType
 from .generation import Generated as Generated
 from .generation import generate as generate
 from .generation import jitted_generate as jitted_generate
+from .generation import last_places as last_places
+from .generation import write_behind as write_behind
 from .huggingface import checkpoint_folder as checkpoint_folder
 from .huggingface import load_config as load_config
 from .huggingface import load_ignored as load_ignored
@@ -29,6 +32,7 @@ from .quantization import INPUT_AXES as INPUT_AXES
 from .quantization import decoding_form as decoding_form
 from .quantization import is_quantized as is_quantized
 from .self_attention import Context as Context
+from .self_attention import KeyValues as KeyValues
 from .stacking import keep_halves as keep_halves
 from .stacking import keep_layers as keep_layers
 from .stacking import normalizer_params as normalizer_params
@@ -42,9 +46,11 @@ __all__ = [
     "REMATS",
     "ROPE_TYPES",
     "Branches",
+    "Cache",
     "Context",
     "Drift",
     "Generated",
+    "KeyValues",
     "Remat",
     "Rope",
     "RopeScaling",
@@ -61,6 +67,7 @@ __all__ = [
     "jitted_generate",
     "keep_halves",
     "keep_layers",
+    "last_places",
     "load_config",
     "load_ignored",
     "load_in_torch",
@@ -74,4 +81,5 @@ __all__ = [
     "stack_layers",
     "unstack_layers",
     "with_normalizer_params",
+    "write_behind",
 ]

@@ -131,18 +131,63 @@ def jitted_generate(
         sampling: key and temperature.
     """
     model = Transformer(config)
-    stop_SV = jnp.atleast_2d(stop_V).astype(jnp.int32) if stop_V.ndim == 1 else stop_V
-    states = len(stop_SV)
-
-    def decode(tokens: Array, cache: Cache, where: Array, read_at: Array | None = None) -> Any:
-        how = {"where": where, "read_at": read_at, "layer_mask": layer_mask, "keep": keep}
-        return model.apply({"params": params}, tokens, cache, **how, method="decode")
-
     batch, length = tokens.shape
     stacked = not isinstance(params["layers"], tuple)
     cache = init_cache(config, batch, length + max_new_tokens, stacked=stacked)
-    last_B1 = length - 1 - jnp.argmax(where[:, ::-1], axis=1)[:, None]
-    logits_B1V, cache = decode(tokens, cache, where, last_B1)
+    how = {"where": where, "layer_mask": layer_mask, "keep": keep, "method": "decode"}
+    last_B1 = last_places(where)
+    logits_B1V, cache = model.apply({"params": params}, tokens, cache, read_at=last_B1, **how)
+    return write_behind(
+        config,
+        params,
+        logits_B1V,
+        cache,
+        stop_V,
+        max_new_tokens,
+        layer_mask=layer_mask,
+        keep=keep,
+        sampling=sampling,
+    )
+
+
+def last_places(where: Bool[Array, "B T"]) -> Int[Array, "B 1"]:
+    """The place of the last real token of each row."""
+    return where.shape[1] - 1 - jnp.argmax(where[:, ::-1], axis=1)[:, None]
+
+
+def write_behind(
+    config: TransformerConfig,
+    params: Mapping[str, Any],
+    logits_B1V: Float[Array, "B 1 V"],
+    cache: Cache,
+    stop_V: Bool[Array, " V"] | Int[Array, "S V"],
+    max_new_tokens: int,
+    *,
+    layer_mask: tuple[bool, ...] | None = None,
+    keep: Bool[Array, "L 2"] | None = None,
+    sampling: tuple[Key[Array, ""], Float[Array, ""]] | None = None,
+) -> Generated:
+    """What follows prompts that the model has read.
+
+    Args:
+        config: see ``jitted_generate``, as for all that is not named here.
+        params: see there.
+        logits_B1V: of the last token of each prompt.
+        cache: of the prompts, with ``max_new_tokens`` free slots.
+        stop_V: see there.
+        max_new_tokens: see there.
+        layer_mask: see there.
+        keep: see there.
+        sampling: see there.
+    """
+    model, batch = Transformer(config), len(logits_B1V)
+    stop_SV = jnp.asarray(stop_V if stop_V.ndim == 2 else stop_V[None].astype(jnp.int32))
+    states = len(stop_SV)
+
+    def decode(tokens: Array, cache: Cache, where: Array) -> Any:
+        how = {"where": where, "layer_mask": layer_mask, "keep": keep}
+        return model.apply({"params": params}, tokens, cache, **how, method="decode")
+
     token_B, finite_B = _choose(logits_B1V, sampling, 0)
     out = Generated(
         jnp.zeros((batch, max_new_tokens), jnp.int32),

@@ -5,7 +5,8 @@ A candidate that is read (log-likelihood) goes through *begin*, *advance* once a
 layer at the places that are read alone.  The front, which is the text that all rows begin with, has
 its beginning from *begin* too, and goes through *share*, which also gives the layer's keys and
 values.  *read* is the end of *finish* for the states of several layers, as if the model stopped
-after each.  A candidate that writes has one program, *write*.
+after each.  A candidate that writes goes through *begin*, *share* once a layer, and *write*, which
+goes on from the keys and values of all layers.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from attention.likelihood import Arrays
 from attention.meshes import Placement, using
-from attention.transformer import Branches, Context, Transformer, TransformerConfig, run_layer
+from attention.transformer import (
+    Branches,
+    Cache,
+    Context,
+    KeyValues,
+    Transformer,
+    TransformerConfig,
+    last_places,
+    run_layer,
+)
 from tale_jax.scoring.protocols import Asker
 
 # On a CPU: LLVM's first level compiles in three quarters of the time, and programs are as fast, the
@@ -84,7 +94,7 @@ class Programs:
 
     def most_compilations(self, shapes: int) -> int:
         """Programs that there can be for so many shapes of batches."""
-        return shapes if self.writes else 3 * shapes + (self.front is not None)
+        return 3 * shapes + (self.front is not None)
 
     def __call__(self, name: str, *arguments: Any) -> Any:
         """Run ``begin``, ``advance``, ``finish``, ``share``, ``read`` or ``write``; no waiting."""
@@ -94,8 +104,8 @@ class Programs:
         """The beginning of a batch, and that of the front."""
         return self("begin", arrays, self.front)
 
-    def compile_reading(self, arrays: Arrays) -> None:
-        """Begin to compile all that a batch to be read needs; needs no state of it."""
+    def compile_all(self, arrays: Arrays) -> None:
+        """Begin to compile all that a batch needs; needs no state of it."""
         shape = _shape(arrays)
         with self._lock:
             if shape in self._begun:
@@ -104,7 +114,14 @@ class Programs:
         keep, layer, before = np.ones(2, bool), np.int32(0), None
         own, front = self._begin_compiling("begin", arrays, self.front)
         if front is not None:
-            _, before = self._begin_compiling("share", self.front, front, keep, layer)
+            _, before = self._begin_compiling("share", self.front, front, keep, layer, None)
+        if self.writes:
+            depth = self._config.num_hidden_layers
+            hidden, kept = self._begin_compiling("share", arrays, own, keep, layer, before)
+            every = np.ones((depth, 2), bool)
+            fronts = None if before is None else [before] * depth
+            self._program("write", (arrays, hidden, every, [kept] * depth, fronts))
+            return
         self._program("advance", (arrays, own, keep, layer, before))
         self._program("finish", (arrays, own, keep, layer, before))
 
@@ -166,9 +183,11 @@ class Programs:
         states_BUD = self._layer(params, begun, keep, layer, **how)[0]
         return self._protocol.read(params, states_BUD, arrays)
 
-    def _share(self, params: Any, arrays: Arrays, begun: Beginning, keep: Any, layer: Any) -> Any:
+    def _share(
+        self, params: Any, arrays: Arrays, begun: Beginning, keep: Any, layer: Any, before: Any
+    ) -> tuple[jax.Array, KeyValues]:
         del arrays
-        return self._layer(params, begun, keep, layer)
+        return self._layer(params, begun, keep, layer, prefix=before)
 
     def _read(self, params: Any, arrays: Arrays, states: Sequence[jax.Array]) -> list[Any]:
         count = len(states)
@@ -179,8 +198,37 @@ class Programs:
         parts = zip(*(jnp.split(array, count) for array in found), strict=True)
         return [jax.tree.unflatten(tree, part) for part in parts]
 
-    def _write(self, params: Any, arrays: Arrays, keep: Any) -> Any:
-        return self._protocol.write(params, keep, arrays)
+    def _write(
+        self,
+        params: Any,
+        arrays: Arrays,
+        hidden: jax.Array,
+        keep: Any,
+        kept: Sequence[KeyValues],
+        fronts: Sequence[KeyValues] | None,
+    ) -> Any:
+        room, where_BS, positions_BS = self._protocol.new_tokens, arrays.where, arrays.positions
+        if fronts is not None:
+            kept = [own.behind(front) for own, front in zip(kept, fronts, strict=True)]
+            front_BS = jnp.arange(fronts[0].key_BSKH.shape[1])[None]
+            front_BS = jnp.broadcast_to(front_BS, (len(where_BS), front_BS.size))
+            where_BS = jnp.concatenate([jnp.ones_like(front_BS, bool), where_BS], axis=1)
+            positions_BS = jnp.concatenate([front_BS, positions_BS], axis=1)
+
+        def with_room(array: jax.Array, axis: int) -> jax.Array:
+            return jnp.pad(array, [(0, room * (i == axis)) for i in range(array.ndim)])
+
+        layers = jax.tree.map(lambda *each: with_room(jnp.stack(each), 2), *kept)
+        cache = Cache(
+            layers,
+            with_room(where_BS, 1),
+            with_room(positions_BS, 1),
+            jnp.int32(where_BS.shape[1]),
+        )
+        read: Any = {"read_at": last_places(arrays.where), "method": "read_out"}
+        model, variables = Transformer(self._config), {"params": params}
+        logits_B1V: Any = model.apply(variables, hidden, **read)
+        return self._protocol.write(params, keep, logits_B1V, cache)
 
 
 def _placed(

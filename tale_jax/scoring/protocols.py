@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from attention.likelihood import Arrays, Row
-    from attention.transformer import TransformerConfig
+    from attention.transformer import Cache, TransformerConfig
 
 
 NAN = "the model's logits are NaN; try another dtype or another model"
@@ -55,8 +55,17 @@ class Asker(typing.Protocol):
     def read(self, params: Mapping[str, Any], states_BUD: jax.Array, arrays: Arrays) -> Any:
         """What is read of a batch, from the states of ``arrays.places`` behind the last layer."""
 
-    def write(self, params: Mapping[str, Any], keep: jax.Array, arrays: Arrays) -> Any:
-        """What the model without some halves of its layers writes behind each row of a batch."""
+    def write(
+        self, params: Mapping[str, Any], keep: jax.Array, logits_B1V: jax.Array, cache: Cache
+    ) -> Any:
+        """What the model without some halves of its layers writes behind each row of a batch.
+
+        Args:
+            params: stacked.
+            keep: ``[L, 2]``, the halves of layers that run.
+            logits_B1V: of the last token of each row.
+            cache: of the rows, with :attr:`new_tokens` free slots.
+        """
 
     def answers(self, examples: Sequence[Example], outputs: Any) -> list[Answer]:
         """The verdict on each example; ``outputs`` are those of its row, on the host."""

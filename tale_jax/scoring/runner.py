@@ -5,13 +5,14 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from attention.likelihood import Arrays, Batch
+from attention.transformer import KeyValues
 from tale_jax.scoring.programs import Beginning, Programs
 from tale_jax.scoring.states import States
 from tale_jax.units import Keep
@@ -86,12 +87,14 @@ class Runner:
             arrays: of the batch.
             part: number of the batch in the search split; its states are taken up and kept.
         """
-        if self.programs.writes:
-            output = self.programs("write", arrays, np.array(keep))
-            return jax.block_until_ready(output) if self._one_device else output
         if self._one_device:
-            self.programs.compile_reading(arrays)
+            self.programs.compile_all(arrays)
         last = max((i for i, halves in enumerate(keep) if any(halves)), default=0)
+        run = self._write if self.programs.writes else self._read
+        output = run(keep, last, arrays, part)
+        return jax.block_until_ready(output) if self._one_device else output
+
+    def _read(self, keep: Keep, last: int, arrays: Arrays, part: int | None) -> Any:
         own, front = self._beginning(arrays, part)
         hidden, first = own.hidden, 0
         if part is not None:
@@ -106,8 +109,16 @@ class Runner:
             if part is not None:
                 self._states.put(part, keep[: layer + 1], hidden)
         how = np.array(keep[last]), np.int32(last), before.get(last)
-        output = self.programs("finish", arrays, own._replace(hidden=hidden), *how)
-        return jax.block_until_ready(output) if self._one_device else output
+        return self.programs("finish", arrays, own._replace(hidden=hidden), *how)
+
+    def _write(self, keep: Keep, last: int, arrays: Arrays, part: int | None) -> Any:
+        own, front = self._beginning(arrays, part)
+        before = self._keys_before(front, keep, 0, last)
+        found = self._shared(part, arrays, own, keep, _layers_to(keep, 0, last), before)
+        # What stands for a layer that is dropped is never looked at.
+        kept = [found.get(layer, found[last])[1] for layer in range(len(keep))]
+        fronts = [before.get(layer, before[last]) for layer in range(len(keep))] if before else None
+        return self.programs("write", arrays, found[last][0], np.array(keep), kept, fronts)
 
     def after_each(self, arrays: Arrays, keep: Keep) -> list[Any]:
         """What the protocol makes of a batch, read before the first layer and after each one kept.
@@ -149,24 +160,55 @@ class Runner:
 
     def _keys_before(
         self, front: Beginning | None, keep: Keep, first: int, last: int
-    ) -> Mapping[int, Any]:
+    ) -> Mapping[int, KeyValues]:
         """Keys and values, by layer, of the text before every row."""
-        if front is None:
+        if front is None or self.programs.front is None:
             return {}
-        wanted = [*_kept_layers(keep, first, last), last]
-        found = {i: self._states.get(FRONT, keep[: i + 1]) for i in wanted}
-        missing = next((i for i in wanted if found[i] is None), None)
-        if missing is not None:
-            state, at = self._states.nearest(FRONT, keep, missing)
-            hidden = front.hidden if state is None else state[0]
-            for layer in [*_kept_layers(keep, at, last), last]:
-                how = np.array(keep[layer]), np.int32(layer)
-                begun = front._replace(hidden=hidden)
-                found[layer] = self.programs("share", self.programs.front, begun, *how)
-                if any(keep[layer]):
-                    self._states.put(FRONT, keep[: layer + 1], found[layer])
-                hidden = found[layer][0]
-        return {layer: state[1] for layer, state in found.items() if state is not None}
+        given = self.programs.front, front, keep, _layers_to(keep, first, last), {}
+        return {layer: state[1] for layer, state in self._shared(FRONT, *given).items()}
+
+    def _shared(
+        self,
+        batch: Hashable | None,
+        arrays: Arrays,
+        own: Beginning,
+        keep: Keep,
+        layers: Sequence[int],
+        before: Mapping[int, KeyValues],
+    ) -> dict[int, tuple[jax.Array, KeyValues]]:
+        """What leaves each of some layers, with the layer's keys and values.
+
+        Args:
+            batch: by which states are kept; None: they are not.
+            arrays: of the batch.
+            own: its beginning.
+            keep: the halves of layers that run.
+            layers: numbers, ascending; all that are kept between the first and the last.
+            before: keys and values of the front, by layer.
+        """
+        found = {}
+        if batch is not None:
+            states = {i: self._states.get(batch, keep[: i + 1]) for i in layers if any(keep[i])}
+            found = {i: state for i, state in states.items() if state is not None}
+        missing = next((i for i in layers if i not in found), None)
+        if missing is None:
+            return found
+        state, at = (None, 0) if batch is None else self._states.nearest(batch, keep, missing)
+        hidden = own.hidden if state is None else state[0]
+        for layer in _layers_to(keep, at, layers[-1]):
+            how = np.array(keep[layer]), np.int32(layer), before.get(layer)
+            found[layer] = self.programs("share", arrays, own._replace(hidden=hidden), *how)
+            with self._lock:
+                self.layers_run += arrays.tokens.size
+            if batch is not None and any(keep[layer]):
+                self._states.put(batch, keep[: layer + 1], found[layer])
+            hidden = found[layer][0]
+        return found
+
+
+def _layers_to(keep: Keep, first: int, last: int) -> list[int]:
+    """The layers that are kept below ``last``, and ``last``."""
+    return [*_kept_layers(keep, first, last), last]
 
 
 def _kept_layers(keep: Keep, first: int, end: int) -> list[int]:

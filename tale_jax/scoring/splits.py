@@ -50,8 +50,7 @@ def fitting_splits(config: TransformerConfig, protocol: Asker, task: Task) -> Sp
             examples[split] = [given[i] for i in kept]
             rows[split] = [made[i] for i in kept]
     # What all rows begin with is the same in all, unless positions turn by the row's length.
-    alone = protocol.writes or config.rope_by_length
-    shared = 0 if alone else shared_beginning(list(rows.values()))
+    shared = 0 if config.rope_by_length else shared_beginning(list(rows.values()))
     front = one_row(rows["search"][0].tokens[:shared]) if shared else None
     rows = {split: [row.without(shared) for row in made] for split, made in rows.items()}
     return Splits(examples, rows, front, too_long)

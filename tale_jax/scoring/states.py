@@ -94,13 +94,14 @@ class States:
         home = {row: (batch, i) for batch, rows in enumerate(old) for i, row in enumerate(rows)}
         homes = [np.array([home[row] for row in rows]) for rows in new]
         with self._lock:
-            shapes = {k: kept.shape for k, kept in self._kept.items() if k[0] in range(len(old))}
+            shapes = {k: _shapes(kept) for k, kept in self._kept.items() if k[0] in range(len(old))}
             for path, shape in dict.fromkeys((key[1], shape) for key, shape in shapes.items()):
                 keys = [key for key in shapes if key[1] == path and shapes[key] == shape]
                 here = {key[0]: self._pop(key) for key in keys}
-                first = {batch: i * shape[0] for i, batch in enumerate(here)}  # one after another
+                count = shape[0][0]  # rows
+                first = {batch: i * count for i, batch in enumerate(here)}  # one after another
                 places = {  # a row of padding is never looked at: the first row will do
-                    batch: np.resize([first[source] + i for source, i in of], shape[0])
+                    batch: np.resize([first[source] + i for source, i in of], count)
                     for batch, of in enumerate(homes)
                     if all(source in here for source, _ in of)
                 }
@@ -118,21 +119,23 @@ class States:
         return min(counts, default=0)
 
 
-def _gathered(
-    states: Mapping[Hashable, jax.Array], places: Mapping[int, np.ndarray]
-) -> list[jax.Array]:
+def _gathered(states: Mapping[int, Any], places: Mapping[int, np.ndarray]) -> list[Any]:
     """Rows of all states together, by batch, where the states are; one program a shape."""
-    sharding = next(iter(states.values())).sharding
+    sharding = jax.tree.leaves(states)[0].sharding
     return _gather(sharding)(list(states.values()), list(places.values()))
 
 
 @functools.cache
-def _gather(sharding: jax.sharding.Sharding) -> Callable[..., list[jax.Array]]:
-    def gather(states: list[jax.Array], places: list[jax.Array]) -> list[jax.Array]:
-        rows = jnp.concatenate(states)
-        return [rows[each] for each in places]
+def _gather(sharding: jax.sharding.Sharding) -> Callable[..., list[Any]]:
+    def gather(states: list[Any], places: list[jax.Array]) -> list[Any]:
+        rows = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *states)
+        return [jax.tree.map(lambda leaf, each=each: leaf[each], rows) for each in places]
 
     return jax.jit(gather, out_shardings=sharding)
+
+
+def _shapes(states: Any) -> tuple[tuple[int, ...], ...]:
+    return tuple(leaf.shape for leaf in jax.tree.leaves(states))
 
 
 def _size(states: Any) -> int:

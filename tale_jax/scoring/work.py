@@ -19,24 +19,24 @@ class Amounts(NamedTuple):
         examples: on the search split.
         tokens: with every choice behind a prompt of its own.
         shared: tokens with one prompt for all choices of an example, and with the beginning of all
-            examples once; new tokens too where the model writes.
-        padded: tokens in the batches.
+            examples once.
+        new: tokens that the model writes at most, if it does.
+        padded: tokens in the batches, and new ones.
         programs: that are compiled at most.
-        states: bytes of the states after one layer.
+        states: bytes that are kept after one layer: states, and keys and values of who writes.
         parameters: bytes.
         cache: bytes of states that may be kept.
-        writes: whether the model writes.
     """
 
     examples: int
     tokens: int
     shared: int
+    new: int
     padded: int
     programs: int
     states: int
     parameters: int
     cache: float
-    writes: bool
 
 
 def amounts(scorer: Scorer) -> Amounts:
@@ -51,17 +51,20 @@ def amounts(scorer: Scorer) -> Amounts:
         tokens += len({*row.owners} or {0}) * (before + prompt) + len(row.tokens) - prompt
     padded = sum(batch.arrays.tokens.size for batch in scorer._batches["search"])
     leaves = jax.tree.leaves(params)
-    width = config.hidden_size * jax.numpy.dtype(config.dtype).itemsize
+    numbers = config.hidden_size
+    if scorer.protocol.writes:
+        numbers += 2 * config.key_value_heads * config.head_size
+    width = numbers * jax.numpy.dtype(config.dtype).itemsize
     return Amounts(
         len(rows),
-        tokens + new,
-        sum(len(row.tokens) for row in rows) + before + new,
+        tokens,
+        sum(len(row.tokens) for row in rows) + before,
+        new,
         padded + new,
         scorer.most_compilations,
         padded * width,
         sum(leaf.nbytes for leaf in leaves),
         scorer._runner.cache_bytes,
-        scorer.protocol.writes,
     )
 
 

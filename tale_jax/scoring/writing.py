@@ -7,10 +7,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from attention.likelihood import Arrays, Row
-from attention.transformer import TransformerConfig, jitted_generate
+from attention.likelihood import Row
+from attention.transformer import Cache, TransformerConfig, write_behind
 from tale_jax.scoring.protocols import Asker
 from tale_jax.tasks import Answer, Example, Task, Tokenizer, cut, encode_prompts, judge_first
 
@@ -118,11 +118,15 @@ class Decode(Asker):
         return [Row.prompt(tokens) for tokens in encode_prompts(self._tokenizer, examples)]
 
     def write(
-        self, params: Mapping[str, Any], keep: Bool[Array, "L 2"], arrays: Arrays
+        self,
+        params: Mapping[str, Any],
+        keep: Bool[Array, "L 2"],
+        logits_B1V: Float[Array, "B 1 V"],
+        cache: Cache,
     ) -> tuple[Int[Array, "B new"], Bool[Array, " B"]]:
         """New tokens, −1 from the stop on, and whether each row stayed finite."""
-        asked = arrays.tokens, arrays.where, self._stop_SV, self.new_tokens
-        out = jitted_generate(self._config, params, *asked, keep=keep)
+        stops = self._stop_SV, self.new_tokens
+        out = write_behind(self._config, params, logits_B1V, cache, *stops, keep=keep)
         return jnp.where(out.where, out.tokens, -1), out.finite
 
     def answers(self, examples: Sequence[Example], outputs: Written) -> list[Answer]:

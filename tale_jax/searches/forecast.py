@@ -13,7 +13,7 @@ from attention.files import Record
 from attention.terminal import plain_table
 from tale_jax.criteria import CRITERIA
 from tale_jax.elimination import STRATEGIES
-from tale_jax.scoring import Amounts, amounts, program_bytes, scorers_of, time_passes
+from tale_jax.scoring import amounts, program_bytes, scorers_of, time_passes
 from tale_jax.searches.job import OpenedJob
 from tale_jax.units import count_layers
 
@@ -80,8 +80,8 @@ def foresee(opened: OpenedJob) -> Record:
         found = every[name]
         first, a_token = time_passes(scorer)
         compile_s += first * max(1, len(scorer.shapes))
-        layers = _layers(largest, found)
-        search_s += a_token * found.padded * layers / opened.basis.units.num_layers
+        prompts, new = (found.padded - found.new) * largest.shared, found.new * largest.whole
+        search_s += a_token * (prompts + new) / opened.basis.units.num_layers
     memory = {
         "parameters": max(found.parameters for found in every.values()) / GIB,
         "states": sum(min(f.cache, f.states * largest.shared) for f in every.values()) / GIB,
@@ -93,25 +93,22 @@ def foresee(opened: OpenedJob) -> Record:
         "tasks": {
             name or next(iter(opened.job.tasks)): {
                 "examples": found.examples,
-                "tokens": found.tokens,
-                "shared_tokens": found.shared,
+                "tokens": found.tokens + found.new,
+                "shared_tokens": found.shared + found.new,
             }
             for name, found in every.items()
         },
         "token_layers": {
-            "whole": sum(found.tokens * largest.whole for found in every.values()),
-            "shared_prompts": sum(found.shared * largest.whole for found in every.values()),
-            "shared_states": sum(f.shared * _layers(largest, f) for f in every.values()),
+            "whole": sum((f.tokens + f.new) * largest.whole for f in every.values()),
+            "shared_prompts": sum((f.shared + f.new) * largest.whole for f in every.values()),
+            "shared_states": sum(
+                f.shared * largest.shared + f.new * largest.whole for f in every.values()
+            ),
         },
         "memory_gib": memory,
         "programs": sum(found.programs for found in every.values()),
         "seconds": {"compile": compile_s, "search": search_s},
     }
-
-
-def _layers(largest: Rounds, found: Amounts) -> float:
-    """The layers that run: models that write share no states."""
-    return largest.whole if found.writes else largest.shared
 
 
 def describe_forecast(found: Record) -> Iterator[str | Table | Text]:

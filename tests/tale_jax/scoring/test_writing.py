@@ -13,6 +13,7 @@ from attention.errors import InputError
 from attention.files import end_tokens, load_tokenizer
 from attention.likelihood import choose_shapes, load_batches
 from attention.terminal import Terminal
+from attention.transformer import Transformer, init_cache, last_places
 from tale_jax import evaluate
 from tale_jax.models import load_model
 from tale_jax.opening import open_scorer
@@ -70,7 +71,15 @@ def test_writing_ends_when_every_row_has_its_stop_string(write_model, tmp_path):
     plain._stop_SV = np.zeros_like(plain._stop_SV)
     arrays = load_batches(rows := plain.rows(task.search), choose_shapes([rows], 4096))[0].arrays
     keep = np.ones((5, 2), bool)
-    written = np.asarray(plain.write(model.params, keep, arrays)[0])
+
+    def write(asker):
+        config, transformer = model.config, Transformer(model.config)
+        cache = init_cache(config, 2, arrays.tokens.shape[1] + 13, stacked=True)
+        how = {"where": arrays.where, "read_at": last_places(arrays.where), "method": "decode"}
+        read = transformer.apply({"params": model.params}, arrays.tokens, cache, **how)
+        return np.asarray(asker.write(model.params, keep, *read)[0])
+
+    written = write(plain)
     decode = model.tokenizer.decode
     stops = tuple(dict.fromkeys(decode(line[4:7]) for line in written))
     ends = [
@@ -81,7 +90,7 @@ def test_writing_ends_when_every_row_has_its_stop_string(write_model, tmp_path):
     asker = make_asker(
         "decode", model.config, model.tokenizer, dataclasses.replace(task, stop=stops), 13
     )
-    found = np.asarray(asker.write(model.params, keep, arrays)[0])
+    found = write(asker)
     for line, whole, end in zip(found, written, ends, strict=True):
         assert line[:end].tolist() == whole[:end].tolist() and (line[end:] == -1).all()
 

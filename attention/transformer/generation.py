@@ -136,7 +136,8 @@ def jitted_generate(
     cache = init_cache(config, batch, length + max_new_tokens, stacked=stacked)
     how = {"where": where, "layer_mask": layer_mask, "keep": keep, "method": "decode"}
     last_B1 = last_places(where)
-    logits_B1V, cache = model.apply({"params": params}, tokens, cache, read_at=last_B1, **how)
+    read: Any = model.apply({"params": params}, tokens, cache, read_at=last_B1, **how)
+    logits_B1V, cache = read
     return write_behind(
         config,
         params,
@@ -160,7 +161,7 @@ def write_behind(
     params: Mapping[str, Any],
     logits_B1V: Float[Array, "B 1 V"],
     cache: Cache,
-    stop_V: Bool[Array, " V"] | Int[Array, "S V"],
+    stop_V: Bool[Array, " V"] | Int[Array, "S V"] | np.ndarray,
     max_new_tokens: int,
     *,
     layer_mask: tuple[bool, ...] | None = None,

@@ -119,7 +119,7 @@ class States:
         return min(counts, default=0)
 
 
-def _gathered(states: Mapping[int, Any], places: Mapping[int, np.ndarray]) -> list[Any]:
+def _gathered(states: Mapping[Hashable, Any], places: Mapping[int, np.ndarray]) -> list[Any]:
     """Rows of all states together, by batch, where the states are; one program a shape."""
     sharding = jax.tree.leaves(states)[0].sharding
     return _gather(sharding)(list(states.values()), list(places.values()))

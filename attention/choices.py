@@ -3,13 +3,20 @@
 A table is a dict from names to rows.  A row is any value, usually a frozen dataclass, and holds all
 that the rest of the code needs to know.  Nothing here imports JAX.  A row may name a function as
 ``"package.module:function"``; :func:`resolve` imports it when it is used.
+
+Rows of one's own come in three ways: by assignment, as ``module:function``, and from an installed
+package whose entry points are in the group ``tale_jax.KIND``.  A module is only imported by its
+name if a person wrote that name (:func:`trust`); a name that a file holds does not suffice.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
+import importlib.metadata
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -17,6 +24,11 @@ from typing import Any, TypeVar
 from attention.errors import InputError
 
 Row = TypeVar("Row")
+GROUP = "tale_jax."
+"""Begins the group of entry points of each table."""
+VARIABLE = "TALE_JAX_MODULES"
+"""The environment variable that names modules which may be imported, between commas."""
+_trusted: set[str] = set()
 
 
 class Choices(dict[str, Row]):
@@ -31,9 +43,11 @@ class Choices(dict[str, Row]):
     Args:
         kind: what a row is, in one or two words, for error messages.
         rows: the rows by name.
-        own: makes a row of a function of the user, so that ``module:function`` can be picked.
+        own: makes a row of a function of the user, so that ``module:function`` can be picked.  A
+            row that is named in this way stays what it is.
         parameters: makes the row of ``name:text`` from the row ``name`` and the text, and raises
             InputError if it cannot read the text.
+        group: names the group of entry points, ``tale_jax.GROUP``; by default it is the kind.
     """
 
     def __init__(
@@ -43,12 +57,19 @@ class Choices(dict[str, Row]):
         *,
         own: Callable[[Any], Row] | None = None,
         parameters: Callable[[Row, str], Row] | None = None,
+        group: str | None = None,
     ):
         super().__init__(rows)
         self.kind, self.own, self.parameters = kind, own, parameters
+        self.group = GROUP + (group or kind).replace(" ", "_")
+        self._rows = tuple({type(row) for row in rows.values()})
 
     def pick(self, name: str) -> Row:
-        """Find the row of ``name``, of ``name:parameters`` or of the user's ``module:function``.
+        """Find a row.
+
+        Args:
+            name: of a row, of an entry point, or ``module:function`` of the user; each may be
+                followed by a colon and parameters.
 
         Raises:
             InputError: there is no such row; the message lists the names.
@@ -56,21 +77,67 @@ class Choices(dict[str, Row]):
         if name in self:
             return self[name]
         before, colon, after = name.partition(":")
-        if colon and before in self:
-            if self.parameters is None:
-                raise InputError(f"the {self.kind} {before!r} takes no parameters, as in {name!r}")
-            return self.parameters(self[before], after)
+        if before not in self and before in self.installed:
+            self[before] = self._row(self._loaded(self.installed[before]))
+        if before in self and colon:
+            return self._changed(before, after)
+        if before in self:
+            return self[before]
         if colon and self.own is not None:
-            return self.own(_imported(self.kind, name))
+            function, colon, after = after.partition(":")
+            row = self._row(_imported(self.kind, f"{before}:{function}"))
+            if colon and self.parameters is None:
+                raise InputError(f"the {self.kind} {before}:{function} takes no parameters")
+            return self.parameters(row, after) if colon and self.parameters else row
         raise InputError(
             f"unknown {self.kind} {name!r}{nearest(before, self)}; there are {self.listed}"
         )
 
     @property
+    def installed(self) -> Mapping[str, importlib.metadata.EntryPoint]:
+        """Rows of installed packages, by name; one is loaded when it is picked."""
+        return _entry_points(self.group)
+
+    @property
     def listed(self) -> str:
         """All names that can be picked, as a text: ``accuracy, cosine``."""
         own = ", or MODULE:FUNCTION of your own" if self.own is not None else ""
-        return f"{', '.join(self)}{own}"
+        return f"{', '.join(dict.fromkeys([*self, *self.installed]))}{own}"
+
+    def _changed(self, name: str, text: str) -> Row:
+        """The row of a name and parameters."""
+        if self.parameters is None:
+            raise InputError(f"the {self.kind} {name!r} takes no parameters, as in '{name}:{text}'")
+        return self.parameters(self[name], text)
+
+    def _row(self, value: Any) -> Row:
+        """The row of a value of the user."""
+        if self.own is None or isinstance(value, self._rows):
+            return value
+        return self.own(value)
+
+    def _loaded(self, point: importlib.metadata.EntryPoint) -> Any:
+        """What an entry point names.
+
+        Raises:
+            InputError: it cannot be imported.
+        """
+        try:
+            return point.load()
+        except Exception as error:  # the import runs the package's code
+            raise _failed(self.kind, f"{point.name} ({point.value})", error) from error
+
+
+def trust(*texts: str) -> None:
+    """Let tables import the modules that these texts name, as in ``my_module:entropy``.
+
+    Commands do so for their own arguments, which a person wrote.
+
+    Args:
+        texts: arguments of any kind; what has no colon names no module.
+    """
+    for text in texts:
+        _trusted.update(re.findall(r"([A-Za-z_][\w.]*):", text))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -84,16 +151,33 @@ def resolve(value: Any) -> Any:
     return pkgutil.resolve_name(value) if isinstance(value, str) else value
 
 
+@functools.cache
+def _entry_points(group: str) -> Mapping[str, importlib.metadata.EntryPoint]:
+    """The entry points of a group, by name."""
+    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
+
+
 def _imported(kind: str, name: str) -> Any:
     """Import the user's own object, from the path or the current folder.
 
     Raises:
-        InputError: it cannot be imported.
+        InputError: nobody named its module, or it cannot be imported.
     """
+    module = name.partition(":")[0]
+    if module not in _trusted and module not in os.environ.get(VARIABLE, "").split(","):
+        raise InputError(
+            f"the {kind} {name!r} is code, which a file named and you did not: "
+            f"{VARIABLE}={module} lets it run"
+        )
     if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109 - sys.path has texts
         sys.path.append(os.getcwd())  # noqa: PTH109
     try:
         return pkgutil.resolve_name(name)
     except Exception as error:  # the import runs the user's code
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"the {kind} {name!r} cannot be imported: {reason}") from error
+        raise _failed(kind, repr(name), error) from error
+
+
+def _failed(kind: str, name: str, error: Exception) -> InputError:
+    """The error that code of the user could not be imported."""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return InputError(f"the {kind} {name} cannot be imported: {reason}")

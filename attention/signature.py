@@ -6,10 +6,10 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attention.choices import nearest
+from attention.choices import nearest, trust
 from attention.flags import REQUIRED, Flag
 from attention.marks import Word
 
@@ -84,6 +84,7 @@ class Command:
             hint = f" (it is now {now})" if now else nearest(key, self.flags)
             raise TypeError(f"{name}() has no argument {key}{hint}; it has {', '.join(self.flags)}")
         given = self.signature.bind_partial(*positional, **flat).arguments
+        trust(*_texts(given.values()))
         values = {key: self.flags[key].check(value) for key, value in given.items()}
         missing = [flag.name for flag in self.missing(values) if flag.group not in passed]
         if missing:
@@ -102,6 +103,15 @@ class Command:
         """The flags that are required and are not in ``given``."""
         every = self.flags.values()
         return [flag for flag in every if flag.default is REQUIRED and flag.name not in given]
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """All texts among values and in their tuples and lists."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _texts(value)
+        elif isinstance(value, str):
+            yield value
 
 
 def _group(hint: Any) -> type[Any] | None:

@@ -180,4 +180,5 @@ SOURCES = Sources(
             "sequence", ["bad", "good"], _generated, "generated sentences about several things"
         ),
     },
+    group="labelled texts",
 )

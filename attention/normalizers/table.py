@@ -1,14 +1,20 @@
 """The table of normalizers: a new one is a formula and a row.
 
 A row is picked by its name, or by a specification such as ``ssa:n=2,learn=n+b,per=head``:
-``NORMALIZERS.pick(spec)``.  ``NORMALIZERS["cubed"] = Normalizer(…)`` adds a row from outside.
+``NORMALIZERS.pick(spec)``.  ``NORMALIZERS["cubed"] = Normalizer(…)`` adds a row from outside, and
+``module:function`` or ``module:ROW`` of one's own is one too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from jaxtyping import Array
+
 from attention.choices import Choices
 from attention.normalizers import base2, formulas
 from attention.normalizers.definition import Normalizer, Parameter
+from attention.normalizers.formulas import Values
 from attention.normalizers.specification import specified
 
 _ROWS = {
@@ -69,4 +75,11 @@ _ROWS = {
     ),
 }
 
-NORMALIZERS = Choices("normalizer", _ROWS, parameters=specified)
+
+def _own(function: Callable[[Array, Values, Array], Array]) -> Normalizer:
+    """The row of a user's logit transform, which may read the number of keys."""
+    described = (function.__doc__ or "").partition("\n")[0] or "softmax(t(s))"
+    return Normalizer(described, function, uses_count=True)
+
+
+NORMALIZERS = Choices("normalizer", _ROWS, own=_own, parameters=specified)

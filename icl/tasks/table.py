@@ -55,6 +55,7 @@ TASKS = Choices(
         **{name: TaskRow(SENTENCES, {"quantifier": name}) for name in ("every", "some", "mix")},
     },
     own=TaskRow,
+    group="in context task",
 )
 """All tasks; ``module:Class`` names a task of one's own."""
 

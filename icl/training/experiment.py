@@ -61,7 +61,7 @@ class Experiment(TaskOptions, ModelOptions):
             InputError: the preset names no task, or an option is not one of the task.
         """
         name = self.preset.rpartition("-")[0]
-        if name not in TASKS and ":" not in name:
+        if name not in TASKS and name not in TASKS.installed and ":" not in name:
             raise InputError(
                 f"unknown preset {self.preset!r}; it is TASK-ARCHITECTURE, such as linear-12l8ah, "
                 f"and tasks are {TASKS.listed}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from attention.choices import Choices
 from attention.command_line import OneOf
@@ -49,13 +49,8 @@ class Criterion:
     random: bool = False
 
 
-def _own(value: Any) -> Criterion:
-    """The row of a user's function; a row stays what it is.
-
-    Nothing is known of the function: it may read text, and gets no null control.
-    """
-    if isinstance(value, Criterion):
-        return value
+def _own(value: Measure) -> Criterion:
+    """The row of a user's function: it may read text, and gets no null control."""
     first = (value.__doc__ or "").partition("\n")[0]
     return Criterion(first, value, reads_text=True, reads_answers=True)
 

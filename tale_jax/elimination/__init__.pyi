@@ -5,6 +5,7 @@ from .early_rejection import Part as Part
 from .early_rejection import race as race
 from .early_rejection import race_by_task as race_by_task
 from .loop import eliminate as eliminate
+from .loop import score_masks as score_masks
 from .objectives import OBJECTIVES as OBJECTIVES
 from .objectives import Joint as Joint
 from .objectives import Objective as Objective
@@ -38,4 +39,5 @@ __all__ = [
     "eliminate",
     "race",
     "race_by_task",
+    "score_masks",
 ]

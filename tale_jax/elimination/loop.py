@@ -37,6 +37,9 @@ Race = Callable[[Sequence[Dropped], Sequence[Dropped], int, int], Sequence[int]]
 The counts of the ``winners`` best that reach the floor are exact; a candidate that is rejected
 early has an `AtMost`.  Each candidate is one change away from one of the parents."""
 
+Count = Callable[[tuple[bool, ...]], int]
+"""Counts the correct answers of one model; the mask says of each layer whether it runs."""
+
 Move = tuple[Unit | None, Dropped]
 """The unit that is dropped or put back, and all that is then dropped."""
 
@@ -102,6 +105,25 @@ def eliminate(
         search.accept(found[0])
         models = [strategy.after_drop(search, found[0])] if strategy.after_drop else found
     return search.result(reason)
+
+
+def score_masks(count: Count, num_layers: int) -> Score:
+    """Make a score of whole layers from a function of one layer mask.
+
+    ::
+
+        eliminate(score_masks(count, 12), 12, total=200)  # a model of any library
+
+    Args:
+        count: given a mask such as ``(True, False, True)``, the number of correct answers.
+        num_layers: of the model.
+    """
+
+    def score(candidates: Sequence[Dropped]) -> Iterator[int]:
+        for dropped in candidates:
+            yield int(count(tuple(layer not in dropped for layer in range(num_layers))))
+
+    return score
 
 
 @dataclasses.dataclass

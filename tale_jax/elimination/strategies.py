@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attention.choices import Choices
 from attention.errors import InputError
@@ -75,10 +75,8 @@ def _with_width(row: Strategy, text: str) -> Strategy:
     return dataclasses.replace(row, width=int(text))
 
 
-def _own(value: Any) -> Strategy:
-    """The row of a user's function, which becomes ``after_drop``; a row stays what it is."""
-    if isinstance(value, Strategy):
-        return value
+def _own(value: Callable[[Search, Candidate], Candidate]) -> Strategy:
+    """The row of a user's function, which becomes ``after_drop``."""
     return Strategy((value.__doc__ or "").partition("\n")[0], after_drop=value)
 
 

@@ -25,7 +25,11 @@ LM_EVAL = "a task of lm-eval, or of YAML files in --data (extra eval)"
 
 def _own(function: Callable[[], Task]) -> Source:
     """The source that ``--task module:function`` names; the function returns a task."""
-    return Source(lambda request: dataclasses.replace(function(), name=request.name))
+    about = (function.__doc__ or "").partition("\n")[0]
+    return Source(
+        lambda request: dataclasses.replace(function(), name=request.name),
+        lambda: {function.__name__: about},
+    )
 
 
 def _official() -> dict[str, str]:
@@ -74,7 +78,8 @@ SOURCES: Choices[Source] = Choices(
 
 def named_tasks() -> dict[str, str]:
     """One line about every task that has a name, and about every pattern of names."""
-    return {name: line for row in SOURCES.values() for name, line in row.names().items()}
+    found = {name: line for row in SOURCES.values() for name, line in row.names().items()}
+    return found | {name: f"from {point.value}" for name, point in SOURCES.installed.items()}
 
 
 def load_task(
@@ -181,7 +186,7 @@ def _source(request: Request) -> Source:
             mine = row.claims(name, request.data)
         if mine:
             return row
-    if ":" in name:
+    if ":" in name or name in SOURCES.installed:
         return SOURCES.pick(name)
     names = named_tasks()
     raise InputError(

@@ -139,6 +139,7 @@ OBJECTIVES: Choices[Objective] = Choices(
             True,
         ),
     },
+    group="language objective",
 )
 
 

@@ -50,4 +50,5 @@ PROBES: Choices[Probe] = Choices(
             folders=FOLDERS,
         ),
     },
+    group="probe",
 )

@@ -47,5 +47,6 @@ ANSWERS = Choices(
         "previous": Baseline(_previous, labels=True),
         "exact": Baseline(_exact),
     },
+    group="quantifier predictor",
 )
 """The baselines of quantifiers, by name."""

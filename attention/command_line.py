@@ -12,7 +12,6 @@ program of many commands, :func:`run_script` a script of one.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import functools
 import importlib
 import importlib.metadata
@@ -20,22 +19,21 @@ import inspect
 import os
 import shlex
 import sys
-import tempfile
 import traceback
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attention import processes
+from attention import files, processes
 from attention.choices import Choices
 from attention.completion import completion
 from attention.errors import InputError, Preempted, is_disk_full, is_out_of_memory
-from attention.files import cache_folder
+from attention.invocation import Every, called_with, use_devices
 from attention.marks import Between, Commas, OneOf, Repeated, Word
 from attention.results import Result, as_json, as_text
 from attention.signature import Command
-from attention.words import help_text, overview, parse, shortened
+from attention.words import as_words, help_text, overview, parse, shortened
 
 __all__ = [
     "Between",
@@ -79,6 +77,7 @@ def command(
             '''Measure the accuracy of each layer.'''
 
         lens("demo", shots=3, quiet=True)  # in Python
+        lens("demo", tracker="jsonl", on_event=print)  # what every command takes
         main("tale", "tale_jax.commands", {"lens": "accuracy of each layer"}, "…")  # in words
 
     Args:
@@ -89,7 +88,9 @@ def command(
 
     Returns:
         A function that checks its arguments before it runs.  It raises InputError for a value that
-        is not allowed, and TypeError for an unknown or a missing name.
+        is not allowed, and TypeError for an unknown or a missing name.  It also takes ``tracker``,
+        a name in ``attention.files.TRACKERS``, and ``on_event``, which is called with each
+        :class:`~attention.files.Event`.
 
     Raises:
         TypeError: two flags have the same name, or a parameter has no type.
@@ -99,8 +100,12 @@ def command(
     described = Command(function, renamed or {}, again)
 
     @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        return function(**described.bind(args, kwargs))
+    def run(
+        *args: Any, tracker: str = "none", on_event: files.Listener | None = None, **kwargs: Any
+    ) -> Any:
+        bound = described.bind(args, kwargs)
+        with called_with(as_words(described, bound)), files.tracked(tracker, on_event):
+            return function(**bound)
 
     run.__signature__ = described.signature  # type: ignore[attr-defined]
     run.command = described  # type: ignore[attr-defined]
@@ -197,16 +202,21 @@ def _run(program: str, line: str, found: Command, words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         _print(help_text(found, line))
         return
-    with _one_line(program, lambda: _going_on(found, line, words)), _joined():
-        bound, as_values = parse(found, words, program, line)
-        if as_values:
-            with contextlib.redirect_stdout(sys.stderr):  # nothing but the JSON is printed
-                result = found.function(**bound)
-            text = as_json(result)
-        else:
-            text = as_text(found.function(**bound))
+    with _one_line(program, lambda: _going_on(found, line, words)):
+        bound, every, given = parse(found, words, program, line)
+        use_devices(every.platform, every.devices)
+        with _joined(), called_with(given), files.tracked(every.tracker):
+            text = _text(found, bound, every)
         if text and not (_several() and not processes.is_main()):
             _print(text)
+
+
+def _text(found: Command, bound: Mapping[str, Any], every: Every) -> str:
+    """Run a command; the text to print."""
+    if not every.json:
+        return as_text(found.function(**bound))
+    with contextlib.redirect_stdout(sys.stderr):  # nothing but the JSON is printed
+        return as_json(found.function(**bound))
 
 
 def _print(text: str) -> None:
@@ -241,9 +251,13 @@ def _one_line(program: str, going_on: Callable[[], str]) -> Iterator[None]:
         if is_out_of_memory(error):
             _fail(program, f"out of memory; take less at a time{going_on()}", 2)
         reason = " ".join(f"{type(error).__name__}: {error}".split())
+        if "nable to initialize backend" in reason:
+            _fail(program, "no such devices are here: choose another --platform", 2)
         if is_disk_full(error):
             _fail(program, f"{reason:.{MOST_OF_A_REASON}}; make room{going_on()}", 2)
-        line = f"this should not happen: {reason:.{MOST_OF_A_REASON}}; see the log {_log(program)}"
+        about = f"{_version()}, Python {sys.version}\n{shlex.join(sys.argv)}\n\n"
+        log = files.write_log(program, about + traceback.format_exc())
+        line = f"this should not happen: {reason:.{MOST_OF_A_REASON}}; see the log {log}"
         _fail(program, line, 1)
 
 
@@ -275,20 +289,6 @@ def _going_on(found: Command, line: str, words: Sequence[str]) -> str:
     elif not found.again:
         return ""
     return f"; go on with: {line} {shlex.join(words)}"
-
-
-def _log(program: str) -> Path:
-    """Write the traceback of the current error into the user's cache folder."""
-    folder = cache_folder() / "logs"
-    name = f"{program}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    except OSError:
-        folder = Path(tempfile.gettempdir())
-    about = f"{_version()}, Python {sys.version}\n{shlex.join(sys.argv)}\n\n"
-    (folder / name).write_text(about + traceback.format_exc())
-    return folder / name
 
 
 def _version() -> str:

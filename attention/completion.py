@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attention.choices import Choices
 from attention.errors import InputError
 
+EVERY = ("--json", "--quiet", "--config", "--tracker", "--platform", "--devices")
 Words = Mapping[str, Sequence[str]]
 """The flags of each command."""
 
@@ -69,5 +70,5 @@ def completion(
     """
     if len(words) != 1:
         raise InputError(f"--print-completion is followed by {SHELLS.listed}")
-    found = {name: [*flags(name), "--json", "--help"] for name in commands}
+    found = {name: [*dict.fromkeys([*flags(name), *EVERY, "--help"])] for name in commands}
     return SHELLS.pick(words[0])(program, found, commands)

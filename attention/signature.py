@@ -13,7 +13,7 @@ from attention.choices import nearest, trust
 from attention.flags import REQUIRED, Flag
 from attention.marks import Word
 
-RESERVED = {"help", "json"}  # every command has these flags
+RESERVED = {"help", "json", "config", "tracker", "platform", "devices"}  # of every command
 
 
 class Command:

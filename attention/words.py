@@ -19,13 +19,19 @@ from typing import Any
 from attention.choices import nearest
 from attention.errors import InputError
 from attention.flags import Flag
+from attention.invocation import PLATFORMS, Every, Words, merged, read_config
 from attention.signature import Command
 
+EVERY = {"json": "", "quiet": "", "config": "FILE.yaml", "tracker": "NAME",
+         "platform": f"{{{','.join(PLATFORMS)}}}", "devices": "N"}  # fmt: skip
+"""The flags of `Every`, and what stands for their values in the help."""
 MOST_LETTERS = 200  # of an error about arguments
 WIDEST = 100  # columns of a page of help
 
 
-def parse(found: Command, words: Sequence[str], program: str, line: str) -> tuple[dict, bool]:
+def parse(
+    found: Command, words: Sequence[str], program: str, line: str
+) -> tuple[dict[str, Any], Every, Words]:
     """Read the words of a command line.
 
     Args:
@@ -35,23 +41,46 @@ def parse(found: Command, words: Sequence[str], program: str, line: str) -> tupl
         line: begins the command line, such as ``tale search``.
 
     Returns:
-        The function's arguments, and whether the result is wanted as JSON.
+        The function's arguments; what every command takes; and the options as they are written.
 
     Raises:
         InputError: a word is unknown, or a value is not allowed.
     """
     try:
         given = _split(found, words)
-        as_values = bool(given.pop("json", False))
-        values = {
-            name: value if isinstance(value, bool) else found.flags[name].read(value)
-            for name, value in given.items()
-        }
+        if "config" in given:
+            names = [*found.flags, *(name for name in EVERY if name != "config")]
+            given = merged(read_config(given["config"], line, names), given)
+        every = {name: given.pop(name) for name in EVERY if name in given}
+        if "quiet" in every and "quiet" in found.flags:
+            given["quiet"] = every["quiet"]
+        values = {name: _value(found.flags[name], value) for name, value in given.items()}
         if missing := found.missing(values):
             raise InputError(f"missing: {', '.join(flag.words for flag in missing)}")
-        return found.bind((), values), as_values
+        for name, value in every.items():
+            every[name] = value[-1] if isinstance(value, list) else value
+        as_written = {
+            name: value if isinstance(value, bool) or len(value) > 1 else value[0]
+            for name, value in given.items()
+        }
+        return found.bind((), values), Every(**every), as_written
     except InputError as error:
         raise InputError(shortened(str(error), program, line)) from None
+
+
+def _value(flag: Flag, given: Any) -> Any:
+    """The value of a flag, from texts or a truth.
+
+    Raises:
+        InputError: a text cannot be read, or a truth is given to a flag with a value.
+    """
+    if isinstance(given, bool) or flag.boolean:
+        if isinstance(given, bool) and flag.boolean:
+            return given
+        raise InputError(f"{flag.words} must be {'true or false' if flag.boolean else 'a value'}")
+    if flag.many and not flag.repeated and len(given) > 1:  # a list of a file
+        given = [",".join(given)]
+    return flag.read(given)
 
 
 def shortened(message: str, program: str, line: str) -> str:
@@ -86,7 +115,8 @@ def _split(found: Command, words: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"{name} is now {found.renamed[name.removeprefix('--')]}")
         if name.startswith("-"):
             options = [flag.words for flag in found.flags.values()]
-            raise InputError(f"unknown option {name}{nearest(name, [*options, '--json'])}")
+            known = [*options, *(f"--{each}" for each in EVERY)]
+            raise InputError(f"unknown option {name}{nearest(name, known)}")
         raise InputError(f"{word!r} belongs to no option: each takes one word")
     return vars(given)
 
@@ -111,7 +141,15 @@ def _parser(found: Command, **page: Any) -> argparse.ArgumentParser:
             section = sections[title]
         _add(section, flag, texts.get(flag.name, ""))
     general = parser.add_argument_group("every command")
-    general.add_argument("--json", action="store_true", help="print the result's values as JSON")
+    about = _texts(Every) if page else {}
+    for field in dataclasses.fields(Every):
+        name, text = field.name, about.get(field.name, "")
+        if name in found.flags:
+            continue
+        if field.default is False:
+            general.add_argument(f"--{name}", action="store_true", help=text)
+        else:
+            general.add_argument(f"--{name}", metavar=EVERY[name], help=text)
     general.add_argument("--help", action="store_true", help="show this page")
     return parser
 
@@ -193,27 +231,50 @@ def written(function: Any, line: str, arguments: Mapping[str, Any]) -> str:
         InputError: a value is not allowed.
     """
     found: Command = function.command
-    bound, words = found.bind((), arguments), line.split()
+    words = line.split()
+    for name, value in as_words(found, found.bind((), arguments)).items():
+        flag = found.flags[name]
+        if isinstance(value, bool):
+            words.append(flag.words if value else f"--no-{flag.words[2:]}")
+        else:
+            texts = [value] if isinstance(value, str) else value
+            words += [word for text in texts for word in (flag.words, text)]
+    return shlex.join(words)
+
+
+def as_words(found: Command, bound: Mapping[str, Any]) -> Words:
+    """Write arguments as the words of a command line, by flag; defaults are left out.
+
+    Args:
+        found: the command.
+        bound: the function's arguments by name.
+    """
+    words: Words = {}
     for flag in found.flags.values():
         value: Any = getattr(bound[flag.group], flag.name) if flag.group else bound.get(flag.name)
         if value == flag.default or (not flag.group and flag.name not in bound):
             continue
         if flag.boolean:
-            words.append(flag.words if value else f"--no-{flag.words[2:]}")
+            words[flag.name] = bool(value)
         elif flag.repeated:
-            words += [word for item in value for word in (flag.words, str(item))]
+            words[flag.name] = [str(item) for item in value]
         else:
-            words += [flag.words, ",".join(map(str, value)) if flag.many else str(value)]
-    return shlex.join(words)
+            words[flag.name] = ",".join(map(str, value)) if flag.many else str(value)
+    return words
 
 
 def _descriptions(found: Command) -> dict[str, str]:
     """The text about each flag in the docstrings of a function and of its groups."""
-    from docstring_parser import google
-
     documented = [found.function]
     for cls, _ in found.groups.values():
         documented += reversed(cls.__mro__[:-1])  # a class does not document what it inherits
+    return _texts(*documented)
+
+
+def _texts(*documented: Any) -> dict[str, str]:
+    """The text about each name in docstrings."""
+    from docstring_parser import google
+
     texts = {}
     for each in documented:
         for entry in google.parse(inspect.getdoc(each) or "").params:

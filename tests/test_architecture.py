@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 # Rooms and modules of each package in their order.  A line may import the lines before it.  What
 # stands in one line does not import the rest of that line, except that the ground is one room.
 GROUND = (
-    "errors choices completion limits marks flags signature results words options terminal "
-    "statistics command_line"
+    "errors choices completion limits invocation marks flags signature results words "
+    "options terminal statistics command_line"
 )
 ORDER = {
     "attention": [
@@ -60,6 +60,7 @@ FOR_TORCH = {"attention.transformer.huggingface.torch_attention"}  # SSA in mode
 # Libraries that are an extra, or take long to import and are needed by few: imported where used.
 LATE = {
     *"datasets lm_eval httpx matplotlib rich transformers tokenizers huggingface_hub".split(),
+    *"yaml tensorboardX wandb mlflow".split(),
     *"docstring_parser scipy sklearn jinja2 torch optax jax filelock importlib".split(),
 }
 ENDINGS = ("s", "ing", "er", "ning", "_options")

@@ -1,7 +1,11 @@
 from .caches import cache_folder as cache_folder
 from .caches import use_compilation_cache as use_compilation_cache
+from .caches import write_log as write_log
 from .csv_files import read_table as read_table
 from .csv_files import write_table as write_table
+from .events import Event as Event
+from .events import Listener as Listener
+from .events import tell as tell
 from .figures import BLUE as BLUE
 from .figures import CYCLE as CYCLE
 from .figures import FAINT as FAINT
@@ -40,6 +44,10 @@ from .run_directory import RunDirectory as RunDirectory
 from .run_directory import read_settings as read_settings
 from .tokenizers import end_tokens as end_tokens
 from .tokenizers import load_tokenizer as load_tokenizer
+from .trackers import TRACKERS as TRACKERS
+from .trackers import Sink as Sink
+from .trackers import Tracker as Tracker
+from .trackers import tracked as tracked
 from .writing import check_folder as check_folder
 from .writing import new_file as new_file
 from .writing import new_folder as new_folder
@@ -60,15 +68,20 @@ __all__ = [
     "PURPLE",
     "SETTINGS",
     "SKY",
+    "TRACKERS",
     "VERMILION",
+    "Event",
     "GgufHeader",
     "GgufTensor",
     "Journal",
     "JsonServer",
+    "Listener",
     "Record",
     "RecordKind",
     "RemoteOptions",
     "RunDirectory",
+    "Sink",
+    "Tracker",
     "cache_folder",
     "check_folder",
     "end_tokens",
@@ -90,13 +103,16 @@ __all__ = [
     "render_page",
     "save_figure",
     "short_name",
+    "tell",
     "tokenizer_metadata",
+    "tracked",
     "use_compilation_cache",
     "without_paths",
     "write_bytes",
     "write_gguf",
     "write_json",
     "write_json_lines",
+    "write_log",
     "write_new",
     "write_table",
     "write_text",

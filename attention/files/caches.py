@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 LEAST_SECONDS = "0.2"  # programs that compile faster are not kept
@@ -26,3 +28,21 @@ def use_compilation_cache() -> None:
     if jax is not None and jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", float(seconds))
+
+
+def write_log(program: str, text: str) -> Path:
+    """Write a log into the user's cache folder, or where temporary files lie.
+
+    Args:
+        program: begins the name of the file.
+        text: of the log, such as a traceback.
+    """
+    folder = cache_folder() / "logs"
+    name = f"{program}-{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    except OSError:
+        folder = Path(tempfile.gettempdir())
+    (folder / name).write_text(text)
+    return folder / name

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any, Self
 
 from attention.errors import InputError
+from attention.files.events import run_of
 from attention.files.journal import Journal, RecordKind
 from attention.files.reading import read_json
+from attention.files.trackers import TRACKED
 from attention.files.writing import make_folder, remove_empty, write_json
+from attention.invocation import CONFIG, write_config
 
 SETTINGS = "settings.json"
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
 UNSET = "(unset)"
 PATIENCE, PAUSE = 300.0, 0.1  # seconds that other processes wait for the first, and between looks
+TOLD = (".html", ".png", ".svg", ".csv", ".json")  # files that trackers get
 LONGEST = 60  # characters of a setting in an error message
 
 
@@ -78,13 +82,20 @@ class RunDirectory:
         with contextlib.ExitStack() as stack:  # closed if the claim fails
             if self._owner:
                 self._claim(stack)
+                stack.enter_context(run_of(self.path, self.settings, self._made))
             else:
                 self._wait()
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
+    def __exit__(self, *exception: Any) -> None:
+        self._stack.__exit__(*(exception or (None, None, None)))
+
+    def _made(self) -> list[Path]:
+        """The report, figures and tables of the directory."""
+        return sorted(
+            file for file in self.path.iterdir() if file.suffix in TOLD and file.name != SETTINGS
+        )
 
     def journal(self, kinds: Mapping[str, RecordKind], name: str = JOURNAL) -> Journal:
         """Open a journal in the directory; it is closed with the directory.
@@ -103,6 +114,7 @@ class RunDirectory:
         stack.callback(self._tidy)
         if not self.resumed:
             write_json(self.path / SETTINGS, {"command": self.command, **self.settings})
+            write_config(self.path, self.command)
 
     def _wait(self) -> None:
         """Wait until the first process has claimed the directory."""
@@ -146,7 +158,7 @@ class RunDirectory:
     def _tidy(self) -> None:
         """Remove what is in the directory if nothing was computed."""
         files = (file for file in self.path.rglob("*") if file.is_file())
-        own = (self.path / SETTINGS, self.path / LOCK)
+        own = [self.path / name for name in (SETTINGS, CONFIG, LOCK, TRACKED)]
         if any(file.stat().st_size for file in files if file not in own):
             return
         for entry in _contents(self.path):

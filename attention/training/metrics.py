@@ -14,7 +14,7 @@ import jax
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from attention.errors import InputError
-from attention.files import read_bytes, write_text
+from attention.files import read_bytes, tell, write_text
 from attention.terminal import Terminal
 
 
@@ -86,6 +86,8 @@ class MetricsLog:
             line = {"step": step, **metrics, "steps_per_s": rate}
             self._file.write(json.dumps({k: _plain(v) for k, v in line.items()}) + "\n")
             self._file.flush()  # before the checkpoint that follows, so that no line is missing
+        if self._main:
+            tell("metrics", {**metrics, "steps_per_s": rate}, step)
         status = f"loss {metrics['loss']:.4g}"
         status += f"  {rate:.3g} steps/s" if rate else ""
         self._progress.update(self._task, completed=step + 1, status=status)

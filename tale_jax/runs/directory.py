@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from attention.errors import InputError
-from attention.files import Record, RecordKind, RunDirectory
+from attention.files import Record, RecordKind, RunDirectory, tell
 from tale_jax.elimination import AtMost, Candidate
 from tale_jax.tasks import Answer
 from tale_jax.units import Dropped, is_unit, place
@@ -129,10 +129,12 @@ class Run(RunDirectory):
     def candidate(self, candidate: Candidate) -> None:
         """Keep a scored candidate."""
         self._journal.append("candidate", **dataclasses.asdict(candidate))
+        tell("candidate", dataclasses.asdict(candidate), len(candidate.dropped))
 
     def accepted(self, candidate: Candidate) -> None:
         """Keep an accepted step."""
         self._journal.append("accepted", **dataclasses.asdict(candidate))
+        tell("accepted", dataclasses.asdict(candidate), len(candidate.dropped))
 
     def elapsed(self) -> float:
         """Seconds that the run has taken, with those before it was resumed, as far as kept."""

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from attention.files import read_json, read_json_lines, write_json, write_json_lines
+from attention.files import read_json, read_json_lines, tell, write_json, write_json_lines
 from attention.language.corpora import RowSource
 from attention.language.labelled_texts import Split
 from attention.language.ngrams import fit_floors
@@ -74,6 +74,7 @@ def note(folder: Path, step: int, values: Mapping[str, Any]) -> None:
     path = folder / HELD_OUT
     kept = [line for line in read_lines(path) if line["step"] < step]
     write_json_lines(path, [*kept, {"step": step, **values}])
+    tell("metrics", {f"held_out_{name}": value for name, value in values.items()}, step)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

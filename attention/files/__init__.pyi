@@ -40,7 +40,9 @@ from .reading import read_json_lines as read_json_lines
 from .remote import JsonServer as JsonServer
 from .remote import RemoteOptions as RemoteOptions
 from .run_directory import SETTINGS as SETTINGS
+from .run_directory import FoundRun as FoundRun
 from .run_directory import RunDirectory as RunDirectory
+from .run_directory import find_runs as find_runs
 from .run_directory import read_settings as read_settings
 from .tokenizers import end_tokens as end_tokens
 from .tokenizers import load_tokenizer as load_tokenizer
@@ -71,6 +73,7 @@ __all__ = [
     "TRACKERS",
     "VERMILION",
     "Event",
+    "FoundRun",
     "GgufHeader",
     "GgufTensor",
     "Journal",
@@ -87,6 +90,7 @@ __all__ = [
     "end_tokens",
     "figure_style",
     "figure_to_svg",
+    "find_runs",
     "gguf_tokenizer",
     "load_tokenizer",
     "new_file",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,7 @@ SETTINGS = "settings.json"
 JOURNAL = "journal.jsonl"
 LOCK = ".lock"
 UNSET = "(unset)"
+NO_RUNS = ("checkpoints", "nonfinite", "model", "profile", "tensorboard", "wandb", "mlruns")
 PATIENCE, PAUSE = 300.0, 0.1  # seconds that other processes wait for the first, and between looks
 TOLD = (".html", ".png", ".svg", ".csv", ".json")  # files that trackers get
 LONGEST = 60  # characters of a setting in an error message
@@ -186,6 +189,49 @@ def read_settings(path: str | Path, command: str | None = None) -> dict[str, Any
     if command not in (None, held):
         raise InputError(f"{path} holds a run of {held}, not{of}: choose another directory")
     return settings
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundRun:
+    """A run that lies in some directory.
+
+    Attributes:
+        path: its directory.
+        command: that made it.
+        settings: that identify it.
+        ended: whether it has a summary or a report, which are written last.
+    """
+
+    path: Path
+    command: str
+    settings: Mapping[str, Any]
+    ended: bool
+
+
+def find_runs(under: Path, program: str) -> Iterator[FoundRun]:
+    """Find the runs of a program below a folder, by their paths.
+
+    Runs inside runs are found too; folders of checkpoints and hidden ones are not looked into.
+
+    Args:
+        under: the folder.
+        program: ``tale``, ``icl`` or ``attn``.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not under.is_dir():
+        raise InputError(f"{under}: no such folder; --under is where runs lie")
+    for folder, inner, names in os.walk(under):
+        inner[:] = sorted(name for name in inner if name[0] != "." and name not in NO_RUNS)
+        if SETTINGS not in names:
+            continue
+        with contextlib.suppress(InputError):  # another program's file of that name
+            settings = read_json(Path(folder) / SETTINGS)
+            command = settings.pop("command", None)
+            if isinstance(command, str) and command.startswith(f"{program} "):
+                ended = "summary.json" in names or "report.html" in names
+                yield FoundRun(Path(folder), command, settings, ended)
 
 
 @contextlib.contextmanager

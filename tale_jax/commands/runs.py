@@ -26,8 +26,8 @@ def runs(under: Path = Path("runs")) -> Result:
         under: the folder in which run directories lie, at any depth
 
     Returns:
-        ``runs``: of each the ``run``, ``command``, ``state``, ``model``, ``task``, and of a finished
-        search ``best``, ``bsba`` and ``held_out``.
+        ``runs``: of each the ``run``, ``command``, ``state``, ``model`` and ``task``, and of a
+        finished search ``best``, ``bsba`` and ``held_out``.
     """
     found = [_described(run, under) for run in files.find_runs(under, "tale")]
     rows = [[str(each[name]) for name in ("run", "command", "model", "task")] + _cells(each)

@@ -28,6 +28,7 @@ class Export:
         model: where the searched checkpoint is: folder, hub id or ``demo``.
         folder: of that checkpoint.
         kept: the layers and half-layers that are left.
+        name: ``USER/NAME`` on the hub, where it goes; empty: it stays here.
     """
 
     run: FinishedRun
@@ -37,6 +38,7 @@ class Export:
     model: str
     folder: Path
     kept: Dropped
+    name: str = ""
 
     @classmethod
     def of(

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from attention.files import write_new
 from attention.transformer import load_pretrained, save_pretrained
 from attention.transformer.huggingface import save_gguf
-from tale_jax import __version__
+from tale_jax.formats.card import model_card
 from tale_jax.formats.export import Export
-from tale_jax.runs import layer_list, percent
 from tale_jax.scoring import without_layers
 
 
 def write_checkpoint(export: Export, out: Path) -> None:
-    """Write a checkpoint at the depth that is left, with a README that says where it came from."""
+    """Write a checkpoint at the depth that is left, with a model card."""
     config, params = without_layers(*load_pretrained(export.folder, None), export.dropped)
-    readme = "\n".join(_provenance(export)) + "\n"
+    readme = model_card(export, export.name or str(out))
     save_pretrained(out, config, params, source=export.folder, readme=readme)
 
 
@@ -64,40 +63,3 @@ def mergekit_recipe(model: str, kept: Sequence[int], dtype: str) -> str:
         lines += ["  - sources:", f"      - model: {json.dumps(model)}"]
         lines.append(f"        layer_range: [{low}, {high}]")
     return "\n".join([*lines, "merge_method: passthrough", f"dtype: {dtype}", ""])
-
-
-def _provenance(export: Export) -> Iterator[str]:
-    """The lines of README.md."""
-    summary, settings, chosen = export.run.summary, export.run.settings, export.measured
-    full, dropped = summary["baseline"], layer_list(export.dropped)
-    yield f"# {Path(settings['model']).name} without layers {dropped}"
-    yield ""
-    yield (
-        f"Made by tale-jax {__version__}: greedy layer elimination for a task, without retraining "
-        "(TELL-TALE, arXiv 2510.22767)."
-    )
-    yield ""
-    yield (
-        f"- Model: `{settings['model']}` (revision {settings['revision'] or 'unspecified'}, "
-        f"fingerprint {settings['fingerprint']}), {summary['num_layers']} layers"
-    )
-    yield f"- Layers dropped (0-based): {dropped}"
-    yield f"- Layers kept, in order: {layer_list(export.kept)}"
-    yield f"- Picked as: {export.pick}"
-    yield (
-        f"- Task: `{settings['task']}`, {summary['examples']} examples, protocol "
-        f"{summary['protocol']}, {settings['shots']} shots"
-    )
-    yield (
-        f"- Run: `{export.run.directory.name}`, epsilon {summary['epsilon']}, floor "
-        f"{summary['floor']}"
-    )
-    yield (
-        f"- Accuracy on the examples searched on: {percent(chosen)} (full model {percent(full)}); "
-        "optimistic, because the layers were chosen on them"
-    )
-    if chosen.get("test") is not None:
-        test = percent(chosen["test"])
-        yield f"- Accuracy on held-out examples: {test} (full model {percent(full['test'])})"
-    if export.has_halves:
-        yield "- Some layers lack a half (`layer_halves` in config.json): only tale-jax loads it"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import html
 import io
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attention import files
+
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 
@@ -26,17 +31,44 @@ class Result(dict[str, Any]):
         values: what programs read; a JSON object.
         shown: texts and rich renderables, such as the tables of :mod:`attention.terminal`, in the
             order in which they are printed.  Without any, the values are printed as JSON.
+        figure: draws the one figure that a notebook shows below the text.
     """
 
-    def __init__(self, values: Mapping[str, Any], *shown: str | RenderableType):
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        *shown: str | RenderableType,
+        figure: Callable[[], Figure] | None = None,
+    ):
         super().__init__(values)
-        self.shown = shown
+        self.shown, self.figure = shown, figure
 
     def __str__(self) -> str:
         """The text to print, as wide as the terminal, or 80 columns if there is none."""
         if not self.shown:
             return as_json(self, indent=2)
         return "\n".join(part if isinstance(part, str) else _drawn(part) for part in self.shown)
+
+    def _repr_html_(self) -> str:
+        """The tables, texts and the figure, as a notebook shows them."""
+        parts = list(map(_html, self.shown or (str(self),)))
+        if self.figure is not None:
+            picture = base64.b64encode(files.figure_to_png(self.figure)).decode()
+            parts.append(f'<img alt="figure" src="data:image/png;base64,{picture}">')
+        return "\n".join(parts)
+
+
+def _html(part: str | RenderableType) -> str:
+    """A text or a table as HTML; every letter of it is escaped."""
+    columns = getattr(part, "columns", None)
+    if columns is None:
+        text = part if isinstance(part, str) else _drawn(part)
+        return f"<pre>{html.escape(text)}</pre>" if text.strip() else ""
+    heads = "".join(f"<th>{html.escape(str(column.header))}</th>" for column in columns)
+    rows = zip(*(column.cells for column in columns), strict=True)
+    cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def as_text(result: object) -> str:

@@ -6,7 +6,9 @@ folder with a public list, ``__init__.pyi``.
 
 from __future__ import annotations
 
+import html
 import importlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,37 @@ def pages() -> dict[str, dict[str, tuple[str, str]]]:
     return found
 
 
+def notebook_page(path: Path) -> str:
+    """A notebook as a page: its texts, its code, and what it shows."""
+    book = json.loads(path.read_text(encoding="utf-8"))
+    text = []
+    for cell in book["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            text.append(source)
+            continue
+        text.append(f"```python\n{source}\n```")
+        text += [shown for output in cell["outputs"] if (shown := _shown(output))]
+    text.insert(1, f"[Download this notebook]({path.name}): it runs on Colab, and here.")
+    return "\n\n".join(text) + "\n"
+
+
+def _shown(output: dict[str, Any]) -> str:
+    """An output of a cell as HTML; empty for what is not shown."""
+    data = output.get("data", {})
+    text = "".join(data.get("text/plain", output.get("text", ""))).rstrip()
+    if "text/html" in data:
+        inner = "".join(data["text/html"])
+    elif "image/png" in data:
+        picture = "".join(data["image/png"]).replace("\n", "")
+        inner = f'<img alt="figure" src="data:image/png;base64,{picture}">'
+    elif text and output.get("name") != "stderr":
+        inner = f"<pre>{html.escape(text)}</pre>"
+    else:
+        return ""
+    return f'<div class="output">{inner}</div>'
+
+
 def on_config(config: Any) -> Any:
     """Add the pages of the reference to the navigation."""
     chapters: list[Any] = ["reference/index.md"]
@@ -81,7 +114,10 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages of the reference."""
+    """Add the pages of the notebooks and of the reference."""
+    for notebook in sorted((ROOT / "docs/notebooks").glob("*.ipynb")):
+        place = f"notebooks/{notebook.stem}.md"
+        files.append(File.generated(config, place, content=notebook_page(notebook)))
     index = ["# Reference", "", "The options of every command, and the public names of each room."]
     for heading, chapter in pages().items():
         index += ["", f"## {heading}", ""]

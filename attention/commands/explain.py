@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -55,4 +56,5 @@ def explain(
     )  # fmt: skip
     page = out / "report.html"
     shown = [] if display.quiet else explanation.summary_texts(summary)
-    return Result({**summary, "report": page}, *shown, f"report: {page}")
+    figure = functools.partial(explanation.draw_flips, summary)
+    return Result({**summary, "report": page}, *shown, f"report: {page}", figure=figure)

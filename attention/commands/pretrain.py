@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
-from attention import files
+from attention import files, training
 from attention.command_line import Result, command
 from attention.language import pretraining as room
 from attention.language.corpora import Shares
@@ -52,7 +53,9 @@ def pretrain(
         out, text=text, shares=shares, pretraining=pretraining, changes=changes, work=work,
         devices=devices, quiet=display.quiet,
     )  # fmt: skip
-    return Result({"run": out, "summaries": summaries}, *_shown(summaries), f"\n{out}")
+    figure = functools.partial(training.loss_figure, out)
+    values = {"run": out, "summaries": summaries}
+    return Result(values, *_shown(summaries), f"\n{out}", figure=figure)
 
 
 def _shown(summaries: dict[str, Any]) -> list[Any]:

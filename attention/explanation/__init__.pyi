@@ -11,6 +11,7 @@ from .efficient import KINDS as KINDS
 from .efficient import effective_attention as effective_attention
 from .efficient import efficient_attention as efficient_attention
 from .efficient import solve as solve
+from .figures import draw_flips as draw_flips
 from .head_matrices import Heads as Heads
 from .head_matrices import column_space as column_space
 from .head_matrices import heads as heads
@@ -60,6 +61,7 @@ __all__ = [
     "by_attention",
     "by_layer",
     "column_space",
+    "draw_flips",
     "effective_attention",
     "efficient_attention",
     "explain_classifier",

@@ -17,6 +17,7 @@ from .figures import PURPLE as PURPLE
 from .figures import SKY as SKY
 from .figures import VERMILION as VERMILION
 from .figures import figure_style as figure_style
+from .figures import figure_to_png as figure_to_png
 from .figures import figure_to_svg as figure_to_svg
 from .figures import save_figure as save_figure
 from .gguf_files import GgufHeader as GgufHeader
@@ -89,6 +90,7 @@ __all__ = [
     "check_folder",
     "end_tokens",
     "figure_style",
+    "figure_to_png",
     "figure_to_svg",
     "find_runs",
     "gguf_tokenizer",

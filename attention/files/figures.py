@@ -26,6 +26,7 @@ CYCLE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 INK, FAINT = "#010203", "#040506"
 DARK = "#1d2329"  # ink of a figure in a file of its own
 DOTS = 150  # per inch
+NOTEBOOK_DOTS = 80
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "tale",
     "svg.fonttype": "none",
@@ -69,6 +70,14 @@ def save_figure(draw: Callable[[], Figure], *files: str | Path) -> None:
             data = io.BytesIO()
             figure.savefig(data, format=kind, dpi=DOTS, metadata=undated)
             write_bytes(file, data.getvalue())
+
+
+def figure_to_png(draw: Callable[[], Figure]) -> bytes:
+    """Draw a figure in the project's style on white, as the bytes of a PNG file."""
+    data = io.BytesIO()
+    with figure_style():
+        draw().savefig(data, format="png", dpi=NOTEBOOK_DOTS)
+    return data.getvalue()
 
 
 def figure_to_svg(draw: Callable[[], Figure], description: str) -> Markup:

@@ -6,6 +6,7 @@ from .loop import fit as fit
 from .lora import init_lora as init_lora
 from .lora import lora_axes as lora_axes
 from .lora import merge_lora as merge_lora
+from .metrics import loss_figure as loss_figure
 from .schedules import SCHEDULES as SCHEDULES
 from .schedules import make_schedule as make_schedule
 from .sharding import batch_sharding as batch_sharding
@@ -27,6 +28,7 @@ __all__ = [
     "learned_values",
     "load_params",
     "lora_axes",
+    "loss_figure",
     "make_schedule",
     "make_step",
     "merge_lora",

@@ -8,14 +8,17 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import jax
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from attention.errors import InputError
-from attention.files import read_bytes, tell, write_text
+from attention.files import read_bytes, read_json_lines, tell, write_text
 from attention.terminal import Terminal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class MetricsLog:
@@ -94,6 +97,23 @@ class MetricsLog:
         if self._progress.disable:
             left = f"  {(self._steps - step - 1) / rate:.0f} s left" if rate else ""
             self._terminal.message(f"step {step + 1}/{self._steps}  {status}{left}")
+
+
+def loss_figure(run: str | Path) -> Figure:
+    """Draw the loss of a run against its steps, from ``metrics.jsonl``.
+
+    Raises:
+        InputError: the directory has no metrics.
+    """
+    from matplotlib.figure import Figure
+
+    lines = read_json_lines(Path(run) / "metrics.jsonl")
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([line["step"] + 1 for line in lines], [line["loss"] for line in lines])
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    return figure
 
 
 def truncate(path: Path, start: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 
 from attention import files
+from attention import training as loops
 from attention.command_line import Result, command
 from attention.options import Display
 from icl import training
@@ -36,4 +38,5 @@ def train(
     files.use_compilation_cache()
     state = training.train(experiment, out, updates, layout, quiet=display.quiet)
     done = int(state.step)
-    return Result({"run": out, "steps": done, **dataclasses.asdict(experiment)}, f"{out}")
+    values = {"run": out, "steps": done, **dataclasses.asdict(experiment)}
+    return Result(values, f"{out}", figure=functools.partial(loops.loss_figure, out))

@@ -109,7 +109,8 @@ def search(
         shown.append(f"Stopped: {result.stop_reason}. Report: {place / 'report.html'}")
         start = time.monotonic()
     values = {"model": model, "tasks": found} if each else next(iter(found.values()))
-    return Result(values, *shown)
+    figure = None if each or dry_run else functools.partial(runs.search_figure, out)
+    return Result(values, *shown, figure=figure)
 
 
 def _repeated(

@@ -6,6 +6,7 @@ from .finished import FinishedRun as FinishedRun
 from .finished import finish as finish
 from .finished import load_run as load_run
 from .finished import rewrite_report as rewrite_report
+from .finished import search_figure as search_figure
 from .overview import OVERVIEW_COLUMNS as OVERVIEW_COLUMNS
 from .overview import overview_figure as overview_figure
 from .overview import overview_rows as overview_rows
@@ -44,6 +45,7 @@ __all__ = [
     "percent",
     "render_overview",
     "rewrite_report",
+    "search_figure",
     "show_search",
     "strata_of",
 ]

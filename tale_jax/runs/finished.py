@@ -15,6 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from attention.errors import InputError
 from attention.files import (
     Record,
@@ -32,6 +34,7 @@ from attention.statistics import mcnemar_p_value
 from tale_jax.elimination import AtMost, Candidate, Result
 from tale_jax.runs.agreement import check_together
 from tale_jax.runs.directory import KINDS, Run
+from tale_jax.runs.figures import accuracy_curve
 from tale_jax.runs.report import render_report
 from tale_jax.runs.shapes import Information, Summary, check_shape
 from tale_jax.runs.strata import measure, strata_of
@@ -204,6 +207,16 @@ def rewrite_report(directory: str | Path) -> None:
     run = load_run(directory)
     found = run.summary, run.trajectory, run.candidates, _information(run.directory)
     write_text(run.directory / "report.html", render_report(*found))
+
+
+def search_figure(directory: str | Path) -> Figure:
+    """Draw the accuracy of a finished search against the number of dropped layers.
+
+    Raises:
+        InputError: the directory holds no finished search.
+    """
+    run = load_run(directory)
+    return accuracy_curve(run.summary, run.trajectory, run.candidates)
 
 
 def _told_before(directory: Path) -> Record:

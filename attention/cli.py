@@ -14,7 +14,6 @@ COMMANDS = {
     "plot": "Draw what a run's normalizer learned, layer by layer over training.",
     "pretrain": "Pretrain a decoder or an encoder on text, with any normalizer.",
     "probe": "Ask a language model what it knows of grammar, and write a report.",
-    "runs": "List the runs below a folder.",
     "compare": "Compare pretrained models of several scoring functions, seed by seed.",
     "explain": "Explain decisions of a classifier by its attention, and write a report.",
 }

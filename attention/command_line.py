@@ -29,7 +29,7 @@ from attention import files, processes
 from attention.choices import Choices
 from attention.completion import completion
 from attention.errors import InputError, Preempted, is_disk_full, is_out_of_memory
-from attention.invocation import Every, called_with, use_devices
+from attention.invocation import called_with, use_devices
 from attention.marks import Between, Commas, OneOf, Repeated, Word
 from attention.results import Result, as_json, as_text
 from attention.signature import Command
@@ -47,7 +47,10 @@ __all__ = [
     "run_script",
 ]
 Returned = TypeVar("Returned")
-SHARED = {"env": "Show versions, devices, processor and memory, for a report of a bug."}
+SHARED = {
+    "runs": "List the runs below a folder, and what came out.",
+    "env": "Show versions, devices, processor and memory, for a report of a bug.",
+}
 """Commands that every program has; they lie in ``attention.commands``."""
 MOST_OF_A_REASON = 120  # letters of an unexpected error
 
@@ -206,17 +209,12 @@ def _run(program: str, line: str, found: Command, words: list[str]) -> None:
         bound, every, given = parse(found, words, program, line)
         use_devices(every.platform, every.devices)
         with _joined(), called_with(given), files.tracked(every.tracker):
-            text = _text(found, bound, every)
+            printed = sys.stderr if every.json else sys.stdout  # nothing but the JSON on stdout
+            with contextlib.redirect_stdout(printed):
+                result = found.function(**bound)
+        text = as_json(result) if every.json else as_text(result)
         if text and not (_several() and not processes.is_main()):
             _print(text)
-
-
-def _text(found: Command, bound: Mapping[str, Any], every: Every) -> str:
-    """Run a command; the text to print."""
-    if not every.json:
-        return as_text(found.function(**bound))
-    with contextlib.redirect_stdout(sys.stderr):  # nothing but the JSON is printed
-        return as_json(found.function(**bound))
 
 
 def _print(text: str) -> None:

@@ -13,7 +13,6 @@ COMMANDS = {
     "tasks": "List the tasks that have a name.",
     "compare": "Drop as many layers by each criterion, and compare them on the test split.",
     "transfer": "Score the layers found on each task on every other one.",
-    "runs": "List the runs below a folder.",
     "report": "Draw the layers that several searches dropped, by task and by model, on one page.",
     "pick": "Choose from the models that a search recorded, and export the choice.",
     "compile": "Say what a search costs on TPUs that are not here, and whether it fits.",

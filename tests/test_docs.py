@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from attention.choices import Choices
-from attention.command_line import command
+from attention.command_line import SHARED, command
 from attention.words import parse
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +87,8 @@ def lines() -> Iterator[tuple[Path, str]]:
 def function_of(program: str, name: str) -> Any:
     """The command of a program, or the one function of a script."""
     if program in PROGRAMS:
-        module = importlib.import_module(f"{PROGRAMS[program]}.commands.{name.replace('-', '_')}")
+        package = "attention" if name in SHARED else PROGRAMS[program]
+        module = importlib.import_module(f"{package}.commands.{name.replace('-', '_')}")
         return getattr(module, name.replace("-", "_"))
     spec = importlib.util.spec_from_file_location(f"docs_{Path(name).stem}", ROOT / name)
     assert spec is not None and spec.loader is not None

@@ -208,14 +208,13 @@ class FoundRun:
     ended: bool
 
 
-def find_runs(under: Path, program: str) -> Iterator[FoundRun]:
-    """Find the runs of a program below a folder, by their paths.
+def find_runs(under: Path) -> Iterator[FoundRun]:
+    """Find the runs below a folder, in the order of their paths.
 
     Runs inside runs are found too; folders of checkpoints and hidden ones are not looked into.
 
     Args:
         under: the folder.
-        program: ``tale``, ``icl`` or ``attn``.
 
     Raises:
         InputError: there is no such folder.
@@ -226,10 +225,10 @@ def find_runs(under: Path, program: str) -> Iterator[FoundRun]:
         inner[:] = sorted(name for name in inner if name[0] != "." and name not in NO_RUNS)
         if SETTINGS not in names:
             continue
-        with contextlib.suppress(InputError):  # another program's file of that name
+        with contextlib.suppress(InputError):  # a file of others that has this name
             settings = read_json(Path(folder) / SETTINGS)
             command = settings.pop("command", None)
-            if isinstance(command, str) and command.startswith(f"{program} "):
+            if isinstance(command, str):
                 ended = "summary.json" in names or "report.html" in names
                 yield FoundRun(Path(folder), command, settings, ended)
 

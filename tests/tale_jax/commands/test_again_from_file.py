@@ -4,9 +4,9 @@ import json
 
 import yaml
 
+from attention.commands.runs import runs
 from attention.files import read_json_lines
 from tale_jax.cli import main
-from tale_jax.commands.runs import runs
 
 
 def test_a_search_is_made_again_from_its_file(searched, tmp_path):

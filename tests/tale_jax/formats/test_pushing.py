@@ -15,7 +15,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
     """The part of the hub's protocol that an upload of small files needs."""
 
     def do_GET(self):
-        self._answer({})
+        self._answer({}, 404 if self.server.refuses else 200)
 
     def do_POST(self):
         asked = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -3,9 +3,6 @@ from .caches import use_compilation_cache as use_compilation_cache
 from .caches import write_log as write_log
 from .csv_files import read_table as read_table
 from .csv_files import write_table as write_table
-from .events import Event as Event
-from .events import Listener as Listener
-from .events import tell as tell
 from .figures import BLUE as BLUE
 from .figures import CYCLE as CYCLE
 from .figures import FAINT as FAINT
@@ -47,10 +44,13 @@ from .run_directory import find_runs as find_runs
 from .run_directory import read_settings as read_settings
 from .tokenizers import end_tokens as end_tokens
 from .tokenizers import load_tokenizer as load_tokenizer
-from .trackers import TRACKERS as TRACKERS
-from .trackers import Sink as Sink
-from .trackers import Tracker as Tracker
-from .trackers import tracked as tracked
+from .tracking import TRACKERS as TRACKERS
+from .tracking import Event as Event
+from .tracking import Listener as Listener
+from .tracking import Sink as Sink
+from .tracking import Tracker as Tracker
+from .tracking import tell as tell
+from .tracking import tracked as tracked
 from .writing import check_folder as check_folder
 from .writing import new_file as new_file
 from .writing import new_folder as new_folder

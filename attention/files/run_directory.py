@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from attention.errors import InputError
-from attention.files.events import run_of
 from attention.files.journal import Journal, RecordKind
 from attention.files.reading import read_json
-from attention.files.trackers import TRACKED
+from attention.files.tracking import TRACKED, run_of
 from attention.files.writing import make_folder, remove_empty, write_json
 from attention.invocation import CONFIG, write_config
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from attention.choices import Choices, resolve, trust
 from attention.errors import InputError
-from attention.files.events import Event, Listener, heard_by
+from attention.files.tracking.events import Event, Listener, heard_by
 
 PROJECT = "tale-jax"
 LONGEST = 500  # characters of a setting, which mlflow limits

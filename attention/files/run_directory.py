@@ -116,6 +116,7 @@ class RunDirectory:
         stack.callback(self._tidy)
         if not self.resumed:
             write_json(self.path / SETTINGS, {"command": self.command, **self.settings})
+        if not (self.path / CONFIG).exists():  # a kill may have come in between
             write_config(self.path, self.command)
 
     def _wait(self) -> None:

@@ -208,7 +208,7 @@ def _run(program: str, line: str, found: Command, words: list[str]) -> None:
     with _one_line(program, lambda: _going_on(found, line, words)):
         bound, every, given = parse(found, words, program, line)
         use_devices(every.platform, every.devices)
-        with _joined(), called_with(given), files.tracked(every.tracker):
+        with _joined(), called_with(given, every.quiet), files.tracked(every.tracker):
             printed = sys.stderr if every.json else sys.stdout  # nothing but the JSON on stdout
             with contextlib.redirect_stdout(printed):
                 result = found.function(**bound)

@@ -69,16 +69,23 @@ PLATFORMS: Choices[Platform] = Choices(
 )
 
 _given: ContextVar[Words | None] = ContextVar("given", default=None)
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 
 @contextlib.contextmanager
-def called_with(given: Words) -> Iterator[None]:
-    """Remember the options of a call while it runs."""
-    before = _given.set(given)
+def called_with(given: Words, quiet: bool = False) -> Iterator[None]:
+    """Remember the options of a call while it runs, and whether ``--quiet`` is one."""
+    before, loud = _given.set(given), _quiet.set(quiet or _quiet.get())
     try:
         yield
     finally:
         _given.reset(before)
+        _quiet.reset(loud)
+
+
+def is_quiet() -> bool:
+    """Whether the call under way shows no progress."""
+    return _quiet.get()
 
 
 def write_config(folder: Path, command: str) -> None:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, ProgressColumn
+from rich.progress import (
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
+from attention.invocation import is_quiet
+
+PATIENCE = 2.0  # seconds until a wait is told of
 PAUSE = 60.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -37,7 +47,7 @@ class Terminal:
     """
 
     def __init__(self, quiet: bool = False):
-        self._quiet = quiet
+        self._quiet = quiet = quiet or is_quiet()
         self._out = Console(quiet=quiet, highlight=False, soft_wrap=False)
         self._err = Console(quiet=quiet, highlight=False, stderr=True)
 
@@ -63,6 +73,29 @@ class Terminal:
         hidden = self._quiet or not self._err.is_terminal
         with Progress(*columns, console=self._err, transient=not stays, disable=hidden) as bar:
             yield bar
+
+    @contextlib.contextmanager
+    def waiting(self, doing: str) -> Iterator[None]:
+        """Say what a block does that takes more than two seconds, and for how long.
+
+        Args:
+            doing: such as ``loading the model``.
+        """
+        if self._quiet:
+            yield
+        elif self._err.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with self.bar(*columns) as bar:
+                bar.add_task(escape(doing), total=None)
+                yield
+        else:
+            late = threading.Timer(PATIENCE, self.message, [f"{doing} …"])
+            late.daemon = True
+            late.start()
+            try:
+                yield
+            finally:
+                late.cancel()
 
     @contextlib.contextmanager
     def steps(self, description: str, total: int) -> Iterator[Callable[[], None]]:

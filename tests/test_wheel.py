@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -11,14 +12,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("attention", "icl", "tale_jax")
 
 
+def built(kind, out, source):
+    """The wheel or the sdist that the build backend makes of a folder."""
+    pytest.importorskip("hatchling")
+    code = f"import sys, hatchling.build as b; print(b.build_{kind}(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, str(out)], check=True, capture_output=True,
+                          text=True, cwd=source)  # fmt: skip
+    return out / done.stdout.split()[-1]
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    pytest.importorskip("hatchling")
-    out = tmp_path_factory.mktemp("dist")
-    code = "import sys, hatchling.build as b; print(b.build_wheel(sys.argv[1]))"
-    done = subprocess.run([sys.executable, "-c", code, str(out)], check=True, capture_output=True,
-                          text=True, cwd=ROOT)  # fmt: skip
-    return out / done.stdout.split()[-1]
+    return built("wheel", tmp_path_factory.mktemp("dist"), ROOT)
 
 
 @pytest.mark.nightly
@@ -29,6 +34,20 @@ def test_the_wheel_has_every_file_of_the_packages(wheel):
             if file.is_file() and "__pycache__" not in file.parts:
                 assert str(file.relative_to(ROOT)) in names
         assert f"{package}/py.typed" in names
+
+
+@pytest.mark.nightly
+def test_the_sdist_is_whole_and_makes_the_same_wheel(wheel, tmp_path):
+    with tarfile.open(built("sdist", tmp_path, ROOT)) as packed:
+        packed.extractall(tmp_path, filter="data")
+    (source,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    for name in ("Makefile", "README.md", "LICENSE", "mkdocs.yml", "docs/notebooks",
+                 "tests/test_wheel.py", "scripts/run_notebooks.py"):  # fmt: skip
+        assert (source / name).exists(), f"the sdist lacks {name}"
+    again = zipfile.ZipFile(built("wheel", tmp_path, source))
+    first = zipfile.ZipFile(wheel)
+    files = [{i.filename: i.CRC for i in z.infolist()} for z in (first, again)]
+    assert files[0] == files[1]
 
 
 @pytest.mark.nightly

@@ -9,7 +9,7 @@ from attention import files, language, transformer
 from attention.command_line import Between, Result, command
 from attention.errors import InputError
 from attention.options import Hub
-from attention.terminal import plain_table
+from attention.terminal import Terminal, plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,8 +56,9 @@ def convert(
     pieces = language.encode_pieces(files.load_tokenizer(folder), read, length)[: tokens // length]
     if not len(pieces):
         raise InputError(f"{text} is shorter than one piece of {length} tokens (--length)")
-    config, params = transformer.load_pretrained(folder)
-    config, params, drift = transformer.convert(config, params, normalizer, pieces, largest=largest)
+    with Terminal().waiting(f"loading and converting {model}"):
+        loaded = transformer.load_pretrained(folder)
+        config, params, drift = transformer.convert(*loaded, normalizer, pieces, largest=largest)
     transformer.save_pretrained(out, config, params, source=folder)
     changes = (
         f"logits over {pieces.size} tokens change by {drift.logit_mean:.2g} on average, "

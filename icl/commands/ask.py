@@ -11,6 +11,7 @@ from attention import files
 from attention.command_line import Result, command
 from attention.errors import InputError
 from attention.files import Record, RemoteOptions
+from attention.terminal import Terminal
 from icl import evaluation, language, training
 from icl.commands.evaluate import Names, Runs
 from icl.commands.roots import root_table, row_of, rows_of_models, zero_row
@@ -75,11 +76,13 @@ def ask(
     with files.RunDirectory(out, "icl ask", given, resume=True) as directory:
         journal = directory.journal(language.KINDS)
         if roots:
-            rows, answers = language.ask_roots(task, settings, answer, form, journal)
+            with Terminal().waiting(f"asking {model}"):
+                rows, answers = language.ask_roots(task, settings, answer, form, journal)
             shown = root_rows(name, rows, models, form)
             files.write_json_lines(out / "answers.jsonl", answers)
             return Result({"roots": shown}, *root_table(shown, out))
-        rows, answers = language.ask(task, settings, name, answer, rivals, form, journal)
+        with Terminal().waiting(f"asking {model}"):
+            rows, answers = language.ask(task, settings, name, answer, rivals, form, journal)
         files.write_json_lines(out / "answers.jsonl", answers)
         files.write_table(out / "errors.csv", rows)
     shown = evaluation.tables(task, rows, out / "errors.csv")

@@ -11,7 +11,7 @@ from attention.command_line import Between, Repeated, Result, command
 from attention.errors import InputError
 from attention.files import Record
 from attention.options import Seed
-from attention.terminal import plain_table
+from attention.terminal import Terminal, plain_table
 from icl import analysis, tasks, training
 
 if TYPE_CHECKING:
@@ -60,11 +60,11 @@ def roots(
     files.use_compilation_cache()
     models = training.load_all(run)
     task = tasks.require_functions(next(iter(models.values())).task)
-    rows = [
-        row
-        for setting in task.settings(sweep)
-        for row in rows_of_models(models, setting, count=count, seed=seed, low=low, high=high)
-    ]
+    settings, rows = list(task.settings(sweep)), []
+    with Terminal().steps("settings", len(settings)) as advance:
+        for setting in settings:
+            rows += rows_of_models(models, setting, count=count, seed=seed, low=low, high=high)
+            advance()
     return Result({"roots": rows}, *root_table(rows, out))
 
 

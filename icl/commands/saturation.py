@@ -8,6 +8,7 @@ from typing import Annotated
 from attention import files
 from attention.command_line import Between, Result, command
 from attention.options import Seed
+from attention.terminal import Terminal
 from icl import analysis, training
 
 ENDS = {
@@ -38,7 +39,8 @@ def saturation(
     """
     files.check_folder(out)
     files.use_compilation_cache()
-    found = analysis.survey(training.load(run, seed), most, count)
+    with Terminal().waiting("measuring the boundary values"):
+        found = analysis.survey(training.load(run, seed), most, count)
     if found.entropies:
         files.write_table(out / "entropy.csv", found.entropies)
     files.write_json(out / "saturation.json", found.numbers)

@@ -189,7 +189,9 @@ def arms(
     asked = opening.read_task(task, options)
     if not asked.train:
         raise InputError(f"{asked.name} has no train split; give one by --train")
-    opened, terminal = models.load_model(model, options), Terminal(display.quiet)
+    terminal = Terminal(display.quiet)
+    with terminal.waiting(f"loading {model}"):
+        opened = models.load_model(model, options)
     settings = opening.identify(opened, options) | {
         "task": task,
         "layers": layers.as_settings(),

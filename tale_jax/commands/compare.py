@@ -67,7 +67,8 @@ def compare(
     if calibration is not None and not any(CRITERIA.pick(name).reads_text for name in names):
         raise InputError("no criterion among these reads text: leave out --calibration")
     asked, terminal = opening.read_task(task, options), Terminal(display.quiet)
-    opened = models.load_model(model, options)
+    with terminal.waiting(f"loading {model}"):
+        opened = models.load_model(model, options)
     options = opening.dated(options, asked, opened, out)
     scorer = opening.open_scorer(opened, asked, options, terminal)
     units = how.units(opened.config.num_hidden_layers, opened.missing)

@@ -49,7 +49,8 @@ def evaluate(
     asked = {name: opening.read_task(name, options, split) for name in task}
     if not asked:
         raise InputError("give at least one task")
-    opened = models.load_model(model, options)
+    with terminal.waiting(f"loading {model}"):
+        opened = models.load_model(model, options)
     dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
     found = {}
     for name, each in asked.items():

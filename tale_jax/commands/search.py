@@ -82,7 +82,8 @@ def search(
         raise InputError("give at least one task")
     damage.check(names)
     asked = {name: opening.read_task(name, options) for name in names}
-    opened = models.load_model(model, options)
+    with terminal.waiting(f"loading {model}"):
+        opened = models.load_model(model, options)
     check = searches.open_check(opened, damage.damage_text, damage.untouched, options)
     job = searches.Job(opened, asked, objective, layers, ranking, null_control, options, check)
     if (repeats > 1 or sizes) and not dry_run:

@@ -121,7 +121,9 @@ class SearchProgress:
         self._units = Units(num_layers, granularity).every
         # what every candidate runs besides, in units
         self._rest = num_layers if granularity in ("attention", "mlp") else 0
-        self._task = bar.add_task("baseline", total=1, whole="")
+        self._task = bar.add_task(
+            f"compiling the search for {num_layers} layers, then the baseline", total=1, whole=""
+        )
         self._best: Candidate | None = None
         self._iteration = self._asked = self._work = 0
         self._start = self._baseline_done = time.monotonic()

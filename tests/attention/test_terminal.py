@@ -1,10 +1,12 @@
 """What is shown while work runs: where, and that quiet is quiet."""
 
 import sys
+import threading
 
 import pytest
 
 from attention import terminal
+from attention.invocation import called_with
 from attention.terminal import Terminal
 
 
@@ -61,3 +63,28 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     with Terminal().steps("score [x]", 3) as advance:
         advance()
     assert "score [x]" in screen.text and "33%" in screen.text
+
+
+def test_a_long_wait_is_told_of(capsys, monkeypatch):
+    told = threading.Event()
+    monkeypatch.setattr(terminal, "PATIENCE", 0.0)
+    monkeypatch.setattr(Terminal, "message", lambda self, line: told.set())
+    with Terminal().waiting("loading [x]"):
+        assert told.wait(60)
+
+
+def test_a_terminal_shows_what_is_waited_for(monkeypatch):
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with Terminal().waiting("loading [x]"):
+        pass
+    assert "loading [x]" in screen.text
+
+
+def test_a_quiet_command_makes_every_terminal_quiet(capsys):
+    with called_with({}, quiet=True):
+        Terminal().message("a")
+        with Terminal().waiting("b"), Terminal().steps("c", 3) as advance:
+            advance()
+    assert capsys.readouterr() == ("", "")

@@ -96,7 +96,7 @@ class Choices(dict[str, Row]):
     @property
     def installed(self) -> Mapping[str, importlib.metadata.EntryPoint]:
         """Rows of installed packages, by name; one is loaded when it is picked."""
-        return _entry_points(self.group)
+        return {point.name: point for point in _entry_points().select(group=self.group)}
 
     @property
     def listed(self) -> str:
@@ -152,9 +152,9 @@ def resolve(value: Any) -> Any:
 
 
 @functools.cache
-def _entry_points(group: str) -> Mapping[str, importlib.metadata.EntryPoint]:
-    """The entry points of a group, by name."""
-    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
+def _entry_points() -> importlib.metadata.EntryPoints:
+    """The entry points of all installed packages, which are read once."""
+    return importlib.metadata.entry_points()
 
 
 def _imported(kind: str, name: str) -> Any:

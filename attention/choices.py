@@ -5,8 +5,8 @@ that the rest of the code needs to know.  Nothing here imports JAX.  A row may n
 ``"package.module:function"``; :func:`resolve` imports it when it is used.
 
 Rows of one's own come in three ways: by assignment, as ``module:function``, and from an installed
-package whose entry points are in the group ``tale_jax.KIND``.  A module is only imported by its
-name if a person wrote that name (:func:`trust`); a name that a file holds does not suffice.
+package whose entry points are in the group ``tale_jax.KIND``.  A name that only a file of others
+holds, such as a config.json, must not import anything: :func:`check_trusted` sees to it.
 """
 
 from __future__ import annotations
@@ -128,8 +128,23 @@ class Choices(dict[str, Row]):
             raise _failed(self.kind, f"{point.name} ({point.value})", error) from error
 
 
+def check_trusted(kind: str, name: str) -> None:
+    """Check a name that a file holds, before it is picked: it may not import what nobody named.
+
+    Raises:
+        InputError: it is ``module:function`` of a module that neither the command line nor the
+            environment names.
+    """
+    module = name.partition(":")[0]
+    if module not in _trusted and module not in os.environ.get(VARIABLE, "").split(","):
+        raise InputError(
+            f"the {kind} {name!r} is code, which a file named and you did not: "
+            f"{VARIABLE}={module} lets it run"
+        )
+
+
 def trust(*texts: str) -> None:
-    """Let tables import the modules that these texts name, as in ``my_module:entropy``.
+    """Trust the modules that these texts name, as in ``my_module:entropy``.
 
     Commands do so for their own arguments, which a person wrote.
 
@@ -161,14 +176,8 @@ def _imported(kind: str, name: str) -> Any:
     """Import the user's own object, from the path or the current folder.
 
     Raises:
-        InputError: nobody named its module, or it cannot be imported.
+        InputError: it cannot be imported.
     """
-    module = name.partition(":")[0]
-    if module not in _trusted and module not in os.environ.get(VARIABLE, "").split(","):
-        raise InputError(
-            f"the {kind} {name!r} is code, which a file named and you did not: "
-            f"{VARIABLE}={module} lets it run"
-        )
     if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109 - sys.path has texts
         sys.path.append(os.getcwd())  # noqa: PTH109
     try:

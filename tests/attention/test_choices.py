@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from attention import choices
-from attention.choices import VARIABLE, Choices, resolve, trust
+from attention.choices import VARIABLE, Choices, check_trusted, resolve, trust
 from attention.errors import InputError
+from attention.transformer.huggingface.config import _own_fields as own_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +61,6 @@ def test_a_function_of_the_user_is_a_row(table, tmp_path, monkeypatch):
     (tmp_path / "broken_strategies.py").write_text("1 / 0\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    monkeypatch.setattr(choices, "_trusted", set())
-    trust("--strategy", "my_strategies:best", "nowhere.at_all:f")
-    monkeypatch.setenv(VARIABLE, "other,broken_strategies")
     assert table.pick("my_strategies:best").make() == 3
     sys.modules["my_strategies"].ROW = Row(7)
     assert table.pick("my_strategies:ROW") == Row(7), "a row stays what it is"
@@ -82,13 +80,23 @@ def test_names_of_functions_are_imported_when_used(table):
     assert resolve(len) is len
 
 
-def test_a_name_that_only_a_file_holds_runs_nothing(table, tmp_path, monkeypatch):
+def test_a_name_that_only_a_file_holds_runs_nothing(tmp_path, monkeypatch):
     (tmp_path / "hostile.py").write_text("raise SystemExit('it ran')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(choices, "_trusted", set())
     line = f"'hostile:f' is code, which a file named and you did not: {VARIABLE}=hostile lets"
-    with pytest.raises(InputError, match=line):
-        table.pick("hostile:f")
+    for check in (
+        lambda: check_trusted("normalizer", "hostile:f"),
+        lambda: own_fields({"model_type": "tale", "normalizer": "hostile:f"}),
+    ):
+        with pytest.raises(InputError, match=line):
+            check()
+    assert own_fields({"model_type": "tale", "normalizer": "ssa:n=2"}) == {"normalizer": "ssa:n=2"}
+    trust("--normalizer", "hostile:f:n=2")
+    check_trusted("normalizer", "hostile:f")
+    monkeypatch.setattr(choices, "_trusted", set())
+    monkeypatch.setenv(VARIABLE, "other,hostile")
+    check_trusted("normalizer", "hostile:f")
 
 
 def test_an_installed_package_brings_rows(table, tmp_path, monkeypatch):

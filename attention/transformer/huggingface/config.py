@@ -7,7 +7,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from attention.choices import check_trusted
 from attention.errors import InputError
+from attention.normalizers import NORMALIZERS
 from attention.transformer.arithmetic import ACTIVATIONS
 from attention.transformer.config import Head, TransformerConfig
 from attention.transformer.huggingface.attributes import check_attributes, without_meaning
@@ -113,6 +115,9 @@ def _own_fields(hf: HfConfig) -> dict[str, Any]:
         raise InputError(f"config.json: layer_halves is {halves!r}, not a list of names")
     if not isinstance(scoring, str):
         raise InputError(f"config.json: normalizer is {scoring!r}, not a specification")
+    name, colon, _ = scoring.partition(":")
+    if colon and name not in {*NORMALIZERS, *NORMALIZERS.installed}:
+        check_trusted("normalizer", scoring)
     return own | ({"layer_halves": tuple(halves)} if "layer_halves" in own else {})
 
 

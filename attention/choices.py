@@ -167,7 +167,7 @@ def resolve(value: Any) -> Any:
 
 
 @functools.cache
-def _entry_points() -> importlib.metadata.EntryPoints:
+def _entry_points() -> Any:  # its type depends on the version of Python
     """The entry points of all installed packages, which are read once."""
     return importlib.metadata.entry_points()
 

@@ -154,6 +154,7 @@ def test_trackers_of_others_get_all_of_it(name, tmp_path, monkeypatch):
     pytest.importorskip({"tensorboard": "tensorboardX"}.get(name, name.partition(":")[0]))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.chdir(tmp_path)
     draw(tmp_path / "a", sizes=(2, 5), tracker=name, quiet=True)
     if name == "tensorboard":

@@ -10,17 +10,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import resource
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from attention.choices import Choices
 from attention.errors import InputError
 
+if sys.platform != "win32":  # which lacks it
+    import resource
+
 VARIABLE = "TALE_JAX_LIMITS"
+SLOWEST = 10.0  # times the limit, on the clock, where a machine is busy with something else
 GRACE = 5.0  # seconds until a program that cannot be interrupted is ended
 
 
@@ -87,9 +91,12 @@ def most_bytes(name: str) -> int:
 def in_time(doing: str, compiled: bool = False) -> Iterator[None]:
     """End a block that takes longer than the limit ``seconds``.
 
+    They are seconds of a processor, as long as the clock has not gone on by ten times as many: a
+    machine that does much else is slower.
+
     Python code is interrupted by an alarm.  Compiled code, such as a tokenizer's, cannot be: a few
-    seconds later the process ends with one line and code 2.  Outside of the main thread there is no
-    limit.
+    seconds later the process ends with one line and code 2.  Outside of the main thread, and on
+    Windows, there is no limit.
 
     Args:
         doing: what takes long, for the error message.
@@ -98,29 +105,50 @@ def in_time(doing: str, compiled: bool = False) -> Iterator[None]:
     Raises:
         InputError: the time is over.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
     seconds, line = limit("seconds"), f"{doing} takes {refused('seconds')}"
+    left, done = _left(seconds), threading.Event()
 
     def ring(*_: object) -> None:
-        raise InputError(line)
+        if (more := left()) <= 0:
+            raise InputError(line)
+        signal.setitimer(signal.ITIMER_REAL, more)
 
-    before, left = signal.signal(signal.SIGALRM, ring), signal.setitimer(signal.ITIMER_REAL, 0)[0]
-    last = threading.Timer(seconds + GRACE, _end, [line])
-    last.daemon = True
+    before, others = signal.signal(signal.SIGALRM, ring), signal.setitimer(signal.ITIMER_REAL, 0)[0]
     if compiled:
-        last.start()
+        last = _left(seconds + GRACE)
+        threading.Thread(target=_end, args=(line, last, done), daemon=True).start()
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.setitimer(signal.ITIMER_REAL, others)
         signal.signal(signal.SIGALRM, before)
-        last.cancel()
+        done.set()
 
 
-def _end(line: str) -> None:
+def _left(seconds: float) -> Callable[[], float]:
+    """A function that tells how many seconds there are left from now on; 0: none."""
+    start, busy = time.monotonic(), time.process_time()
+
+    def left() -> float:
+        clock, work = time.monotonic() - start, time.process_time() - busy
+        if clock < seconds:
+            return seconds - clock
+        return max(0.0, seconds - work) if clock < SLOWEST * seconds else 0.0
+
+    return left
+
+
+def _end(line: str, left: Callable[[], float], done: threading.Event) -> None:
+    """End the process when no time is left, unless the work is done."""
+    while (more := left()) > 0:
+        if done.wait(more):
+            return
+    if done.is_set():
+        return
     print(" ".join(line.split()), file=sys.__stderr__, flush=True)
     os._exit(2)
 
@@ -138,7 +166,7 @@ def confined(doing: str) -> Iterator[None]:
     """
     with in_time(doing), contextlib.ExitStack() as stack:
         pages = Path("/proc/self/statm")  # only Linux tells how much is taken now
-        if pages.is_file():
+        if sys.platform != "win32" and pages.is_file():
             most = int(pages.read_text().split()[0]) * resource.getpagesize() + most_bytes("memory")
             soft, hard = resource.getrlimit(resource.RLIMIT_AS)
             if soft == resource.RLIM_INFINITY or most < soft:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from attention import files, language, transformer
+from attention import files, language, likelihood, transformer
 from attention.command_line import Between, Result, command
 from attention.errors import InputError
 from attention.options import Hub
@@ -45,8 +46,8 @@ def convert(
         hub: what is taken from the hub
 
     Raises:
-        InputError: the model cannot be read or converted, the text is shorter than one piece, or
-            --out is not empty.
+        InputError: the model cannot be read or converted, its logits are NaN, the text is shorter
+            than one piece, or --out is not empty.
     """
     if tokens < length:
         raise InputError(f"--tokens must be at least --length, not {tokens} and {length}")
@@ -57,8 +58,13 @@ def convert(
     if not len(pieces):
         raise InputError(f"{text} is shorter than one piece of {length} tokens (--length)")
     with Terminal().waiting(f"loading and converting {model}"):
-        loaded = transformer.load_pretrained(folder)
-        config, params, drift = transformer.convert(*loaded, normalizer, pieces, largest=largest)
+        config, params = transformer.load_pretrained(folder)
+        likelihood.check_tokens(pieces.flat, config.vocab_size)
+        config, params, drift = transformer.convert(
+            config, params, normalizer, pieces, largest=largest
+        )
+    if not math.isfinite(drift.logit_max):
+        raise InputError(f"{model}: its logits are not numbers: are its parameters finite?")
     transformer.save_pretrained(out, config, params, source=folder)
     changes = (
         f"logits over {pieces.size} tokens change by {drift.logit_mean:.2g} on average, "

@@ -27,6 +27,7 @@ from attention.language import (
     load_texts,
     with_labels_of,
 )
+from attention.likelihood import check_tokens
 from attention.terminal import Terminal
 from attention.transformer import (
     Transformer,
@@ -94,6 +95,8 @@ def explain_classifier(
         picked = _drawn(dataset, decisions.limit, seed)
         longest = classifier.config.max_position_embeddings
         inputs = [_inputs(tokenizer, text, longest, decisions.cut) for text in picked]
+        read = (token for given in inputs for token in given.tokens[given.where])
+        check_tokens(read, classifier.config.vocab_size)
         classifier.attention(inputs[0])  # raises if the model cannot be explained
         other = None
         if adversary.adversary_steps and len(journal) < len(picked):

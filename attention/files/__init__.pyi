@@ -42,6 +42,11 @@ from .run_directory import FoundRun as FoundRun
 from .run_directory import RunDirectory as RunDirectory
 from .run_directory import find_runs as find_runs
 from .run_directory import read_settings as read_settings
+from .shapes import Natural as Natural
+from .shapes import Positive as Positive
+from .shapes import Share as Share
+from .shapes import Text as Text
+from .shapes import check_shape as check_shape
 from .tokenizers import end_tokens as end_tokens
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tracking import TRACKERS as TRACKERS
@@ -80,14 +85,19 @@ __all__ = [
     "Journal",
     "JsonServer",
     "Listener",
+    "Natural",
+    "Positive",
     "Record",
     "RecordKind",
     "RemoteOptions",
     "RunDirectory",
+    "Share",
     "Sink",
+    "Text",
     "Tracker",
     "cache_folder",
     "check_folder",
+    "check_shape",
     "end_tokens",
     "figure_style",
     "figure_to_png",

@@ -13,6 +13,7 @@ from .cross_entropy import summed_loss as summed_loss
 from .memory import RowBatches as RowBatches
 from .memory import when_memory_runs_out as when_memory_runs_out
 from .rows import Row as Row
+from .rows import check_tokens as check_tokens
 from .rows import check_vocabulary as check_vocabulary
 from .targets import TargetScores as TargetScores
 from .targets import score_targets as score_targets
@@ -27,6 +28,7 @@ __all__ = [
     "SummedLoss",
     "TargetScores",
     "bucket",
+    "check_tokens",
     "check_vocabulary",
     "choose_shapes",
     "fetch",

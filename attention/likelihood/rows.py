@@ -137,9 +137,18 @@ def check_vocabulary(rows: Iterable[Row], size: int | None) -> None:
     Raises:
         InputError: a token's id is not below ``size``; the message names such ids.
     """
+    check_tokens((t for row in rows for t in (*row.tokens, *row.targets)), size)
+
+
+def check_tokens(tokens: Iterable[int], size: int | None) -> None:
+    """Refuse tokens that a model does not know; see `check_vocabulary`.
+
+    Raises:
+        InputError: a token's id is not below ``size``.
+    """
     if size is None:
         return
-    unknown = sorted({t for row in rows for t in (*row.tokens, *row.targets) if t >= size})
+    unknown = sorted({token for token in map(int, tokens) if token >= size})
     if unknown:
         listed = ", ".join(map(str, unknown[:5])) + (", …" if len(unknown) > 5 else "")
         raise InputError(

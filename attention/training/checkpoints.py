@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +41,7 @@ class Checkpoints:
         self.directory = _plain(Path(directory))
         check_folder(self.directory)
         self._checked = False
+        self._stack = contextlib.ExitStack()
         latest: Any = ocp.training.preservation_policies.LatestN(keep)  # orbax's types disagree
         self._checkpointer = ocp.training.Checkpointer(
             str(self.directory), preservation_policy=latest, cleanup_tmp_directories=clean
@@ -106,10 +109,12 @@ class Checkpoints:
                 )
 
     def __enter__(self) -> Self:
+        self._stack.enter_context(_no_tracebacks())
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._checkpointer.close()  # waits for the save under way
+        with self._stack:
+            self._checkpointer.close()  # waits for the save under way
 
 
 def save_once(path: str | Path, trees: Mapping[str, PyTree]) -> None:
@@ -119,8 +124,20 @@ def save_once(path: str | Path, trees: Mapping[str, PyTree]) -> None:
         InputError: the path is not possible, or the checkpoint does not hold the trees.
     """
     folder = _plain(Path(path))
-    ocp.save_checkpointables(str(folder), dict(trees), overwrite=True)
+    with _no_tracebacks():
+        ocp.save_checkpointables(str(folder), dict(trees), overwrite=True)
     _require_whole(folder, ocp.checkpointables_metadata(str(folder)), trees)
+
+
+@contextlib.contextmanager
+def _no_tracebacks() -> Iterator[None]:
+    """Keep Orbax from printing the errors of its threads, which it raises in this one as well."""
+    logger, quiet = logging.getLogger("absl"), lambda record: not record.exc_info
+    logger.addFilter(quiet)
+    try:
+        yield
+    finally:
+        logger.removeFilter(quiet)
 
 
 def _plain(path: Path) -> Path:

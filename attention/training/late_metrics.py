@@ -17,7 +17,7 @@ AHEAD = 4  # programs that the devices may be given before the host waits for on
 MOST = 64  # programs whose metrics may wait
 
 
-class NonFiniteError(FloatingPointError):
+class NonFiniteError(InputError, FloatingPointError):
     """A loss, gradient or update is NaN or infinite; the message names the step and the folder."""
 
 
@@ -84,7 +84,8 @@ class LateMetrics:
             if not finite:
                 raise NonFiniteError(
                     f"step {t} is not finite (loss {values['loss']:g}, gradient norm "
-                    f"{values['grad_norm']:g}); {self._set_aside(t, state)}"
+                    f"{values['grad_norm']:g}): lower the learning rate, or look whether the "
+                    f"parameters that it starts from are finite; {self._set_aside(t, state)}"
                 )
 
 

@@ -15,7 +15,7 @@ from attention.files import Record
 from attention.likelihood import Row, check_vocabulary
 from attention.transformer import decoding_form, jitted_generate
 from tale_jax.models import LoadedModel
-from tale_jax.scoring import without_layers
+from tale_jax.scoring import NAN, NotFiniteError, without_layers
 from tale_jax.tasks import Example, Task, encode_prompts, render
 from tale_jax.units import Dropped
 
@@ -76,7 +76,8 @@ def write_side_by_side(
         ``tokens_per_second``, the prompt's pass included.
 
     Raises:
-        InputError: the prompt and the new tokens are more than the model's positions.
+        InputError: the prompt and the new tokens are more than the model's positions, or its
+            logits are not numbers.
     """
     if len(tokens) + new_tokens > model.config.longest_text:
         raise InputError(
@@ -97,6 +98,8 @@ def write_side_by_side(
         jax.block_until_ready(jitted_generate(config, params, *given, new_tokens, **how))
         start = time.perf_counter()  # of the second call: the first one compiles
         out = jitted_generate(config, params, *given, new_tokens, **how)
+        if not np.asarray(out.finite).all():
+            raise NotFiniteError(NAN)
         written = np.asarray(out.tokens)[0][np.asarray(out.where)[0]].tolist()
         seconds = time.perf_counter() - start
         text = model.tokenizer.batch_decode([written], skip_special_tokens=True)[0]

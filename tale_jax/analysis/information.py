@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from attention.errors import InputError
-from attention.likelihood import Row, RowBatches
+from attention.likelihood import Row, RowBatches, check_vocabulary
 from attention.terminal import Steps, no_steps
 from tale_jax.analysis.by_layer import EMBEDDING, variants
 from tale_jax.analysis.probes import FOLDS, entropy, estimate
@@ -137,7 +137,11 @@ def probe_layers(
     Returns:
         The rows of ``information.csv``; ``model`` is "full" or "without 3, 5", layer −1 is the
         state before the first layer, and ``question`` a key of ``QUESTIONS``.
+
+    Raises:
+        InputError: a token is not in the vocabulary, or the states are not numbers.
     """
+    check_vocabulary(asked.rows, model.config.vocab_size)
     batches = RowBatches(asked.rows, batch_tokens, model.batch_sharding)
     found, labels_E = [], asked.labels_E
     for name, without in variants(dropped):

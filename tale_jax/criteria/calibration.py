@@ -7,29 +7,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attention.errors import InputError
-from attention.likelihood import Row
+from attention.files import read_bytes
+from attention.likelihood import Row, check_vocabulary
 from tale_jax.models import LoadedModel
 from tale_jax.scoring import choice_rows
-from tale_jax.tasks import Example, Tokenizer, encode_prompts
+from tale_jax.tasks import Example, encode_prompts
 
 WINDOW, MOST_WINDOWS = 512, 128
 """A text is cut into windows of ``WINDOW`` tokens; the first ``MOST_WINDOWS`` are read."""
 
 
 def calibration_rows(
-    tokenizer: Tokenizer, examples: Sequence[Example], positions: int, file: str | Path | None
+    model: LoadedModel, examples: Sequence[Example], file: str | Path | None
 ) -> list[Row]:
     """Rows of the calibration text, in which every token but the first is a target.
 
     Args:
-        tokenizer: of the model.
+        model: that reads it; prompts that are longer than its positions lose their end.
         examples: their prompts, without answers, are read if there is no file.
-        positions: of the model; longer prompts lose their end.
         file: UTF-8 text.
 
     Raises:
-        InputError: the file cannot be read, or there are not two tokens to read.
+        InputError: the file cannot be read, there are not two tokens to read, or the model lacks
+            one of them.
     """
+    tokenizer, positions = model.tokenizer, model.config.longest_text
     if file is None:
         texts = [tokens[:positions] for tokens in encode_prompts(tokenizer, examples)]
     else:
@@ -39,6 +41,7 @@ def calibration_rows(
     rows = [Row.text(tokens[:-1], tokens[1:]) for tokens in texts if len(tokens) > 1]
     if not rows:
         raise InputError(f"{file or 'the prompts'}: fewer than two tokens to calibrate on")
+    check_vocabulary(rows, model.config.vocab_size)
     return rows
 
 
@@ -57,8 +60,6 @@ def _answered(example: Example) -> Example:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from None
+        return read_bytes(file).decode()
     except UnicodeDecodeError:
         raise InputError(f"{file} is not UTF-8 text") from None

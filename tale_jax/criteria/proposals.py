@@ -43,12 +43,7 @@ class Basis:
         Raises:
             InputError: the file cannot be read, or there are not two tokens to read.
         """
-        return calibration_rows(
-            self.model.tokenizer,
-            self.scorer.examples["search"],
-            self.model.config.longest_text,
-            self.calibration,
-        )
+        return calibration_rows(self.model, self.scorer.examples["search"], self.calibration)
 
 
 def propose_by(

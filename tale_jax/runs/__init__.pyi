@@ -11,6 +11,7 @@ from .overview import OVERVIEW_COLUMNS as OVERVIEW_COLUMNS
 from .overview import overview_figure as overview_figure
 from .overview import overview_rows as overview_rows
 from .overview import render_overview as render_overview
+from .shapes import Outcome as Outcome
 from .strata import Strata as Strata
 from .strata import measure as measure
 from .strata import measure_answers as measure_answers
@@ -29,6 +30,7 @@ __all__ = [
     "PICKS",
     "SEARCH",
     "FinishedRun",
+    "Outcome",
     "Run",
     "Strata",
     "describe_search",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attention.errors import InputError
-from attention.files import Record
+from attention.files import Record, check_shape
 from tale_jax.elimination import OBJECTIVES
-from tale_jax.runs.shapes import Settings, Step, Summary, check_shape
+from tale_jax.runs.shapes import Settings, Step, Summary
 from tale_jax.runs.strata import Strata, measure, strata_of
 from tale_jax.runs.verdicts import PICKS
 from tale_jax.units import Unit, check_layers, is_unit, place

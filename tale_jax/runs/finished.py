@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from attention.errors import InputError
 from attention.files import (
     Record,
+    check_shape,
     read_journal,
     read_json,
     read_json_lines,
@@ -36,7 +37,7 @@ from tale_jax.runs.agreement import check_together
 from tale_jax.runs.directory import KINDS, Run
 from tale_jax.runs.figures import accuracy_curve
 from tale_jax.runs.report import render_report
-from tale_jax.runs.shapes import Information, Summary, check_shape
+from tale_jax.runs.shapes import Information, Summary
 from tale_jax.runs.strata import measure, strata_of
 from tale_jax.runs.verdicts import PICKS, changes, summarise
 from tale_jax.tasks import Answer, count_cut, count_unparsed

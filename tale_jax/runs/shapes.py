@@ -6,17 +6,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from attention.errors import InputError
+from attention.files import Natural, Positive, Share, Text
 from tale_jax.elimination import StopReason
 from tale_jax.units import Granularity, Unit
 
 MOST_LAYERS = 10_000
-Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Gain = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Layers = Annotated[int, msgspec.Meta(ge=1, le=MOST_LAYERS)]
-Text = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class Measured(msgspec.Struct):
@@ -171,6 +167,16 @@ class Step(msgspec.Struct):
     tasks: dict[str, Natural] | None = None
 
 
+class Outcome(msgspec.Struct):
+    """What the journal of ``tale arms`` says of an arm: its model, accuracies and seconds."""
+
+    state: tuple[Text | None, list[Natural], list[Natural]]
+    search: Measured
+    test: Measured | None
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    whole_time: bool
+
+
 class Information(msgspec.Struct):
     """What the report draws of a row of ``information.csv``, whose cells are texts."""
 
@@ -181,21 +187,3 @@ class Information(msgspec.Struct):
     cross_validated: float
     low: float
     high: float
-
-
-def check_shape(value: Any, shape: Any, where: object, *, texts: bool = False) -> None:
-    """Check a JSON value.
-
-    Args:
-        value: the value.
-        shape: the type that it must have.
-        where: the file, for the error.
-        texts: whether numbers are written as texts.
-
-    Raises:
-        InputError: it has another type, or a number is out of range.
-    """
-    try:
-        msgspec.convert(value, shape, strict=not texts)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise InputError(f"{where}: {error}") from None

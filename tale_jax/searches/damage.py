@@ -55,9 +55,7 @@ def open_check(
     """
     own = dataclasses.replace(options, test=None, train=None, holdout=None, choices=None, draw=None)
     tasks = {name: opening.read_task(name, own) for name in untouched}
-    rows = criteria.calibration_rows(
-        model.tokenizer, (), model.config.longest_text, file or GENERAL
-    )
+    rows = criteria.calibration_rows(model, (), file or GENERAL)
     return DamageCheck(rows, "general" if file is None else str(file), tasks, own)
 
 

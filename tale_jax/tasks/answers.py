@@ -11,7 +11,8 @@ from tale_jax.tasks.examples import Example, JsonValue
 
 _GROUPS = ",'\u2019\u00a0\u2007\u2009\u202f"  # comma, apostrophes, spaces that do not break
 _WHOLE = rf"(?:\d{{1,3}}(?:[{_GROUPS}]\d{{3}})+(?!\d)|\d+)"
-NUMBER = rf"[-+]?{_WHOLE}(?:\.\d+)?(?:[eE][-+]?\d{{1,3}}(?!\d))?|[-+]?\.\d+"
+_UNSIGNED = rf"(?:{_WHOLE}(?:\.\d+)?(?:[eE][-+]?\d{{1,3}}(?!\d))?|\.\d+)"
+NUMBER = rf"[-+]?{_UNSIGNED}"
 _BRACED = r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}"
 
 
@@ -132,7 +133,7 @@ def argmax(scores: Sequence[float]) -> int | None:
 
 def _signed() -> str:
     """A pattern of a number with its sign; the hyphen in ``12-15`` is not a sign."""
-    return rf"((?:(?<!\d)[-+])?(?:{NUMBER.replace('[-+]?', '')}))"
+    return rf"((?:(?<!\d)[-+])?{_UNSIGNED})"
 
 
 def _decimal(digits: str) -> Decimal | None:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from attention.statistics import (
     bootstrap_interval,
+    holm,
     mcnemar_p_value,
     stratified_interval,
     stratified_p_value,
     student_margin,
+    two_level_interval,
     wilson_interval,
 )
 
@@ -94,6 +96,9 @@ def test_bootstrap_of_many_values_is_near_the_normal_interval():
 def test_bootstrap_of_one_value_and_of_none():
     assert bootstrap_interval(np.array([2.5])) == (2.5, 2.5)
     assert all(map(math.isnan, bootstrap_interval(np.array([]))))
+    values = np.random.default_rng(2).normal(size=31)
+    assert bootstrap_interval(values) == bootstrap_interval(values, draws=1000, seed=0)
+    assert bootstrap_interval(values) != bootstrap_interval(values, draws=1000, seed=1)
 
 
 @given(values=VALUES)
@@ -116,7 +121,13 @@ def test_a_stratified_interval_of_one_task_is_wilsons():
     assert stratified_interval([17], [23]) == pytest.approx(wilson_interval(17, 23))
     low, high = stratified_interval([17, 5], [23, 11])
     (a, b), (c, d) = wilson_interval(17, 23), wilson_interval(5, 11)
-    assert (a + c) / 2 < low < (17 / 23 + 5 / 11) / 2 < high < (b + d) / 2
+    mean, half = (17 / 23 + 5 / 11) / 2, lambda x, y: math.hypot(x, y) / 2
+    assert low == pytest.approx(mean - half(17 / 23 - a, 5 / 11 - c))
+    assert high == pytest.approx(mean + half(b - 17 / 23, d - 5 / 11))
+    assert stratified_interval([0, 0], [3, 5])[0] == 0
+    assert stratified_interval([3, 5], [3, 5])[1] == 1
+    with pytest.raises(ValueError, match="argument 2"):
+        stratified_interval([1], [3, 5])
 
 
 def test_the_stratified_test_is_mcnemars_for_one_task_and_counts_tasks_the_same():
@@ -134,3 +145,34 @@ def test_the_stratified_test_is_mcnemars_for_one_task_and_counts_tasks_the_same(
     assert stratified_p_value([one], [one]) == 1
     with pytest.raises(ValueError, match="argument 2"):
         stratified_p_value([one], [one[1:]])
+    with pytest.raises(ValueError, match="argument 2"):
+        stratified_p_value([one], [one, one])
+
+
+def test_the_least_p_value_is_that_of_the_observed_draw():
+    never, always = [[False] * 41], [[True] * 41]
+    assert stratified_p_value(never, always) == 1 / 100_000
+    assert stratified_p_value(always, never, draws=6) == 1 / 7
+    half = [[True] * 3 + [False] * 38]
+    found = [stratified_p_value(never, half, draws=99, seed=seed) for seed in range(7)]
+    assert len(set(found)) > 1 and found[0] == stratified_p_value(never, half, draws=99)
+
+
+def test_two_levels_vary_together():
+    """Of a sum of a number for each seed and one for each item, both variances add."""
+    draw = np.random.default_rng(7)
+    seeds_S, items_P = draw.normal(5, 1, 11), draw.normal(0, 2, 37)
+    differences = seeds_S[:, None] + items_P
+    spread = math.sqrt(seeds_S.var() / 11 + items_P.var() / 37)
+    low, high = two_level_interval(differences, draws=4001)
+    expected = differences.mean() - 1.96 * spread, differences.mean() + 1.96 * spread
+    assert (low, high) == pytest.approx(expected, abs=0.04)
+    assert two_level_interval(differences) == two_level_interval(differences, draws=2000, seed=0)
+    assert two_level_interval(differences) != two_level_interval(differences, seed=1)
+    assert two_level_interval(np.full((3, 5), 2.0)) == pytest.approx((2, 2))
+
+
+def test_holm_multiplies_by_what_is_left_and_never_falls():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([0.3]) == [0.3]

@@ -68,10 +68,12 @@ def _summary(folder: Path) -> None:
     for each in found:
         table[each["group"]][each["outcome"]] += 1
     for group, counts in table.items():
-        print(f"{group:8} {sum(counts.values()):5}  {dict(counts)}")
+        work = sum(each["work"] for each in found if each["group"] == group)
+        print(f"{group:8} {sum(counts.values()):5}  {work:6.0f} s  {dict(counts)}")
     faults = sum(each["outcome"] == "fault" for each in found)
-    own, seconds = sum(each["own"] for each in found), sum(each["seconds"] for each in found)
-    print(f"{len(found)} cases, {own} as processes of their own, {seconds:.0f} s: {faults} faults")
+    own, work = sum(each["own"] for each in found), sum(each["work"] for each in found)
+    took = f"{work / 60:.0f} minutes of a processor"
+    print(f"{len(found)} cases, {own} as processes of their own, {took}: {faults} faults")
     sys.exit(1 if faults else 0)
 
 

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ class Ended:
         err: what it printed on the standard error.
         memory: the most that it took, in bytes.
         seconds: that it took.
+        work: seconds of a processor that it took.
     """
 
     code: int | None
@@ -36,6 +38,7 @@ class Ended:
     err: str
     memory: int
     seconds: float
+    work: float = 0.0
 
     @property
     def fault(self) -> str:
@@ -65,15 +68,22 @@ def run(
 
     Args:
         work: the function, or the words of a command line.
-        scratch: folder for its outputs.
+        scratch: folder in which it works.
         kill_after: seconds after which it is killed.
         file_size: bytes that a file may have, as if the disk were full.
         seconds: after which it hangs.
     """
-    files = [scratch / ".out", scratch / ".err"]
+    pipes = [os.pipe(), os.pipe()]  # a file would be as full as the disk
     start, process = time.monotonic(), os.fork()
     if process == 0:
-        _child(work, files, file_size)
+        _child(work, [there for _, there in pipes], scratch, file_size)
+    said: list[bytes] = [b"", b""]
+    readers = [
+        threading.Thread(target=_read, args=(here, said, i)) for i, (here, _) in enumerate(pipes)
+    ]
+    for (_, there), reader in zip(pipes, readers, strict=True):
+        os.close(there)
+        reader.start()
     patience = seconds if kill_after is None else kill_after
     while True:
         found, status, used = os.wait4(process, os.WNOHANG)
@@ -87,18 +97,31 @@ def run(
             code = None if kill_after is None else -signal.SIGKILL
             break
         time.sleep(0.002)
-    out, err = (file.read_text(encoding="utf-8", errors="replace") for file in files)
-    return Ended(code, out, err, used.ru_maxrss * 1024, time.monotonic() - start)
+    for reader in readers:
+        reader.join(5)  # what the process started may live on
+    out, err = (text.decode(errors="replace") for text in said)
+    took, busy = time.monotonic() - start, used.ru_utime + used.ru_stime
+    return Ended(code, out, err, used.ru_maxrss * 1024, took, busy)
+
+
+def _read(pipe: int, said: list[bytes], place: int) -> None:
+    with os.fdopen(pipe, "rb") as stream:
+        while part := stream.read1(2**16):
+            said[place] += part
 
 
 def _child(
-    work: Callable[[], object] | Sequence[str], files: Sequence[Path], file_size: int | None
+    work: Callable[[], object] | Sequence[str],
+    pipes: Sequence[int],
+    scratch: Path,
+    file_size: int | None,
 ) -> None:
     code = 70
     try:
         os.setsid()
-        for number, file in enumerate(files, start=1):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        for number, pipe in enumerate(pipes, start=1):
+            os.dup2(pipe, number)
+        os.chdir(scratch)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if file_size is not None:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -16,10 +16,14 @@ from attention.files import (
     read_settings,
     read_table,
 )
+from attention.language.comparing.arms import _scores
+from attention.language.pretraining.held_out import read_lines
 from attention.normalizers import NORMALIZERS
 from attention.options import parse_mesh
 from attention.training import make_schedule
+from attention.transformer.huggingface.adapters import base_of
 from attention.transformer.huggingface.config import from_hf
+from attention.transformer.huggingface.safetensor_files import stored_tensors
 from icl.tasks import distribution
 from icl.tasks.functions import FunctionTask, function_class
 from icl.tasks.sweeps import read_axes
@@ -113,6 +117,27 @@ def test_options_of_a_run(values):
         Options.from_json({**Options().as_json(), **values})
     except InputError as error:
         assert "\n" not in str(error)
+
+
+FOLDERS = {
+    "model.safetensors.index.json": stored_tensors,
+    "adapter_config.json": base_of,
+    "summary.json": _scores,
+    "heldout.jsonl": lambda run: read_lines(run / "heldout.jsonl"),
+}
+NAMES = ["weight_map", "base_model_name_or_path", "revision", "r", "target_modules", "in_domain",
+         "step", "tokens", "loss"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(values=st.dictionaries(st.sampled_from(NAMES), JSON))
+def test_files_of_folders(name, tmp_path, values):
+    """JSON with the names that a file has, and values of any kind."""
+    (tmp_path / name).write_text(json.dumps(values))
+    refused_or_read(FOLDERS[name], tmp_path)
 
 
 @settings(deadline=None, max_examples=100)

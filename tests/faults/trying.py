@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.cases import Case, every, going_on
-from faults.processes import Ended, prints, run
+from faults.processes import MOST_SECONDS, Ended, prints, run
 from faults.world import PROGRAMS, words_of
 from faulty_server import FAULTS, FaultyServer, reply
 
@@ -43,10 +43,11 @@ class Trying:
     def __init__(self, world: Path, scratch: Path):
         self._world, self._scratch = world, scratch
         self._usual: dict[str, Ended] = {}
+        self._work = 0.0
 
     def __call__(self, case: Case) -> dict[str, Any]:
         """Try a case, and return its ``outcome`` and, if there is one, its ``fault``."""
-        start = time.monotonic()
+        start, self._work = time.monotonic(), 0.0
         replies = [reply(), FAULTS[case.server]] if case.server else [reply()]
         with (
             tempfile.TemporaryDirectory(dir=self._scratch) as place,
@@ -60,7 +61,8 @@ class Trying:
         found = {"case": case.key, "group": case.group, "outcome": outcome, "own": case.own}
         if fault:
             found |= {"fault": fault, "code": ended.code, "err": ended.err[-400:]}
-        return {**found, "seconds": round(time.monotonic() - start, 2)}
+        took = {"seconds": time.monotonic() - start, "work": self._work}
+        return found | {name: round(value, 2) for name, value in took.items()}
 
     def _laid(self, case: Case, place: Path, url: str) -> Path:
         """A folder for a case, with copies of what it damages or could damage."""
@@ -117,11 +119,14 @@ class Trying:
         if case.kill is not None and not again:
             limits["kill_after"] = case.kill * self._time(case)
         if case.kill is not None or case.size is not None or case.resumes:
-            limits["seconds"] = 300.0  # these compute
-        if case.own:
+            limits["seconds"] = 10 * MOST_SECONDS  # these compute
+        if case.own and not again:
             code = f"import sys; from {MODULES[program]} import main; main(sys.argv[1:])"
-            return run(["-c", code, *words], root.parent, **limits)
-        return run(lambda: PROGRAMS[program](words), root.parent, **limits)
+            ended = run(["-c", code, *words], root.parent, **limits)
+        else:
+            ended = run(lambda: PROGRAMS[program](words), root.parent, **limits)
+        self._work += ended.work
+        return ended
 
     def _time(self, case: Case) -> float:
         """Seconds that the undisturbed command takes in a process of its own."""
@@ -156,7 +161,7 @@ class Trying:
         A log, and the work of an arm that had ended, are not read again; they stay damaged.
         """
         unread = "metrics.jsonl" in case.file or case.resumes == "arms"
-        ours, theirs = (_contents(folder) for folder in (out, self._world / case.resumes))
+        ours, theirs = (_contents(f, self._world) for f in (out, self._world / case.resumes))
         for file in sorted(theirs.keys() | ours.keys()):
             if ours.get(file) != theirs.get(file) and not (unread and file == case.file):
                 return f"{file} is not that of the undisturbed run"
@@ -168,7 +173,7 @@ def _result(ended: Ended) -> Any:
     return _plain(json.loads(ended.out)) if ended.out.strip() else None
 
 
-def _contents(folder: Path) -> dict[str, Any]:
+def _contents(folder: Path, world: Path) -> dict[str, Any]:
     """The files of a run without what a repeated run does not reproduce."""
     found: dict[str, Any] = {}
     for file in folder.rglob("*"):
@@ -176,6 +181,8 @@ def _contents(folder: Path) -> dict[str, Any]:
         if not file.is_file() or any(word in name for word in UNEQUAL):
             continue
         data = file.read_bytes()
+        for place, short in ((folder, b"RUN"), (folder.parent, b""), (world, b"")):
+            data = data.replace(bytes(place), short)
         if file.suffix in (".json", ".jsonl"):
             text = data.decode(errors="replace")
             lines = text.splitlines() if file.suffix == ".jsonl" else [text]

@@ -29,6 +29,9 @@ LONG = {
     "train": "icl train --preset linear-1l2ah --normalizer ssa --points 5 --hidden-size 6 "
     "--batch 7 --steps 60 --dispatch 3 --log-every 3 --save-every 6 --out OUT",
     "ask": "icl ask --model m --endpoint URL --count 23 --out OUT",
+    "pretrain": "attn pretrain --corpus books.txt --normalizer ssa --validation 0.2 --test 0.2 "
+    "--vocabulary 270 --length 16 --batch 4 --steps 12 --save-every 3 --log-every 1 "
+    "--evaluate-every 4 --evaluate-rows 8 --out OUT",
 }
 """Long commands by the name of the run that they make; OUT is its directory."""
 
@@ -44,6 +47,9 @@ SHORT = {
     "plot": "attn plot --run train --out OUT/plot.png",
     "lens": "tale lens --model tiny --task a.jsonl --drop 1",
     "explain": "attn explain --model demo --task demo --limit 2 --out OUT",
+    "opened": "attn describe --model pretrain",
+    "versus": "attn compare --run pretrain --run rival --draws 20 --out OUT",
+    "asked": "attn probe --model pretrain --task blimp --data pairs --out OUT",
 }
 """Short commands; each reads something."""
 
@@ -57,6 +63,13 @@ def letters(file: Path, count: int, seed: int) -> None:
         row = {"prompt": prompt, "choices": ["x", "y"], "answer": int(prompt.count("a") > 1)}
         lines.append(json.dumps(row) + "\n")
     file.write_text("".join(lines))
+
+
+def books(file: Path, count: int) -> None:
+    """Write a text of many books, with an empty line between them."""
+    number, words = np.random.default_rng(5), "the dog saw a cat and ran to our old house".split()
+    texts = (" ".join(number.choice(words, 200)) for _ in range(count))
+    file.write_text("\n\n".join(f"Tale {i}. {text}" for i, text in enumerate(texts)))
 
 
 def make(root: Path) -> Path:
@@ -73,11 +86,16 @@ def make(root: Path) -> Path:
     letters(root / "b.jsonl", 19, 2)
     letters(root / "c.jsonl", 17, 3)
     (root / "text.txt").write_text("a text of letters, and more of it.\n" * 50)
-    for name, line in LONG.items():
-        done(root, line, root / name)
-        if name == "search":
-            done(root, line.replace("a.jsonl", "b.jsonl", 1).replace("--test b", "--test a"),
-                 root / "other")  # fmt: skip
+    books(root / "books.txt", 23)
+    (root / "pairs/blimp").mkdir(parents=True)
+    pair = {"sentence_good": "the dog saw", "sentence_bad": "saw dog the", "linguistics_term": "o"}
+    (root / "pairs/blimp/order.jsonl").write_text((json.dumps(pair) + "\n") * 3)
+    others = {
+        "other": LONG["search"].replace("a.jsonl", "b.jsonl", 1).replace("--test b", "--test a"),
+        "rival": LONG["pretrain"].replace("ssa", "softmax"),
+    }
+    for name in dict.fromkeys(("search", "other", "rival", *LONG)):
+        done(root, LONG.get(name) or others[name], root / name)
     (root / "complete").write_text("")
     return root
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from attention.files import SETTINGS, read_json, read_settings, read_table
+from attention.files import SETTINGS, check_shape, read_json, read_settings, read_table
+from attention.language.run_files import Paradigm as ParadigmRow
+from attention.language.run_files import Pretrained, Probing, Summary
 
 SUMMARY, PROBE = "summary.json", "probe"
 SAME = "recipe objective corpus_hash tokenizer_hash vocabulary steps batch length".split()
@@ -71,11 +73,9 @@ def read_arms(runs: Sequence[Path], reference: str) -> list[Arm]:
     _check_alike(settings)
     arms: dict[str, dict[int, Scores]] = {}
     for folder, values in settings.items():
-        for field in ("normalizer", "seed"):
-            if field not in values:
-                raise InputError(f"{folder}: its settings name no {field}; it is no pretraining")
-        own = arms.setdefault(str(values["normalizer"]), {})
-        if (seed := int(values["seed"])) in own:
+        check_shape(values, Pretrained, folder / SETTINGS)
+        own = arms.setdefault(values["normalizer"], {})
+        if (seed := values["seed"]) in own:
             both = f"{own[seed].path} and {folder}"
             raise InputError(f"{both} are the same arm and seed: leave one out")
         own[seed] = _scores(folder)
@@ -117,10 +117,9 @@ def _check_alike(settings: Mapping[Path, Mapping[str, Any]]) -> None:
 
 def _scores(run: Path) -> Scores:
     summary = read_json(run / SUMMARY) if (run / SUMMARY).is_file() else {}
+    check_shape(summary, Summary, run / SUMMARY)
     perplexities = {
-        name: float(summary[key]["perplexity"])
-        for name, key in PERPLEXITIES.items()
-        if summary.get(key)
+        name: summary[key]["perplexity"] for name, key in PERPLEXITIES.items() if summary.get(key)
     }
     probe = run / PROBE
     if not (probe / "paradigms.csv").is_file():
@@ -128,8 +127,10 @@ def _scores(run: Path) -> Scores:
             raise InputError(f"{run} has no results: finish it, or attn probe --model {run}")
         return Scores(run, perplexities, {}, {}, {}, None)
     rows = read_table(probe / "paradigms.csv")
+    check_shape(rows, list[ParadigmRow], probe / "paradigms.csv", texts=True)
     key = [(row["task"], row["phenomenon"], row["paradigm"]) for row in rows]
-    tasks = read_json(probe / SUMMARY).get("tasks", {})
+    found = read_json(probe / SUMMARY)
+    check_shape(found, Probing, probe / SUMMARY)
     asked = read_settings(probe)
     return Scores(
         run,
@@ -137,8 +138,8 @@ def _scores(run: Path) -> Scores:
         {k: float(row["accuracy"]) for k, row in zip(key, rows, strict=True)},
         {k: int(row["pairs"]) for k, row in zip(key, rows, strict=True)},
         {
-            task: {name: float(floor["accuracy"]) for name, floor in row["floors"].items()}
-            for task, row in tasks.items()
+            task: {name: floor["accuracy"] for name, floor in row.get("floors", {}).items()}
+            for task, row in found["tasks"].items()
         },
         {name: asked.get(name) for name in ("tasks", "rule", "limit")},
     )

@@ -7,10 +7,12 @@ as one model by ``vmap``, each with its own rows, masks, gradient norm and optim
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from attention import files
@@ -79,6 +81,7 @@ def pretrain(
         InputError: the options do not fit together or to the corpus, or ``out`` holds another run.
     """
     recipe, objective = checked_recipe(pretraining, changes)
+    _mesh(devices)  # too few devices are refused before text becomes tokens
     material = prepare(text, shares, recipe, pretraining.init)
     if material.warning is not None:
         Terminal(quiet).message(material.warning)
@@ -130,7 +133,6 @@ def _fitted(
                 name = f"seed {seed}: " if len(seeds) > 1 else ""
                 terminal.message(f"step {step}: {name}{held_out.as_line(found)}")
 
-    sizes = devices.axes
     return fit(
         loss_of(config, recipe.z_loss, seeds),
         start.params,
@@ -139,9 +141,7 @@ def _fitted(
         steps=recipe.steps,
         key=jax.random.key(pretraining.seed),
         accumulate=work.accumulate or parts_of(recipe, config, len(seeds)),
-        mesh=make_mesh(devices=None, **sizes)
-        if max(sizes.values()) != 1 or min(sizes.values()) < 0
-        else None,
+        mesh=_mesh(devices),
         rules=SHARDINGS.pick(devices.sharding).rules,
         axes=transformer_axes(start.params) if len(seeds) == 1 else None,
         directory=out,
@@ -152,6 +152,18 @@ def _fitted(
         evaluate_every=work.evaluate_every,
         quiet=quiet,
     )
+
+
+def _mesh(devices: Devices) -> Mesh | None:
+    """The mesh; None: one device.
+
+    Raises:
+        InputError: there are too few devices.
+    """
+    sizes = devices.axes
+    if max(sizes.values()) == 1 and min(sizes.values()) >= 0:
+        return None
+    return make_mesh(devices=None, **sizes)
 
 
 def each_model(params: PyTree, seeds: range) -> dict[int, PyTree]:
@@ -205,9 +217,8 @@ def _finish(
 def _write_model(
     folder: Path, config: TransformerConfig, params: PyTree, material: Material
 ) -> None:
-    """Write a checkpoint with its tokenizer, unless it is there."""
-    if folder.exists():
-        return
+    """Write a checkpoint with its tokenizer; one of before may be damaged, and is replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
     # How values were drawn is no part of a checkpoint.
     plain = dataclasses.replace(config, initializer="normal", dtype="float32")
     with files.new_folder(folder) as scratch:

@@ -13,12 +13,20 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from attention.files import read_json, read_json_lines, tell, write_json, write_json_lines
+from attention.files import (
+    check_shape,
+    read_json,
+    read_json_lines,
+    tell,
+    write_json,
+    write_json_lines,
+)
 from attention.language.corpora import RowSource
 from attention.language.labelled_texts import Split
 from attention.language.ngrams import fit_floors
 from attention.language.pretraining.loss import batch_loss
 from attention.language.pretraining.material import Material
+from attention.language.run_files import Line, Perplexity
 from attention.transformer import TransformerConfig
 
 HELD_OUT, FLOORS_FILE = "heldout.jsonl", "floors.json"
@@ -79,7 +87,9 @@ def note(folder: Path, step: int, values: Mapping[str, Any]) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of ``heldout.jsonl``; none if there is no such file."""
-    return read_json_lines(path) if path.exists() else []
+    lines = read_json_lines(path) if path.exists() else []
+    check_shape(lines, list[Line], path)
+    return lines
 
 
 def floors(material: Material) -> dict[Split, dict[str, float]]:
@@ -94,7 +104,9 @@ def floors(material: Material) -> dict[Split, dict[str, float]]:
         return {}
     kept = material.files.folder / FLOORS_FILE
     if kept.is_file():
-        return cast("dict[Split, dict[str, float]]", read_json(kept))
+        before = read_json(kept)
+        check_shape(before, dict[Split, dict[str, Perplexity]], kept)
+        return cast("dict[Split, dict[str, float]]", before)
     models = fit_floors(_units(material, "train"), material.files.vocabulary)
     found: dict[Split, dict[str, float]] = {}
     for split in ("validation", "test"):

@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Int
 
 from attention.errors import InputError
-from attention.files import SETTINGS, cache_folder, read_json
+from attention.files import SETTINGS, cache_folder, check_shape, read_json
 from attention.language.corpora import Shares, encode_corpus, load_corpus, special_ids
 from attention.language.ngrams import NgramModel, fit_floors
 from attention.language.probing.opening import OpenedModel
+from attention.language.run_files import Pretrained
 
 
 def count_floors(model: OpenedModel, place: str | None) -> dict[str, NgramModel]:
@@ -33,6 +34,7 @@ def count_floors(model: OpenedModel, place: str | None) -> dict[str, NgramModel]
         settings = run_settings(model.name)
         place, by = settings.get("corpus_place"), settings.get("by", by)
         if "validation" in settings and "test" in settings:
+            check_shape(settings, Pretrained, f"{model.name}/{SETTINGS}")
             shares = Shares(settings["validation"], settings["test"])
     if place in (None, "none"):
         return {}

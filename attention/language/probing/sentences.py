@@ -161,20 +161,33 @@ def target_log_probs(
         steps: shows progress.
 
     Raises:
-        InputError: a token is not in the model's vocabulary, or the tokenizer has no mask.
+        InputError: a token is not in the model's vocabulary, the tokenizer has no mask, or the
+            logits are NaN.
     """
     check_vocabulary(rows, model.config.vocab_size)
     batches = RowBatches(rows, batch_tokens, model.batch_sharding)
     with steps("score sentences", len(batches)) as batches.advance:
         if not hides:
             scores = token_log_probs(model.config, model.params, batches)
-            return [np.asarray(each.log_probs) for each in scores]
+            return _checked(model, [np.asarray(each.log_probs) for each in scores])
         mask = model.tokenizer.mask_token_id
         if mask is None:
             raise InputError(f"{model.name}: its tokenizer has no mask token, which the rule needs")
         program = functools.partial(_hidden_log_probs, model.config, model.params, mask)
         found = batches.run(program)
-    return [log_probs[: len(row.targets)] for log_probs, row in zip(found, rows, strict=True)]
+    pairs = zip(found, rows, strict=True)
+    return _checked(model, [np.asarray(each)[: len(row.targets)] for each, row in pairs])
+
+
+def _checked(model: OpenedModel, found: list[np.ndarray]) -> list[np.ndarray]:
+    """Refuse what is no number.
+
+    Raises:
+        InputError: a log-probability is NaN.
+    """
+    if any(np.isnan(each).any() for each in found):
+        raise InputError(f"{model.name}: its logits are NaN; try another dtype or another model")
+    return found
 
 
 @functools.partial(jax.jit, static_argnames="config")

@@ -18,11 +18,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from flax.traverse_util import flatten_dict
 
 from attention.errors import InputError
-from attention.files import cache_folder, new_folder, read_json, write_json
+from attention.files import cache_folder, check_shape, new_folder, read_json, write_json
+from attention.limits import in_time
 from attention.transformer.huggingface.config import from_hf
 from attention.transformer.huggingface.families import Row, tensor_table
 from attention.transformer.huggingface.matching import wanted_tensors
@@ -55,13 +57,33 @@ def is_adapter(folder: Path) -> bool:
     )
 
 
+class About(msgspec.Struct):
+    """The types in ``adapter_config.json``; what they mean is checked where they are used."""
+
+    base_model_name_or_path: str | None = None
+    revision: str | None = None
+    r: int = 8
+    lora_alpha: float = 8.0
+    rank_pattern: dict[str, int] | None = None
+    alpha_pattern: dict[str, float] | None = None
+    layers_to_transform: int | list[int] | None = None
+    target_modules: str | list[str] | None = None
+    exclude_modules: str | list[str] | None = None
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    about = read_json(folder / ADAPTER)
+    check_shape(about, About, folder / ADAPTER)
+    return about
+
+
 def base_of(folder: Path) -> tuple[str, str | None]:
     """The model that an adapter belongs to, and its revision.
 
     Raises:
         InputError: its config does not say.
     """
-    about = read_json(folder / ADAPTER)
+    about = _about(folder)
     name = about.get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
         raise InputError(f"{folder / ADAPTER}: names no base_model_name_or_path")
@@ -81,7 +103,7 @@ def merged_adapter(folder: Path, base: Path) -> Path:
         InputError: an adapter of a kind that is no plain sum, or one that does not fit the base in
             full: a module that one of them has and the other has not, a wrong shape or rank.
     """
-    about = read_json(folder / ADAPTER)
+    about = _about(folder)
     _check_kind(about, folder)
     if not (base / CONFIG).is_file():
         raise InputError(f"{folder}: its base {base} is no folder, and adapters need one")
@@ -89,7 +111,11 @@ def merged_adapter(folder: Path, base: Path) -> Path:
     if (target / CONFIG).is_file():
         return target
     stored = stored_tensors(base)
-    changes = _changes(folder, about, base, stored)
+    try:
+        with in_time(f"{folder / ADAPTER}: matching its names"):  # they may be regular expressions
+            changes = _changes(folder, about, base, stored)
+    except re.error as error:
+        raise InputError(f"{folder / ADAPTER}: not a regular expression: {error}") from None
     with new_folder(target) as scratch:
         for source in (base, folder):  # the adapter's own tokenizer comes last, and stays
             for file in source.iterdir():

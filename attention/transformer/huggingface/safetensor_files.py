@@ -7,14 +7,16 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import ml_dtypes
+import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from attention.errors import InputError
-from attention.files import open_regular, read_json, write_json
+from attention.files import Text, check_shape, open_regular, read_json, write_json
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
@@ -26,6 +28,12 @@ DTYPES = {
     "BF16": np.dtype(ml_dtypes.bfloat16),
 }
 BLOCK_BYTES = 2**23  # moved at a time, where a tensor can be cut
+
+
+class ShardIndex(msgspec.Struct):
+    """``model.safetensors.index.json``: the file of each tensor."""
+
+    weight_map: Annotated[dict[Text, Text], msgspec.Meta(min_length=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +80,11 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
         return tensors_of_file(folder / SINGLE)
     if not (folder / INDEX).exists():
         _refuse(folder)
-    weight_map = read_json(folder / INDEX).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise InputError(f"{folder / INDEX}: has no weight_map")
+    index = read_json(folder / INDEX)
+    check_shape(index, ShardIndex, folder / INDEX)
+    weight_map: dict[str, str] = index["weight_map"]
     tensors: dict[str, StoredTensor] = {}
-    for shard in sorted({str(file) for file in weight_map.values()}):
+    for shard in sorted(set(weight_map.values())):
         if Path(shard).name != shard or not (folder / shard).is_file():
             raise InputError(f"{folder / INDEX}: names shard {shard!r}, which is not there")
         held = tensors_of_file(folder / shard)

@@ -213,6 +213,8 @@ def read_words(
     found: list[Any] = [None] * len(rows)
     for batch in load_batches(rows, choose_shapes([rows], batch_tokens), model.batch_sharding):
         states = np.asarray(_states(model.config, model.params, batch.arrays))
+        if np.isnan(states).any():
+            raise InputError(f"{model.name}: its states are NaN; try another dtype or model")
         for i, number in enumerate(batch.rows):
             found[number] = states[i, : len(rows[number].targets)]
     numbers = np.repeat(np.arange(len(kept)), [len(sentence.words) for sentence in kept])

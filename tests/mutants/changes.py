@@ -1,0 +1,110 @@
+"""The mutants of a file, by the operators of cosmic-ray."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+from mutants.modules import MODULES
+
+ROOT = Path(__file__).parents[2]
+OPERATORS = re.compile(
+    r"core/(AddNot|NumberReplacer|ReplaceAndWithOr|ReplaceOrWithAnd|ReplaceTrueWithFalse"
+    r"|ReplaceFalseWithTrue|ReplaceBreakWithContinue|ReplaceContinueWithBreak|ZeroIterationForLoop"
+    r"|ReplaceBinaryOperator_(Add_Sub|Sub_Add|Mul_Div|Div_Mul|FloorDiv_Mul|Mod_FloorDiv|Pow_Mul"
+    r"|BitOr_BitAnd|BitAnd_BitOr|BitXor_BitOr|RShift_LShift|LShift_RShift)"
+    r"|ReplaceComparisonOperator_(Eq_NotEq|NotEq_Eq|Lt_LtE|Lt_GtE|LtE_Lt|LtE_Gt|Gt_GtE|Gt_LtE"
+    r"|GtE_Gt|GtE_Lt|Is_IsNot|IsNot_Is)"
+    r"|ReplaceUnaryOperator_(USub_UAdd|Delete_Not|Delete_Invert))"
+)
+"""One or two changes of each place; a place has up to a dozen, of which most fall alike."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    """A change of a file.
+
+    Attributes:
+        module: the row of ``MODULES``.
+        file: that is changed.
+        operator: that changes it.
+        number: of the place, among those that the operator could change.
+        text: the file, and the line before and after, whatever its number is.
+    """
+
+    module: str
+    file: str
+    operator: str
+    number: int
+    text: str
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return f"{self.text} ({self.number})"
+
+    @property
+    def source(self) -> str:
+        """The text of the changed file."""
+        return _changed(_source(self.file), self.operator, self.number)
+
+
+def mutants_of(module: str) -> list[Mutant]:
+    """The mutants of a module; type annotations, which compute nothing, are left as they are."""
+    found = []
+    for file in MODULES[module].files:
+        source = _source(file)
+        tree, typed = get_ast(source), _annotations(source)
+        for name in operator_names():
+            if OPERATORS.fullmatch(name) is None:
+                continue
+            places = _places(tree, name)
+            for number, (start, end) in enumerate(places):
+                if any(first <= start and end <= last for first, last in typed):
+                    continue
+                text = f"{file}: {_difference(source, _changed(source, name, number))}"
+                found.append(Mutant(module, file, name, number, text))
+    return list({mutant.key: mutant for mutant in found}.values())
+
+
+@functools.cache
+def _source(file: str) -> str:
+    return (ROOT / file).read_text(encoding="utf-8")
+
+
+def _changed(source: str, operator: str, number: int) -> str:
+    changed = mutate_code(source, get_operator(operator)(), number)
+    assert changed is not None, (operator, number)
+    return changed
+
+
+def _places(tree: Any, operator: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    own = get_operator(operator)()
+    return (place for node in ast_nodes(tree) for place in own.mutation_positions(node))
+
+
+def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where types are written, as lines and columns."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        for name in ("annotation", "returns"):
+            part = getattr(node, name, None)
+            if part is not None:
+                start, end = (part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)
+                found.append((start, end))
+    return found
+
+
+def _difference(before: str, after: str) -> str:
+    """The first line that differs, before and after."""
+    pairs = zip(before.splitlines(), after.splitlines(), strict=False)
+    old, new = next((a, b) for a, b in pairs if a != b)
+    return f"{old.strip()} → {new.strip()}"

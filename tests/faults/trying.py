@@ -24,7 +24,17 @@ MODULES = {"tale": "tale_jax.cli", "icl": "icl.cli", "attn": "attention.cli"}
 VOLATILE = ("seconds", "compilations", "steps_per_s", "total_seconds", "whole_time", "out",
             "endpoint", "commands", "settings", "run")  # fmt: skip
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/v1")
-UNEQUAL = (".html", ".png", ".svg", ".log", "checkpoints", ".lock", "arms.csv", "README")
+UNEQUAL = (
+    "config.yaml",
+    ".html",
+    ".png",
+    ".svg",
+    ".log",
+    "checkpoints",
+    ".lock",
+    "arms.csv",
+    "README",
+)
 PRELOADED = (
     "transformers.models.auto.tokenization_auto transformers.tokenization_utils_tokenizers "
     "transformers.models.llama.configuration_llama flax.linen optax orbax.checkpoint rich.table "

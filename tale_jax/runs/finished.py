@@ -223,8 +223,7 @@ def search_figure(directory: str | Path) -> Figure:
 def _told_before(directory: Path) -> Record:
     """What a run that had finished told of itself, as far as it is whole."""
     try:
-        before = read_json(directory / SUMMARY)
-        check_shape(before, Summary, SUMMARY)
+        check_shape(before := read_json(directory / SUMMARY), Summary, SUMMARY)
     except InputError:
         return {}
     return before

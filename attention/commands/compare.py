@@ -49,4 +49,16 @@ def _shown(summary: dict[str, Any]) -> list[Any]:
         for row in summary["differences"]
     ]  # fmt: skip
     columns = ["normalizer", "measure", summary["reference"], "value", "difference", "verdict"]
-    return [plain_table(columns, rows), "", *summary["sentences"]]
+    return [plain_table(columns, rows), *_floors(summary["floors"]), "", *summary["sentences"]]
+
+
+def _floors(floors: dict[str, dict[str, float]]) -> list[Any]:
+    """A table of what n-gram models of the same text reach."""
+    if not floors:
+        return []
+    names = list(next(iter(floors.values())))
+    rows = [
+        [measure, *(f"{found[name]:.1f}" if name in found else "" for name in names)]
+        for measure, found in floors.items()
+    ]
+    return ["", plain_table(["measure", *names], rows, 1)]

@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 POLICY = "<!-- policy -->"
@@ -28,13 +28,13 @@ def render_page(package: str, template: str, **values: Any) -> str:
     template.
 
     Args:
-        package: the package whose folder ``templates`` holds the template, with ``POLICY`` in its
-            head.
+        package: the package whose folder ``templates`` holds the template, which extends
+            ``base.html`` of this room.
         template: the file's name.
         values: the variables of the template; a missing one is an error.
     """
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("attention.files")]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=lambda value: seen(value) if type(value) is str else value,

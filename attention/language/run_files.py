@@ -43,6 +43,7 @@ class Summary(msgspec.Struct):
 
     in_domain: HeldOut | None = None
     out_of_domain: HeldOut | None = None
+    floors: dict[str, Perplexity] = {}
 
 
 class Floor(msgspec.Struct):

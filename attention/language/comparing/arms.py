@@ -29,7 +29,8 @@ class Scores:
         perplexities: by measure.
         accuracies: of paradigms, from 0 to 1.
         pairs: number of pairs of each paradigm.
-        floors: mean accuracy of each floor, by task.
+        floors: of each floor, the perplexity in the domain, and its mean accuracy on each task in
+            per cent.
         probing: settings of the probing that decide its results; None: it was not probed.
     """
 
@@ -121,11 +122,12 @@ def _scores(run: Path) -> Scores:
     perplexities = {
         name: summary[key]["perplexity"] for name, key in PERPLEXITIES.items() if summary.get(key)
     }
+    floors = {"perplexity": below} if (below := summary.get("floors")) else {}
     probe = run / PROBE
     if not (probe / "paradigms.csv").is_file():
         if not perplexities:
             raise InputError(f"{run} has no results: finish it, or attn probe --model {run}")
-        return Scores(run, perplexities, {}, {}, {}, None)
+        return Scores(run, perplexities, {}, {}, floors, None)
     rows = read_table(probe / "paradigms.csv")
     check_shape(rows, list[ParadigmRow], probe / "paradigms.csv", texts=True)
     key = [(row["task"], row["phenomenon"], row["paradigm"]) for row in rows]
@@ -137,9 +139,11 @@ def _scores(run: Path) -> Scores:
         perplexities,
         {k: float(row["accuracy"]) for k, row in zip(key, rows, strict=True)},
         {k: int(row["pairs"]) for k, row in zip(key, rows, strict=True)},
-        {
-            task: {name: floor["accuracy"] for name, floor in row.get("floors", {}).items()}
+        floors
+        | {
+            task: {name: 100 * floor["accuracy"] for name, floor in row["floors"].items()}
             for task, row in found["tasks"].items()
+            if row.get("floors")
         },
         {name: asked.get(name) for name in ("tasks", "rule", "limit")},
     )

@@ -122,9 +122,8 @@ def _unpaired(reference: Arm, arm: Arm) -> list[int]:
 
 
 def _floors(arms: Sequence[Arm]) -> dict[str, dict[str, float]]:
-    """The floors of the first run that has them."""
-    found = (scores.floors for arm in arms for scores in arm.runs.values())
-    return next((floors for floors in found if floors), {})
+    """The floors of the run that has most of them."""
+    return max((scores.floors for arm in arms for scores in arm.runs.values()), key=len)
 
 
 def draw_differences(rows: Sequence[Difference], reference: str) -> Figure:

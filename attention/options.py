@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from attention.errors import InputError
 from attention.marks import Between, OneOf, Word
+from attention.signature import check_fields
 
 # jax.random.key and np.random.default_rng both take these
 Seed = Annotated[int, Between(ge=0, lt=2**32)]
@@ -26,6 +27,32 @@ class Display:
     """
 
     quiet: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """Models that differ in their seed alone.
+
+    Attributes:
+        seed: the first seed: of the initial values, and of the data's order
+        seeds: how many models are trained at once, with consecutive seeds
+
+    Raises:
+        InputError: a number is out of range.
+    """
+
+    seed: Seed = 0
+    seeds: Count = 1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.seed + self.seeds > 2**32:
+            raise InputError(f"--seed and --seeds end at 2^32, not at {self.seed + self.seeds}")
+
+    @property
+    def all_seeds(self) -> range:
+        """The seed of each model."""
+        return range(self.seed, self.seed + self.seeds)
 
 
 @dataclasses.dataclass(frozen=True)

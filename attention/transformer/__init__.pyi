@@ -28,6 +28,7 @@ from .model import Transformer as Transformer
 from .model import abstract_params as abstract_params
 from .model import parameter_bytes as parameter_bytes
 from .model import parameter_counts as parameter_counts
+from .positionwise import Dropout as Dropout
 from .quantization import INPUT_AXES as INPUT_AXES
 from .quantization import decoding_form as decoding_form
 from .quantization import is_quantized as is_quantized
@@ -49,6 +50,7 @@ __all__ = [
     "Cache",
     "Context",
     "Drift",
+    "Dropout",
     "Generated",
     "KeyValues",
     "Remat",

@@ -205,7 +205,7 @@ def _unrolled(
         if i == last:  # a slice is static, places in an array are data
             (static if isinstance(read_at, slice) else data)["read_at"] = read_at
         apply = _apply(config, "__call__" if config.halves[i][1] else "attention_half", **static)
-        hidden, own, seen = apply(layer_params, hidden, context, **data)
+        hidden, own, seen = apply(layer_params, hidden, context.in_layer(i), **data)
         if caches is not None and (before := caches[i]) is not None:
             assert context.slot is not None  # a cache comes with its context
             caches[i] = before.written(own, context.slot)

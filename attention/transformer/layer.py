@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from attention.meshes import constrain
 from attention.transformer.config import TransformerConfig
-from attention.transformer.positionwise import MLP, Experts, Norm
+from attention.transformer.positionwise import MLP, Dropout, Experts, Norm
 from attention.transformer.self_attention import (
     Attention,
     Captured,
@@ -65,7 +65,7 @@ class Layer(nn.Module):
         """What a half computes from."""
         return self._norm(half)(x) if self.config.norm_placement in ("pre", "sandwich") else x
 
-    def _join(self, half: str, x: Array, update: Array) -> Array:
+    def _join(self, half: str, x: Array, update: Array, dropout: Dropout | None) -> Array:
         """States with what a half has computed."""
         c = self.config
         if c.norm_placement == "output":
@@ -74,6 +74,8 @@ class Layer(nn.Module):
             update = getattr(self, f"{half}_output_norm")(update)
         if c.residual_multiplier is not None:
             update *= jnp.asarray(c.residual_multiplier, update.dtype)
+        if dropout is not None:
+            update = dropout.part(int(half == "mlp")).applied(update)
         joined = x + update if c.residual else update
         joined = self._norm(half)(joined) if c.norm_placement == "post" else joined
         return constrain(joined, "batch", "length", "state")
@@ -98,10 +100,14 @@ class Layer(nn.Module):
         if normed is not True:
             read_BTD = jnp.where(normed, read_BTD, x_BTD)
         update, own, captured = self.attention(read_BTD, context, **arguments)
-        return self._join("attention", at(x_BTD, read_at), update), own, captured
+        joined = self._join("attention", at(x_BTD, read_at), update, context.dropout)
+        return joined, own, captured
 
     def mlp_half(
-        self, x_BTD: Float[Array, "B T D"], entered_BTD: Float[Array, "B T D"] | None = None
+        self,
+        x_BTD: Float[Array, "B T D"],
+        entered_BTD: Float[Array, "B T D"] | None = None,
+        dropout: Dropout | None = None,
     ) -> Float[Array, "B T D"]:
         """States behind the MLP.
 
@@ -109,11 +115,12 @@ class Layer(nn.Module):
             x_BTD: states behind attention.
             entered_BTD: states that entered the layer, which the MLP of a parallel residual reads;
                 None: x.
+            dropout: of the layer.
         """
         if not self.config.mlp:
             return x_BTD
         read_BTD = x_BTD if entered_BTD is None else entered_BTD
-        return self._join("mlp", x_BTD, self.mlp(self._read("mlp", read_BTD)))
+        return self._join("mlp", x_BTD, self.mlp(self._read("mlp", read_BTD)), dropout)
 
     def __call__(
         self, x_BTD: Array, context: Context, **arguments
@@ -121,7 +128,7 @@ class Layer(nn.Module):
         """Both halves; ``arguments`` are those of ``Attention``."""
         entered = entered_states(self.config, x_BTD, arguments.get("read_at"))
         x_BTD, own, captured = self.attention_half(x_BTD, context, **arguments)
-        return self.mlp_half(x_BTD, *entered), own, captured
+        return self.mlp_half(x_BTD, *entered, dropout=context.dropout), own, captured
 
 
 def entered_states(

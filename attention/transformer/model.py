@@ -24,7 +24,7 @@ from attention.transformer.context import (
 )
 from attention.transformer.depth import init_layers, run_layers
 from attention.transformer.heads import LANGUAGE_MODEL_HEADS, Head
-from attention.transformer.positionwise import Embedding, Norm, Projection
+from attention.transformer.positionwise import Dropout, Embedding, Norm, Projection
 from attention.transformer.self_attention import Context, Places, Tap, at
 from attention.transformer.stacking import belongs
 
@@ -86,6 +86,7 @@ class Transformer(nn.Module):
         capture: Sequence[str] = (),
         tap: Tap | None = None,
         logits: bool = True,
+        dropout: Dropout | None = None,
     ):
         """Logits of every position, in float32.
 
@@ -110,6 +111,8 @@ class Transformer(nn.Module):
             tap: ``tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS`` replaces
                 the attention weights of each layer.
             logits: false: return the states behind the last layer, which ``read_out`` reads.
+            dropout: in training, of the input states and of what each half adds; the layers are
+                then unstacked.
 
         Returns:
             ``[B, T, vocab]`` (``[B, P, vocab]``) for language-model heads, ``[B, T, labels]`` for
@@ -120,6 +123,11 @@ class Transformer(nn.Module):
         hidden_BTD, context = self.embed_inputs(
             tokens, where, token_type_ids, branches=branches, segment_ids=segment_ids
         )
+        if dropout is not None:
+            if not isinstance(self.layers, tuple) or self.config.layer_halves is not None:
+                raise ValueError("dropout goes with unstacked layers that have both halves")
+            hidden_BTD = dropout.applied(hidden_BTD)
+            context = context._replace(dropout=dropout.part(0))
         hidden_BTD, _, captured = run_layers(
             self.config,
             self.layers,

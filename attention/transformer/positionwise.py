@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from attention.dot_product import projected, standardized, standardized_by_rule
 from attention.meshes import constrain
 from attention.transformer.arithmetic import ACTIVATIONS, in_dtype
 from attention.transformer.config import TransformerConfig
+
+
+class Dropout(NamedTuple):
+    """Dropout in training: a number becomes 0 with probability p, and otherwise x / (1 − p).
+
+    Attributes:
+        key: of the draws.
+        rate: p.
+
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
+    overfitting".
+    """
+
+    key: Key[Array, ""]
+    rate: float | Float[Array, ""]
+
+    def part(self, number: int) -> Dropout:
+        """A part of the model, which draws its own."""
+        return self._replace(key=jax.random.fold_in(self.key, number))
+
+    def applied(self, x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+        """``x`` with some of its numbers set to zero."""
+        keep = 1 - self.rate
+        return jnp.where(jax.random.bernoulli(self.key, keep, x.shape), x / keep, 0).astype(x.dtype)
 
 
 class Norm(nn.Module):

@@ -20,7 +20,7 @@ from attention.dot_product import (
 from attention.meshes import constrain
 from attention.normalizers import NORMALIZERS
 from attention.transformer.config import TransformerConfig
-from attention.transformer.positionwise import Norm, Projection
+from attention.transformer.positionwise import Dropout, Norm, Projection
 from attention.transformer.rotary import Rotation, rotate
 
 # tap(layer, weights_BNTS, values_BKSH, mask_BTS) -> weights_BNTS
@@ -41,6 +41,13 @@ class Context(NamedTuple):
     segments_BT: Int[Array, "B T"] | None = None  # of texts one behind another, likewise
     # of all keys, if frequencies depend on the length: keys are then kept before they turn
     key_rotation: Rotation | None = None
+    dropout: Dropout | None = None  # of the call, or of one layer
+
+    def in_layer(self, layer: int) -> Context:
+        """The context of one layer, which draws its own dropout."""
+        if self.dropout is None:
+            return self
+        return self._replace(dropout=self.dropout.part(layer))
 
 
 Places = Int[Array, "B P"] | slice  # of T, in each sequence or in all

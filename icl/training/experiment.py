@@ -10,7 +10,7 @@ from attention import files
 from attention.command_line import Word
 from attention.errors import InputError
 from attention.marks import Between, OneOf
-from attention.options import Count, Layout, Profile, Seed
+from attention.options import Count, Layout, Profile, Seeds
 from attention.signature import check_fields
 from icl.tasks import TASKS, TaskOptions, given_options
 from icl.training.architectures import ModelOptions, model
@@ -23,7 +23,7 @@ COMMAND = "icl train"
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment(TaskOptions, ModelOptions):
+class Experiment(TaskOptions, ModelOptions, Seeds):
     """What is trained.
 
     Attributes:
@@ -31,8 +31,6 @@ class Experiment(TaskOptions, ModelOptions):
             docs/guides/in_context.md lists tasks and architectures
         batch: prompts of a step
         learning_rate: of Adam
-        seed: the first seed
-        seeds: how many models are trained at once, with consecutive seeds
 
     Raises:
         InputError: a number is out of range.
@@ -41,18 +39,6 @@ class Experiment(TaskOptions, ModelOptions):
     preset: Annotated[str, Word(metavar="TASK-ARCHITECTURE")]
     batch: Count = 64
     learning_rate: Annotated[float, Between(gt=0)] = 1e-4
-    seed: Seed = 0
-    seeds: Count = 1
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.seed + self.seeds > 2**32:
-            raise InputError(f"--seed and --seeds end at 2^32, not at {self.seed + self.seeds}")
-
-    @property
-    def all_seeds(self) -> range:
-        """The seed of each model."""
-        return range(self.seed, self.seed + self.seeds)
 
     def task(self) -> Task:
         """The task.

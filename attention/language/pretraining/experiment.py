@@ -8,11 +8,9 @@ from typing import Annotated, Any, Literal
 
 from attention import files
 from attention.command_line import Between, OneOf
-from attention.errors import InputError
 from attention.language.corpora import SAMPLE, By, Layout, TokenType
 from attention.language.pretraining.recipes import RECIPES, Recipe
-from attention.options import Count, Seed
-from attention.signature import check_fields
+from attention.options import Count, Seeds
 
 COMMAND = "attn pretrain"
 
@@ -43,35 +41,18 @@ class Text:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pretraining:
+class Pretraining(Seeds):
     """What is trained.
 
     Attributes:
         recipe: everything that is not said here
         normalizer: turns attention scores into weights
         init: checkpoint to go on from, in place of random values: a folder, run or hub id
-        seed: of the initial values, the order of the rows and the masks
-        seeds: how many models are trained at once, with consecutive seeds
-
-    Raises:
-        InputError: a number is out of range.
     """
 
     recipe: Annotated[str, OneOf(RECIPES)] = "mini-decoder"
     normalizer: str | None = None
     init: str | None = None
-    seed: Seed = 0
-    seeds: Count = 1
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.seed + self.seeds > 2**32:
-            raise InputError(f"--seed and --seeds end at 2^32, not at {self.seed + self.seeds}")
-
-    @property
-    def all_seeds(self) -> range:
-        """The seed of each model."""
-        return range(self.seed, self.seed + self.seeds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +72,7 @@ class Changes:
         weight_decay: of the optimizer
         clip: largest norm of a gradient; 0: no limit
         z_loss: factor of the squared log-sum-exp in the loss
+        dropout: share of the numbers that become 0 in training
         mask_rate: share of the tokens that are masked
     """
 
@@ -107,6 +89,7 @@ class Changes:
     weight_decay: Annotated[float | None, Between(ge=0)] = None
     clip: Annotated[float | None, Between(ge=0)] = None
     z_loss: Annotated[float | None, Between(ge=0)] = None
+    dropout: Annotated[float | None, Between(ge=0, lt=1)] = None
     mask_rate: Annotated[float | None, Between(gt=0, lt=1)] = None
 
     def of(self, recipe: Recipe) -> Recipe:

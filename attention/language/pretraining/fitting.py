@@ -134,7 +134,7 @@ def _fitted(
                 terminal.message(f"step {step}: {name}{held_out.as_line(found)}")
 
     return fit(
-        loss_of(config, recipe.z_loss, seeds),
+        loss_of(config, recipe.z_loss, seeds, recipe.dropout),
         start.params,
         optimizer_of(recipe, len(seeds)),
         lambda step: material.batch_of_seeds(train, seeds, step),

@@ -34,6 +34,8 @@ class Recipe:
         decay: ``matrices``, or ``scales`` of norms too.
         clip: largest norm of a gradient; None: no limit.
         z_loss: factor of ``(log sum exp l)²`` in the loss, which keeps logits small.
+        dropout: share of the numbers that become 0 in training: of the input states and of what
+            attention and MLPs add, not of attention weights.
         mask_rate: share of the tokens that are masked.
         mask_rate_end: that share at the last update, which it approaches in a straight line; None:
             it stays.
@@ -58,6 +60,7 @@ class Recipe:
     decay: Literal["matrices", "scales"] = "matrices"
     clip: float | None = 1.0
     z_loss: float = 0.0
+    dropout: float = 0.0
     mask_rate: float = 0.15
     mask_rate_end: float | None = None
     mask_keep: float = 0.1
@@ -122,7 +125,7 @@ ROBERTA_MODEL = {
 BABYBERTA = Recipe(
     description="RoBERTa of 8 layers for child-directed speech, as its paper describes it",
     source="Huebner et al. 2021, BabyBERTa (CoNLL 2021): 90 % of the masked tokens become the mask "
-    "and 10 % another token; here without dropout",
+    "and 10 % another token",
     model={
         **ROBERTA_MODEL,
         "hidden_size": 256,
@@ -139,6 +142,7 @@ BABYBERTA = Recipe(
     optimizer="adamw",
     schedule="warmup_linear_decay_schedule:warmup_steps=24000",
     learning_rate=1e-4,
+    dropout=0.1,
     mask_keep=0.0,
     mask_swap=0.1,
 )
@@ -206,8 +210,7 @@ RECIPES: Choices[Recipe] = Choices(
             BABYBERTA,
             description="the same as the SSA paper's authors ran it",
             source="the reference script of BabyBERTa with the collator of transformers: 80 % of "
-            "the masked tokens become the mask, 10 % another token, 10 % stay; here without "
-            "dropout",
+            "the masked tokens become the mask, 10 % another token, 10 % stay",
             mask_keep=0.1,
         ),
         "mini-decoder": MINI_DECODER,
@@ -231,7 +234,7 @@ RECIPES: Choices[Recipe] = Choices(
             source="after GPT-BERT (Charpentier and Samuel 2024, arXiv 2410.24159) and LTG-BERT "
             "(Samuel et al. 2023, arXiv 2303.09859): LAMB, gated GELU, norms before and behind "
             "each half, z-loss, a masked share that falls from 0.3 to 0.15; with the blocks of "
-            "Gemma 3, so rotary positions in place of relative ones, and without dropout",
+            "Gemma 3, so rotary positions in place of relative ones",
             model={
                 "family": "gemma3_text",
                 "hidden_size": 384,
@@ -262,6 +265,7 @@ RECIPES: Choices[Recipe] = Choices(
             weight_decay=0.1,
             clip=2.0,
             z_loss=1e-4,
+            dropout=0.1,
             mask_rate=0.3,
             mask_rate_end=0.15,
             mask_keep=0.1,

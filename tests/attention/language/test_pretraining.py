@@ -19,13 +19,14 @@ from attention.language.pretraining import (
     Pretraining,
     batch_loss,
     initial,
+    loss_of,
     make_optimizer,
 )
 from attention.language.pretraining.consequences import checked_recipe, config_of
 from attention.language.pretraining.masking import Corruption, corrupt, places_of
 from attention.language.pretraining.objectives import Question, rate_at, stack_seeds
 from attention.language.pretraining.optimizers import decaying, each_seed
-from attention.transformer import Transformer, parameter_counts
+from attention.transformer import Dropout, Transformer, parameter_counts, stack_layers
 
 ORDINARY = np.arange(5, 101)
 CORRUPTION = Corruption(0.15, 0.1, 0.2, 4, ORDINARY)
@@ -126,6 +127,33 @@ def test_reading_the_masked_places_alone_equals_reading_all(name):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-4), found, expected
     )
+
+
+def test_dropout_is_of_training_alone_and_drawn_anew_from_each_key():
+    ones = Dropout(jax.random.key(3), 0.25).applied(jnp.ones(4001))
+    assert set(np.asarray(ones)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert abs(float(ones.mean()) - 1) < 0.05
+    recipe = dataclasses.replace(RECIPES["mini-encoder"], length=13)
+    small = {"hidden_size": 14, "num_hidden_layers": 2, "num_attention_heads": 2}
+    recipe = dataclasses.replace(recipe, model={**recipe.model, **small, "intermediate_size": 19})
+    objective = OBJECTIVES["masked"]
+    config = config_of(Pretraining("mini-encoder"), recipe, objective, 101, "float32")
+    params, batch = initial(config, 0), objective.make(rows_of(3, 13), question(), (1,))
+
+    @jax.jit
+    def dropped(key, rate):
+        return batch_loss(config, params, batch, 0.0, Dropout(key, rate))[2]
+
+    keys = jax.random.split(jax.random.key(5), 2)
+    plain = float(jax.jit(lambda: batch_loss(config, params, batch, 0.0))()[2])
+    assert float(dropped(keys[0], 0.0)) == pytest.approx(plain, rel=1e-6)
+    first, second = (float(dropped(key, 0.5)) for key in keys)
+    assert len({first, second, plain}) == 3
+    trained = jax.jit(loss_of(config, 0.0, range(1), 0.5))
+    assert float(trained(params, batch, keys[0])[0]) == pytest.approx(first, rel=1e-6)
+    assert float(dropped(keys[0], 0.5)) == first
+    with pytest.raises(ValueError, match="unstacked"):
+        batch_loss(config, stack_layers(params), batch, 0.0, Dropout(keys[0], 0.5))
 
 
 def test_hybrid_rows_are_both_and_predict_one_place_earlier():

@@ -20,8 +20,13 @@ def write_run(folder, normalizer, seed, better=0.0, perplexity=50.0, probed=True
     values = {"command": "attn pretrain", "normalizer": normalizer, "seed": seed, "steps": 7}
     (folder / "settings.json").write_text(json.dumps(values | settings))
     (folder / "summary.json").write_text(
-        json.dumps({"in_domain": {"perplexity": perplexity}, "out_of_domain": None,
-                    "floors": {"bigram": 104.25}})  # fmt: skip
+        json.dumps(
+            {
+                "in_domain": {"perplexity": perplexity},
+                "out_of_domain": None,
+                "floors": {"bigram": 104.25},
+            }
+        )
     )
     if not probed:
         return folder

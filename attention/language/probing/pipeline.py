@@ -65,7 +65,7 @@ def probe_model(
         left = [task for task in tasks if journal.get("task", task) is None]
         if left:
             terminal = Terminal(quiet)
-            _check_data(left, asked.data)
+            _check_data(left, asked.folder)
             opened = open_model(model, devices, revision)
             _check_model(left, opened, asked.rule)
             subject = Subject(opened, asked, count_floors(opened, asked.floors), terminal.steps)
@@ -100,7 +100,10 @@ def _check_data(tasks: Sequence[str], data: Path) -> None:
         folders = [data / folder for folder in PROBES.pick(task).folders or (task,)]
         if not any(folder.is_dir() for folder in folders):
             places = " or ".join(map(str, folders))
-            raise InputError(f"{task}: there is no {places}; --data is the folder that holds it")
+            raise InputError(
+                f"{task}: there is no {places}; --data is the folder that holds it "
+                "(--data sample has a few pairs of blimp and zorro)"
+            )
 
 
 def _check_model(tasks: Sequence[str], model: OpenedModel, rule: str) -> None:

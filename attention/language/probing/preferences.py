@@ -36,7 +36,7 @@ def measure_pairs(task: str, subject: Subject) -> Found:
     """
     model, asked = subject.model, subject.asked
     name, rule = pick_rule(asked.rule, model.config.head)
-    paradigms = read_paradigms(task, asked.data, asked.limit)
+    paradigms = read_paradigms(task, asked.folder, asked.limit)
     texts = [text for each in paradigms for pair in each.pairs for text in (pair.good, pair.bad)]
     scores = score_sentences(model, texts, rule, asked.batch_tokens, subject.steps)
     found = Found(rule=name)

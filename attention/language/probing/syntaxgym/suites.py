@@ -84,7 +84,7 @@ def measure_suites(task: str, subject: Subject) -> Found:
         InputError: there is no suite, or one is not what it should be.
     """
     model, asked = subject.model, subject.asked
-    suites = read_suites(asked.data / task, asked.limit)
+    suites = read_suites(asked.folder / task, asked.limit)
     placed = [place_regions(suite) for suite in suites]
     texts = [text for found, _ in placed for text in found]
     encoded = encode_sentences(model, texts)

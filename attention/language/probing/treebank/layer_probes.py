@@ -67,7 +67,7 @@ def measure_layers(task: str, subject: Subject) -> Found:
     del task
     model, asked = subject.model, subject.asked
     sentences = {
-        split: read_treebank(asked.data, split, min(most, asked.limit or most))
+        split: read_treebank(asked.folder, split, min(most, asked.limit or most))
         for split, most in SENTENCES.items()
     }
     config = model.config

@@ -1,9 +1,11 @@
 """Readers of BLiMP, its supplement and Zorro."""
 
+from pathlib import Path
+
 import pytest
 
 from attention.errors import InputError
-from attention.language.probing import PAIR_SETS, Pair, PairSet, read_paradigms
+from attention.language.probing import PAIR_SETS, Asked, Pair, PairSet, read_paradigms
 
 
 def test_paradigms_phenomena_and_pairs(pairs):
@@ -14,6 +16,13 @@ def test_paradigms_phenomena_and_pairs(pairs):
     (zorro,) = read_paradigms("zorro", pairs, 1)
     assert zorro.phenomenon == "long-words"
     assert zorro.pairs == [Pair("a dad fed", "dad a fed", "0")]
+
+
+def test_the_sample_has_each_paradigm():
+    found = {t: read_paradigms(t, Asked(Path("sample")).folder) for t in ("blimp", "zorro")}
+    assert {task: len(each) for task, each in found.items()} == {"blimp": 67, "zorro": 23}
+    assert len({each.phenomenon for each in found["blimp"]}) == 12
+    assert all(pair.good != pair.bad for each in found.values() for p in each for pair in p.pairs)
 
 
 @pytest.mark.nightly

@@ -89,7 +89,8 @@ def main(
         from tale_jax.harness import TaleModel
     except ImportError:
         raise InputError("the tasks are lm-eval's: pip install 'tale-jax[eval]'") from None
-    opened = TaleModel(pretrained=model)
+    make: Any = TaleModel  # its decorator hides the signature
+    opened = make(pretrained=model)
     rows, missing = [], []
     with Terminal().steps("tasks", len(task) * len(shots)) as advance:
         for name in task:

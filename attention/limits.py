@@ -149,7 +149,7 @@ def _end(line: str, left: Callable[[], float], done: threading.Event) -> None:
             return
     if done.is_set():
         return
-    print(" ".join(line.split()), file=sys.__stderr__, flush=True)
+    os.write(_standard_error[-1], f"{' '.join(line.split())}\n".encode())
     os._exit(2)
 
 
@@ -197,6 +197,10 @@ def native(doing: str) -> Iterator[None]:
             raise InputError(f"{doing} fails: {reason}") from None
 
 
+_standard_error = [2]
+"""The last one is the descriptor that people see, also while ``_no_pages`` holds 2."""
+
+
 @contextlib.contextmanager
 def _no_pages() -> Iterator[None]:
     """Drop what is written to the file of the standard error."""
@@ -207,10 +211,12 @@ def _no_pages() -> Iterator[None]:
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    _standard_error.append(kept)
     try:
         os.dup2(nowhere, 2)
         yield
     finally:
         os.dup2(kept, 2)
+        _standard_error.pop()
         os.close(kept)
         os.close(nowhere)

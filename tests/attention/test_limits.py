@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -35,6 +37,26 @@ def test_a_panic_is_one_line(capfd):
         raise Panic("a\nb")
     os.write(2, b"after")
     assert capfd.readouterr().err == "after"
+
+
+def test_code_that_cannot_be_interrupted_ends_with_a_line():
+    program = """
+import hashlib
+from attention import limits
+limits.GRACE = 0.1
+with limits.native("the tokenizer"):
+    hashlib.pbkdf2_hmac("sha256", b"compiled", b"code", 2**31 - 1)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"TALE_JAX_LIMITS": "seconds=0.05"},
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("the tokenizer takes more than 0.05 s")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_other_threads_have_no_limit():

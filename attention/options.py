@@ -97,7 +97,7 @@ class Layout:
             remaining devices
         sharding: what is divided over the mesh: dp, examples alone; fsdp, parameters too, over
             fsdp; fsdp+tp, and heads, MLPs and vocabulary over model; fsdp+tp+sp, and between layers
-            the places of a sequence over model
+            the places of a sequence over model; fsdp+cp, these places in attention too
     """
 
     mesh: Annotated[str, Word(metavar="data=N,model=N")] = ""

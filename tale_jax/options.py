@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from attention.command_line import Between, Commas, OneOf, Repeated, Word
 from attention.errors import InputError
-from attention.options import Devices, Seed, Storage
+from attention.options import Devices, Profile, Seed, Storage
 from attention.signature import check_fields
 from tale_jax.tasks import ChoiceForm
 from tale_jax.units import Unit, parse_unit
@@ -93,7 +93,8 @@ class AskingOptions:
         max_new_tokens: tokens to write, if the model writes its answers; by default the task's
             number, or two more than the longest answer has
         batch_tokens: tokens in a batch; halved if memory runs out
-        cache_gib: GiB of states between layers that are kept; the rest is computed again
+        cache_gib: GiB of states between layers that are kept on each device, at most half of what
+            is free there beside the model; the rest is computed again
     """
 
     protocol: Annotated[str, OneOf("tale_jax.scoring:PROTOCOLS")] = "auto"
@@ -141,7 +142,7 @@ class Reopening:
         limit: use the first so many examples of each split
         mesh: devices along each axis, such as data=4,model=2; one may be -1, which takes all
             devices that are left
-        sharding: what is divided: dp, fsdp, fsdp+tp or fsdp+tp+sp
+        sharding: what is divided: dp, fsdp, fsdp+tp, fsdp+tp+sp or fsdp+cp
         compilation_cache: keep compiled programs between runs, in the user's cache folder
     """
 
@@ -234,6 +235,7 @@ class TrainingOptions:
         weight_decay: of AdamW, on matrices alone
         clip: largest norm of a gradient
         save_every: updates between checkpoints
+        profile: steps to trace with jax.profiler, into training/profile
     """
 
     lora_rank: Annotated[int, Between(ge=1)] = 64
@@ -248,6 +250,7 @@ class TrainingOptions:
     weight_decay: Annotated[float, Between(ge=0)] = 0.001
     clip: Annotated[float, Between(gt=0)] = 1.0
     save_every: Annotated[int, Between(ge=1)] = 200
+    profile: Profile = None
 
 
 RENAMED = {"model-parallel": "--mesh data=-1,model=N"}

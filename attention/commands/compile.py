@@ -37,7 +37,7 @@ def compile(
         step: train: AdamW with float32 parameters; decode: one token behind a cache; kernel: the
             fused attention, forward and backward
         mesh: devices along each axis; by default all chips along fsdp (train) or model (decode)
-        sharding: what is divided over the mesh: dp, fsdp, fsdp+tp or fsdp+tp+sp
+        sharding: what is divided over the mesh: dp, fsdp, fsdp+tp, fsdp+tp+sp or fsdp+cp
         batch: rows; by default one on each device that rows are divided over
         length: tokens of a row, or of the cache; by default 2048 on v5e, and 4096 elsewhere
         remat: what a layer keeps for the backward pass: none recomputes nothing

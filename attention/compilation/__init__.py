@@ -4,7 +4,8 @@ How data passes through it: ``find_target`` (``targets``) reads a target such as
 table of chips and gives the devices of its topology.  ``training_step``, ``decoding_step`` and
 ``kernel_step`` (``workloads``) make a ``Step``: a jitted function and abstract arguments with their
 shardings; any other function can be one too.  ``compile_step`` (``compiling``) compiles it and
-makes a ``Report``: memory, operations (``flops``), collectives (``collectives``) and a roofline.
+makes a ``Report``: memory, operations (``flops``), collectives (``collectives``), kernels for
+CUDA (``ptx``) and a roofline.
 Open ``compiling`` first.
 """
 

@@ -111,7 +111,9 @@ def _fused(computations: Computations, lines: list[Operation], times: int) -> li
         hidden = any(name.startswith("async_collective_fusion") for _, name, _ in parts) or any(
             lines[i][2] in _COMPUTE for i in between if i not in places
         )
-        _, shape, kind, rest = parts[0][2]
+        _, name, (_, shape, kind, rest) = parts[0]
+        if name.startswith("all-reduce-scatter"):  # each device keeps its part of the sum
+            kind = "reduce-scatter"
         found.append(_collective(kind, shape, rest, times, hidden))
     return found
 

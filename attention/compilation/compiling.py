@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 
 from attention.compilation.collectives import KINDS, Collective, find_collectives
 from attention.compilation.flops import count_flops
+from attention.compilation.ptx import Kernel, find_kernels
 from attention.compilation.targets import GIB, Target
 from attention.errors import is_out_of_memory
 from attention.files import Record
@@ -55,6 +59,7 @@ class Report:
         flops: operations over all devices; 0 where it did not compile.
         model_flops: those that it needs at least.
         collectives: of one step on one device.
+        kernels: of attention, on CUDA.
     """
 
     target: Target
@@ -64,6 +69,7 @@ class Report:
     flops: float = 0.0
     model_flops: float = 0.0
     collectives: tuple[Collective, ...] = ()
+    kernels: tuple[Kernel, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -133,6 +139,7 @@ class Report:
             "layout": dict(self.layout), "fits": self.fits, "memory": dict(self.memory),
             "flops": self.flops, "model_flops": self.model_flops, "collectives": self.by_kind(),
             "roofline": self.roofline(), "limit": self.limit,
+            "kernels": [dataclasses.asdict(kernel) for kernel in self.kernels],
         }  # fmt: skip
 
     def as_text(self) -> str:
@@ -160,6 +167,12 @@ class Report:
         ]
         if self.model_flops:
             lines.append(f"MFU: at most {terms['mfu']:.0%}, and {terms['mfu_serial']:.0%} serial")
+        for each in self.kernels:
+            waits = "; its products wait for each other" if each.serial else ""
+            lines.append(
+                f"{each.name}: {each.registers or '?'} registers, {each.spilled} bytes spilled, "
+                f"{each.instructions} instructions{waits}"
+            )
         return "\n".join(lines)
 
 
@@ -177,12 +190,17 @@ def compile_step(step: Step, target: Target) -> Report:
     flops = count_flops(traced.jaxpr)
     lowered = traced.lower(lowering_platforms=(target.chip.platform,))
     about = (target, step.name, step.layout)
+    dump = Path(tempfile.mkdtemp(prefix="kernels-")) if target.chip.platform == "cuda" else None
     try:
-        compiled = lowered.compile()
+        compiled = lowered.compile({} if dump is None else {"xla_dump_to": str(dump)})
+        kernels = () if dump is None else find_kernels(dump)
     except jax.errors.JaxRuntimeError as error:
         if not is_out_of_memory(error):
             raise
         return Report(*about, _refused(str(error), target), flops, step.model_flops)
+    finally:
+        if dump is not None:
+            shutil.rmtree(dump, ignore_errors=True)
     held = compiled.memory_analysis()
     memory = {
         "arguments": held.argument_size_in_bytes,
@@ -192,7 +210,7 @@ def compile_step(step: Step, target: Target) -> Report:
     }
     memory = _against(memory, sum(memory.values()), target)
     collectives = tuple(find_collectives(compiled.as_text()))
-    return Report(*about, memory, flops, step.model_flops, collectives)
+    return Report(*about, memory, flops, step.model_flops, collectives, kernels)
 
 
 def _against(memory: Mapping[str, int], total: int, target: Target) -> dict[str, int]:

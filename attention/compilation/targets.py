@@ -63,6 +63,32 @@ CHIPS = Choices(
     },
 )
 """Kinds of chips by name; a link counts both directions of one axis, as a ring uses them."""
+# What XLA asks of a GPU that is not here (GpuTargetConfigProto), by the maker's data sheets.
+_H200 = """
+gpu_device_info {
+  threads_per_block_limit: 1024
+  threads_per_warp: 32
+  shared_memory_per_block: 49152
+  shared_memory_per_block_optin: 232448
+  shared_memory_per_core: 233472
+  threads_per_core_limit: 2048
+  core_count: 132
+  fpus_per_core: 128
+  block_dim_limit_x: 2147483647
+  block_dim_limit_y: 65535
+  block_dim_limit_z: 65535
+  memory_bandwidth: 4800000000000
+  l2_cache_size: 62914560
+  clock_rate_ghz: 1.98
+  device_memory_size: 150754820096
+  cuda_compute_capability { major: 9 }
+  registers_per_core_limit: 65536
+  registers_per_block_limit: 65536
+}
+platform_name: "CUDA"
+dnn_version_info { major: 9 minor: 10 patch: 0 }
+device_description_str: "NVIDIA H200"
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +116,9 @@ class Target:
         Raises:
             InputError: the compiler of the platform is not installed.
         """
-        chip, shape = self.chip, self.chip.shapes[self.count]
-        if chip.platform == "cuda":
-            raise InputError(
-                f"{self.name}: steps for CUDA are compiled with the GPU at hand; there is no "
-                "topology of several that are not"
-            )
+        if self.chip.platform == "cuda":
+            return self._cuda()
+        shape = self.chip.shapes[self.count]
         if importlib.util.find_spec("libtpu") is None:
             raise InputError(f"{self.name} needs libtpu: pip install 'tale-jax[tpu]'")
         alone = {"chips_per_host_bounds": (1, 1, 1)} if self.count == 1 else {}
@@ -106,6 +129,19 @@ class Target:
             reason = " ".join(str(error).split())[:160]
             raise InputError(
                 f"{self.name}: the compiler for TPUs does not start: {reason}"
+            ) from error
+
+    def _cuda(self) -> list[Any]:
+        installed = map(importlib.util.find_spec, ("jax_cuda12_plugin", "jax_cuda13_plugin"))
+        if not any(installed):
+            raise InputError(f"{self.name} needs the compiler: pip install 'tale-jax[cuda12]'")
+        how = {"target_config": _H200, "topology": f"1x1x{self.count}"}
+        try:
+            return list(topologies.get_topology_desc("", "cuda", **how).devices)
+        except (RuntimeError, ValueError, jax.errors.JaxRuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(
+                f"{self.name}: the compiler for CUDA does not start: {reason}"
             ) from error
 
 

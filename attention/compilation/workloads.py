@@ -102,22 +102,25 @@ def kernel_step(
     length: int,
     *,
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16",
+    segments: bool = False,
 ) -> Step:
     """Causal attention with the fused kernel, forward and backward, on all devices of a target.
 
     Args:
-        config: its heads, their size, and the normalizer.
+        config: its heads, their size, the normalizer, and the window of the first layer.
         placement: the devices of a target, and the rules.
         batch: rows.
         length: tokens of a row.
         dtype: of the arrays.
+        segments: whether rows hold several texts, which do not see each other.
     """
 
-    def loss(query: jax.Array, key: jax.Array, value: jax.Array) -> jax.Array:
+    def loss(query: jax.Array, key: jax.Array, value: jax.Array, *ids: jax.Array) -> jax.Array:
         with using(placement):
             out = dot_product_attention(
                 query, key, value, causal=True, implementation="pallas", window=config.windows[0],
                 normalizer=config.scoring, scale=config.attention_multiplier,
+                segment_ids=ids[0] if ids else None,
             )  # fmt: skip
         return out.astype(jnp.float32).sum()
 
@@ -128,6 +131,9 @@ def kernel_step(
 
     keys = array("kv_heads", config.key_value_heads)
     arguments = (array("heads", config.num_attention_heads), keys, keys)
+    if segments:
+        home = rows_of(*placement)
+        arguments += (jax.ShapeDtypeStruct((batch, length), jnp.int32, sharding=home),)
     forward = 2.0 * batch * length**2 * config.num_attention_heads * config.head_size
     layout = {"batch": batch, "length": length, "dtype": dtype}
     function = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))

@@ -45,7 +45,9 @@ def attention_in_blocks(
     batch, length, num_kv, groups, size = query_BTKGH.shape
     keys = key_BSKH.shape[1]
     where = visible.where(jnp.arange(length), jnp.arange(keys))
-    if reach is None and visible.causal:
+    if visible.first is not None:  # a part of a sequence: its places are not known here
+        reach = None
+    elif reach is None and visible.causal:
         reach = tuple(min(place + 1, keys) for place in range(length))
     spans = ((0, length, keys),) if reach is None else _spans(reach)
     # Heads first, and the queries that share a key as rows of one matrix.

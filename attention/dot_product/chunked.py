@@ -70,6 +70,8 @@ class _Chunks:
     def overlap(self, i: Array, j: Array) -> Bool[Array, ""]:
         """Whether any query of chunk i can see any key of chunk j, by their places alone."""
         first_query, first_key = i * self.rows, j * self.columns
+        if self.visible.first is not None:
+            first_query += self.visible.first
         last_query, last_key = first_query + self.rows - 1, first_key + self.columns - 1
         may, window = jnp.bool_(True), self.visible.window
         if self.visible.causal:

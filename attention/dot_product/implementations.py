@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from attention.choices import Choices
 from attention.dot_product.blocks import attention_in_blocks
 from attention.dot_product.chunked import chunked_attention
+from attention.dot_product.divided import divided
 from attention.dot_product.flash import flash_attention
 from attention.dot_product.masks import Visibility
 from attention.dot_product.operands import Form, Operands
@@ -81,12 +82,15 @@ def _whole(call: Call) -> Array:
     return weighted_values(weights, call.value, precision=call.precision)
 
 
-def without_matrix(attend: Callable[[Form, Operands], Array], call: Call) -> Array:
+def without_matrix(
+    attend: Callable[[Form, Operands], Array], call: Call, *, kernel: bool = False
+) -> Array:
     """Run a call by an implementation that never holds the weights of all places.
 
     Args:
         attend: such as ``chunked_attention``.
         call: its normalizer is a softmax of a logit transform.
+        kernel: whether it is a kernel, which the compiler cannot divide over devices.
 
     Returns:
         The output ``[B, T, N, H]``.
@@ -98,7 +102,7 @@ def without_matrix(attend: Callable[[Form, Operands], Array], call: Call) -> Arr
     dtype = jnp.promote_types(query.dtype, jnp.float32)
     values = effective(NORMALIZERS.pick(call.normalizer), shaped, dtype)
     operands = Operands(grouped(query, num_kv), call.key, call.value, values, call.visible)
-    return attend(form, operands).reshape(query.shape)
+    return divided(attend, form, operands, always=kernel).reshape(query.shape)
 
 
 def _blocks(call: Call) -> Array:
@@ -106,7 +110,9 @@ def _blocks(call: Call) -> Array:
 
 
 def _pallas(call: Call) -> Array:
-    return _cudnn(call) if _cudnn_fits(call) else without_matrix(flash_attention, call)
+    if _cudnn_fits(call):
+        return _cudnn(call)
+    return without_matrix(flash_attention, call, kernel=True)
 
 
 IMPLEMENTATIONS = Choices(

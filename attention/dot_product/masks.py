@@ -15,7 +15,7 @@ CHUNK = 256  # queries whose keys are counted at once
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["mask", "query_segments", "key_segments"],
+    data_fields=["mask", "query_segments", "key_segments", "first"],
     meta_fields=["causal", "window"],
 )
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Visibility:
         mask: true at the keys that may be seen; broadcastable to ``[B, T, S]``.
         query_segments: the segment of each query; keys of other segments are not seen.
         key_segments: the segment of each key.
+        first: the place of the first query, for a part of a sequence; None: 0.
         causal: keys at later places than the query's are not seen.
         window: keys at ``window`` places from the query's, or more, are not seen.
     """
@@ -33,13 +34,17 @@ class Visibility:
     mask: Bool[Array, "#B #T S"] | None = None
     query_segments: Int[Array, "B T"] | None = None
     key_segments: Int[Array, "B S"] | None = None
+    first: Int[Array, ""] | None = None
     causal: bool = False
     window: int | None = None
 
     def where(
         self, queries: Int[Array, " t"], keys: Int[Array, " s"]
     ) -> Bool[Array, "#B t s"] | None:
-        """Whether the queries at these places see the keys at those; None if they see all."""
+        """Whether the queries at these places see the keys at those; None if they see all.
+
+        Queries count from 0, also where ``first`` says that they are a part of a sequence.
+        """
         parts = []
         if self.mask is not None:
             rows = self.mask if self.mask.shape[1] == 1 else jnp.take(self.mask, queries, axis=1)
@@ -48,7 +53,8 @@ class Visibility:
             of_queries = jnp.take(self.query_segments, queries, axis=1)
             of_keys = jnp.take(self.key_segments, keys, axis=1)
             parts.append(of_queries[:, :, None] == of_keys[:, None, :])
-        distance_1ts = (queries[:, None] - keys[None, :])[None]
+        places = queries if self.first is None else queries + self.first
+        distance_1ts = (places[:, None] - keys[None, :])[None]
         if self.causal:
             parts.append(distance_1ts >= 0)
         if self.window is not None:

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from attention.dot_product import transposed_apart
-from attention.meshes import constrain, current, mesh_parts
+from attention.meshes import constrain, current, mesh_parts, platform
 from attention.transformer import Transformer, TransformerConfig
 
 BLOCK_LOGITS = {"cpu": 2**22}
-"""Numbers in the logits of a block, by backend: on a CPU they should stay in the cache."""
+"""Numbers in the logits of a block, by platform: on a CPU they should stay in the cache."""
 MOST_LOGITS = 2**27
 
 
@@ -40,7 +40,8 @@ class _Form(NamedTuple):
     scaling: float | None
     cap: float | None
     z_loss: float
-    places: int
+    places: int  # in a block
+    parts: int  # that the rows are divided into
 
 
 def summed_loss(
@@ -66,7 +67,7 @@ def summed_loss(
         targets_BP: tokens.
         weights_BP: of the losses.
         z_loss: factor z of the squared log-sum-exp.
-        block_logits: numbers in the logits of a block; None: as fits the backend.
+        block_logits: numbers in the logits of a block; None: as fits the platform.
 
     Source of the z-loss: PaLM, Chowdhery et al. 2022, arXiv 2204.02311, section 5.
     """
@@ -74,11 +75,12 @@ def summed_loss(
     read: Any = model.apply({"params": params}, states_BPD, method="vocabulary_inputs")
     states_BPD, kernel_VD, bias_V = read
     batch, places, _ = states_BPD.shape
-    most = block_logits or BLOCK_LOGITS.get(jax.default_backend(), MOST_LOGITS)
-    rows, columns = batch, len(kernel_VD)
+    most = block_logits or BLOCK_LOGITS.get(platform(), MOST_LOGITS)
+    parts, columns = 1, len(kernel_VD)
     if (placement := current()) is not None:  # each device has its part of them
-        rows = -(-rows // mesh_parts(placement, "batch"))
+        parts = mesh_parts(placement, "batch")
         columns = -(-columns // mesh_parts(placement, "vocab"))
+    rows = -(-batch // parts)
     count = -(-places // max(1, most // (rows * columns)))
     form = _Form(
         config.precision,
@@ -86,6 +88,7 @@ def summed_loss(
         config.final_logit_softcapping,
         z_loss,
         -(-places // count),
+        1 if batch % parts else parts,
     )
     padding = count * form.places - places
     wide = jnp.pad(states_BPD, ((0, 0), (0, padding), (0, 0)))
@@ -112,55 +115,58 @@ def _run(
     weights_BP: Array,
 ) -> tuple[tuple[Array, Array], PyTree]:
     """The sums and, if asked for, the gradients of the objective."""
-    batch, _, size = states_BPD.shape
+    batch = len(states_BPD)
     wide = jnp.promote_types(states_BPD.dtype, jnp.float32)
     dot = functools.partial(jnp.matmul, precision=form.precision, preferred_element_type=wide)
+    # Gathered once, not for each block; and each device adds up a gradient of its own (axis R).
+    kernel_VD = constrain(kernel_VD, "vocab", None)
     kernel_DV = transposed_apart(kernel_VD)
 
     def blocks(x: Array) -> Array:
         return x.reshape(batch, -1, form.places, *x.shape[2:]).swapaxes(0, 1)
 
     def block(carry: PyTree, item: tuple[Array, Array, Array]) -> tuple[PyTree, Array | None]:
-        x_ND, y_N, w_N = item[0].reshape(-1, size), item[1].reshape(-1), item[2].reshape(-1)
+        x_RND, y_RN, w_RN = (x.reshape(form.parts, -1, *x.shape[2:]) for x in item)
         objective, loss, d_kernel, d_bias = carry
-        logits_NV = constrain(dot(x_ND, kernel_DV), "batch", "vocab")
+        logits_RNV = constrain(dot(x_RND, kernel_DV), "batch", None, "vocab")
         if bias_V is not None:
-            logits_NV += bias_V.astype(wide)[None]
+            logits_RNV += bias_V.astype(wide)[None, None]
         if form.scaling is not None:
-            logits_NV /= form.scaling
+            logits_RNV /= form.scaling
         if form.cap is not None:
-            logits_NV = form.cap * jnp.tanh(logits_NV / form.cap)
-        most_N1 = jnp.max(logits_NV, axis=-1, keepdims=True)
-        exps_NV = jnp.exp(logits_NV - most_N1)
-        sum_N = jnp.sum(exps_NV, axis=-1)
-        total_N = jnp.log(sum_N) + most_N1[:, 0]
-        own_NV = jnp.arange(logits_NV.shape[1])[None] == y_N[:, None]
+            logits_RNV = form.cap * jnp.tanh(logits_RNV / form.cap)
+        most_RN1 = jnp.max(logits_RNV, axis=-1, keepdims=True)
+        exps_RNV = jnp.exp(logits_RNV - most_RN1)
+        sum_RN = jnp.sum(exps_RNV, axis=-1)
+        total_RN = jnp.log(sum_RN) + most_RN1[..., 0]
+        own_RNV = jnp.arange(logits_RNV.shape[-1])[None, None] == y_RN[..., None]
         # a sum, where an index would bring the logits of all devices together
-        own_N = jnp.sum(jnp.where(own_NV, logits_NV, 0), axis=-1)
-        new = jnp.sum(w_N * (total_N - own_N))
-        penalty = form.z_loss * jnp.sum(w_N * jnp.square(total_N))
+        own_RN = jnp.sum(jnp.where(own_RNV, logits_RNV, 0), axis=-1)
+        new = jnp.sum(w_RN * (total_RN - own_RN))
+        penalty = form.z_loss * jnp.sum(w_RN * jnp.square(total_RN))
         objective, loss = objective + new + penalty, loss + new
         if not gradient:
             return (objective, loss, d_kernel, d_bias), None
-        factor_N = w_N * (1 + 2 * form.z_loss * total_N) / sum_N
-        d_logits = exps_NV * factor_N[:, None] - jnp.where(own_NV, w_N[:, None], 0)
+        factor_RN = w_RN * (1 + 2 * form.z_loss * total_RN) / sum_RN
+        d_logits = exps_RNV * factor_RN[..., None] - jnp.where(own_RNV, w_RN[..., None], 0)
         if form.cap is not None:
-            d_logits *= 1 - jnp.square(logits_NV / form.cap)
+            d_logits *= 1 - jnp.square(logits_RNV / form.cap)
         if form.scaling is not None:
             d_logits /= form.scaling
         if d_bias is not None:
-            d_bias += jnp.sum(d_logits, axis=0)
-        d_logits = d_logits.astype(x_ND.dtype)
-        d_kernel += dot(transposed_apart(x_ND), d_logits)
-        d_kernel = constrain(d_kernel, "embed", "vocab")  # as the kernel lies, not whole
-        d_x = dot(d_logits, kernel_VD).astype(x_ND.dtype)
+            d_bias += jnp.sum(d_logits, axis=(0, 1))
+        d_logits = d_logits.astype(x_RND.dtype)
+        d_kernel += dot(transposed_apart(x_RND), d_logits)
+        d_kernel = constrain(d_kernel, "batch", None, "vocab")
+        d_x = dot(d_logits, kernel_VD).astype(x_RND.dtype)
         return (objective, loss, d_kernel, d_bias), d_x.reshape(item[0].shape)
 
     zero = jnp.zeros((), wide)
+    of_parts = (form.parts, *kernel_DV.shape)
     start = (
         zero,
         zero,
-        constrain(jnp.zeros(kernel_DV.shape, wide), "embed", "vocab") if gradient else None,
+        constrain(jnp.zeros(of_parts, wide), "batch", None, "vocab") if gradient else None,
         None if bias_V is None or not gradient else jnp.zeros(bias_V.shape, wide),
     )
     items = (blocks(states_BPD), blocks(targets_BP), blocks(weights_BP.astype(wide)))
@@ -168,6 +174,7 @@ def _run(
     (objective, loss, d_kernel, d_bias), d_states = carried
     if not gradient:
         return (objective, loss), None
+    d_kernel = constrain(d_kernel.sum(0), "embed", "vocab")  # as the kernel lies, not whole
     d_states = d_states.swapaxes(0, 1).reshape(states_BPD.shape)
     d_bias = None if bias_V is None else d_bias.astype(bias_V.dtype)
     return (objective, loss), (d_states, transposed_apart(d_kernel).astype(kernel_VD.dtype), d_bias)

@@ -3,6 +3,7 @@ from .placement import Placement as Placement
 from .placement import constrain as constrain
 from .placement import current as current
 from .placement import mesh_parts as mesh_parts
+from .placement import platform as platform
 from .placement import put as put
 from .placement import sharding_of as sharding_of
 from .placement import using as using
@@ -21,6 +22,7 @@ __all__ = [
     "make_mesh",
     "mesh_axes",
     "mesh_parts",
+    "platform",
     "put",
     "sharding_of",
     "using",

@@ -28,12 +28,19 @@ _CURRENT = jax.make_user_context(None)
 
 def using(placement: Placement | None) -> contextlib.AbstractContextManager[None]:
     """Make a placement known to all that is traced inside the block; None: there is none."""
-    return _CURRENT(placement if placement is not None and placement.mesh.size > 1 else None)
+    return _CURRENT(placement)
 
 
 def current() -> Placement | None:
     """The placement of the innermost block of ``using``; None on one device."""
-    return _CURRENT.value
+    placement = _CURRENT.value
+    return None if placement is None or placement.mesh.size == 1 else placement
+
+
+def platform() -> str:
+    """What is traced is for this platform, such as ``tpu``: that of ``using``, or the default."""
+    placement = _CURRENT.value
+    return jax.default_backend() if placement is None else placement.mesh.devices.flat[0].platform
 
 
 def constrain(x: Array, *logical: str | None) -> Array:

@@ -21,6 +21,7 @@ class LogicalRules:
     Attributes:
         batch: examples.
         length: places of a sequence in the states between layers.
+        places: those of queries, and in MLPs; keys and values are gathered.
         state: the states' own axis.
         layer: layers of stacked parameters.
         vocab: rows of embeddings and logits.
@@ -40,6 +41,7 @@ class LogicalRules:
 
     batch: MeshAxes = ROWS
     length: MeshAxes = None
+    places: MeshAxes = None
     state: MeshAxes = None
     layer: MeshAxes = None
     vocab: MeshAxes = "model"
@@ -104,6 +106,10 @@ SHARDINGS = Choices(
         "fsdp+tp+sp": Sharding(
             "so, and between layers the places of a sequence over model",
             LogicalRules(length="model"),
+        ),
+        "fsdp+cp": Sharding(
+            "the parameters over fsdp, and the places of a sequence over model, in attention too",
+            LogicalRules(length="model", places="model", heads=None, kv_heads=None, mlp=None),
         ),
         "seeds": Sharding(
             "models trained side by side (icl train --seeds); each is whole on its device",

@@ -1,4 +1,5 @@
 from .base2 import LOG2E as LOG2E
+from .base2 import precise_log2 as precise_log2
 from .definition import CONSTRAINTS as CONSTRAINTS
 from .definition import Normalizer as Normalizer
 from .definition import Parameter as Parameter
@@ -19,5 +20,6 @@ __all__ = [
     "effective",
     "masked_softmax",
     "normalize",
+    "precise_log2",
     "with_cap",
 ]

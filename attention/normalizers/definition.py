@@ -65,7 +65,7 @@ class Normalizer:
         uses_count: whether the formula reads ``count``, the number of allowed keys ``[..., 1]``.
         identity: whether ``t`` is the scores themselves; kernels made for softmax then fit.
         base2: ``base2(scores, params, count, log2)``, equal to ``log2(e) · t``, if that saves the
-            fused kernels a change of base; None: they multiply.
+            fused kernels a change of base; ``log2(u)`` is that of 1 + u; None: they multiply.
         sink: whether the softmax has one more key, of logit 0 and value 0.
         sums_to_one: whether the weights of every row with an allowed key sum to one.
         non_negative: whether no weight is below zero.

@@ -1,3 +1,4 @@
+from .agreement import free_memory as free_memory
 from .agreement import stop_requests as stop_requests
 from .environment import Group as Group
 from .environment import find_group as find_group
@@ -14,6 +15,7 @@ from .interrupts import raise_stop as raise_stop
 __all__ = [
     "Group",
     "find_group",
+    "free_memory",
     "gathered",
     "is_lost",
     "is_main",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from attention.processes.interrupts import INTERRUPTED, KINDS, NONE, handled
@@ -32,6 +34,16 @@ def stop_requests() -> Iterator[Callable[[], int]]:
     agree = _Agreement() if jax.process_count() > 1 else None
     with handled(dict.fromkeys(KINDS, note)):
         yield lambda: asked[0] if agree is None else agree(asked[0])
+
+
+def free_memory() -> float:
+    """Bytes that are free on the fullest device of all processes; infinity where none says it."""
+    kept = (device.memory_stats() or {} for device in jax.local_devices())
+    free = [s["bytes_limit"] - s["bytes_in_use"] for s in kept if "bytes_limit" in s]
+    least = min(free, default=math.inf)
+    if jax.process_count() == 1:
+        return least
+    return float(np.min(multihost_utils.process_allgather(np.float32(least))))
 
 
 class _Agreement:

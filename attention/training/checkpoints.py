@@ -1,10 +1,12 @@
-"""Checkpoints of a run: orbax v1, written in the background, atomic, the last few kept."""
+"""Checkpoints of a run: orbax v1, written in the background, atomic; some of them are kept."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
+import math
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -15,8 +17,9 @@ from jax.sharding import SingleDeviceSharding
 from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
+from attention import processes
 from attention.errors import InputError
-from attention.files import check_folder
+from attention.files import check_folder, read_json, write_json
 
 PATTERN = {*"[]\\"}  # Orbax reads a path as a pattern, and tensorstore takes \\ for /
 
@@ -31,20 +34,32 @@ class Checkpoints:
     Args:
         directory: made if it is missing.
         keep: how many of the latest checkpoints stay.
+        keep_seconds: one checkpoint of every so many seconds stays too; None: none.
         clean: whether to remove what killed saves left; not while another process may be saving.
 
     Raises:
         InputError: the directory is a file, or lies below one.
     """
 
-    def __init__(self, directory: str | Path, keep: int = 2, clean: bool = True):
+    def __init__(
+        self,
+        directory: str | Path,
+        keep: int = 2,
+        clean: bool = True,
+        keep_seconds: int | None = None,
+    ):
         self.directory = _plain(Path(directory))
         check_folder(self.directory)
         self._checked = False
         self._stack = contextlib.ExitStack()
-        latest: Any = ocp.training.preservation_policies.LatestN(keep)  # orbax's types disagree
+        policies: Any = ocp.training.preservation_policies  # orbax's types disagree
+        kept = [policies.LatestN(keep)]
+        if keep_seconds is not None:
+            kept.append(policies.EveryNSeconds(keep_seconds))
         self._checkpointer = ocp.training.Checkpointer(
-            str(self.directory), preservation_policy=latest, cleanup_tmp_directories=clean
+            str(self.directory),
+            preservation_policy=policies.AnyPreservationPolicy(kept),
+            cleanup_tmp_directories=clean,
         )
 
     @property
@@ -140,6 +155,33 @@ def _no_tracebacks() -> Iterator[None]:
         logger.removeFilter(quiet)
 
 
+class Best:
+    """The parameters with the lowest value so far, ``<directory>/best/<step>``, for ``fit``.
+
+    They are complete before ``best.json`` names them, and those of before go last.
+
+    Args:
+        directory: of the run.
+    """
+
+    def __init__(self, directory: Path):
+        self._folder, self._note = directory / "best", directory / "best.json"
+        self._value = read_json(self._note)["value"] if self._note.exists() else math.inf
+
+    def see(self, step: int, value: float | None, params: PyTree) -> None:
+        """Save the parameters if the value is the lowest; None is no value."""
+        if value is None or not value < self._value:
+            return
+        self._value = value
+        save_once(self._folder / str(step), {"params": params})
+        if processes.is_main():
+            write_json(self._note, {"step": step, "value": value})
+            for other in self._folder.iterdir():
+                if other.name != str(step):
+                    shutil.rmtree(other)
+        processes.wait_for_all("best")
+
+
 def _plain(path: Path) -> Path:
     """The path in full, without letters that Orbax does not take as they are.
 
@@ -165,20 +207,21 @@ def _require_whole(folder: Path, metadata: Any, trees: Mapping[str, PyTree]) -> 
         )
 
 
-def load_params(directory: str | Path, abstract: PyTree) -> PyTree:
+def load_params(directory: str | Path, abstract: PyTree, *, best: bool = False) -> PyTree:
     """Load the parameters, and nothing else, of the latest checkpoint of a run.
 
     Args:
         directory: the run's directory, as given to ``fit``.
         abstract: the same tree of arrays or ``ShapeDtypeStruct``s, such as ``jax.eval_shape``
             gives; where these have shardings, the result has them too.
+        best: load those that ``fit(…, keep_best=True)`` kept in place of the latest.
 
     Raises:
         InputError: there is no checkpoint, or it is of another model.
     """
-    folder = Path(directory) / "checkpoints"
+    folder = Path(directory) / ("best" if best else "checkpoints")
     if not folder.is_dir():
-        raise InputError(f"{directory} holds no checkpoints")
+        raise InputError(f"{directory} holds no {'best checkpoint' if best else 'checkpoints'}")
     with Checkpoints(folder, clean=False) as checkpoints:
         return checkpoints.restore({"params": abstract})[0]["params"]
 

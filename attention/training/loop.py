@@ -17,7 +17,7 @@ from jaxtyping import Array, Int, Key, PyTree
 from attention import processes
 from attention.errors import InputError
 from attention.meshes import LogicalRules, Placement, make_mesh
-from attention.training.checkpoints import Checkpoints, save_once, snapshot
+from attention.training.checkpoints import Best, Checkpoints, save_once, snapshot
 from attention.training.feeding import DataIterator, Feed, batches_of, drawn
 from attention.training.late_metrics import LateMetrics, profiler
 from attention.training.metrics import MetricsLog
@@ -42,11 +42,13 @@ def fit(
     directory: str | Path | None = None,
     save_every: int = 1000,
     keep: int = 2,
+    keep_seconds: int | None = None,
+    keep_best: bool = False,
     log_every: int = 10,
     dispatch: int = 1,
     watch: Callable[[PyTree], Metrics] | None = None,
     draw: Callable[[Int[Array, ""]], PyTree] | None = None,
-    evaluate: Callable[[int, PyTree], None] | None = None,
+    evaluate: Callable[[int, PyTree], float | None] | None = None,
     evaluate_every: int = 1000,
     profile: tuple[int, int] | None = None,
     local: bool = False,
@@ -77,7 +79,10 @@ def fit(
         directory: for ``checkpoints/<updates done>``, ``metrics.jsonl`` and, after a failure,
             ``nonfinite/<step>``; None keeps nothing.
         save_every: updates between checkpoints; the last update is always saved.
-        keep: how many checkpoints are kept.
+        keep: how many of the latest checkpoints are kept.
+        keep_seconds: one checkpoint of every so many seconds is kept too; None: none.
+        keep_best: the parameters for which ``evaluate`` gave the lowest number are kept in
+            ``best/<updates done>``; ``best.json`` has the number.
         log_every: steps between lines of metrics; the last step is always logged.
         dispatch: steps in one program; needs ``draw``.  ``save_every`` and ``log_every`` must be
             multiples of it.
@@ -85,7 +90,8 @@ def fit(
             :func:`~attention.training.learned.learned_values` gives.
         draw: ``draw(t)`` makes the batch of step t on the devices, in place of ``data``.
         evaluate: called with the number of updates and the parameters: when a run starts or goes
-            on, every ``evaluate_every`` updates, and after the last one.
+            on, every ``evaluate_every`` updates, and after the last one.  Its number, if it gives
+            one, is the same to all processes.
         evaluate_every: updates between two calls; a multiple of ``dispatch``.
         profile: the first step and the number of steps to trace with ``jax.profiler``, into
             ``profile``.
@@ -116,7 +122,8 @@ def fit(
     with contextlib.ExitStack() as stack:
         checkpoints, state = None, None
         if folder is not None:
-            own = Checkpoints(folder / "checkpoints", keep, clean=processes.is_main())
+            clean = processes.is_main()
+            own = Checkpoints(folder / "checkpoints", keep, clean, keep_seconds)
             checkpoints = stack.enter_context(own)
             if checkpoints.latest is not None:
                 state = _resumed(checkpoints, abstract, data, key)
@@ -141,8 +148,14 @@ def fit(
         shown = lambda t: t % log_every == 0 or t + 1 == steps  # noqa: E731
         late = LateMetrics(log, shown, functools.partial(_set_aside, folder))
         go = shard(jnp.bool_(True), shardings.step)
-        if evaluate is not None:
-            evaluate(t, state.params)
+        best = Best(folder) if keep_best and folder is not None else None
+
+        def look(t: int, params: PyTree) -> None:
+            value = None if evaluate is None else evaluate(t, params)
+            if best is not None:
+                best.see(t, value, params)
+
+        look(t, state.params)
         while t < steps:
             # A run may resume between two multiples of dispatch: it first goes on to a multiple.
             chunk = min(dispatch - t % dispatch, steps - t)
@@ -158,8 +171,8 @@ def fit(
                 late.read(state)  # raises, unless the state to save is finite
             if save and checkpoints is not None:
                 checkpoints.save(t, _trees(state), _note(data, key))
-            if due and evaluate is not None:
-                evaluate(t, state.params)
+            if due:
+                look(t, state.params)
             if stop:
                 processes.raise_stop(stop)
         return state

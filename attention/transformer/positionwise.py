@@ -187,7 +187,7 @@ class MLP(nn.Module):
             hidden_BTF *= act(gate_BTF)
         else:
             hidden_BTF = act(hidden_BTF)
-        hidden_BTF = constrain(hidden_BTF, "batch", None, "mlp")
+        hidden_BTF = constrain(hidden_BTF, "batch", "places", "mlp")
         outer_bias = (c.hidden_size,) if c.mlp_bias else None
         down = Projection(c, "BTF,FD->BTD", outer, outer_bias, role="residual", name="down")
         return down(hidden_BTF)
@@ -217,7 +217,7 @@ class Experts(nn.Module):
         up_BTEF = Projection(c, *into, name="expert_up")(x_BTD)
         hidden_BTEF = ACTIVATIONS[c.hidden_act](gate_BTEF) * up_BTEF
         hidden_BTEF *= weights_BTE[..., None].astype(x_BTD.dtype)
-        hidden_BTEF = constrain(hidden_BTEF, "batch", None, "experts", "mlp")
+        hidden_BTEF = constrain(hidden_BTEF, "batch", "places", "experts", "mlp")
         back = "BTEF,EFD->BTD", (experts, inner, hidden)
         return Projection(c, *back, role="residual", name="expert_down")(hidden_BTEF)
 

@@ -217,17 +217,17 @@ class Attention(nn.Module):
                 visible |= {"reach": tuple(place + 1 for place in places)}
             how["implementation"] = c.attention_implementation
             out = dot_product_attention(query, key, value, **how, **visible)
-        out = constrain(out, "batch", None, "heads", "head_dim")
+        out = constrain(out, "batch", "places", "heads", "head_dim")
         return self.out(out), own, _captured(weights_BNTS, query, seen, mask_BTS)
 
     def _heads(
         self, x_BTD: Array, context: Context, rope: int | Array, read_at: Places | None
     ) -> tuple[Array, KeyValues]:
         """Queries of the places to read, keys and values of all; positions turned in."""
-        x_BTD = constrain(x_BTD, "batch", None, "state")  # every query sees all places
+        x_BTD = constrain(x_BTD, "batch", "places", "state")
         query, key, value = self.query(at(x_BTD, read_at)), self.key(x_BTD), self.value(x_BTD)
-        query = constrain(query, "batch", None, "heads", "head_dim")
-        key, value = (constrain(x, "batch", None, "kv_heads", "head_dim") for x in (key, value))
+        query = constrain(query, "batch", "places", "heads", "head_dim")
+        key, value = (constrain(x, "batch", "places", "kv_heads", "head_dim") for x in (key, value))
         if self.config.qk_norm is not None:
             query, key = self._normed(self.query_norm, query), self._normed(self.key_norm, key)
         turns = _rotation_of(self.config, context.rotation, rope)

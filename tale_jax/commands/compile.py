@@ -33,7 +33,7 @@ def compile(
         model: folder with config.json (no weights are read), or a name such as llama-3.1-8b
         target: kind of chip and number of chips, such as v5e-16
         mesh: devices along each axis; by default all chips along model
-        sharding: what is divided over the mesh: dp, fsdp, fsdp+tp or fsdp+tp+sp
+        sharding: what is divided over the mesh: dp, fsdp, fsdp+tp, fsdp+tp+sp or fsdp+cp
         batch_tokens: tokens in a batch on each device that rows are divided over
         length: tokens of a row
         targets: tokens of a row whose probability is asked

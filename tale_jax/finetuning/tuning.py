@@ -86,6 +86,7 @@ def tune(
         **dataclasses.asdict(training),
         "steps": steps,
     }
+    del settings["profile"]  # decides nothing
     made = out / "model"
     result = {"out": str(made), "dropped": list(opened.dropped), "examples": len(rows)}
     owner = processes.is_main()
@@ -188,6 +189,7 @@ def _train(
         axes=axes,
         directory=directory,
         save_every=training.save_every,
+        profile=training.profile,
         quiet=quiet,
     )
     if training.full:

@@ -48,13 +48,13 @@ class Runner:
 
     Args:
         programs: of the model.
-        cache_bytes: of states that may be kept.
+        cache_bytes: of states that may be kept on each device.
         one_device: wait for what has been begun, so that the threads share the work evenly, and
             compile before there are states, whose layout must be known for that.
 
     Attributes:
         programs: of the model.
-        cache_bytes: of states that may be kept.
+        cache_bytes: of states that may be kept on each device.
         layers_run: token-layers of padded batches run so far.
     """
 

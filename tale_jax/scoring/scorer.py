@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from attention import processes
 from attention.likelihood import (
     Batch,
     choose_shapes,
@@ -44,8 +45,8 @@ class Scorer:
         protocol: how the model is asked: a key of ``PROTOCOLS``.
         batch_tokens: at most so many tokens a batch, but always one row.
         max_new_tokens: to write, if the protocol writes; None: as many as the answers take.
-        cache_gib: GiB of states between layers that are kept; the rest is computed again.  Halved
-            with the batches.
+        cache_gib: GiB of states between layers that are kept on each device, at most half of what
+            is free there; the rest is computed again.  Halved with the batches.
         batch_sharding: how rows lie on several devices.
         placement: the devices, and how activations lie on them; None: one, or as they come.
         on_message: called with one line when something is worth telling.
@@ -89,7 +90,7 @@ class Scorer:
         self.notes = tuple(self.protocol.notes)
         self._runner = Runner(
             Programs(config, params, self.protocol, found.front, placement),
-            cache_gib * 2**30,
+            min(cache_gib * 2**30, processes.free_memory() / 2),
             one_device=batch_sharding is None,
         )
         self.workers = Workers(one_device=batch_sharding is None)

@@ -10,6 +10,7 @@ computed again.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -32,11 +33,11 @@ class States:
     """States by batch and by what was run, which candidates in several threads may share.
 
     Args:
-        budget: bytes that may be kept.
+        budget: bytes that may be kept on each device.
 
     Attributes:
         budget: as given.
-        used: bytes that are kept.
+        used: bytes that are kept on each device.
     """
 
     def __init__(self, budget: float):
@@ -139,4 +140,10 @@ def _shapes(states: Any) -> tuple[tuple[int, ...], ...]:
 
 
 def _size(states: Any) -> int:
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states))
+    """Bytes on the device that holds most; several devices have a part of the rows each."""
+
+    def held(leaf: Any) -> int:
+        shape = leaf.sharding.shard_shape(leaf.shape) if isinstance(leaf, jax.Array) else leaf.shape
+        return math.prod(shape) * leaf.dtype.itemsize
+
+    return sum(map(held, jax.tree.leaves(states)))

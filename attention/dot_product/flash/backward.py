@@ -20,6 +20,7 @@ from attention.dot_product.flash.base2_logits import LN2
 from attention.dot_product.flash.kernels import (
     Plan,
     Refs,
+    first_place,
     over_tiles,
     read_keys,
     read_rows,
@@ -49,7 +50,7 @@ def backward_queries(
     dtype = jnp.dtype(plan.dtype)
     columns = {name: jnp.zeros((plan.query_tile, 1), dtype) for name in learned}
     start = (jnp.zeros(d_query_ref.shape, dtype), columns)
-    d_query, d_values = over_tiles(plan.key_spans(i), step, start)
+    d_query, d_values = over_tiles(plan.key_spans(i, rows["first"]), step, start)
     d_query_ref[...] = d_query.astype(d_query_ref.dtype)
     for name in learned:
         d_values_refs[name][...] = jnp.sum(d_values[name], axis=0, keepdims=True)
@@ -87,7 +88,7 @@ def backward_keys_streamed(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: 
         d_key_ref[...] += d_key
         d_value_ref[...] += d_value
 
-    for start, end, by_place in plan.query_spans(j):
+    for start, end, by_place in plan.query_spans(j, first_place(refs)):
         pl.when((i >= start) & (i < end))(functools.partial(add, by_place))
 
 
@@ -95,7 +96,7 @@ def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> N
     """Compute the gradients of a tile of keys and values, over all queries of its group."""
     j = pl.program_id(2)
     columns = {name: refs[name][...] for name in ("key", "value", "key_segments") if name in refs}
-    tiles = plan.padded_length // plan.query_tile
+    tiles, first = plan.padded_length // plan.query_tile, first_place(refs)
 
     def group(g: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         params = {name: ref[g] for name, ref in refs["params"].items()}
@@ -103,7 +104,7 @@ def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> N
         def step(by_place: bool, i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             d_key, d_value = carry
             of_head, here = tile_at(g * tiles + i, plan.query_tile), tile_at(i, plan.query_tile)
-            arrays: dict[str, Any] = {**columns, "params": params, "count": None}
+            arrays: dict[str, Any] = {**columns, "params": params, "count": None, "first": first}
             arrays |= {name: refs[name][of_head, :] for name in ("query", "d_out", "lse", "delta")}
             for name in ("count", "query_segments", "mask"):
                 if name in refs:
@@ -112,7 +113,7 @@ def backward_keys(plan: Plan, refs: Refs, d_key_ref: Any, d_value_ref: Any) -> N
             more_key, more_value = _pulled_keys(plan, arrays, i, j, by_place)
             return d_key + more_key, d_value + more_value
 
-        return over_tiles(plan.query_spans(j), step, carry)
+        return over_tiles(plan.query_spans(j, first), step, carry)
 
     zero = jnp.zeros(d_key_ref.shape, jnp.dtype(plan.dtype))
     d_key, d_value = jax.lax.fori_loop(0, plan.groups, group, (zero, zero))

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
 from attention.dot_product.flash.backward import (
@@ -28,7 +27,7 @@ from attention.dot_product.flash.kernels import forward
 from attention.dot_product.flash.launch import Launch, wide_dtype
 from attention.dot_product.operands import Form, Operands, Values, split_learned
 from attention.errors import InputError
-from attention.meshes import current, mesh_parts, sharding_of
+from attention.meshes import platform
 from attention.normalizers import NORMALIZERS
 
 
@@ -44,7 +43,7 @@ def flash_attention(form: Form, operands: Operands) -> Float[Array, "B T K G H"]
     """
     query_BTKGH, key_BSKH, value_BSKH, values, visible = operands
     _, length, num_kv, groups, _ = query_BTKGH.shape
-    if query_BTKGH.dtype == jnp.float16 and jax.default_backend() == "tpu":
+    if query_BTKGH.dtype == jnp.float16 and platform() == "tpu":
         raise InputError("TPUs have no float16 kernels: take bfloat16, or another implementation")
     heads = {
         name: jnp.broadcast_to(v.reshape(num_kv, groups) if v.size > 1 else v, (num_kv, groups))
@@ -56,47 +55,8 @@ def flash_attention(form: Form, operands: Operands) -> Float[Array, "B T K G H"]
     query_BKGTH = jnp.transpose(query_BTKGH, (0, 2, 3, 1, 4))
     key_BKSH, value_BKSH = key_BSKH.swapaxes(1, 2), value_BSKH.swapaxes(1, 2)
     by_head = Operands(query_BKGTH, key_BKSH, value_BKSH, heads, visible)
-    out_BKGTH = jnp.asarray(_on_mesh(functools.partial(_attend, form), by_head, count))
+    out_BKGTH: Any = _attend(form, by_head, count)
     return jnp.transpose(out_BKGTH, (0, 3, 1, 2, 4))
-
-
-def _on_mesh(attend: Callable[..., Any], operands: Operands, count: Array | None) -> Any:
-    """Run the kernel on each device, for the rows and heads that it has.
-
-    The compiler cannot divide a kernel by itself.
-    """
-    if (placement := current()) is None:
-        return attend(operands, count)
-    batch, num_kv, groups = operands.query.shape[:3]
-    visible = operands.visible
-
-    def part(size: int, logical: str) -> Any:
-        return sharding_of(placement, (size,), (logical,)).spec[0]
-
-    rows, of_keys, of_groups = part(batch, "batch"), part(num_kv, "kv_heads"), None
-    if of_keys is None and mesh_parts(placement, "kv_heads") > 1:
-        of_groups = part(groups, "heads")  # devices share a key head
-
-    def shared(x: Array | None) -> Any:
-        return None if x is None else PartitionSpec(rows if x.shape[0] == batch else None)
-
-    keys = PartitionSpec(rows, of_keys)
-    parts: dict[str, Any] = {
-        "query": PartitionSpec(rows, of_keys, of_groups),
-        "key": keys,
-        "value": keys,
-        "values": dict.fromkeys(operands.values, PartitionSpec(of_keys, of_groups)),
-        "visible": jax.tree.map(shared, visible),
-    }
-    specs = Operands(**parts)  # of the same tree as the arrays
-    on_each = jax.shard_map(
-        attend,
-        mesh=placement.mesh,
-        in_specs=(specs, shared(count)),
-        out_specs=specs.query,
-        check_vma=False,
-    )
-    return on_each(operands, count)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

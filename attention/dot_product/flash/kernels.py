@@ -9,6 +9,7 @@ kernel reads its arrays from a dict of references.  Each is a block that the cal
     count, lse, delta, query_segments   one column for the rows; key_segments, one row
     mask             [t, S] or [T, s]; one row if all queries have the same
     params           [1, 1] of each, or [G, 1, 1]
+    first            [1, 1], the place of the first query
 
 Source of the scheme: FlashAttention-2, Dao 2023, arXiv 2307.08691.
 """
@@ -82,9 +83,14 @@ class Plan(NamedTuple):
         """``log2(e) · t(scores)``."""
         return base2_logits(self.row, self.platform, scores, values, count)
 
-    def key_spans(self, i: Array) -> list[Span]:
-        """The tiles of keys that tile ``i`` of the queries may see."""
-        first, size = i * self.query_tile, self.key_tile
+    def key_spans(self, i: Array, before: Array | None) -> list[Span]:
+        """The tiles of keys that tile ``i`` of the queries may see.
+
+        Args:
+            i: the tile.
+            before: the place of the first query; None: 0.
+        """
+        first, size = _plus(i * self.query_tile, before), self.key_tile
         start, whole, end = 0, self.keys // size, -(-self.keys // size)
         if self.causal:
             whole = jnp.minimum(whole, _div(first + 1, size))
@@ -94,16 +100,18 @@ class Plan(NamedTuple):
         start = _div(jnp.maximum(first - self.window + 1, 0), size)
         return [(start, jnp.minimum(end, _up(first + self.query_tile + self.window, size)), True)]
 
-    def query_spans(self, j: Array) -> list[Span]:
-        """The tiles of queries that may see tile ``j`` of the keys.
+    def query_spans(self, j: Array, before: Array | None) -> list[Span]:
+        """The tiles of queries that may see tile ``j`` of the keys; see ``key_spans``.
 
         Padded keys may count as seen here, because their gradients are cut off.
         """
         first, size = j * self.key_tile, self.query_tile
+        if before is not None:  # places count from the first query; keys may lie before it
+            first = first - before
         last = first + self.key_tile - 1
         start, whole, end = 0, 0, self.padded_length // size
         if self.causal:
-            start, whole = _div(first, size), jnp.minimum(_up(last, size), end)
+            start, whole = _div(first, size), jnp.minimum(_up(last, size), end)  # 0 below 0
         if self.window is None:
             return [(start, whole, True), (whole, end, False)]
         start = jnp.maximum(start, _div(jnp.maximum(first - self.window + 1, 0), size))
@@ -114,7 +122,8 @@ class Plan(NamedTuple):
         shape = (self.query_tile, self.key_tile)
         parts = []
         if by_place:
-            rows = i * self.query_tile + jax.lax.broadcasted_iota(jnp.int32, shape, 0)
+            first = _plus(i * self.query_tile, arrays.get("first"))
+            rows = first + jax.lax.broadcasted_iota(jnp.int32, shape, 0)
             columns = j * self.key_tile + jax.lax.broadcasted_iota(jnp.int32, shape, 1)
             if self.keys % self.key_tile:
                 parts.append(columns < self.keys)
@@ -156,13 +165,17 @@ class Plan(NamedTuple):
         return weights, pull
 
 
+def _plus(x: Array, before: Array | None) -> Array:
+    return x if before is None else x + before
+
+
 def _div(x: Array, size: int) -> Array:
-    """``floor(x / size)`` for x ≥ 0."""
-    return jax.lax.div(x, np.int32(size))
+    """``floor(x / size)`` for x ≥ 0; 0 below it."""
+    return jax.lax.div(jnp.maximum(x, 0), np.int32(size))
 
 
 def _up(x: Array, size: int) -> Array:
-    """``ceil(x / size)`` for x ≥ 0."""
+    """``ceil(x / size)`` for x ≥ 0; 0 below it."""
     return _div(x + (size - 1), size)
 
 
@@ -185,7 +198,12 @@ def read_rows(refs: Refs, names: tuple[str, ...]) -> dict[str, Any]:
     """The arrays that a kernel of queries reads once."""
     read: dict[str, Any] = {name: refs[name][...] for name in names if name in refs}
     read["params"] = {name: ref[...] for name, ref in refs["params"].items()}
-    return {"count": None, **read}
+    return {"count": None, "first": first_place(refs), **read}
+
+
+def first_place(refs: Refs) -> Array | None:
+    """The place of the first query, where the queries are a part of a sequence."""
+    return refs["first"][0, 0] if "first" in refs else None
 
 
 def over_tiles(spans: list[Span], step: Callable[..., Carry], carry: Carry) -> Carry:
@@ -224,7 +242,7 @@ def forward(plan: Plan, refs: Refs, out_ref: Any, lse_ref: Any) -> None:
         jnp.full(column, 1 if sink else 0, dtype),
         jnp.zeros((plan.query_tile, out_ref.shape[-1]), dtype),
     )
-    most, total, out = over_tiles(plan.key_spans(i), step, start)
+    most, total, out = over_tiles(plan.key_spans(i, rows["first"]), step, start)
     some = total > 0
     total = jnp.where(some, total, 1)
     out_ref[...] = (out / total).astype(out_ref.dtype)

@@ -38,7 +38,7 @@ TILES: dict[str, dict[str, Tiles]] = {
     "cuda": {
         "forward": Tiles(128, 64, warps=8),
         "queries": Tiles(128, 32, warps=8),
-        "keys": Tiles(32, 128, warps=8),
+        "keys": Tiles(64, 64, warps=8),  # larger sums leave products no registers: they wait
     },
     "tpu": dict.fromkeys(("forward", "queries"), Tiles(128, 128)) | {"keys": Tiles(256, 512)},
     "cpu": dict.fromkeys(("forward", "queries", "keys"), Tiles(64, 64)),
@@ -118,6 +118,7 @@ class Launch:
             key_tile=self.tiles.keys,
         )  # fmt: skip
         self.streams = self.of_keys and platform in STREAMED
+        self.shifted = operands.visible.first is not None
         if self.of_keys:
             self.grid = (batch, num_kv, self.columns // self.tiles.keys)
             if self.streams:  # tiles of queries come one by one: all of a group are too many
@@ -143,7 +144,7 @@ class Launch:
 
         A tile that stays the same is not brought again.
         """
-        if not self.plan.causal:
+        if not self.plan.causal or self.shifted:
             return i
         tiles = np.int32(self.rows // self.tiles.queries)
         first = jax.lax.div(j * np.int32(self.tiles.keys), np.int32(self.tiles.queries))
@@ -220,6 +221,12 @@ class Launch:
             block = pl.BlockSpec((None, 1, 1), lambda b, n, i: (n, 0, 0))
         return values, dict.fromkeys(values, block)
 
+    def scalar(self) -> pl.BlockSpec:
+        """One number; on a TPU it lies where numbers can be read that loops depend on."""
+        if self.platform == "tpu":
+            return pl.BlockSpec(memory_space=tpu.SMEM)
+        return pl.BlockSpec((1, 1), lambda *_: (0, 0))
+
     def inputs(
         self,
         operands: Operands,
@@ -250,6 +257,8 @@ class Launch:
             arrays["key_segments"] = self.row(visible.key_segments.astype(jnp.int32), fill=0)
         if count is not None:
             arrays["count"] = self.column(count, fill=1)
+        if visible.first is not None:
+            arrays["first"] = visible.first.reshape(1, 1), self.scalar()
         return {k: v[0] for k, v in arrays.items()}, {k: v[1] for k, v in arrays.items()}
 
     def run(

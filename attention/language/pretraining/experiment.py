@@ -10,7 +10,12 @@ from attention import files
 from attention.command_line import Between, OneOf
 from attention.language.corpora import SAMPLE, By, Layout, TokenType
 from attention.language.pretraining.recipes import RECIPES, Recipe
+<<<<<<< HEAD
 from attention.options import Count, Seeds
+=======
+from attention.options import Count, Profile, Seed
+from attention.signature import check_fields
+>>>>>>> bb3ad9b (Pods: the head's gradient is summed once, sequences are divided in attention, best checkpoints, H200 compiled, table of compiled steps)
 
 COMMAND = "attn pretrain"
 
@@ -110,19 +115,25 @@ class Work:
         accumulate: parts of a batch, one after another, whose gradients add up; by default one, or
             on a CPU as many as fit its cache
         attention: implementation of attention; by default the fastest that the device has
-        save_every: updates between checkpoints
+        save_every: updates between checkpoints, the last two of which stay
+        keep_minutes: one checkpoint of every so many minutes stays too
+        keep_best: keep the parameters with the lowest validation loss too, in best/
         log_every: updates between lines of metrics
         evaluate_every: updates between two looks at the validation split
         evaluate_rows: rows that such a look reads; the last one, at the test split, reads eight
             times as many
+        profile: steps to trace with jax.profiler, into the run's folder "profile"
     """
 
     accumulate: Count | None = None
     attention: Literal["auto", "xla", "blocks", "chunked", "pallas"] = "auto"
     save_every: Count = 500
+    keep_minutes: Count | None = None
+    keep_best: bool = False
     log_every: Count = 20
     evaluate_every: Count = 200
     evaluate_rows: Count = 128
+    profile: Profile = None
 
 
 def read_run(directory: str | Path) -> dict[str, Any]:

@@ -124,7 +124,8 @@ def _fitted(
     train, validation = material.rows("train"), material.rows("validation")
     terminal = Terminal(quiet)
 
-    def evaluate(step: int, params: PyTree) -> None:
+    def evaluate(step: int, params: PyTree) -> float:
+        losses = []
         for seed, own in each_model(params, seeds).items():
             found = held_out.evaluate(config, own, material, validation, work.evaluate_rows)
             if jax.process_index() == 0:
@@ -132,6 +133,8 @@ def _fitted(
                 held_out.note(folder_of(out, seed, seeds), step, {"tokens": tokens, **found})
                 name = f"seed {seed}: " if len(seeds) > 1 else ""
                 terminal.message(f"step {step}: {name}{held_out.as_line(found)}")
+            losses.append(found["loss"])
+        return sum(losses) / len(losses)
 
     return fit(
         loss_of(config, recipe.z_loss, seeds, recipe.dropout),
@@ -146,10 +149,13 @@ def _fitted(
         axes=transformer_axes(start.params) if len(seeds) == 1 else None,
         directory=out,
         save_every=work.save_every,
+        keep_seconds=None if work.keep_minutes is None else 60 * work.keep_minutes,
+        keep_best=work.keep_best,
         log_every=work.log_every,
         watch=learned_values(config) if len(seeds) == 1 else None,
         evaluate=evaluate,
         evaluate_every=work.evaluate_every,
+        profile=work.profile,
         quiet=quiet,
     )
 

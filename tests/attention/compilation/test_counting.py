@@ -39,8 +39,14 @@ HloModule jit_step, is_scheduled=true
   %all-gather.6 = f32[6] all-gather(f32[2] %p), channel_id=3, replica_groups=mesh['a'=3,'b'=2] {'a'}, dimensions={0}
 }
 
+%all-reduce-scatter.clone (input: bf16[6,5]) -> bf16[2,5] {
+  %all-reduce.9 = bf16[6,5] all-reduce(bf16[6,5] %input), channel_id=6, replica_groups={{0,1,2}}, to_apply=%add
+  ROOT %part = bf16[2,5] dynamic-slice(bf16[6,5] %all-reduce.9, %at), dynamic_slice_sizes={2,5}
+}
+
 ENTRY %main (a: bf16[3,7]) -> bf16[3,7] {
   %a = bf16[3,7] parameter(0)
+  %scattered = bf16[2,5] fusion(bf16[6,5] %b), kind=kCustom, calls=%all-reduce-scatter.clone
   %sum = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0,1}}, to_apply=%add
   %alone = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0},{1}}, to_apply=%add
   %w = (s32[], f32[5,8]) while((s32[], f32[5,8]) %t), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"13"}}
@@ -52,13 +58,14 @@ ENTRY %main (a: bf16[3,7]) -> bf16[3,7] {
 def test_collectives_of_a_program():
     found = find_collectives(PROGRAM)
     assert [(c.kind, c.bytes, c.devices, c.times, c.hidden) for c in found] == [
+        ("reduce-scatter", 60, 3, 1, False),
         ("all-reduce", 42, 2, 1, False),
         ("all-gather", 640, 4, 13, True),
         ("all-gather", 640, 4, 13, False),
         ("all-gather", 24, 3, 7, True),  # one chain of two fusions
     ]
-    assert found[0].seconds(link=21) == pytest.approx(2 * 42 / 2 / 21)
-    assert found[1].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
+    assert found[1].seconds(link=21) == pytest.approx(2 * 42 / 2 / 21)
+    assert found[2].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
 
 
 def test_operations_of_a_function():

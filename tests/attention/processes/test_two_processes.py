@@ -37,8 +37,11 @@ def start(out, words, devices, process=None, port=0, package="icl"):
             "JAX_NUM_PROCESSES": "2",
             "JAX_PROCESS_ID": str(process),
         }
-    command = [sys.executable, "-c", CODE.format(package=package), *words, "--out", str(out)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", CODE.format(package=package), *words]
+    if words[0] != "evaluate":  # which has no directory
+        command += ["--out", str(out)]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, env=environment, text=True, **pipes)
 
 
 def two(out, words, package="icl"):
@@ -128,10 +131,12 @@ def test_one_process_saves_when_it_is_asked_to_stop(tmp_path, number):
 
 
 @pytest.mark.nightly
-def test_two_processes_search_like_one(tmp_path):
+@pytest.mark.parametrize("protocol", ["loglikelihood", "decode"])
+def test_two_processes_search_like_one(tmp_path, protocol):
     words = [
         "search", "--model", "demo", "--task", "demo:boolean", "--limit", "40", "--quiet",
         "--mesh", "data=-1,model=2", "--max-drops", "2", "--no-compilation-cache",
+        "--protocol", protocol,
     ]  # fmt: skip
     codes, errors = ended([start(tmp_path / "one", words, 8, package="tale_jax")])
     assert codes == [0], errors
@@ -140,3 +145,24 @@ def test_two_processes_search_like_one(tmp_path):
     summaries = [json.loads((tmp_path / n / "summary.json").read_text()) for n in ("one", "two")]
     for name in ("baseline", "best", "bsba"):
         assert summaries[0][name] == summaries[1][name]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("protocol", ["loglikelihood", "decode"])
+def test_two_processes_evaluate_like_one(tmp_path, protocol):
+    words = [
+        "evaluate", "--model", "demo", "--task", "demo:boolean", "--limit", "37", "--quiet",
+        "--mesh", "data=-1,model=2", "--drop", "3", "--no-compilation-cache", "--json",
+        "--protocol", protocol,
+    ]  # fmt: skip
+    [alone] = said([start(tmp_path / "one", words, 8, package="tale_jax")])
+    first, second = said(two(tmp_path / "two", words, "tale_jax"))
+    assert json.loads(first) == json.loads(alone)
+    assert second == ""  # the first process speaks for both
+
+
+def said(processes):
+    """What processes print that end well."""
+    found = [process.communicate(timeout=900) for process in processes]
+    assert all(process.returncode == 0 for process in processes), found
+    return [out for out, _ in found]

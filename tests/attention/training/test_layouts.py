@@ -29,6 +29,7 @@ MESHES = {
     "fsdp": {"data": 2, "fsdp": 4},
     "fsdp+tp": {"data": 2, "fsdp": 2, "model": 2},
     "fsdp+tp+sp": {"dcn": 2, "data": 1, "fsdp": 2, "model": 2},
+    "fsdp+cp": {"data": 1, "fsdp": 4, "model": 2},
 }
 
 
@@ -84,8 +85,9 @@ def eight_devices(folder, names):
             assert abs(a - b) <= 1e-5 * abs(a), (name, a, b)
         for a, b in zip(jax.tree.leaves(expected.params), jax.tree.leaves(got.params), strict=True):
             np.testing.assert_allclose(a, b, atol=2e-4, err_msg=name)
-        rows = 8 if name == "dp" or name == "fsdp" else 4
-        places = LENGTH // 2 if name.endswith("sp") else LENGTH
+        rows = 8 if name == "dp" or name == "fsdp" else 8 // MESHES[name]["model"]
+        parts = MESHES[name]["model"] if name.endswith(("sp", "cp")) else 1
+        places = LENGTH // parts
         assert f"f32[2,{ROWS // rows},{places},32]" in text, f"{name}: states of all layers"
         assert f"f32[2,{ROWS},{LENGTH},32]" not in text, f"{name}: the whole batch on a device"
         whole = ROWS * LENGTH * CONFIG.hidden_size

@@ -36,7 +36,8 @@ def compile(
         target: kind of chip and number of chips: v5e-256, v5p-64, v6e-8
         step: train: AdamW with float32 parameters; decode: one token behind a cache; kernel: the
             fused attention, forward and backward
-        mesh: devices along each axis; by default all chips along fsdp (train) or model (decode)
+        mesh: devices along each axis; by default fsdp and data as the model's size asks for
+            (train), or all chips along model (decode)
         sharding: what is divided over the mesh: dp, fsdp, fsdp+tp, fsdp+tp+sp or fsdp+cp
         batch: rows; by default one on each device that rows are divided over
         length: tokens of a row, or of the cache; by default 2048 on v5e, and 4096 elsewhere
@@ -53,7 +54,8 @@ def compile(
     if dtype == "float16" and asked.chip.platform == "tpu":
         raise InputError("TPUs have no float16 kernels: take --dtype bfloat16")
     devices = asked.devices()
-    axes = parse_mesh(mesh or ("fsdp=-1" if step == "train" else "model=-1"))
+    usual_mesh = compilation.training_mesh(config, asked) if step == "train" else "model=-1"
+    axes = parse_mesh(mesh or usual_mesh)
     usual = "fsdp" if step == "train" and axes["model"] == 1 else "fsdp+tp"
     rules = meshes.SHARDINGS.pick(sharding or usual).rules
     placement = meshes.Placement(meshes.make_mesh(**axes, devices=devices), rules)

@@ -14,6 +14,7 @@ from .targets import find_target as find_target
 from .targets import prepare as prepare
 from .workloads import decoding_step as decoding_step
 from .workloads import kernel_step as kernel_step
+from .workloads import training_mesh as training_mesh
 from .workloads import training_step as training_step
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "kernel_step",
     "prepare",
     "read_config",
+    "training_mesh",
     "training_step",
     "with_attention",
 ]

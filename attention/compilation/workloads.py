@@ -15,12 +15,30 @@ from jaxtyping import PyTree
 
 from attention.compilation.compiling import Step
 from attention.compilation.flops import model_flops
+from attention.compilation.targets import Target
 from attention.dot_product import dot_product_attention
 from attention.likelihood import summed_loss
 from attention.meshes import Placement, sharding_of, using
 from attention.training import batch_sharding as rows_of
 from attention.training import make_step, param_shardings, state_shardings, transformer_axes
 from attention.transformer import Transformer, TransformerConfig, abstract_params, init_cache
+
+ROWS = 128  # of a kernel, on each device at least, for sums of gradients to be scattered
+FULL = 0.4  # share of the memory that parameters, moments and gradients may take
+
+
+def training_mesh(config: TransformerConfig, target: Target) -> str:
+    """The devices along each axis for training on a target, as ``--mesh`` has them.
+
+    Parameters are divided over as many chips as leave each ``ROWS`` rows of a kernel, or over as
+    many more as their memory asks for; examples over the others too.
+    """
+    sizes = [2**n for n in range(target.count.bit_length()) if target.count % 2**n == 0]
+    whole = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(abstract_params(config)))
+    aligned = [n for n in sizes if config.hidden_size % (ROWS * n) == 0]
+    fits = [n for n in sizes if 16 * whole / n <= FULL * target.chip.memory]
+    fsdp = max(max(aligned, default=1), min(fits, default=target.count))
+    return f"data={target.count // fsdp},fsdp={fsdp}"
 
 
 def training_step(

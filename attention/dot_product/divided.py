@@ -83,13 +83,14 @@ def divided(
     fields: Any = {name: of_queries(getattr(visible, name)) for name in ("mask", "query_segments")}
     if visible.key_segments is not None:
         fields["key_segments"] = PartitionSpec(rows)
-    specs: Any = Operands(
-        query=PartitionSpec(rows, places, of_keys, of_groups),
-        key=keys,
-        value=keys,
-        values=jax.tree.map(as_scores, operands.values),
-        visible=dataclasses.replace(visible, **fields),
-    )
+    parts: dict[str, Any] = {
+        "query": PartitionSpec(rows, places, of_keys, of_groups),
+        "key": keys,
+        "value": keys,
+        "values": jax.tree.map(as_scores, operands.values),
+        "visible": dataclasses.replace(visible, **fields),
+    }
+    specs = Operands(**parts)  # of the same tree as the arrays
     on_each = jax.shard_map(
         own, mesh=placement.mesh, in_specs=(specs,), out_specs=specs.query, check_vma=False
     )

@@ -6,6 +6,8 @@ A parameter has *logical* axes, such as ``embed`` and ``heads``, by a table.  ``
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 
 import jax
@@ -116,11 +118,33 @@ def param_shardings(params: PyTree, axes: PyTree | None, mesh: Mesh, rules: Logi
     def sharding(path: KeyPath, leaf: Leaf, logical: Axes) -> NamedSharding:
         name = keystr(path, simple=True, separator="/")
         try:
-            return sharding_of(Placement(mesh, rules), leaf.shape, logical)
+            own = _scattered(leaf.shape, logical, mesh, rules)
+            return sharding_of(Placement(mesh, own), leaf.shape, logical)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
     return tree_map_with_path(sharding, params, axes)
+
+
+def _scattered(
+    shape: tuple[int, ...], logical: Axes, mesh: Mesh, rules: LogicalRules
+) -> LogicalRules:
+    """The rules by which a parameter lies whose gradient is to be summed into parts.
+
+    A TPU scatters a sum along an array's rows.  Along its last axis it sums the whole array on
+    every device, at twice the cost.  A kernel that ends in ``embed`` therefore gives the devices of
+    that axis to its heads or to the MLP's axis, if they divide it.
+    """
+    if len(logical) < 2 or logical[-1] != "embed":
+        return rules
+    devices = rules.mesh_axes("embed")
+    for size, axis in zip(shape, logical, strict=True):
+        if axis in ("mlp", "heads"):
+            axes = rules.mesh_axes(axis) + devices
+            known = {*axes} <= {*mesh.axis_names}
+            if known and not size % math.prod(mesh.shape[each] for each in axes):
+                return dataclasses.replace(rules, embed=None, **{axis: axes})
+    return rules
 
 
 def optimizer_shardings(optimizer_state: PyTree, params: PyTree, shardings: PyTree) -> PyTree:

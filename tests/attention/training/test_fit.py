@@ -348,3 +348,29 @@ def test_evaluates_at_intervals_and_when_a_run_goes_on(tmp_path):
     assert seen[0][1] > seen[1][1] > seen[2][1]
     fit(loss, params, optax.sgd(0.1), data, steps=5, **how)
     assert [t for t, _ in seen[3:]] == [3, 4, 5] and seen[3] == seen[2]
+
+
+def test_keeps_the_best_and_one_checkpoint_of_every_hour(tmp_path):
+    values, seen = {0: 5.0, 2: 3.0, 4: 4.0, 6: 2.5}, {}
+
+    def look(t, params):
+        seen[t] = float(params["w"][0])
+        return values[t]
+
+    def loss(params, batch, key):
+        return jnp.sum(params["w"] ** 2) + batch.sum(), 1.0
+
+    how = {
+        "key": jax.random.key(0), "directory": tmp_path, "save_every": 2, "keep": 1,
+        "keep_seconds": 3600, "keep_best": True, "evaluate": look, "evaluate_every": 2,
+        "quiet": True,
+    }  # fmt: skip
+    data = lambda t: np.zeros((1, 1), np.float32)  # noqa: E731
+    start = {"w": jnp.ones(3)}
+    for steps, best in ((4, 2), (6, 6)):  # the second call goes on, and finds a better one
+        fit(loss, start, optax.sgd(0.1), data, steps=steps, **how)
+        noted = json.loads((tmp_path / "best.json").read_text())
+        assert noted == {"step": best, "value": values[best]}
+        assert [folder.name for folder in (tmp_path / "best").iterdir()] == [str(best)]
+        assert load_params(tmp_path, start, best=True)["w"][0] == seen[best]
+    assert {folder.name for folder in (tmp_path / "checkpoints").iterdir()} == {"2", "6"}

@@ -135,9 +135,9 @@ def _scattered(
     every device, at twice the cost.  A kernel that ends in ``embed`` therefore gives the devices of
     that axis to its heads or to the MLP's axis, if they divide it.
     """
-    if len(logical) < 2 or logical[-1] != "embed":
-        return rules
     devices = rules.mesh_axes("embed")
+    if logical[-1:] != ("embed",) or all(mesh.shape.get(each, 1) == 1 for each in devices):
+        return rules
     for size, axis in zip(shape, logical, strict=True):
         if axis in ("mlp", "heads"):
             axes = rules.mesh_axes(axis) + devices

@@ -132,6 +132,17 @@ def test_model_parallel_shardings(form):
     assert homes["final_norm"]["scale"].spec == PartitionSpec("fsdp")
 
 
+def test_kernels_that_end_in_embed_are_divided_along_their_rows():
+    params, axes = transformer("stacked")
+    mesh = AbstractMesh((1, 1, 2, 2), AXES, axis_types=(AxisType.Auto,) * 4)
+    layer = param_shardings(params, axes, mesh, LogicalRules())["layers"]
+    rows = ("model", "fsdp")
+    assert layer["attention"]["out"]["kernel"].spec == PartitionSpec(None, rows, None, None)
+    assert layer["mlp"]["gate"]["kernel"].spec == PartitionSpec(None, "fsdp", "model")
+    # 14 rows do not divide over 4
+    assert layer["mlp"]["down"]["kernel"].spec == PartitionSpec(None, "model", "fsdp")
+
+
 def test_a_dimension_the_axis_does_not_divide_stays_whole():
     params, axes = transformer("stacked")
     rules = LogicalRules(vocab="data", embed=None)  # 26 over 4
@@ -146,7 +157,7 @@ def test_every_rule_is_alive():
     everywhere = AbstractMesh((1,) * 4, AXES, axis_types=(AxisType.Auto,) * 4)
     nothing = LogicalRules(*[None] * len(dataclasses.fields(LogicalRules)))
     for field in dataclasses.fields(LogicalRules):
-        if field.name not in ("batch", "length", "state", "seed"):  # of activations
+        if field.name not in ("batch", "length", "places", "state", "seed"):  # of activations
             rules = dataclasses.replace(nothing, **{field.name: "data"})
             homes = jax.tree.leaves(param_shardings(params, axes, everywhere, rules))
             assert any("data" in home.spec for home in homes), field.name

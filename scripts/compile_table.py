@@ -29,6 +29,7 @@ GIB = 2**30
 
 COMMANDS = {
     "train-8b-v5e-256": "attn compile --model llama-3.1-8b --target v5e-256",
+    "train-8b-v5e-256-fsdp": "attn compile --model llama-3.1-8b --target v5e-256 --mesh fsdp=256",
     "train-8b-v5p-64": "attn compile --model llama-3.1-8b --target v5p-64",
     "train-8b-v5e-16": "attn compile --model llama-3.1-8b --target v5e-16",
     "train-8b-v5p-8": "attn compile --model llama-3.1-8b --target v5p-8",

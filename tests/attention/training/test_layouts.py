@@ -33,7 +33,7 @@ MESHES = {
 }
 
 
-def loss(params, batch, key, config=CONFIG, most_logits=2000):
+def loss(params, batch, key, config=CONFIG, most_logits=1000):
     del key
     states = Transformer(config).apply({"params": params}, batch["tokens"], logits=False)
     targets, weights = batch["targets"], jnp.ones(batch["targets"].shape)

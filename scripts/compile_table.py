@@ -1,7 +1,7 @@
 """Compile the steps of the table in docs/guides/pods.md, and write the table.
 
-Command: ``python scripts/compile_table.py [ROW …]`` (hours on 2 CPU cores: an 8B step takes 150 to
-230 processor seconds; it needs the extra ``tpu``, and no TPU)
+Command: ``python scripts/compile_table.py [--rows ROW,ROW]`` (an hour on 2 CPU cores: an 8B step
+takes 150 to 230 processor seconds; it needs the extra ``tpu``, and no TPU)
 
 Each row is a command of its own, in a process of its own.  What it finds is written to
 ``docs/results/data/compile/ROW.json``, and a row whose file is there is not compiled again.  The
@@ -15,8 +15,9 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from attention.command_line import Result, run_script
+from attention.command_line import Commas, Result, run_script
 from attention.errors import InputError
 from attention.files import Record, read_json, write_json
 
@@ -116,7 +117,7 @@ def write_guide() -> None:
     GUIDE.write_text(f"{before}{MARKS[0]}{table()}{MARKS[1]}{after}")
 
 
-def main(rows: tuple[str, ...] = ()) -> Result:
+def main(rows: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = ()) -> Result:
     """Compile rows of the table, and write it.
 
     Args:

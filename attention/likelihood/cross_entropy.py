@@ -156,21 +156,18 @@ def _run(
         if d_bias is not None:
             d_bias += jnp.sum(d_logits, axis=(0, 1))
         d_logits = d_logits.astype(x_RND.dtype)
-        d_kernel += dot(transposed_apart(x_RND), d_logits)
-        d_kernel = constrain(d_kernel, "batch", None, "vocab")
+        own = dot(transposed_apart(x_RND), d_logits)
+        d_kernel = constrain(d_kernel + own, "batch", None, "vocab")
         d_x = dot(d_logits, kernel_VD).astype(x_RND.dtype)
         return (objective, loss, d_kernel, d_bias), d_x.reshape(item[0].shape)
 
-    zero = jnp.zeros((), wide)
-    of_parts = (form.parts, *kernel_DV.shape)
-    start = (
-        zero,
-        zero,
-        constrain(jnp.zeros(of_parts, wide), "batch", None, "vocab") if gradient else None,
-        None if bias_V is None or not gradient else jnp.zeros(bias_V.shape, wide),
-    )
+    zero, d_kernel, d_bias = jnp.zeros((), wide), None, None
+    if gradient:
+        d_kernel = jnp.zeros((form.parts, *kernel_DV.shape), wide)
+        d_kernel = constrain(d_kernel, "batch", None, "vocab")
+        d_bias = None if bias_V is None else jnp.zeros(bias_V.shape, wide)
     items = (blocks(states_BPD), blocks(targets_BP), blocks(weights_BP.astype(wide)))
-    carried: Any = jax.lax.scan(block, start, items)
+    carried: Any = jax.lax.scan(block, (zero, zero, d_kernel, d_bias), items)
     (objective, loss, d_kernel, d_bias), d_states = carried
     if not gradient:
         return (objective, loss), None

@@ -122,9 +122,8 @@ def fit(
     with contextlib.ExitStack() as stack:
         checkpoints, state = None, None
         if folder is not None:
-            clean = processes.is_main()
-            own = Checkpoints(folder / "checkpoints", keep, clean, keep_seconds)
-            checkpoints = stack.enter_context(own)
+            kept = (keep, processes.is_main(), keep_seconds)
+            checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints", *kept))
             if checkpoints.latest is not None:
                 state = _resumed(checkpoints, abstract, data, key)
         state = state or _fresh(params, optimizer, shardings)
@@ -148,13 +147,7 @@ def fit(
         shown = lambda t: t % log_every == 0 or t + 1 == steps  # noqa: E731
         late = LateMetrics(log, shown, functools.partial(_set_aside, folder))
         go = shard(jnp.bool_(True), shardings.step)
-        best = Best(folder) if keep_best and folder is not None else None
-
-        def look(t: int, params: PyTree) -> None:
-            value = None if evaluate is None else evaluate(t, params)
-            if best is not None:
-                best.see(t, value, params)
-
+        look = _looking(evaluate, folder if keep_best else None)
         look(t, state.params)
         while t < steps:
             # A run may resume between two multiples of dispatch: it first goes on to a multiple.
@@ -176,6 +169,20 @@ def fit(
             if stop:
                 processes.raise_stop(stop)
         return state
+
+
+def _looking(
+    evaluate: Callable[[int, PyTree], float | None] | None, folder: Path | None
+) -> Callable[[int, PyTree], None]:
+    """Evaluate parameters; those with the lowest number are kept in the folder, if there is one."""
+    best = None if folder is None else Best(folder)
+
+    def look(t: int, params: PyTree) -> None:
+        value = None if evaluate is None else evaluate(t, params)
+        if best is not None:
+            best.see(t, value, params)
+
+    return look
 
 
 def _check(

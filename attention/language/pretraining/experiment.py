@@ -10,12 +10,7 @@ from attention import files
 from attention.command_line import Between, OneOf
 from attention.language.corpora import SAMPLE, By, Layout, TokenType
 from attention.language.pretraining.recipes import RECIPES, Recipe
-<<<<<<< HEAD
-from attention.options import Count, Seeds
-=======
-from attention.options import Count, Profile, Seed
-from attention.signature import check_fields
->>>>>>> bb3ad9b (Pods: the head's gradient is summed once, sequences are divided in attention, best checkpoints, H200 compiled, table of compiled steps)
+from attention.options import Count, Profile, Seeds
 
 COMMAND = "attn pretrain"
 

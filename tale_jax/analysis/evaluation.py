@@ -8,7 +8,7 @@ from typing import Any
 from attention.statistics import mcnemar_p_value
 from tale_jax.runs import measure, measure_answers
 from tale_jax.scoring import JointScorer, Scorer
-from tale_jax.tasks import Answer, count_cut, count_unparsed
+from tale_jax.tasks import Answer, count_cut, count_unparsed, fixed_answer_right
 from tale_jax.units import Dropped
 
 
@@ -23,8 +23,10 @@ def measure_splits(scorer: Scorer, dropped: Dropped, halves: bool = False) -> di
     Returns:
         For each split ``correct, total, accuracy, low, high`` (Wilson 95 % interval), ``unparsed``,
         ``cut`` (written answers cut off before their end) and ``protocols``, the correct answers by
-        every protocol that the same pass gives. With layers dropped each also has ``full``, the
-        correct answers of the full model, and ``p_value`` of the exact McNemar test against it.
+        every protocol that the same pass gives, and, but for ``all``, ``fixed``, what naming the
+        same choice every time gets at best, None without choices. With layers dropped each also has
+        ``full``, the correct answers of the full model, and ``p_value`` of the exact McNemar test
+        against it.
     """
     found, whole, parts = {}, ([], []), []
     for split in scorer.examples:
@@ -32,7 +34,8 @@ def measure_splits(scorer: Scorer, dropped: Dropped, halves: bool = False) -> di
         read = scorer.readings(split, dropped)
         answers = read[scorer.protocol.name]
         parts.append({name: _count(given) for name, given in read.items()})
-        found[split] = _compared(full, answers) | {"protocols": parts[-1]}
+        fixed = fixed_answer_right(scorer.examples[split])
+        found[split] = _compared(full, answers) | {"protocols": parts[-1], "fixed": fixed}
         whole[0].extend(full or answers)
         whole[1].extend(answers)
     if halves:

@@ -12,7 +12,7 @@ from attention.options import Display
 from attention.terminal import Terminal
 from tale_jax import analysis, models, opening, runs
 from tale_jax.options import RENAMED, Layers, Options
-from tale_jax.tasks import Split
+from tale_jax.tasks import Split, asked_by_letter
 from tale_jax.units import check_layers
 
 
@@ -52,9 +52,11 @@ def evaluate(
     with terminal.waiting(f"loading {model}"):
         opened = models.load_model(model, options)
     dropped = check_layers(drop, opened.config.num_hidden_layers, opened.missing)
-    found = {}
+    found, by_letter = {}, set()
     for name, each in asked.items():
         scorer = opening.open_scorer(opened, each, options, terminal)
+        if asked_by_letter(scorer.examples["search"]):
+            by_letter.add(name)
         measured = analysis.measure_splits(scorer, dropped, each.halves)
         if split is not None:
             measured = {split: measured["search"]}
@@ -69,10 +71,17 @@ def evaluate(
             **measured,
         }
     values = {"model": model, "tasks": found} if len(found) > 1 else next(iter(found.values()))
-    return Result(values, *(line for each in found.values() for line in _lines(each, len(found))))
+    return Result(
+        values,
+        *(
+            line
+            for name, each in found.items()
+            for line in _lines(each, len(found), name in by_letter)
+        ),
+    )
 
 
-def _lines(found: Record, tasks: int) -> Iterator[str]:
+def _lines(found: Record, tasks: int, by_letter: bool) -> Iterator[str]:
     """What was measured on a task, a split a line; its name stands there if there are several."""
     name = f"{found['task']}: " if tasks > 1 else ""
     dropped = runs.layer_list(found["dropped"])
@@ -88,6 +97,9 @@ def _lines(found: Record, tasks: int) -> Iterator[str]:
         if "full" in part:
             line += f"; full model {part['full']}, McNemar {runs.p_text(part['p_value'])}"
         yield line
+        asked = part["correct"], part["total"], part.get("fixed"), by_letter
+        if (chance := runs.beside_chance(*asked)) is not None:
+            yield f"{'':6}  {chance}"
         if len(part["protocols"]) > 1:
             counts = (f"{name} {n}/{part['total']}" for name, n in part["protocols"].items())
             yield f"{'':6}  {', '.join(counts)}"

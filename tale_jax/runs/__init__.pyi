@@ -19,6 +19,7 @@ from .strata import strata_of as strata_of
 from .terminal import describe_search as describe_search
 from .terminal import show_search as show_search
 from .verdicts import PICKS as PICKS
+from .verdicts import beside_chance as beside_chance
 from .verdicts import interval as interval
 from .verdicts import layer_list as layer_list
 from .verdicts import p_text as p_text
@@ -33,6 +34,7 @@ __all__ = [
     "Outcome",
     "Run",
     "Strata",
+    "beside_chance",
     "describe_search",
     "finish",
     "information_figure",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attention.files import Record
+from attention.statistics import wilson_interval
 from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.strata import measure, measure_answers, strata_of
 from tale_jax.tasks import Answer
@@ -16,6 +17,21 @@ PICKS = tuple(LABELS)
 MOST_SHOWN, MOST_LETTERS = 30, 160  # of the questions that changed
 NOISE = 0.05
 """A p-value of at least this is called noise."""
+
+
+def beside_chance(correct: int, total: int, fixed: int | None, by_letter: bool) -> str | None:
+    """Say so where a model is not above who names the same choice every time.
+
+    Args:
+        correct: answers of the model.
+        total: of the examples.
+        fixed: right answers of the best choice to name every time; None: there are no choices.
+        by_letter: whether the choices are letters.
+    """
+    if fixed is None or wilson_interval(correct, total)[0] * total > fixed:
+        return None
+    hint = "; --choices text asks a benchmark in words" if by_letter else ""
+    return f"not above one fixed answer, which gets {fixed} of {total}{hint}"
 
 
 def summarise(

@@ -15,6 +15,7 @@ from tale_jax.runs import Run
 from tale_jax.scoring import JointScorer
 from tale_jax.searches.damage import measure_damage
 from tale_jax.searches.job import OpenedJob
+from tale_jax.tasks import asked_by_letter, fixed_answer_right
 
 
 def run_job(
@@ -95,6 +96,7 @@ def _search(
                 run.count_tasks(candidate, counts)
             progress.candidate(candidate)
             if candidate.layer is None:
+                _warn_of_chance(opened, candidate, terminal)
                 keep_time(candidate)
 
         def on_accepted(candidate: Candidate) -> None:
@@ -126,6 +128,16 @@ def _search(
             scorer.joint if isinstance(scorer, JointScorer) else None,
         )
         return found, run.controls(job.null_control, control.run, progress.shuffles)
+
+
+def _warn_of_chance(opened: OpenedJob, baseline: Candidate, terminal: Terminal) -> None:
+    """Tell that a search follows noise, where the whole model answers no better than by chance."""
+    if isinstance(opened.scorer, JointScorer):
+        return
+    rows = opened.scorer.examples["search"]
+    asked = len(rows), fixed_answer_right(rows), asked_by_letter(rows)
+    if (line := runs.beside_chance(baseline.correct, *asked)) is not None:
+        terminal.message(f"baseline: {line}: what is found may be noise")
 
 
 def _gauges(run: Run, opened: OpenedJob) -> Gauges:

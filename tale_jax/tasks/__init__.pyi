@@ -18,6 +18,8 @@ from .demo_tasks import demo_examples as demo_examples
 from .demo_tasks import worked as worked
 from .examples import Example as Example
 from .examples import Task as Task
+from .examples import asked_by_letter as asked_by_letter
+from .examples import fixed_answer_right as fixed_answer_right
 from .loading import SOURCES as SOURCES
 from .loading import limited as limited
 from .loading import load_task as load_task
@@ -52,6 +54,7 @@ __all__ = [
     "Task",
     "Tokenizer",
     "argmax",
+    "asked_by_letter",
     "choose_template",
     "completed",
     "count_cut",
@@ -63,6 +66,7 @@ __all__ = [
     "encode_texts",
     "extract",
     "fitting",
+    "fixed_answer_right",
     "judge_first",
     "limited",
     "load_task",

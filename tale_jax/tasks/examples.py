@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -52,6 +53,22 @@ class Example:
     def question(self) -> tuple[str, tuple[str, ...] | None, tuple[str, ...]]:
         """What is asked, without the answer: two examples with the same one are copies."""
         return self.prompt, self.choices, self.contexts
+
+
+def fixed_answer_right(examples: Sequence[Example]) -> int | None:
+    """Count the right answers of one that always names the same choice, at best.
+
+    Returns:
+        ``max_c`` of the examples whose answer is c; None if one of them has no choices.
+    """
+    if any(example.choices is None for example in examples):
+        return None
+    return max(collections.Counter(example.answer for example in examples).values(), default=0)
+
+
+def asked_by_letter(examples: Sequence[Example]) -> bool:
+    """Whether every choice is one letter, and its text stands in the prompt."""
+    return all(len(text.strip()) == 1 for each in examples for text in each.choices or ("",))
 
 
 class UnusableError(ValueError):

@@ -5,12 +5,14 @@ import pytest
 from attention.statistics import wilson_interval
 from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.verdicts import (
+    beside_chance,
     layer_list,
     p_text,
     percent,
     summarise,
     verdict,
 )
+from tale_jax.tasks import Example, asked_by_letter, fixed_answer_right
 
 SETTINGS = {
     "model": "m",
@@ -109,3 +111,16 @@ def test_wording():
     assert (layer_list([3, 5]), layer_list([])) == ("3, 5", "none")
     mixed = [0, "1.mlp", "2.attention", 3, "4.mlp"]
     assert layer_list(mixed) == "0, 3; attention of 2; MLP of 1, 4"
+
+
+def test_a_model_at_chance_is_told_apart():
+    """Of 29 answers 11 are one choice; the interval of 17 begins at 11.8, that of 13 at 8.2."""
+    rows = [Example("?", ("a", "b", "c"), answer) for answer in [0] * 11 + [1] * 9 + [2] * 9]
+    assert fixed_answer_right(rows) == 11 and asked_by_letter(rows)
+    assert not asked_by_letter([Example("?", ("a", "no"), 0)])
+    assert fixed_answer_right([*rows, Example("?", None, "a text")]) is None
+    assert beside_chance(17, 29, 11, True) is None
+    assert beside_chance(17, 29, None, False) is None
+    line = beside_chance(13, 29, 11, True)
+    assert line is not None and line.startswith("not above one fixed answer, which gets 11 of 29;")
+    assert beside_chance(13, 29, 11, False) == "not above one fixed answer, which gets 11 of 29"

@@ -11,6 +11,7 @@ COMMANDS = {
     "evaluate": "Score trained models and baselines on the prompts of a sweep.",
     "saturation": "Find the boundary values of a trained model, and what its weights predict.",
     "roots": "Measure how near a model comes to a root of the function that it is shown.",
+    "zoo": "List the trained models that come along: --run zoo:NAME opens one.",
     "compile": "Say what a training step costs on TPUs that are not here, and whether it fits.",
     "ask": "Ask a language model the same prompts as text.",
 }

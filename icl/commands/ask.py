@@ -42,7 +42,7 @@ def ask(
         out: directory for answers.jsonl and errors.csv; answers that are there are not asked again
         endpoint: address of an OpenAI-compatible server, up to /v1: https, or of this machine; its
             key is read from the environment variable OPENAI_API_KEY
-        run: directory of icl train, which is asked the same
+        run: directory of icl train or zoo:NAME, which is asked the same
         predictors: baselines that are asked the same, as for icl evaluate
         roots: ask for an input at which the function is 0, and write roots.csv in place of
             errors.csv; runs are asked as by icl roots

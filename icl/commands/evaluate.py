@@ -37,7 +37,7 @@ def evaluate(
 
     Args:
         out: directory for errors.csv, positions.csv and errors.png
-        run: directory of icl train
+        run: directory of icl train, or zoo:NAME, a model that comes along (icl zoo)
         predictors: baselines: zero, least-squares, least-squares-no-intercept, ridge-λ,
             polynomial-DEGREE, knn-K, averaging, mean, gradient-descent-STEPS, lasso-α, tree-DEPTH;
             for every and some: true, false, current, previous, exact

@@ -39,7 +39,7 @@ def roots(
     over a grid, and the answers are where f changes sign ("scan"); the one nearest to 0 is judged.
 
     Args:
-        run: directory of icl train; each of its seeds is a row
+        run: directory of icl train, or zoo:NAME; each of its seeds is a row
         out: directory for roots.csv
         sweep: what varies: degree=2:5, sigma=1:3, inputs=1,2 or points=21,41
         seed: draws functions and inputs

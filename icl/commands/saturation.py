@@ -31,7 +31,7 @@ def saturation(
     """Find the boundary values of a trained model: its plateaus, and what its weights predict.
 
     Args:
-        run: directory of icl train
+        run: directory of icl train, or zoo:NAME
         out: directory for saturation.json, entropy.csv and boundary.png
         seed: of the model, if the run has several; by default the first
         most: slopes from -most to most

@@ -1,3 +1,5 @@
+from .cards import PUBLISHED_STEPS as PUBLISHED_STEPS
+from .cards import card_of as card_of
 from .normalizer_tests import POINTS as POINTS
 from .normalizer_tests import comparison_table as comparison_table
 from .normalizer_tests import headline as headline
@@ -16,11 +18,13 @@ from .reproduction import write_tables as write_tables
 __all__ = [
     "LAWS",
     "POINTS",
+    "PUBLISHED_STEPS",
     "TABLES",
     "Plan",
     "PublishedRow",
     "PublishedTable",
     "beside_published",
+    "card_of",
     "check",
     "comparison_table",
     "evaluation_set",

@@ -17,6 +17,9 @@ from .fitting import parts_of as parts_of
 from .fitting import predict as predict
 from .fitting import predict_last as predict_last
 from .fitting import train as train
+from .parameter_file import save_model as save_model
+from .zoo import read_card as read_card
+from .zoo import zoo_names as zoo_names
 
 __all__ = [
     "Experiment",
@@ -36,6 +39,9 @@ __all__ = [
     "parts_of",
     "predict",
     "predict_last",
+    "read_card",
+    "save_model",
     "step_to_compile",
     "train",
+    "zoo_names",
 ]

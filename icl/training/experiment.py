@@ -14,6 +14,7 @@ from attention.options import Count, Layout, Profile, Seeds
 from attention.signature import check_fields
 from icl.tasks import TASKS, TaskOptions, given_options
 from icl.training.architectures import ModelOptions, model
+from icl.training.zoo import folder_of
 
 if TYPE_CHECKING:
     from attention.transformer import TransformerConfig
@@ -112,12 +113,12 @@ class TrainingLayout(Layout):
 
 
 def read(directory: Path) -> Experiment:
-    """The experiment of a run directory.
+    """The experiment of a run's directory, or of ``zoo:NAME``.
 
     Raises:
         InputError: there is no run of ``icl train``.
     """
-    settings = files.read_settings(directory, COMMAND)
+    settings = files.read_settings(folder_of(directory), COMMAND)
     try:
         return Experiment(**settings)
     except TypeError as error:

@@ -34,6 +34,8 @@ from attention.training import (
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
 from icl.tasks import Prompts, Task, inputs_and_places
 from icl.training.experiment import COMMAND, Experiment, TrainingLayout, Updates, read
+from icl.training.parameter_file import PARAMETERS, read_parameters
+from icl.training.zoo import folder_of
 
 Params = Mapping[str, Any]
 
@@ -252,7 +254,7 @@ def load(directory: Path, seed: int | None = None) -> Trained:
     """The model of a run.
 
     Args:
-        directory: of the run.
+        directory: of the run, or ``zoo:NAME``.
         seed: of the model; None: the first.
 
     Raises:
@@ -263,7 +265,11 @@ def load(directory: Path, seed: int | None = None) -> Trained:
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
         raise InputError(f"{directory} has the seeds {seeds[0]} to {seeds[-1]}, not {seed}")
-    params = load_params(directory, jax.eval_shape(lambda: init_all(config, seeds)))
+    abstract, folder = jax.eval_shape(lambda: init_all(config, seeds)), folder_of(directory)
+    if (folder / PARAMETERS).is_file():
+        params = read_parameters(folder / PARAMETERS, abstract)
+    else:
+        params = load_params(folder, abstract)
     if len(seeds) > 1:
         params = jax.tree.map(lambda x: x[seed - seeds[0]], params)
     return Trained(experiment, experiment.task(), config, params)

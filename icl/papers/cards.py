@@ -23,8 +23,8 @@ def card_of(name: str, run: Path, steps: int, sweep: str = "") -> tuple[Trained,
     """The model of a run, and what its card says.
 
     Args:
-        name: ``linear-ROW-seedN``, with a row of the paper's table 2 or 3; any other name if there
-            is a sweep.
+        name: ``linear-ROW-seedN`` or ``linear-ROW-quick-seedN``, with a row of the paper's table 2
+            or 3; any other name if there is a sweep.
         run: the directory.
         steps: of the training.
         sweep: ``NAME=VALUES`` of the test; empty for the published test.
@@ -53,7 +53,7 @@ def card_of(name: str, run: Path, steps: int, sweep: str = "") -> tuple[Trained,
 
 def _on_published(name: str, model: Trained) -> Record:
     """Errors on the test of the table that has the model, beside the paper's."""
-    row = name.removeprefix("linear-").rpartition("-")[0]
+    row = name.removeprefix("linear-").rpartition("-")[0].removesuffix("-quick")
     table = next(table for table in (TABLES[2], TABLES[3]) if row in table.rows)
     scored, _ = evaluate(model.task, table.cases(), {row: model_predictor(model)})
     rows, _ = beside_published(scored, {row: row}, table)

@@ -12,9 +12,8 @@ more ``--steps`` go on from the last checkpoint.
 The recipe is the published one, Adam at 1e-4 and 64 prompts of 41 points a step; the steps are
 fewer than the published 500,000 where the hours do not suffice.  Two models with ``quick`` in their
 names are trained for minutes, at 1e-3 and 32 prompts.  On an accelerator ``--steps
-500000`` is the recipe in full: ``--models linear-6l4ah-seed0`` is 297 / 12 GFLOP a step, minutes on
-an H200, and ``--models linear-12l8ah-seed0``, half an hour, is not in the plan: its 19 MB do not
-travel with the package.
+500000`` is the recipe in full; ``--models linear-12l8ah-seed0``, half an hour of an H200, is not in
+the plan, because its 19 MB do not travel with the package.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from attention.errors import InputError
 from attention.options import Count
 from attention.terminal import plain_table
 from icl.papers import LAWS, PUBLISHED_STEPS, card_of
-from icl.training import Experiment, Updates, read_card, save_model, train, zoo_names
+from icl.training import Experiment, Updates, save_model, train
 
 ZOO = Path(__file__).parents[1] / "icl" / "assets" / "zoo"
 UNIT = 50 * 60  # seconds
@@ -139,7 +138,8 @@ def main(
     chosen = {
         name: dataclasses.replace(rows[name], steps=steps or rows[name].steps) for name in models
     }
-    done = {name: read_card(name)["steps"] for name in zoo_names()}
+    cards = map(files.read_json, zoo.glob("*/card.json"))
+    done = {card["name"]: card["steps"] for card in cards}
     if plan:
         return listing(chosen, done)
     files.use_compilation_cache()
@@ -147,7 +147,7 @@ def main(
         size, end = unit or unit_of(row), 0
         while end < row.steps:
             end = min(end + size, row.steps)
-            if (zoo / name / "card.json").is_file() and done.get(name, 0) >= end:
+            if done.get(name, 0) >= end:
                 continue
             train(experiment_of(name), out / name, Updates(end))
             save_model(zoo / name, *card_of(name, out / name, end, row.sweep))

@@ -188,3 +188,28 @@ def test_a_run_of_other_settings_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         run_script(script("reproduce_linear").main, words)
     assert stop.value.code == 2 and "batch was 7 and is now 32" in capsys.readouterr().err
+
+
+def test_the_zoo_is_trained_in_units_and_goes_on(tmp_path, monkeypatch, capsys):
+    zoo = script("train_zoo")
+    seen = []
+    monkeypatch.setattr(zoo, "train", lambda experiment, run, updates: seen.append(updates.steps))
+    monkeypatch.setattr(zoo, "card_of", lambda name, run, steps, sweep: (name, {"steps": steps}))
+
+    def write(folder, model, card):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "card.json").write_text(json.dumps({"name": model, **card}))
+
+    monkeypatch.setattr(zoo, "save_model", write)
+    words = ["--models", "linear-1l1ah-seed2", "--unit", "1000", "--zoo", str(tmp_path)]
+    run_script(zoo.main, [*words, "--steps", "2500"])
+    assert seen == [1000, 2000, 2500]
+    run_script(zoo.main, [*words, "--steps", "3000"])
+    assert seen[3:] == [3000]
+    run_script(zoo.main, [*words, "--plan"])
+    assert "3,000  500,000" in capsys.readouterr().out and len(seen) == 4
+    for name in zoo.PLAN | zoo.BESIDES:
+        assert zoo.experiment_of(name).config().num_hidden_layers
+    attention_only = zoo.experiment_of("linear-2al8ah-S-seed0")
+    assert attention_only.inputs == attention_only.functions == "uniform:-1,1"
+    assert zoo.experiment_of("some-2l2ah-ssa-seed0").normalizer == "ssa"

@@ -24,6 +24,7 @@ BAD = {
     "evaluate --predictors zero --count 0 --out OUT": "at least 1",
     "evaluate --predictors zero --prompts 0 --out OUT": "at least 1",
     "evaluate --run OUT --out OUT": "holds no run of icl train",
+    "evaluate --run zoo:none-of-these --out OUT": "no model 'none-of-these' comes along",
     "evaluate --predictors zero --task nothing --out OUT": "unknown task",
     "saturation --run RUN --count 1 --out OUT": "at least 2 slopes",
     "saturation --run RUN --seed 5 --out OUT": "seeds 11 to 11",

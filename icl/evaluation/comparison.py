@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attention.errors import InputError
-from icl.tasks import Case, Predictor, PromptOptions, Row, Task, task_asked
+from icl.tasks import Case, Predictor, PromptOptions, Row, Task, Values, task_asked
 from icl.training import load
 
 Rows = list[Row]
@@ -19,6 +19,7 @@ def evaluate(
     cases: Iterable[Case],
     by_name: Mapping[str, Predictor],
     advance: Callable[[], None] = lambda: None,
+    look: Callable[[Case, Mapping[str, Values]], None] | None = None,
 ) -> tuple[Rows, Rows]:
     """Score every predictor on every case.
 
@@ -27,6 +28,7 @@ def evaluate(
         cases: the prompts of each setting.
         by_name: predictors by their names.
         advance: called after each case.
+        look: called with each case and the answers of all predictors.
 
     Returns:
         The rows of ``errors.csv``, with predictor, setting and scores; and the rows of
@@ -34,8 +36,11 @@ def evaluate(
     """
     rows, positions = [], []
     for case in cases:
+        answers: dict[str, Values] = {}
         for name, predict in by_name.items():
             predicted_FBT = np.asarray(predict(case.x_BTD, case.y_FBT))
+            if look is not None:
+                answers[name] = predicted_FBT
             named = {"predictor": name, **case.setting}
             rows.append({**named, **task.score(case, predicted_FBT)})
             errors_T = task.loss.error(predicted_FBT, case.y_FBT).mean(axis=(0, 1))
@@ -43,6 +48,8 @@ def evaluate(
                 {**named, "position": t + 1, "error": float(error)}
                 for t, error in enumerate(errors_T)
             ]
+        if look is not None:
+            look(case, answers)
         advance()
     return rows, positions
 

@@ -165,6 +165,11 @@ def finite_pool(task: FunctionTask, number: float, x_BTD: Inputs, y_FBT: Values)
     return found_FBT
 
 
+def clipped(task: Task, bound: float, x_BTD: Inputs, y_FBT: Values) -> Values:
+    """Least squares with an intercept, its answer clipped to ±``bound``."""
+    return np.clip(_linear(affine_least_squares, task, 0, x_BTD, y_FBT), -bound, bound)
+
+
 def _refitted(
     model: Callable[[float], Any], task: Task, number: float, x_BTD: Inputs, y_FBT: Values
 ) -> Values:
@@ -210,6 +215,7 @@ ESTIMATORS = Choices(
         "averaging": _row(averaging),
         "mean": _row(mean),
         "gradient-descent": _row(gradient_descent, 100, "STEPS"),
+        "clipped": Baseline(clipped, 10.0, "B", whole=False),
         "dmmse": Baseline(finite_pool, 1024, "FUNCTIONS"),
         "lasso": Baseline(functools.partial(_refitted, _lasso), 0.01, "α", whole=False),
         "tree": Baseline(functools.partial(_refitted, _tree), 4, "DEPTH"),

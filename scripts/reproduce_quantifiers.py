@@ -1,4 +1,4 @@
-"""``every`` and ``some`` learned in context (arXiv 2508.14685, section on in-context learning).
+"""``every``, ``some`` and a mix of both, learned in context (arXiv 2508.14685).
 
     python scripts/reproduce_quantifiers.py            # reduced: minutes on 2 quiet cores
     python scripts/reproduce_quantifiers.py --seeds 3  # mean and spread; three times as long
@@ -54,6 +54,7 @@ def experiments(plan: Plan) -> dict[str, Experiment]:
     return {
         f"every {model}": Experiment(f"every-{model}", **settings),
         f"some {model}": Experiment(f"some-{model}", **settings),
+        f"mix {model}": Experiment(f"mix-{model}", **settings),
         f"every {model}, no labels": Experiment(f"every-{model}", labels=False, **settings),
         f"every {bare}": Experiment(f"every-{bare}", **settings),
         f"every {flat}": Experiment(f"every-{flat}", **settings),

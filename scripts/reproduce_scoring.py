@@ -5,10 +5,10 @@ core), or with ``--full`` on an accelerator: the paper's 12 layers, 500,000 step
 normalizer.
 
 Models that differ in nothing but the normalizer, at equal seeds and data, are trained on ``every``,
-``some`` and linear functions of inputs from N(0, 1).  They are tested on prompts of 10 to 200
-points, on wider inputs (σ 1 to 30), with late flips and with one deviant among the inputs.  The
-script writes ``results.json`` (every number, seed by seed), ``table.md`` and ``collapse.png``.
-After Ctrl-C the same command goes on.
+``some``, a mix of both (``mix``) and linear functions of inputs from N(0, 1).  They are tested on
+prompts of 10 to 200 points, on wider inputs (σ 1 to 30), with late flips and with one deviant among
+the inputs.  The script writes ``results.json`` (every number, seed by seed), ``table.md`` and
+``collapse.png``.  After Ctrl-C the same command goes on.
 
 The table has the balanced accuracy beside the plain one, because labels hardly vary in these tasks
 (a constant answer has 0.5).  For linear functions it has the mean squared error over that of
@@ -31,7 +31,7 @@ from icl.analysis import collapse_of_model, collapse_of_scores, draw
 from icl.papers import POINTS, Plan, check, comparison_table, headline, run_tests
 from icl.training import Experiment, Params, Updates, train
 
-TASKS = ("every", "some", "linear")
+TASKS = ("every", "some", "mix", "linear")
 REDUCED = ("softmax", "ssa", "ssa:learn=n+b,per=head", "temperature", "ssmax", "sparsemax")
 STEPS = {"linear": 2000}  # reduced; linear functions take longer than the 400 of others
 FULL = (*NORMALIZERS, "ssa:learn=n+b,per=head", "ssa:n=2,learn=none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,6 +75,18 @@ def trained_models(experiment: Experiment, directory: Path, steps: int) -> list[
     print(directory.name, flush=True)
     train(experiment, directory, Updates(steps, save_every=500, log_every=500))
     return [load(directory, seed) for seed in experiment.all_seeds]
+
+
+def finished(file: Path, compute: Callable[[], Any]) -> Any:
+    """A finished unit of work: read if its file is there, otherwise computed and written.
+
+    Args:
+        file: a small JSON file, which is kept with the results.
+        compute: returns a JSON value.
+    """
+    if not file.is_file():
+        files.write_json(file, {"found": compute()})
+    return files.read_json(file)["found"]
 
 
 def write_tables(out: Path, name: str, rows: Sequence[Row], text: str) -> None:

@@ -213,3 +213,57 @@ def test_the_zoo_is_trained_in_units_and_goes_on(tmp_path, monkeypatch, capsys):
     attention_only = zoo.experiment_of("linear-2al8ah-S-seed0")
     assert attention_only.inputs == attention_only.functions == "uniform:-1,1"
     assert zoo.experiment_of("some-2l2ah-ssa-seed0").normalizer == "ssa"
+
+
+def test_why_models_fail_far_away(tmp_path, monkeypatch, capsys):
+    limits = script("reproduce_limits")
+    monkeypatch.setattr(limits, "trained_models", untrained)
+    monkeypatch.setattr(limits, "CELLS", {"a": {}, "b": {"layer_norm": False, "normalizer": "ssa"}})
+    words = ["--data", str(tmp_path), "--out", str(tmp_path / "runs"), "--functions", "2"]
+    run_script(limits.main, [*words, "--seeds", "2"])
+    kept = sorted(file.name for file in (tmp_path / "2l2ah-4000").glob("*.json"))
+    assert kept == [f"{cell}-seed{seed}-2.json" for cell in "ab" for seed in (0, 1)]
+    monkeypatch.setattr(limits, "trained_models", None)  # finished units are not made again
+    run_script(limits.main, [*words, "--seeds", "2"])
+    first, second = capsys.readouterr().out.split("plateau")[1:]
+    assert first.count("±") > 8 and first.splitlines()[1] == second.splitlines()[1]
+
+
+def test_differences_are_paired_by_seed():
+    limits = script("reproduce_limits")
+    softmax = [{"heat": [float(seed)] * 16} for seed in (1, 2, 3)]
+    ssa = [{"heat": [seed - 0.5] * 15 + [seed * 1.5]} for seed in (1, 2, 3)]
+    lines = limits.differences(softmax, ssa).splitlines()
+    assert lines[2].split() == ["1", *["-0.500", "±", "0.000*"] * 4]
+    assert lines[5].split()[-3:] == ["1.000", "±", "1.242"]  # gaps 0.5, 1, 1.5: t · s / √3
+
+
+def test_the_degree_that_a_model_equals():
+    schedules = script("reproduce_schedules")
+    fits = {f"polynomial-{d}": 1 / d for d in range(1, 8)}
+    assert [schedules.equalled(x, fits) for x in (1.5, 1.0, 0.4, 0.1)] == ["0", "1", "2", "7+"]
+    orders = schedules.schedules(3000)
+    task = Experiment("polynomial-1l1ah", **orders["sequential"]).task()
+    assert [int(task.degree_curriculum.at(s)) for s in (0, 999, 1000, 2000, 2999)] == [
+        1,
+        1,
+        3,
+        5,
+        5,
+    ]
+    task = Experiment("polynomial-1l1ah", **orders["growing"]).task()
+    assert [int(task.degree_curriculum.at(s)) for s in (0, 600, 1200, 2999)] == [1, 2, 3, 5]
+
+
+def test_schedules_are_tested_on_unseen_classes(tmp_path, monkeypatch, capsys):
+    schedules = script("reproduce_schedules")
+    zero = {"model": lambda x, y: np.zeros_like(y)}
+    found = schedules.examine(zero, Sampling(2, 3))
+    assert "degree 6 x2" in found and "smooth" in found and len(found) == 22
+    assert all(row["model"] == pytest.approx(1) for row in found.values())
+    row = {name: {"model": 0.3} for name in found}
+    fits = {
+        name: {"knn-3": 0.2, **{f"polynomial-{d}": 1 / d**2 for d in range(1, 8)}} for name in found
+    }
+    lines = schedules.table({"mixed": [row, row]}, fits).splitlines()
+    assert lines[1].split() == ["degree", "1", "0.200", "0.300", "±", "0.000", "(1)"]

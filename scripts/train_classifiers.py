@@ -103,7 +103,7 @@ def small(
 
 def pretrained(
     init: str, kind: Kind, labels: int
-) -> tuple[PreTrainedTokenizerFast, TransformerConfig, Mapping[str, Any]]:
+) -> tuple[Any, TransformerConfig, Mapping[str, Any]]:
     """Tokenizer, config and parameters of a pretrained encoder that gets a new head."""
     config, params = load_pretrained(init, dtype="float32")
     config = dataclasses.replace(config, head=kind, num_labels=labels)
@@ -195,6 +195,7 @@ def train(
         ]
     data, held = arrays(train_set, tokenizer, length), arrays(test, tokenizer, length)
     model, special = Transformer(config), jnp.array(tokenizer.all_special_ids)
+    unknown: Any = tokenizer.unk_token_id
 
     def logits(params, batch):
         types = None if decoder else batch["types"]
@@ -208,7 +209,7 @@ def train(
         # Some of the words are hidden, that a small set is not learnt by heart.
         hidden = jax.random.bernoulli(key, 0.0 if name == "demo" else 0.15, batch["tokens"].shape)
         hidden &= ~jnp.isin(batch["tokens"], special)
-        batch = {**batch, "tokens": jnp.where(hidden, tokenizer.unk_token_id, batch["tokens"])}
+        batch = {**batch, "tokens": jnp.where(hidden, unknown, batch["tokens"])}
         real = labels >= 0
         each = optax.softmax_cross_entropy_with_integer_labels(
             logits(params, batch), jnp.maximum(labels, 0)

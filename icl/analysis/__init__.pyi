@@ -6,6 +6,7 @@ from .roots import approximate as approximate
 from .saturation import Survey as Survey
 from .saturation import along_inputs as along_inputs
 from .saturation import draw_boundary as draw_boundary
+from .saturation import follow as follow
 from .saturation import survey as survey
 from .strategies import STRATEGIES as STRATEGIES
 from .strategies import distances as distances
@@ -24,6 +25,7 @@ __all__ = [
     "distances",
     "draw",
     "draw_boundary",
+    "follow",
     "nearest_listing",
     "nearest_strategies",
     "shares_of_nearest",

@@ -267,3 +267,19 @@ def test_schedules_are_tested_on_unseen_classes(tmp_path, monkeypatch, capsys):
     }
     lines = schedules.table({"mixed": [row, row]}, fits).splitlines()
     assert lines[1].split() == ["degree", "1", "0.200", "0.300", "±", "0.000", "(1)"]
+
+
+def test_how_training_decides(tmp_path, monkeypatch, capsys):
+    training = script("reproduce_training")
+    assert training.trainings(500_000)["curriculum"] == {"point_curriculum": "11:41:2:2000"}
+    units = {"N01": 1.0, "N03": 3.0, "N010": 10.0, "curriculum": 2.0}
+    for name, value in units.items():
+        for seed in (0, 1):
+            found = dict.fromkeys(training.COLUMNS, value + seed * (1 if name == "N01" else 2))
+            file = tmp_path / "3l4ah-4000" / f"{name}-seed{seed}-100.json"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps({"found": found}))
+    run_script(training.main, ["--data", str(tmp_path), "--seeds", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[2:5] == ["4", "±", "12.7"]  # of 3 and 5: t · s / √2
+    assert lines[3].split()[:4] == ["difference", "2.5", "±", "6.35"]  # 2 and 3

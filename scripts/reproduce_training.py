@@ -9,8 +9,9 @@ boundary values and costs precision: "either models will lack generalizability o
 
 For each model the table has B_eff and the largest output along f = cx; the error over that of zero
 on prompts as in training (its own range) and on N(0, 1); and the error on the published test at
-σ = 1, 3 and 10.  A unit is one model of one seed, a file of docs/results/data/training.  Differences
-to the first row are paired by seed, with their 95 % interval.  The same line goes on after Ctrl-C.
+σ = 1, 3 and 10.  A unit is one model of one seed, a file of docs/results/data/training.
+Differences to the first row are paired by seed, with their 95 % interval.  The same line goes on
+after Ctrl-C.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ def test_a_card_of_a_sweep(run):
     model, card = card_of("tiny", run, 12, "sigma=1,3")
     assert model.task.points == 5 and card["steps"] == 12 and card["loss"] > 0
     assert [score["sigma"] for score in card["scores"]] == [1, 3]
-    assert card["headline"].startswith("error over zero by sigma 1: ")
+    assert card["headline"].startswith("error over zero by sigma 1")
 
 
 def test_errors_beside_the_papers(run, monkeypatch):

@@ -42,7 +42,8 @@ class Planned:
 
     Attributes:
         steps: of training.
-        speed: steps a second on 2 quiet cores.
+        speed: steps a second on 2 quiet cores: measured for 1L1AH, and for the others estimated
+            from it by the products of a step.
         sweep: of the test, if it is not the published one.
     """
 

@@ -18,10 +18,9 @@ the plan, because its 19 MB do not travel with the package.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from attention import files
 from attention.command_line import Commas, Result, command, run_script
@@ -36,8 +35,7 @@ UNIT = 50 * 60  # seconds
 POLYNOMIALS = {"inputs": "uniform:-2,2", "functions": "polynomial:degrees=1+3+5@normal:0,1"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Planned:
+class Planned(NamedTuple):
     """A model of the plan.
 
     Attributes:
@@ -136,9 +134,7 @@ def main(
     rows = PLAN | BESIDES
     if unknown := [name for name in models if name not in rows]:
         raise InputError(f"no model {unknown[0]!r}; there are {', '.join(rows)}")
-    chosen = {
-        name: dataclasses.replace(rows[name], steps=steps or rows[name].steps) for name in models
-    }
+    chosen = {name: rows[name]._replace(steps=steps or rows[name].steps) for name in models}
     cards = map(files.read_json, zoo.glob("*/card.json"))
     done = {card["name"]: card["steps"] for card in cards}
     if plan:

@@ -217,8 +217,18 @@ def test_the_zoo_is_trained_in_units_and_goes_on(tmp_path, monkeypatch, capsys):
 
 def test_why_models_fail_far_away(tmp_path, monkeypatch, capsys):
     limits = script("reproduce_limits")
-    monkeypatch.setattr(limits, "trained_models", untrained)
-    monkeypatch.setattr(limits, "CELLS", {"a": {}, "b": {"layer_norm": False, "normalizer": "ssa"}})
+    numbers = {"plateau_along_slopes": (-3.0, 2.0), "effective_bound": (4.0,)}
+    entropies = [{"magnitude": size, "layer": 0, "entropy": 1 / size} for size in (1, 10)]
+    known = SimpleNamespace(numbers=numbers, entropies=entropies)
+    monkeypatch.setattr(limits, "survey", lambda model: known)
+    monkeypatch.setattr(limits, "SPREADS", (1,))
+    (model,) = untrained(Experiment("linear-1l1ah", hidden_size=6, points=5), None, 0)
+    row = limits.examine(model, 2)
+    assert [row[name] for name in ("plateau", "B_eff", "entropy at 10")] == [3.0, 4.0, 0.1]
+    assert row["deviant 1"] > 0 and len(row["heat"]) == 1
+    monkeypatch.setattr(limits, "trained_models", lambda given, run, steps: [model, model])
+    monkeypatch.setattr(limits, "examine", lambda model, functions: row)
+    monkeypatch.setattr(limits, "CELLS", {"a": {}, "b": {"normalizer": "ssa"}})
     words = ["--data", str(tmp_path), "--out", str(tmp_path / "runs"), "--functions", "2"]
     run_script(limits.main, [*words, "--seeds", "2"])
     kept = sorted(file.name for file in (tmp_path / "2l2ah-4000").glob("*.json"))

@@ -94,7 +94,7 @@ def _with_margin(values: np.ndarray, star: bool = False) -> str:
     if len(values) < 2:
         return f"{values.mean():.3f}"
     margin = student_margin(values)
-    outside = star and abs(values.mean()) > margin
+    outside = star and bool(abs(values.mean()) > margin)
     return f"{values.mean():.3f} ± {margin:.3f}{'*' * outside}"
 
 

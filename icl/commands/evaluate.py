@@ -86,7 +86,8 @@ def evaluate(
     shown = evaluation.write_report(out, groups[0][0], rows, positions)
     if nearest:
         files.write_table(out / "strategies.csv", strategies)
-        told = plain_table(*analysis.nearest_listing(strategies), words=2)
+        whole = [row for row in strategies if row["all_positions"]]  # the file has the parts
+        told = plain_table(*analysis.nearest_listing(whole), words=2)
         shown = [told, f"\n{out / 'strategies.csv'}"]
     return Result({"errors": rows, "file": out / "errors.csv", "nearest": strategies}, *shown)
 

@@ -41,6 +41,7 @@ LETTERS = (" A", " B", " C", " D")
         ("x", (" ", "x"), 1),
         ("YES", ("yes", "no"), 0),  # a word may be in capitals
         ("Yes and no", ("no", "yes"), 1),
+        ("NO", ("yes", "no"), 1),
         ("US", ("us", "US"), 1),  # unless that tells two apart
         ("Us", ("us", "US"), None),
         (" 85\nnext", None, "85"),

@@ -187,7 +187,7 @@ def native(doing: str) -> Iterator[None]:
     Raises:
         InputError: the code fails in a way of its own, or takes too long.
     """
-    with in_time(doing, compiled=True), _no_pages():
+    with in_time(doing, compiled=True), no_pages():
         try:
             yield
         except (InputError, KeyboardInterrupt, SystemExit, MemoryError):
@@ -198,11 +198,11 @@ def native(doing: str) -> Iterator[None]:
 
 
 _standard_error = [2]
-"""The last one is the descriptor that people see, also while ``_no_pages`` holds 2."""
+"""The last one is the descriptor that people see, also while ``no_pages`` holds 2."""
 
 
 @contextlib.contextmanager
-def _no_pages() -> Iterator[None]:
+def no_pages() -> Iterator[None]:
     """Drop what is written to the file of the standard error."""
     try:
         sys.stderr.flush()

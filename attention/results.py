@@ -51,7 +51,7 @@ class Result(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         """The tables, texts and the figure, as a notebook shows them."""
-        parts = list(map(_html, self.shown or (str(self),)))
+        parts = list(filter(None, map(_html, self.shown or (str(self),))))
         if self.figure is not None:
             picture = base64.b64encode(files.figure_to_png(self.figure)).decode()
             parts.append(f'<img alt="figure" src="data:image/png;base64,{picture}">')
@@ -62,7 +62,7 @@ def _html(part: str | RenderableType) -> str:
     """A text or a table as HTML; every letter of it is escaped."""
     columns = getattr(part, "columns", None)
     if columns is None:
-        text = part if isinstance(part, str) else _drawn(part)
+        text = part if isinstance(part, str) else getattr(part, "plain", None) or _drawn(part)
         return f"<pre>{html.escape(text)}</pre>" if text.strip() else ""
     heads = "".join(f"<th>{html.escape(str(column.header))}</th>" for column in columns)
     rows = zip(*(column.cells for column in columns), strict=True)
@@ -103,6 +103,7 @@ def _drawn(renderable: RenderableType) -> str:
     from rich.console import Console  # not needed for texts
 
     width, page = shutil.get_terminal_size((80, 24)).columns, io.StringIO()
-    console = Console(file=page, width=width, color_system=None, markup=False, emoji=False)
+    console = Console(file=page, width=width, color_system=None, markup=False, emoji=False,
+                      force_jupyter=False)  # fmt: skip
     console.print(renderable, highlight=False)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())

@@ -9,12 +9,14 @@ from typing import Annotated
 
 import pytest
 import yaml
+from rich.text import Text
 
 from attention import invocation, words
 from attention.command_line import Commas, Result, command, run_script
 from attention.errors import InputError
 from attention.files import TRACKERS, RunDirectory, tell, write_json
 from attention.options import Display
+from attention.terminal import plain_table
 
 PROGRAMS = ("tale_jax", "icl", "attention")
 
@@ -200,3 +202,13 @@ def test_devices_are_chosen_before_jax_looks_for_them(monkeypatch):
 
 def test_trackers_are_listed():
     assert TRACKERS.listed.startswith("none, jsonl, tensorboard, wandb, mlflow, or MODULE")
+
+
+def test_a_notebook_shows_tables_and_escaped_texts():
+    page = Result({"a": 5}, Text("x <b>"), "", plain_table(["h<"], [["c&"]]), "y <i>")._repr_html_()
+    assert page.splitlines() == [
+        "<pre>x &lt;b&gt;</pre>",
+        "<table><thead><tr><th>h&lt;</th></tr></thead><tbody><tr><td>c&amp;</td></tr></tbody></table>",
+        "<pre>y &lt;i&gt;</pre>",
+    ]
+    assert Result({"a": 5})._repr_html_() == "<pre>{\n  &quot;a&quot;: 5\n}</pre>"

@@ -1,0 +1,56 @@
+"""The notebooks run, whole at night and with small sizes always; what they show is kept."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(path.stem for path in (ROOT / "docs/notebooks").glob("*.ipynb"))
+pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+nbformat = pytest.importorskip("nbformat")
+
+
+@pytest.fixture(scope="module")
+def script():
+    path = ROOT / "scripts/run_notebooks.py"
+    spec = importlib.util.spec_from_file_location("run_notebooks", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def read():
+    return {name: nbformat.read(ROOT / f"docs/notebooks/{name}.ipynb", 4) for name in NAMES}
+
+
+def shown(book):
+    """The kinds of what the cells show."""
+    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
+    return {kind for output in outputs for kind in output.get("data", ())}
+
+
+def test_notebooks_run_with_small_sizes(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    books = read()
+    assert NAMES == ["across", "eliminating_layers", "learning_in_context", "scoring_functions"]
+    script.run_books(list(books.values()), tmp_path, small=True)
+    for name in ("eliminating_layers", "learning_in_context", "scoring_functions"):
+        assert "text/html" in shown(books[name]), f"{name} has a rich display"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", NAMES)
+def test_notebooks_run_as_they_are(script, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    script.run_books([read()[name]], tmp_path, small=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_kept(name):
+    book = read()[name]
+    assert book.cells[1].source.startswith("import importlib.util"), "the first cell installs"
+    ran = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert any(cell.outputs for cell in ran), "make notebooks keeps what they show"
+    assert not any(o.output_type == "error" for cell in ran for o in cell.outputs)

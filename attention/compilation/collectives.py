@@ -29,7 +29,8 @@ class Collective:
 
     Attributes:
         kind: one of ``KINDS``.
-        bytes: of the largest array that it reads or makes, on one device.
+        bytes: of the largest array that it reads or makes, on one device; of all arrays that are
+            summed together.
         devices: how many take part.
         times: how often it runs.
         hidden: whether compute is scheduled between its start and its end.
@@ -86,7 +87,13 @@ def find_collectives(text: str) -> list[Collective]:
 
 
 def _collective(kind: str, shape: str, rest: str, times: int, hidden: bool) -> Collective:
-    return Collective(kind, max(_bytes(shape), _bytes(rest)), _devices(rest), times, hidden)
+    devices = _devices(rest)
+    size = _bytes(shape)
+    if kind in ("all-reduce", "all-to-all"):  # of several arrays together
+        size = sum(_each_size(shape))
+    elif kind == "reduce-scatter":  # the result is a part of what is summed
+        size = devices * sum(_each_size(shape))
+    return Collective(kind, max(size, _bytes(rest)), devices, times, hidden)
 
 
 def _fused(computations: Computations, lines: list[Operation], times: int) -> list[Collective]:
@@ -112,9 +119,10 @@ def _fused(computations: Computations, lines: list[Operation], times: int) -> li
             lines[i][2] in _COMPUTE for i in between if i not in places
         )
         _, name, (_, shape, kind, rest) = parts[0]
+        one = _collective(kind, shape, rest, times, hidden)
         if name.startswith("all-reduce-scatter"):  # each device keeps its part of the sum
-            kind = "reduce-scatter"
-        found.append(_collective(kind, shape, rest, times, hidden))
+            one = dataclasses.replace(one, kind="reduce-scatter")
+        found.append(one)
     return found
 
 

@@ -48,6 +48,7 @@ ENTRY %main (a: bf16[3,7]) -> bf16[3,7] {
   %a = bf16[3,7] parameter(0)
   %scattered = bf16[2,5] fusion(bf16[6,5] %b), kind=kCustom, calls=%all-reduce-scatter.clone
   %sum = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0,1}}, to_apply=%add
+  %both = (f32[5], f32[3,2]) all-reduce(f32[5] %b, f32[3,2] %c), replica_groups={{0,1}}, to_apply=%add
   %alone = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0},{1}}, to_apply=%add
   %w = (s32[], f32[5,8]) while((s32[], f32[5,8]) %t), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"13"}}
   %v = (u32[], f32[5,8]) while((u32[], f32[5,8]) %t), condition=%cond, body=%windowed
@@ -60,12 +61,13 @@ def test_collectives_of_a_program():
     assert [(c.kind, c.bytes, c.devices, c.times, c.hidden) for c in found] == [
         ("reduce-scatter", 60, 3, 1, False),
         ("all-reduce", 42, 2, 1, False),
+        ("all-reduce", 44, 2, 1, False),  # two arrays
         ("all-gather", 640, 4, 13, True),
         ("all-gather", 640, 4, 13, False),
         ("all-gather", 24, 3, 7, True),  # one chain of two fusions
     ]
     assert found[1].seconds(link=21) == pytest.approx(2 * 42 / 2 / 21)
-    assert found[2].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
+    assert found[3].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
 
 
 def test_operations_of_a_function():

@@ -14,13 +14,14 @@ import contextlib
 import dataclasses
 import io
 import logging
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 from attention.choices import Choices
 from attention.command_line import Commas, OneOf, Result, run_script
 from attention.errors import InputError
-from attention.files import read_json_lines, write_json, write_table
+from attention.files import read_json_lines, write_json, write_json_lines, write_table
 from attention.options import Count
 from attention.terminal import Terminal, plain_table
 
@@ -109,13 +110,13 @@ def main(
     return Result({"rows": rows, "missing": missing}, plain_table(COLUMNS, shown), *missing)
 
 
-def _local(task: str, data: Path, shots: int) -> dict[str, Any]:
-    """A task of lm-eval with rows from local files.
+def _local(task: str, data: Path, shots: int, folder: Path) -> str:
+    """Write a task of lm-eval that reads local files, and return the path of its config.
 
     Raises:
-        InputError: there are none, or none to take shots from.
+        InputError: there are no files, or none to take shots from.
     """
-    import datasets
+    from lm_eval.tasks import TaskManager  # pyright: ignore[reportMissingImports]
 
     files = sorted((data / task).glob("*.jsonl*"))
     if not files:
@@ -126,19 +127,34 @@ def _local(task: str, data: Path, shots: int) -> dict[str, Any]:
         for row in rows:
             if isinstance(row.get("answer"), bool):  # as SuperGLUE has it
                 row["label"] = int(row["answer"])
-        splits[file.name.partition(".")[0]] = datasets.Dataset.from_list(rows)
+        split = file.name.partition(".")[0]
+        splits[split] = str(folder / f"{split}.jsonl")
+        write_json_lines(splits[split], rows)
     if shots and "train" not in splits:
         raise InputError(f"no {data / task}/train.jsonl, from which the shots are taken")
-    return {"task": task, "custom_dataset": lambda **_: splits}
+    config: dict[str, Any] = {
+        "include": str(TaskManager().task_index[task].yaml_path),
+        "task": task,
+        "dataset_path": "json",
+        "dataset_name": None,
+        "dataset_kwargs": {"data_files": splits},
+    }
+    for split in ("train", "validation", "test"):
+        if split not in splits:
+            key = "training_split" if split == "train" else f"{split}_split"
+            config[key] = None
+    path = folder / f"{task}.yaml"
+    write_json(path, config)  # JSON is YAML
+    return str(path)
 
 
 def _asked(
     lm_eval: Any, model: Any, row: Row, shots: int, limit: int | None, data: Path | None
 ) -> dict[str, Any]:
     """One row of the table, by lm-eval."""
-    task = row.task if data is None else _local(row.task, data, shots)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        task = row.task if data is None else _local(row.task, data, shots, Path(scratch))
         found = lm_eval.simple_evaluate(
             model=model, tasks=[task], num_fewshot=shots, limit=limit, bootstrap_iters=0,
             random_seed=0, numpy_random_seed=0, torch_random_seed=0, fewshot_random_seed=0,

@@ -40,7 +40,7 @@ from attention.terminal import Terminal
 
 
 @command
-def reproduce_language(
+def main(
     *,
     corpus: str = "sample",
     out_of_domain: str | None = None,
@@ -105,4 +105,4 @@ def reproduce_language(
 
 
 if __name__ == "__main__":
-    run_script(reproduce_language)
+    run_script(main)

@@ -35,14 +35,14 @@ def content(normalizer, seed, perplexity, correct):
 
 
 def test_arms_that_are_compared_come_together(script, tmp_path):
-    found = script.reproduce_language(plan=True, results=tmp_path)
+    found = script.main(plan=True, results=tmp_path)
     names = [unit["unit"] for unit in found["units"]]
     kinds = ("softmax", "ssa", "temperature", "ssmax")
     assert names[:5] == [*(f"mini-decoder_{k}_seed0" for k in kinds), "mini-decoder_floors"]
     assert len(names) == 2 * (3 * 4 + 1)
     assert not any(unit["done"] for unit in found["units"])
     with pytest.raises(InputError, match="no such unit"):
-        script.reproduce_language(plan=True, results=tmp_path, units=("nothing",))
+        script.main(plan=True, results=tmp_path, units=("nothing",))
 
 
 def test_the_table_has_means_differences_and_what_is_left(script, tmp_path):
@@ -53,7 +53,7 @@ def test_the_table_has_means_differences_and_what_is_left(script, tmp_path):
         (tmp_path / f"{made['unit']}.json").write_text(json.dumps(made))
     page = tmp_path / "page.md"
     page.write_text(f"before\n{script_marks(script)}\nafter\n")
-    script.reproduce_language(plan=True, results=tmp_path, page=page)
+    script.main(plan=True, results=tmp_path, page=page)
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("after\n")
     # √(50 · 60) = 54.77; BLiMP (3 + 1)/11 and (4 + 1)/11 on average
@@ -83,7 +83,7 @@ def test_an_arm_leaves_a_file_and_is_not_made_again(script, tmp_path):
     names = ("mini-encoder_softmax_seed0", "mini-encoder_floors")
     how = {"data": tmp_path, "out": tmp_path / "runs", "results": tmp_path / "r", "units": names,
            "steps": 2, "limit": 1, "quiet": True}  # fmt: skip
-    script.reproduce_language(**how)
+    script.main(**how)
     file = tmp_path / "r" / f"{names[0]}.json"
     found = json.loads(file.read_text())
     assert found["steps"] == 2 and found["in_domain"]["loss"] > 0
@@ -91,5 +91,5 @@ def test_an_arm_leaves_a_file_and_is_not_made_again(script, tmp_path):
     floors = json.loads((tmp_path / "r" / f"{names[1]}.json").read_text())
     assert set(floors["probes"]["unmasked"]) == {"model", "unigram", "bigram", "trigram"}
     file.write_text(json.dumps(found | {"seed": 99}))
-    script.reproduce_language(**how)
+    script.main(**how)
     assert json.loads(file.read_text())["seed"] == 99

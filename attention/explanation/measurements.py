@@ -15,6 +15,7 @@ from attention.explanation.guarantees import guarantees
 from attention.explanation.interventions import INTERVENTIONS
 from attention.explanation.layer_attention import DECOMPOSITIONS, LayerAttention
 from attention.explanation.rankings import RANKINGS, agreement, curves
+from attention.explanation.supports import measure_context, measure_supports
 
 Parts = Mapping[str, Float[np.ndarray, "L N T S"]]
 
@@ -47,6 +48,8 @@ def measure_decision(decision: Decision, label: int, *, show: bool = False) -> d
             for i, head in np.argwhere(decision.chosen_LN)
         ],
         "interventions": _interventions(decision, label),
+        "supports": measure_supports(decision),
+        "context": measure_context(decision),
         "agreement": agreement(decision, scores),
         "curves": curves(decision, scores),
     }  # fmt: skip

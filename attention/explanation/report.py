@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.stats
+from jaxtyping import Float
 from rich.table import Table
 
 from attention.explanation.distances import DISTANCES, PROPERTIES
@@ -20,6 +22,7 @@ from attention.explanation.figures import (
 from attention.explanation.interventions import INTERVENTIONS
 from attention.explanation.layer_attention import DECOMPOSITIONS
 from attention.explanation.rankings import RANKINGS
+from attention.explanation.supports import SETS
 from attention.files import (
     figure_to_svg,
     render_page,
@@ -33,8 +36,15 @@ from attention.statistics import bootstrap_interval
 from attention.terminal import plain_table
 
 MOVE_LIMIT = {"float32": 1e-5, "float64": 1e-10}  # of max |logit|, by the model's dtype
-TABLES = {"metrics": "heads", "interventions": "interventions", "curves": "curves"}
+TABLES = {
+    "metrics": "heads",
+    "interventions": "interventions",
+    "curves": "curves",
+    "supports": "supports",
+}
 CURVES = ("comprehensiveness", "sufficiency")
+SUPPORTS = ("size", "tvd", "flip", "removed_tvd", "removed_flip", "necessary", "minimal")
+RESAMPLES = 1000
 NEAR = [f"attention_{name}" for name in (*DISTANCES, *PROPERTIES)]
 Interval = tuple[float, float, float]  # a mean, and the ends of its 95 % interval
 Summary = dict[str, Any]
@@ -116,7 +126,46 @@ def summarise(settings: Mapping[str, Any], records: Records) -> Summary:
             for i, row in enumerate(records[0]["curves"])
         ],
         "aopc": _aopc(records),
+        "supports": {
+            name: {
+                key: _interval(row[key] for record in records for row in record["supports"]
+                               if row["set"] == name)
+                for key in SUPPORTS
+            }
+            for name in SETS
+        },
+        "context": _context(records),
+    }  # fmt: skip
+
+
+def _context(records: Records) -> dict[str, Interval]:
+    """The effect of shuffled context, and its rank correlation with that of uniform attention.
+
+    The correlation is Spearman's over decisions; decisions are drawn with replacement for its
+    interval.  It is NaN if one of the two does not vary.
+    """
+    effects = [np.mean([row["tvd"] for row in _named(record, "uniform")]) for record in records]
+    needs = [record["context"]["shuffled_tvd"] for record in records]
+    pairs_E2 = np.array([needs, effects]).T
+    draw = np.random.default_rng(0)
+    drawn = [pairs_E2[draw.integers(0, len(records), len(records))] for _ in range(RESAMPLES)]
+    found = [value for value in map(_rank_correlation, drawn) if np.isfinite(value)]
+    ends = np.quantile(found, [0.025, 0.975]) if found else np.array([np.nan, np.nan])
+    return {
+        **{
+            key: _interval(record["context"][key] for record in records)
+            for key in ("shuffled_tvd", "shuffled_flip")
+        },
+        "rank_correlation": (_rank_correlation(pairs_E2), float(ends[0]), float(ends[1])),
     }
+
+
+def _rank_correlation(pairs_E2: Float[np.ndarray, "E 2"]) -> float:
+    """Spearman's ρ: the correlation of the ranks, equal values sharing theirs."""
+    ranks_E2 = scipy.stats.rankdata(pairs_E2, axis=0)
+    if not ranks_E2.std(axis=0).all():
+        return float("nan")
+    return float(np.corrcoef(ranks_E2.T)[0, 1])
 
 
 def _interval(values: Iterable[float]) -> Interval:
@@ -206,6 +255,16 @@ def summary_texts(summary: Summary) -> list[str | Table]:
         [name, *("{:.3f} [{:.3f}, {:.3f}]".format(*row[key]) for key in CURVES)]
         for name, row in summary["aopc"].items()
     ]
+    sets = [
+        [
+            name,
+            *(f"{row[key][0]:.{digits}f}" for key, digits in zip(SUPPORTS, "1323222", strict=True)),
+        ]
+        for name, row in summary["supports"].items()
+    ]
+    context = summary["context"]
+    told = "shuffled context moves the output by a TVD of {:.3f} [{:.3f}, {:.3f}]; rank correlation"
+    followed = " with uniform attention {:.2f} [{:.2f}, {:.2f}]"
     return [
         f"{summary['examples']} decision{'s' * (summary['examples'] != 1)}, "
         f"{summary['accuracy']:.1%} right; {heads['tokens']:.0f} tokens",
@@ -218,4 +277,9 @@ def summary_texts(summary: Summary) -> list[str | Table]:
         ),
         "* same output by construction: a check of the arithmetic, not evidence",
         plain_table(["top tokens by", "AOPC: deleted [95 %]", "kept"], ranked, 1),
-    ]
+        plain_table(
+            ["only kept", "size", "TVD", "flips", "one less", "flips", "necessary", "minimal"],
+            sets, 1,
+        ),
+        told.format(*context["shuffled_tvd"]) + followed.format(*context["rank_correlation"]),
+    ]  # fmt: skip

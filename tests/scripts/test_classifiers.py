@@ -1,14 +1,19 @@
 """Classifiers are trained and explained, and a converted model is fine-tuned: at tiny sizes."""
 
+import dataclasses
 import importlib.util
 import re
+import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attention.errors import InputError
+from attention.explanation import SETS
 from attention.files import read_json, read_json_lines
+from attention.transformer import save_pretrained
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -44,11 +49,16 @@ def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
         kinds = ("raw", "effective", "efficient", "gradient × input", "random")
         aopc = {kind: {"comprehensiveness": (0.5, 0.25, 0.75)} for kind in kinds}
         heads = {"support_raw": 7.0, "support_efficient": 3.0, "tvd": 0.25}
-        return {"heads": heads, "interventions": flips, "aopc": aopc}
+        supports = {name: {"tvd": (0.25, 0, 1), "removed_tvd": (0.1 + given["seed"], 0, 1),
+                           "necessary": (0.5, 0, 1)} for name in SETS}  # fmt: skip
+        context = dict.fromkeys(("shuffled_tvd", "rank_correlation"), (0.5, 0.25, 0.75))
+        return {"heads": heads, "interventions": flips, "aopc": aopc, "supports": supports,
+                "context": context}  # fmt: skip
 
     monkeypatch.setattr(table, "explain", explain)
     out, models = tmp_path / "out", tmp_path / "models"
-    text = table.main(out, task="demo", models=models, kinds=("encoder", "untrained"), limit=3)
+    shown = {"task": "demo", "models": models, "limit": 3}
+    text = table.main(out, kinds=("encoder", "untrained"), **shown)
     assert asked == [
         ("demo-encoder", "demo", "demo-encoder", False),
         ("demo-encoder", "demo", "demo-untrained", True),
@@ -59,10 +69,39 @@ def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
     assert all(len(row) == head.count("|") - 1 for row in cells)
     assert cells[0][2] in (models / "demo-encoder" / "README.md").read_text()
     assert (out / "table.md").read_text() == text + "\n" and (out / "flips.png").stat().st_size
+    monkeypatch.setattr(table, "train", lambda *args, **given: pytest.fail("is there already"))
+    (models / "demo-encoder").rename(models / "demo-encoder-seed1")
+    shutil.copytree(models / "demo-encoder-seed1", models / "demo-encoder")
+    table.main(out, kinds="encoder", seeds=2, **shown)
+    assert asked[2:] == [("demo-encoder", "demo", "demo-encoder", False),
+                         ("demo-encoder-seed1", "demo", "demo-encoder-seed1", False)]  # fmt: skip
+    (line,) = (out / "claims.md").read_text().splitlines()[2:]
+    assert line.startswith("| demo, encoder") and "| 0.600 ± 6.353 |" in line  # t · s/√2 = 12.7/2
     labels = read_json(models / "demo-encoder" / "config.json")["id2label"]
     assert sorted(labels) == ["0", "1"]
     with pytest.raises(InputError, match="exists"):
         classifiers.main("demo", models, kinds="encoder")
+
+
+def test_a_pretrained_encoder_gets_a_new_head(script, tmp_path, monkeypatch, init_params):
+    classifiers = script("train_classifiers")
+    whole = classifiers.generate_texts
+    monkeypatch.setattr(classifiers, "generate_texts", lambda seed, count: whole(seed, 31))
+    monkeypatch.setitem(classifiers.STEPS, "demo", 1)
+    texts = [text.words for text in whole(4, 31)]
+    tokenizer = classifiers.word_tokenizer(texts)
+    config = classifiers.small("sequence", False, len(tokenizer), 2, 12, 48)
+    config = dataclasses.replace(config, head="masked_lm")
+    params = init_params(config, 5)
+    save_pretrained(tmp_path / "known", config, params)
+    tokenizer.save_pretrained(tmp_path / "known")
+    _, built, found = classifiers.pretrained(str(tmp_path / "known"), "sequence", 3)
+    assert built.head == "sequence" and found["head"]["out"]["kernel"].shape == (12, 3)
+    ours, theirs = (np.asarray(tree["embed"]["embedding"]) for tree in (found, params))
+    assert np.array_equal(ours, theirs)
+    line = classifiers.main("demo", tmp_path / "models", init=str(tmp_path / "known"))
+    assert "| demo | pretrained |" in line
+    assert read_json(tmp_path / "models" / "demo-pretrained" / "config.json")["hidden_size"] == 12
 
 
 @pytest.mark.nightly

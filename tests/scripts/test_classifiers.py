@@ -1,19 +1,16 @@
 """Classifiers are trained and explained, and a converted model is fine-tuned: at tiny sizes."""
 
-import dataclasses
 import importlib.util
 import re
 import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from attention.errors import InputError
 from attention.explanation import SETS
 from attention.files import read_json, read_json_lines
-from attention.transformer import save_pretrained
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -81,27 +78,6 @@ def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
     assert sorted(labels) == ["0", "1"]
     with pytest.raises(InputError, match="exists"):
         classifiers.main("demo", models, kinds="encoder")
-
-
-def test_a_pretrained_encoder_gets_a_new_head(script, tmp_path, monkeypatch, init_params):
-    classifiers = script("train_classifiers")
-    whole = classifiers.generate_texts
-    monkeypatch.setattr(classifiers, "generate_texts", lambda seed, count: whole(seed, 31))
-    monkeypatch.setitem(classifiers.STEPS, "demo", 1)
-    texts = [text.words for text in whole(4, 31)]
-    tokenizer = classifiers.word_tokenizer(texts)
-    config = classifiers.small("sequence", False, len(tokenizer), 2, 12, 48)
-    config = dataclasses.replace(config, head="masked_lm")
-    params = init_params(config, 5)
-    save_pretrained(tmp_path / "known", config, params)
-    tokenizer.save_pretrained(tmp_path / "known")
-    _, built, found = classifiers.pretrained(str(tmp_path / "known"), "sequence", 3)
-    assert built.head == "sequence" and found["head"]["out"]["kernel"].shape == (12, 3)
-    ours, theirs = (np.asarray(tree["embed"]["embedding"]) for tree in (found, params))
-    assert np.array_equal(ours, theirs)
-    line = classifiers.main("demo", tmp_path / "models", init=str(tmp_path / "known"))
-    assert "| demo | pretrained |" in line
-    assert read_json(tmp_path / "models" / "demo-pretrained" / "config.json")["hidden_size"] == 12
 
 
 @pytest.mark.nightly

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= runs/demo
 
-.PHONY: demo smollm2 test nightly check parity docs clean faults mutants
+.PHONY: demo smollm2 test nightly check parity docs notebooks clean faults mutants
 
 # Installed once, and again when the dependencies change.
 $(VENV)/installed: pyproject.toml
@@ -54,6 +54,10 @@ check: $(VENV)/installed
 # The same models in torch, where it is installed (the extra `parity`).
 parity: $(VENV)/installed
 	$(BIN)/python -m pytest tests/parity --numprocesses auto --dist worksteal
+
+# The notebooks, run as they are; what they show is kept in them.
+notebooks: $(VENV)/installed
+	$(BIN)/python scripts/run_notebooks.py
 
 # The documentation as a site in site/; a warning is an error.  Nothing is fetched.
 docs: $(VENV)/docs-installed

@@ -83,7 +83,7 @@ class _TensorBoard:
 
     def __init__(self, run: Path, settings: Mapping[str, Any], text: str):
         del text
-        import tensorboardX  # an extra
+        import tensorboardX  # pyright: ignore[reportMissingImports]
 
         self._writer = tensorboardX.SummaryWriter(str(run / "tensorboard"))
         shown = json.dumps(settings, indent=2)
@@ -113,7 +113,7 @@ class _Wandb:
     """A run of Weights & Biases; WANDB_MODE=offline keeps it in the run's directory."""
 
     def __init__(self, run: Path, settings: Mapping[str, Any], text: str):
-        import wandb  # an extra
+        import wandb  # pyright: ignore[reportMissingImports]
 
         self._library = wandb
         self._run = wandb.init(
@@ -139,7 +139,7 @@ class _MLflow:
     """A run of MLflow, where MLFLOW_TRACKING_URI says."""
 
     def __init__(self, run: Path, settings: Mapping[str, Any], text: str):
-        import mlflow  # an extra
+        import mlflow  # pyright: ignore[reportMissingImports]
 
         self._client = mlflow.MlflowClient()
         name = text or PROJECT

@@ -124,7 +124,12 @@ def check(line: str) -> None:
 
 
 @pytest.mark.parametrize("page, line", [*lines()], ids=str)
-def test_commands_are_understood(page, line):
+def test_commands_are_understood(page, line, tmp_path, monkeypatch):
+    for option in re.findall(r"--config (\S+)", line):  # what a run of before has written
+        kept = tmp_path / option
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text("model: demo\ntask: demo:boolean\n")
+        monkeypatch.chdir(tmp_path)
     check(line)
 
 

@@ -50,8 +50,11 @@ def make_mesh(
         raise InputError(f"a mesh of {text} needs more than {len(devices)} device(s)")
     chosen = devices[:count]
     types = (AxisType.Auto,) * len(AXES)
+    split = {"allow_split_physical_axes": True}  # 32 of 4 x 4 x 4 chips too
     if sizes["dcn"] > 1 and len({getattr(d, "slice_index", 0) for d in chosen}) == sizes["dcn"]:
         within = (1, *shape[1:])
         across = (sizes["dcn"], 1, 1, 1)
-        return Mesh(mesh_utils.create_hybrid_device_mesh(within, across, chosen), AXES, types)
-    return jax.make_mesh(shape, AXES, axis_types=types, devices=chosen)
+        arranged = mesh_utils.create_hybrid_device_mesh(within, across, chosen, **split)
+    else:
+        arranged = mesh_utils.create_device_mesh(shape, chosen, **split)
+    return Mesh(arranged, AXES, types)

@@ -18,9 +18,9 @@ from jax.sharding import SingleDeviceSharding
 from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
-from attention import processes
+from attention import files, processes
 from attention.errors import InputError, is_disk_full
-from attention.files import check_folder, check_shape, read_json, write_json
+from attention.files import check_folder, read_json, write_json
 from attention.limits import no_pages
 
 _ORBAX = logging.getLogger("absl")
@@ -182,7 +182,7 @@ class Best:
     def __init__(self, directory: Path):
         self._folder, self._note = directory / "best", directory / "best.json"
         note = read_json(self._note) if self._note.exists() else {}
-        check_shape(note, dict[str, float], self._note)
+        files.check_shape(note, dict[str, float], self._note)
         self._value = note.get("value", math.inf)
 
     def see(self, step: int, value: float | None, params: PyTree) -> None:

@@ -100,9 +100,10 @@ def nearest_strategies(
 def nearest_listing(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of text: for each model, setting and part the strategy that is nearest.
 
-    The nearest one has the smallest mean distance; beside it stands the second.
+    The nearest one has the smallest mean distance; beside it stands the second.  What is the same
+    in all rows, such as a model that is alone, has no column.
     """
-    own = ("model", "strategy", "positions", "all_positions")
+    own = ("strategy", "positions", "all_positions")
     varying = [
         name
         for name in rows[0]
@@ -112,12 +113,13 @@ def nearest_listing(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     ]
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        key = (row["model"], *(str(row[name]) for name in varying), row["positions"])
+        key = (*(str(row[name]) for name in varying), row["positions"])
         groups.setdefault(key, []).append(row)
     found = []
     for key, group in groups.items():
         first, second = (sorted(group, key=lambda row: row["distance"]) * 2)[:2]
-        share = f"{first['nearest']:.0%} [{first['nearest_low']:.0%}, {first['nearest_high']:.0%}]"
+        low, high = 100 * first["nearest_low"], 100 * first["nearest_high"]
+        share = f"{first['nearest']:.0%} [{low:.0f}, {high:.0f}]"
         beside = [
             f"{first['distance']:.3g}",
             share,
@@ -125,5 +127,5 @@ def nearest_listing(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
             f"{second['distance']:.3g}",
         ]
         found.append([*key, first["strategy"], *beside])
-    heads = ["model", *varying, "positions", "nearest", "distance", "prompts", "second", "distance"]
+    heads = [*varying, "positions", "nearest", "distance", "prompts", "second", "distance"]
     return heads, found

@@ -16,14 +16,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-import msgspec
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from attention import files
 from attention.errors import InputError
-from attention.files import cache_folder, check_shape, new_folder, read_json, write_json
+from attention.files import cache_folder, new_folder, read_json, write_json
 from attention.limits import in_time
 from attention.transformer.huggingface.config import from_hf
 from attention.transformer.huggingface.families import Row, tensor_table
@@ -57,23 +57,23 @@ def is_adapter(folder: Path) -> bool:
     )
 
 
-class About(msgspec.Struct):
+class About(TypedDict, total=False):
     """The types in ``adapter_config.json``; what they mean is checked where they are used."""
 
-    base_model_name_or_path: str | None = None
-    revision: str | None = None
-    r: int = 8
-    lora_alpha: float = 8.0
-    rank_pattern: dict[str, int] | None = None
-    alpha_pattern: dict[str, float] | None = None
-    layers_to_transform: int | list[int] | None = None
-    target_modules: str | list[str] | None = None
-    exclude_modules: str | list[str] | None = None
+    base_model_name_or_path: str | None
+    revision: str | None
+    r: int
+    lora_alpha: float
+    rank_pattern: dict[str, int] | None
+    alpha_pattern: dict[str, float] | None
+    layers_to_transform: int | list[int] | None
+    target_modules: str | list[str] | None
+    exclude_modules: str | list[str] | None
 
 
 def _about(folder: Path) -> dict[str, Any]:
     about = read_json(folder / ADAPTER)
-    check_shape(about, About, folder / ADAPTER)
+    files.check_shape(about, About, folder / ADAPTER)
     return about
 
 

@@ -7,16 +7,16 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TypedDict
 
 import ml_dtypes
-import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from attention import files
 from attention.errors import InputError
-from attention.files import Text, check_shape, open_regular, read_json, write_json
+from attention.files import open_regular, read_json, write_json
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
@@ -30,10 +30,10 @@ DTYPES = {
 BLOCK_BYTES = 2**23  # moved at a time, where a tensor can be cut
 
 
-class ShardIndex(msgspec.Struct):
+class ShardIndex(TypedDict):
     """``model.safetensors.index.json``: the file of each tensor."""
 
-    weight_map: Annotated[dict[Text, Text], msgspec.Meta(min_length=1)]
+    weight_map: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +81,10 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     if not (folder / INDEX).exists():
         _refuse(folder)
     index = read_json(folder / INDEX)
-    check_shape(index, ShardIndex, folder / INDEX)
+    files.check_shape(index, ShardIndex, folder / INDEX)
     weight_map: dict[str, str] = index["weight_map"]
+    if not weight_map:
+        raise InputError(f"{folder / INDEX}: names no tensor")
     tensors: dict[str, StoredTensor] = {}
     for shard in sorted(set(weight_map.values())):
         if Path(shard).name != shard or not (folder / shard).is_file():

@@ -92,12 +92,17 @@ def test_shards_that_are_not_there(refused, tiny_models, tmp_path):
     for bad in ("[]", "{}", '{"weight_map": []}', '{"weight_map": {}}', "{", ""):
         index.write_text(bad)
         refused(tmp_path / "m", index.name)
-    for outside in ("../m/config.json", "/etc/hostname", 3, None):
+    for outside, told in [
+        ("../m/config.json", "which is not there"),
+        ("/etc/hostname", "which is not there"),
+        (3, "Expected `str`, got `int`"),
+        (None, "Expected `str`, got `null`"),
+    ]:
         decoded = json.loads(good)
         first = next(iter(decoded["weight_map"]))
         decoded["weight_map"][first] = outside
         index.write_text(json.dumps(decoded))
-        refused(tmp_path / "m", "which is not there")
+        refused(tmp_path / "m", index.name, told)
 
 
 def test_pickles_are_refused_with_the_way_out(refused, folder):

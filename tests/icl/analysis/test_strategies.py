@@ -37,8 +37,10 @@ def test_the_nearest_by_position():
     assert at["3-5", "near"]["distance_high"] == pytest.approx(17)
     assert at["4-4", "near"]["nearest"] == 1 and at["4-4", "far"]["nearest"] == 0
     heads, lines = nearest_listing(rows)
-    assert heads[:3] == ["model", "positions", "nearest"]
-    assert lines[0][:3] == ["model", "3-5", "far"] and lines[1][:3] == ["model", "3-3", "near"]
+    assert heads[:2] == ["positions", "nearest"]  # one model, which needs no column
+    assert lines[0][:2] == ["3-5", "far"] and lines[1][:2] == ["3-3", "near"]
+    two = [*rows, *({**row, "model": "other"} for row in rows)]
+    assert nearest_listing(two)[1][0][:3] == ["model", "3-5", "far"]
 
 
 def test_least_squares_clipped():

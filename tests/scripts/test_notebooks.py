@@ -37,7 +37,10 @@ def test_notebooks_run_with_small_sizes(script, tmp_path, monkeypatch):
     books = read()
     script.run_books(list(books.values()), tmp_path, small=True)
     for name in NAMES:
-        assert "text/html" in shown(books[name]), f"{name} has a rich display"
+        kinds = shown(books[name])
+        assert kinds, f"{name} shows something"
+        # The one across the packages compares numbers; the others show a command's result.
+        assert name == "across" or "text/html" in kinds, f"{name} has a rich display"
 
 
 @pytest.mark.nightly

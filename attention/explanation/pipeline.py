@@ -18,7 +18,7 @@ from attention.explanation.decision import Decision
 from attention.explanation.measurements import measure_decision
 from attention.explanation.options import Adversary, Decisions, Examined
 from attention.explanation.report import Summary, write_report
-from attention.files import RecordKind, RunDirectory, load_tokenizer
+from attention.files import Record, RecordKind, RunDirectory, load_tokenizer
 from attention.language import (
     Dataset,
     LabelledText,
@@ -42,7 +42,15 @@ if TYPE_CHECKING:
 DEMO = Path(__file__).parent / "assets" / "demo"
 BUCKET = 16  # tokens; texts are padded to a multiple, so that few programs are compiled
 POOL = 512  # texts to train the adversary on
-KINDS = {"example": RecordKind(key=("example",))}
+
+
+def _check(record: Record) -> None:
+    """Raise KeyError for a record of a version that measured less."""
+    for name in ("supports", "context"):
+        record[name]
+
+
+KINDS = {"example": RecordKind(key=("example",), check=_check)}
 Picked = tuple[LabelledText, int | None]  # a text, and the word whose label is asked for
 
 

@@ -20,13 +20,16 @@ NOISE = 0.05
 
 
 def beside_chance(correct: int, total: int, fixed: int | None, by_letter: bool) -> str | None:
-    """Say so where a model is not above who names the same choice every time.
+    """One line for a model that beats no fixed answer: its interval reaches down to that.
 
     Args:
         correct: answers of the model.
         total: of the examples.
         fixed: right answers of the best choice to name every time; None: there are no choices.
         by_letter: whether the choices are letters.
+
+    Returns:
+        The line; None for a model that is above, or where there is nothing to compare with.
     """
     if fixed is None or wilson_interval(correct, total)[0] * total > fixed:
         return None

@@ -137,7 +137,7 @@ def _warn_of_chance(opened: OpenedJob, baseline: Candidate, terminal: Terminal) 
     rows = opened.scorer.examples["search"]
     asked = len(rows), fixed_answer_right(rows), asked_by_letter(rows)
     if (line := runs.beside_chance(baseline.correct, *asked)) is not None:
-        terminal.message(f"baseline: {line}: what is found may be noise")
+        terminal.message(f"baseline: {line}; what is found may be noise")
 
 
 def _gauges(run: Run, opened: OpenedJob) -> Gauges:

@@ -234,7 +234,7 @@ def test_a_directory_is_not_used_twice(run, folder, failing):
     assert contents(run) == before
 
 
-def test_a_finished_run_resumes_to_itself(run, folder):
+def test_a_finished_run_resumes_to_itself(run, folder, capsys):
     before = {p.name: p.read_bytes() for p in run.iterdir()}
     search(
         str(folder / "tiny"),
@@ -245,6 +245,8 @@ def test_a_finished_run_resumes_to_itself(run, folder):
         resume=True,
     )
     assert {p.name: p.read_bytes() for p in run.iterdir()} == before
+    # The answers are random, so the model is told to be at chance.
+    assert "baseline: not above one fixed answer" in capsys.readouterr().err
 
 
 def test_data_folders_and_holdout(folder, tmp_path):

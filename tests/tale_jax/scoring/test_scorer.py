@@ -84,8 +84,11 @@ def test_loglikelihood_is_that_of_a_plain_loop(model, protocol):
         assert next(scorer.count([dropped])) == sum(answer.correct for answer in answers)
 
 
-def test_decoding_is_that_of_a_plain_loop(model):
+@pytest.mark.parametrize("window", [None, 11])  # a window asks for the places of keys
+def test_decoding_is_that_of_a_plain_loop(model, window):
     """Also where the prompts' beginning and the layers below the first one dropped are shared."""
+    config = dataclasses.replace(model.config, sliding_window=window)
+    model = dataclasses.replace(model, config=config)
     task = random_task(7, generated=True)
     front = "the same words before all "
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)

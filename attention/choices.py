@@ -6,11 +6,13 @@ that the rest of the code needs to know.  Nothing here imports JAX.  A row may n
 
 Rows of one's own come in three ways: by assignment, as ``module:function``, and from an installed
 package whose entry points are in the group ``tale_jax.KIND``.  A name that only a file of others
-holds, such as a config.json, must not import anything: :func:`check_trusted` sees to it.
+holds, such as a config.json or the settings of a run, must not import anything:
+:func:`check_trusted` sees to it, and within a command every import passes it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import importlib.metadata
@@ -18,7 +20,7 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from attention.errors import InputError
@@ -29,6 +31,8 @@ GROUP = "tale_jax."
 VARIABLE = "TALE_JAX_MODULES"
 """The environment variable that names modules which may be imported, between commas."""
 _trusted: set[str] = set()
+_commands: list[None] = []
+"""One item for each command that runs, of any thread."""
 
 
 class Choices(dict[str, Row]):
@@ -155,6 +159,20 @@ def trust(*texts: str) -> None:
         _trusted.update(re.findall(r"([A-Za-z_][\w.]*):", text))
 
 
+@contextlib.contextmanager
+def named_only() -> Iterator[None]:
+    """Import only what the command line or the environment names, while the block runs.
+
+    A command reads files that others may have written.  Python code of the user, outside of a
+    command, may import what it likes.
+    """
+    _commands.append(None)
+    try:
+        yield
+    finally:
+        _commands.pop()
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The hint `` (did you mean accuracy?)``; empty if no name is similar."""
     close = difflib.get_close_matches(name, list(names), 1)
@@ -176,8 +194,10 @@ def _imported(kind: str, name: str) -> Any:
     """Import the user's own object, from the path or the current folder.
 
     Raises:
-        InputError: it cannot be imported.
+        InputError: it cannot be imported, or a command runs that did not name it.
     """
+    if _commands:
+        check_trusted(kind, name)
     if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109 - sys.path has texts
         sys.path.append(os.getcwd())  # noqa: PTH109
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attention import files
-from attention.choices import Choices, nearest
+from attention.choices import Choices, named_only, nearest
 from attention.errors import InputError
 
 CONFIG = "config.yaml"
@@ -74,10 +74,14 @@ _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 @contextlib.contextmanager
 def called_with(given: Words, quiet: bool = False) -> Iterator[None]:
-    """Remember the options of a call while it runs, and whether ``--quiet`` is one."""
+    """Remember the options of a call while it runs, and whether ``--quiet`` is one.
+
+    Meanwhile only modules that the call names are imported for files that the call reads.
+    """
     before, loud = _given.set(given), _quiet.set(quiet or _quiet.get())
     try:
-        yield
+        with named_only():
+            yield
     finally:
         _given.reset(before)
         _quiet.reset(loud)

@@ -84,7 +84,7 @@ class Command:
             hint = f" (it is now {now})" if now else nearest(key, self.flags)
             raise TypeError(f"{name}() has no argument {key}{hint}; it has {', '.join(self.flags)}")
         given = self.signature.bind_partial(*positional, **flat).arguments
-        trust(*_texts(given.values()))
+        trust(*_texts([*given.values(), *passed.values()]))
         values = {key: self.flags[key].check(value) for key, value in given.items()}
         missing = [flag.name for flag in self.missing(values) if flag.group not in passed]
         if missing:
@@ -106,10 +106,12 @@ class Command:
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:
-    """All texts among values and in their tuples and lists."""
+    """All texts among values, and in their tuples, lists and dataclasses."""
     for value in values:
         if isinstance(value, list | tuple):
             yield from _texts(value)
+        elif dataclasses.is_dataclass(value):
+            yield from _texts(vars(value).values())
         elif isinstance(value, str):
             yield value
 

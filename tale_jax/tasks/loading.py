@@ -26,10 +26,14 @@ LM_EVAL = "a task of lm-eval, or of YAML files in --data (extra eval)"
 def _own(function: Callable[[], Task]) -> Source:
     """The source that ``--task module:function`` names; the function returns a task."""
     about = (function.__doc__ or "").partition("\n")[0]
-    return Source(
-        lambda request: dataclasses.replace(function(), name=request.name),
-        lambda: {function.__name__: about},
-    )
+
+    def read(request: Request) -> Task:
+        task = function()
+        if not isinstance(task, Task):
+            raise InputError(f"{request.name} returned a {type(task).__name__}, not a Task")
+        return dataclasses.replace(task, name=request.name)
+
+    return Source(read, lambda: {function.__name__: about})
 
 
 def _official() -> dict[str, str]:

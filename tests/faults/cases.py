@@ -34,6 +34,7 @@ FIELDS = {
     "finetune": ("settings.json", "result.json", "training/metrics.jsonl"),
     "compare": ("journal.jsonl",),
     "ask": ("settings.json", "journal.jsonl"),
+    "transfer": ("settings.json", "journal.jsonl"),
     "arms": ("journal.jsonl", "tale/settings.json", "ft/result.json"),
     "pretrain": ("settings.json", "summary.json", "metrics.jsonl", "heldout.jsonl",
                  "model/config.json"),
@@ -156,6 +157,8 @@ def damaged_fields(world: Path) -> Iterator[Case]:
                 if folder == "tiny":
                     number = sum(map(ord, name)) % 2
                     yield Case("fields", given[0], SHORT[MODEL_READERS[number]], *given[1:])
+                elif file == "model/config.json":  # a model that was changed is another model
+                    yield Case("fields", given[0], SHORT["opened"], *given[1:])
                 elif READERS[folder] and file != "journal.jsonl":
                     number = sum(map(ord, name)) % 2
                     line = SHORT[READERS[folder][number]]
@@ -245,7 +248,7 @@ def killed(world: Path) -> Iterator[Case]:
     for name, line in LONG.items():
         for _ in range(KILLS):
             share = number.random()
-            yield Case("kill", f"{name} at {share:.3f}", line, kill=share, own=True, resumes=name)
+            yield Case("kill", f"{name} at {share:.4f}", line, kill=share, own=True, resumes=name)
 
 
 GROUPS = {

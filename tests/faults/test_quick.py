@@ -2,14 +2,17 @@
 
 import json
 import shutil
+import sys
 
 import pytest
 from faults.cases import bad_numbers
 from faults.damage import BYTES, fields
 from faults.world import PROGRAMS
 
+from attention import choices
 from attention.errors import InputError
 from tale_jax.elimination import eliminate
+from tale_jax.options import Options
 from tale_jax.runs import Run, finish, load_run
 from tale_jax.tasks import Answer
 
@@ -92,6 +95,35 @@ def test_bad_numbers_end_in_one_line(tmp_path, capsys):
         assert end.value.code == 2, (case, said)
         assert len(said.splitlines()) == 1, case
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_others_imports_no_code(whole, tmp_path, monkeypatch, capsys):
+    """Its files name ``module:function`` as the task; the command line must name it too."""
+    run, lines = tmp_path / "run", ("lens", "--run", str(tmp_path / "run"))
+    shutil.copytree(whole, run)
+    for file in ("settings.json", "summary.json"):
+        said = json.loads((run / file).read_text())
+        options = {"options": Options().as_json()} if file == "summary.json" else {}
+        (run / file).write_text(json.dumps({**said, **options, "task": "hostile:letters"}))
+    (tmp_path / "hostile.py").write_text("print('it ran')\ndef letters(): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(choices, "_trusted", set())
+    refused = (
+        "tale: the task 'hostile:letters' is code, which a file named and you did not: "
+        f"{choices.VARIABLE}=hostile lets it run\n"
+    )
+    ran = "tale: hostile:letters returned a NoneType, not a Task\n"
+    for words, variable, expected in (
+        (lines, "", ("", refused)),
+        ((*lines, "--task", "hostile:letters"), "", ("it ran\n", ran)),
+        (lines, "hostile", ("it ran\n", ran)),
+    ):
+        monkeypatch.setattr(choices, "_trusted", set())
+        monkeypatch.setenv(choices.VARIABLE, variable)
+        sys.modules.pop("hostile", None)
+        with pytest.raises(SystemExit) as end:
+            PROGRAMS["tale"](list(words))
+        assert end.value.code == 2 and tuple(capsys.readouterr()) == expected
 
 
 def test_every_field_has_its_damage(whole):

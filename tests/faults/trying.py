@@ -84,9 +84,10 @@ class Trying:
                 shutil.copytree(source, root / name)
             elif name and source.is_file() and "/" not in name:
                 shutil.copy(source, root / name)
-        for file in (root / case.folder).glob("settings.json"):
-            if case.folder == "ask":  # the server is at another port now
-                file.write_text(ADDRESS.sub(url, file.read_text()))
+        here, there = str(root / case.folder), str(self._world / case.folder)
+        for file in (root / case.folder).rglob("settings.json") if case.folder else ():
+            text = file.read_text().replace(there, here)  # a step of a run names another's model
+            file.write_text(ADDRESS.sub(url, text))  # the server is at another port now
         if case.change is not None:
             target = root / case.folder
             case.change(target / case.file if case.file else target)
@@ -101,7 +102,7 @@ class Trying:
             return ended, fault
         if before is not None and prints(root / case.folder) != before:
             return ended, "an input was changed"
-        if case.same and ended.code == 0 and _result(ended) != self._expected(case):
+        if case.same and ended.code == 0 and self._result(ended) != self._expected(case):
             return ended, f"a wrong result with code 0: {ended.out[:200]}"
         if case.server:
             return ended, self._kept(ended, out)
@@ -146,7 +147,12 @@ class Trying:
         """The result of the undisturbed command."""
         ended = self._plain(Case("", "", case.line))
         assert ended.code == 0, ended.err
-        return _result(ended)
+        return self._result(ended)
+
+    def _result(self, ended: Ended) -> Any:
+        """What a command printed as JSON, without times and the folder of the case."""
+        text = re.sub(rf"{re.escape(str(self._scratch))}/[^/\"]+(/case)?", "", ended.out)
+        return _plain(json.loads(text)) if text.strip() else None
 
     def _plain(self, case: Case) -> Ended:
         if case.line not in self._usual:
@@ -176,11 +182,6 @@ class Trying:
             if ours.get(file) != theirs.get(file) and not (unread and file == case.file):
                 return f"{file} is not that of the undisturbed run"
         return ""
-
-
-def _result(ended: Ended) -> Any:
-    """What a command printed as JSON, without times and paths."""
-    return _plain(json.loads(ended.out)) if ended.out.strip() else None
 
 
 def _contents(folder: Path, world: Path) -> dict[str, Any]:

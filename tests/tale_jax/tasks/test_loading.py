@@ -220,7 +220,11 @@ def test_a_function_of_your_own_is_a_task(tmp_path, monkeypatch):
     task = load_task("my_tasks:letters", split="train")
     assert task.name == "my_tasks:letters"
     assert [example.answer for example in task.search] == ["d"]
-    for name, why in [("my_tasks:nothing", "cannot be imported"), ("no.thing:x", "No module")]:
+    for name, why in [
+        ("my_tasks:nothing", "cannot be imported"),
+        ("no.thing:x", "No module"),
+        ("os:getcwd", "os:getcwd returned a str, not a Task"),
+    ]:
         with pytest.raises(InputError, match=why):
             load_task(name)
 

@@ -18,6 +18,7 @@ differences to softmax, paired by seed, have 95 % intervals of Student's t.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,7 +106,7 @@ def main(
     results: list[dict[str, Any]] = []
     of_models: dict[str, np.ndarray] = {}
     for (name, task), experiment in plans.items():
-        directory = out / "runs" / f"{task}-{name.replace(':', '-').replace(',', '-')}"
+        directory = out / "runs" / f"{task}-{re.sub('[:,/*]', '-', name)}"
         found = examine(task, experiment, directory, steps[task], count)
         results += found["results"]
         files.write_json(out / "results.json", settings | {"results": results})

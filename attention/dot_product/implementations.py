@@ -98,9 +98,9 @@ def without_matrix(
     query, num_kv = call.query, call.key.shape[2]
     scale = float(query.shape[3] ** -0.5 if call.scale is None else call.scale)
     form = Form(call.normalizer, scale, call.precision, CHUNK)
-    shaped = per_head(call.params, num_kv, query.shape[2])
     dtype = jnp.promote_types(query.dtype, jnp.float32)
-    values = effective(NORMALIZERS.pick(call.normalizer), shaped, dtype)
+    values = effective(NORMALIZERS.pick(call.normalizer), call.params, dtype)
+    values = per_head(values, num_kv, query.shape[2])
     operands = Operands(grouped(query, num_kv), call.key, call.value, values, call.visible)
     return divided(attend, form, operands, always=kernel).reshape(query.shape)
 

@@ -69,7 +69,7 @@ def attention_behind_prefix(
     def together(x: Array) -> Array:  # BKM… → K(BM)…
         return x.swapaxes(0, 1).reshape(num_kv, -1, x.shape[-1]) if jnp.ndim(x) else x
 
-    values = effective(row, per_head(params, num_kv, heads), dtype)
+    values = per_head(effective(row, params, dtype), num_kv, heads)
     values = {name: spread(value) for name, value in values.items()}
     count = jnp.sum(mask, -1, dtype=dtype)[:, None, None, :, None] + prefix_key.shape[1]
     count_BKM1 = spread(count)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from attention.normalizers import NORMALIZERS, Normalizer, Params, effective, normalize
@@ -44,14 +45,14 @@ def attention_weights(
     batch, length, num_heads, _ = query.shape
     num_kv = key.shape[2]
     query_BTKGH = grouped(query, num_kv)
-    row, shaped = NORMALIZERS.pick(normalizer), per_head(params, num_kv, num_heads)
+    row, dtype = NORMALIZERS.pick(normalizer), jnp.promote_types(query.dtype, jnp.float32)
+    values = per_head(effective(row, params, dtype), num_kv, num_heads)
     where = None if mask is None else mask[:, None, None]
     if row.form == "features":
-        values = effective(row, shaped)
         weights_BKGTS = _feature_weights(query_BTKGH, key, row, values, positions, where, precision)
     else:
         scores_BKGTS = _scores(query_BTKGH, key, scale, precision)
-        weights_BKGTS = normalize(normalizer, scores_BKGTS, where, shaped)
+        weights_BKGTS = normalize(normalizer, scores_BKGTS, where, values)
     return weights_BKGTS.reshape(batch, num_heads, length, -1)
 
 
@@ -100,12 +101,11 @@ def grouped(query: Float[Array, "B T N H"], num_kv: int) -> Float[Array, "B T K 
     return query.reshape(batch, length, num_kv, num_heads // num_kv, head_size)
 
 
-def per_head(params: Params | None, num_kv: int, num_heads: int) -> dict[str, ArrayLike]:
+def per_head(values: Mapping[str, Array], num_kv: int, num_heads: int) -> dict[str, Array]:
     """Reshape values ``[N]`` to ``[1, K, G, 1, 1]``; single numbers stay as they are."""
     shape = (1, num_kv, num_heads // num_kv, 1, 1)
     return {
-        name: jnp.reshape(value, shape) if jnp.ndim(value) else value
-        for name, value in (params or {}).items()
+        name: jnp.reshape(value, shape) if value.ndim else value for name, value in values.items()
     }
 
 

@@ -35,11 +35,18 @@ class Parameter:
         value: the effective value; if the parameter is learned, the one at the start.
         domain: how a learned parameter is stored: a key of ``CONSTRAINTS``.
         learned: whether training changes it.
+        by_head: values for the query heads, instead of one for all of them.
     """
 
     value: float
     domain: Domain = "exp"
     learned: bool = True
+    by_head: tuple[float, ...] | None = None
+
+    @property
+    def start(self) -> float | Array:
+        """The effective value, or those of the heads, ``[N]``."""
+        return self.value if self.by_head is None else jnp.asarray(self.by_head)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -62,6 +69,7 @@ class Normalizer:
         position_weight: ``weight(t − s, params)``, a factor of the products of a feature map.
         parameters: by name.
         per: each layer, each query head or the whole model has its own learned values.
+        heads: how many query heads the model must have; None: any number.
         uses_count: whether the formula reads ``count``, the number of allowed keys ``[..., 1]``.
         identity: whether ``t`` is the scores themselves; kernels made for softmax then fit.
         base2: ``base2(scores, params, count, log2)``, equal to ``log2(e) · t``, if that saves the
@@ -79,6 +87,7 @@ class Normalizer:
     position_weight: Callable[[Array, Values], Array] | None = None
     parameters: Mapping[str, Parameter] = dataclasses.field(default_factory=dict)
     per: Granularity = "layer"
+    heads: int | None = None
     uses_count: bool = False
     identity: bool = False
     base2: Callable[[Array, Values, Array, Log2], Array] | None = None
@@ -93,9 +102,9 @@ class Normalizer:
         return "scores" if self.feature_map is None else "features"
 
     @property
-    def defaults(self) -> dict[str, float]:
+    def defaults(self) -> dict[str, float | Array]:
         """Effective values of all parameters; those of learned ones are the values at the start."""
-        return {name: parameter.value for name, parameter in self.parameters.items()}
+        return {name: parameter.start for name, parameter in self.parameters.items()}
 
     @property
     def learns(self) -> bool:
@@ -106,7 +115,7 @@ class Normalizer:
         """Stored start values of the learned parameters, float32 ``[]``, or ``[N]`` if per head."""
         shape = (num_heads,) if self.per == "head" else ()
         return {
-            name: jnp.full(shape, CONSTRAINTS[p.domain][1](jnp.float32(p.value)), jnp.float32)
+            name: jnp.full(shape, CONSTRAINTS[p.domain][1](jnp.float32(p.start)))
             for name, p in self.parameters.items()
             if p.learned
         }
@@ -114,6 +123,6 @@ class Normalizer:
     def constrain(self, raw: Values) -> dict[str, Array | float]:
         """Effective values of all parameters; ``raw`` holds the stored values of learned ones."""
         return {
-            name: CONSTRAINTS[p.domain][0](raw[name]) if p.learned else p.value
+            name: CONSTRAINTS[p.domain][0](raw[name]) if p.learned else p.start
             for name, p in self.parameters.items()
         }

@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from attention.errors import InputError
+from attention.normalizers.by_head import listed
 from attention.normalizers.definition import CONSTRAINTS, Normalizer, Parameter
 from attention.normalizers.formulas import capped
 
@@ -60,7 +61,7 @@ def specified(row: Normalizer, text: str) -> Normalizer:
 
 def with_cap(name: str, cap: float) -> str:
     """The specification ``name`` with the setting ``cap``: ``ssa:n=2`` → ``ssa:n=2,cap=50.0``."""
-    return f"{name}{',' if ':' in name else ':'}cap={cap!r}"
+    return "/".join(f"{part}{',' if ':' in part else ':'}cap={cap!r}" for part in listed(name))
 
 
 def _with_cap(row: Normalizer, cap: float) -> Normalizer:

@@ -2,7 +2,8 @@
 
 A row is picked by its name, or by a specification such as ``ssa:n=2,learn=n+b,per=head``:
 ``NORMALIZERS.pick(spec)``.  ``NORMALIZERS["cubed"] = Normalizer(…)`` adds a row from outside, and
-``module:function`` or ``module:ROW`` of one's own is one too.
+``module:function`` or ``module:ROW`` of one's own is one too.  ``softmax*2/ssa*2`` is a list with a
+normalizer for each of four heads (``by_head``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from jaxtyping import Array
 
 from attention.choices import Choices
 from attention.normalizers import base2, formulas
+from attention.normalizers.by_head import by_head, listed
 from attention.normalizers.definition import Normalizer, Parameter
 from attention.normalizers.formulas import Values
 from attention.normalizers.specification import specified
@@ -82,4 +84,19 @@ def _own(function: Callable[[Array, Values, Array], Array]) -> Normalizer:
     return Normalizer(described, function, uses_count=True)
 
 
-NORMALIZERS = Choices("normalizer", _ROWS, own=_own, parameters=specified)
+class Normalizers(Choices[Normalizer]):
+    """The table, which also reads a list with a normalizer for each head."""
+
+    def pick(self, name: str) -> Normalizer:
+        """Find a row by its name or specification, or make the row of a list of them.
+
+        Raises:
+            InputError: there is no such row, or its settings or those of a list do not fit.
+        """
+        parts = listed(name)
+        if parts == [name]:
+            return super().pick(name)
+        return by_head([super(Normalizers, self).pick(part) for part in parts])
+
+
+NORMALIZERS = Normalizers("normalizer", _ROWS, own=_own, parameters=specified)

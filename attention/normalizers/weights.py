@@ -27,7 +27,7 @@ def normalize(
         scores: of any floating dtype; computed in float32 at least.
         where: true where a key may be attended to; broadcastable to ``scores``.
         params: effective values, each broadcastable to ``scores`` (``ssa``: ``n``, ``b``);
-            None means the defaults.
+            None means the defaults.  A list by head then has scores ``[..., N, T, S]``.
 
     Returns:
         Weights of the shape of ``scores``, float32 (float64 for float64 scores), zero wherever
@@ -40,6 +40,9 @@ def normalize(
     row = NORMALIZERS.pick(name)
     dtype = jnp.promote_types(scores.dtype, jnp.float32)
     values = effective(row, params, dtype)
+    if row.heads is not None and params is None:
+        shape = (1,) * (scores.ndim - 3) + (row.heads, 1, 1)
+        values = {key: value.reshape(shape) for key, value in values.items()}
     if row.form == "features":
         raise InputError(
             f"normalizer {name!r} works on queries and keys, not on scores: "

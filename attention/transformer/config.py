@@ -129,7 +129,10 @@ class TransformerConfig:
         if self.head_dim is None and self.hidden_size % self.num_attention_heads:
             sizes = f"hidden_size={self.hidden_size} and heads={self.num_attention_heads}"
             raise ValueError(f"{sizes}: no whole size of a head; give head_dim")
-        NORMALIZERS.pick(self.scoring)  # both raise for what they do not understand
+        heads = NORMALIZERS.pick(self.scoring).heads  # both raise for what they do not understand
+        if heads not in (None, self.num_attention_heads):
+            count = f"{heads} normalizers for {self.num_attention_heads} heads"
+            raise ValueError(f"normalizer={self.normalizer!r} has {count}")
         IMPLEMENTATIONS.pick(self.attention_implementation)
         check_precision(self.matmul_precision)
         object.__setattr__(self, "remat", remat_name(self.remat))

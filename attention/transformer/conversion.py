@@ -83,7 +83,7 @@ def convert(
     row = NORMALIZERS.pick(spec)
     if config.normalizer != "softmax":
         raise InputError(f"only softmax models can be converted; this one has {config.normalizer}")
-    if row.logit_transform is None or not row.learns:
+    if row.logit_transform is None or not row.learns or row.heads is not None:
         usable = [name for name, r in NORMALIZERS.items() if r.logit_transform and r.parameters]
         raise InputError(
             f"{spec!r} has no learned parameters that could approach softmax; "

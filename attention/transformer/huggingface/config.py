@@ -115,9 +115,10 @@ def _own_fields(hf: HfConfig) -> dict[str, Any]:
         raise InputError(f"config.json: layer_halves is {halves!r}, not a list of names")
     if not isinstance(scoring, str):
         raise InputError(f"config.json: normalizer is {scoring!r}, not a specification")
-    name, colon, _ = scoring.partition(":")
-    if colon and name not in {*NORMALIZERS, *NORMALIZERS.installed}:
-        check_trusted("normalizer", scoring)
+    for part in scoring.split("/"):
+        name, colon, _ = part.partition(":")
+        if colon and name not in {*NORMALIZERS, *NORMALIZERS.installed}:
+            check_trusted("normalizer", part)
     return own | ({"layer_halves": tuple(halves)} if "layer_halves" in own else {})
 
 

@@ -54,7 +54,8 @@ def load_in_torch(path_or_id: str | Path) -> Any:
     folder = checkpoint_folder(path_or_id)
     hf = dict(config_of(folder))
     config = from_hf(hf)
-    if config.normalizer.partition(":")[0] != "ssa" or "cap=" in config.scoring:
+    known = config.normalizer.partition(":")[0] == "ssa" and "/" not in config.normalizer
+    if not known or "cap=" in config.scoring:
         raise InputError(f"{folder / CONFIG}: the normalizer is {config.normalizer}, not ssa")
     if config.layer_halves is not None:
         raise InputError(f"{folder / CONFIG}: layers lack a half, which transformers has not")

@@ -17,6 +17,7 @@ without it have no plateau; if softmax is to blame, SSA has the smaller error fa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from attention.options import Count
 from attention.statistics import student_margin
 from icl.analysis import survey
 from icl.evaluation import evaluate, model_predictor
-from icl.papers import Plan, check, finished, trained_models
+from icl.papers import Plan, examined
 from icl.tasks import Row, Sampling
 from icl.training import Experiment, Trained
 
@@ -119,21 +120,12 @@ def main(
         name: Experiment(f"linear-{architecture}", **fields, **plan.fields)
         for name, fields in CELLS.items()
     }
-    check(out, cells.values())
-    found: dict[str, list[Row]] = {}
-    for name, experiment in cells.items():
-        short = name.replace(", ", "-").replace(" ", "-")
-        for i, seed in enumerate(experiment.all_seeds):
-            place = out / f"{short}-{plan.seeds}"
-
-            def unit(i: int = i, place: Path = place, given: Experiment = experiment) -> Row:
-                return examine(trained_models(given, place, updates)[i], functions)
-
-            file = data / f"{architecture}-{updates}" / f"{short}-seed{seed}-{functions}.json"
-            found.setdefault(name, []).append(finished(file, unit))
+    place = data / f"{architecture}-{updates}"
+    look = functools.partial(examine, functions=functions)
+    found = examined(cells, updates, (out, place), look, functions)
     text = f"{table(found)}\n\n{differences(*list(found.values())[:2])}\n"
     text += f"\n{updates} steps, {architecture}, {plan.told}\n"
-    files.write_text(data / f"{architecture}-{updates}" / "limits.txt", text)
+    files.write_text(place / "limits.txt", text)
     return text
 
 

@@ -29,10 +29,10 @@ from attention.command_line import Commas, command, run_script
 from attention.options import Count
 from attention.statistics import student_margin
 from icl.evaluation import evaluate, model_predictor, predictors
-from icl.papers import Plan, check, finished, trained_models
+from icl.papers import Plan, examined
 from icl.tasks import Predictor, Row, Sampling, distribution
 from icl.tasks.functions import FunctionTask, function_class
-from icl.training import Experiment, load_all
+from icl.training import Experiment, Trained, load_all
 
 DATA = Path("docs/results/data/schedules")
 INPUTS, LAW, MOST = "uniform:-2,2", "normal:0,1", 7
@@ -112,27 +112,23 @@ def main(
     steps, architecture = plan.updates(4000), plan.choose("12l8ah", "2l2ah")
     place, sampling = data / f"{architecture}-{steps}", Sampling(count, 16)
     baselines = predictors(FunctionTask(), ["knn-3", *(f"polynomial-{d}" for d in range(1, 8))], [])
-    found: dict[str, list[Row]] = {}
     if runs:
+        found: dict[str, list[Row]] = {}
         models = {name: model for run in runs for name, model in load_all(run).items()}
         for name, model in models.items():
             found[name] = [examine({"model": model_predictor(model)}, sampling)]
         print(table(found, examine(baselines, sampling)))
         return ""
-    for name, fields in schedules(steps).items():
-        preset = f"polynomial-{architecture}"
-        experiment = Experiment(preset, inputs=INPUTS, **fields, **plan.fields)
-        check(out, [experiment])
-        for i, seed in enumerate(experiment.all_seeds):
+    experiments = {
+        name: Experiment(f"polynomial-{architecture}", inputs=INPUTS, **fields, **plan.fields)
+        for name, fields in schedules(steps).items()
+    }
 
-            def unit(i: int = i, given: Experiment = experiment, name: str = name) -> Row:
-                run = out / f"{name.replace(' ', '-')}-{plan.seeds}"
-                model = trained_models(given, run, steps)[i]
-                return examine({"model": model_predictor(model)}, sampling)
+    def look(model: Trained) -> Row:
+        return examine({"model": model_predictor(model)}, sampling)
 
-            file = place / f"{name.replace(' ', '-')}-seed{seed}-{count}.json"
-            found.setdefault(name, []).append(finished(file, unit))
-    fits = finished(place / f"fits-{count}.json", lambda: examine(baselines, sampling))
+    found = examined(experiments, steps, (out, place), look, count)
+    fits = files.finished(place / f"fits-{count}.json", lambda: examine(baselines, sampling))
     text = f"{table(found, fits)}\n\n{steps} steps, {architecture}, {plan.told}\n"
     files.write_text(place / "schedules.txt", text)
     return text

@@ -16,6 +16,7 @@ after Ctrl-C.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from attention.options import Count
 from attention.statistics import student_margin
 from icl.analysis import follow
 from icl.evaluation import effective_bound, evaluate, model_predictor
-from icl.papers import TABLES, Plan, check, finished, trained_models
+from icl.papers import TABLES, Plan, examined
 from icl.tasks import Row, Sampling, distribution
 from icl.tasks.functions import FunctionTask
 from icl.training import Experiment, Trained
@@ -104,20 +105,13 @@ def main(
         plan: how much is trained
     """
     steps = plan.updates(4000)
-    place, found = data / f"{architecture}-{steps}", {}
-    for name, fields in trainings(steps).items():
-        experiment = Experiment(f"linear-{architecture}", **fields, **plan.fields)
-        check(out, [experiment])
-        short = "".join(letter for letter in name if letter.isalnum())
-        for i, seed in enumerate(experiment.all_seeds):
-
-            def unit(i: int = i, given: Experiment = experiment, short: str = short) -> Row:
-                return examine(
-                    trained_models(given, out / f"{short}-{plan.seeds}", steps)[i], functions
-                )
-
-            file = place / f"{short}-seed{seed}-{functions}.json"
-            found.setdefault(name, []).append(finished(file, unit))
+    place = data / f"{architecture}-{steps}"
+    experiments = {
+        name: Experiment(f"linear-{architecture}", **fields, **plan.fields)
+        for name, fields in trainings(steps).items()
+    }
+    look = functools.partial(examine, functions=functions)
+    found = examined(experiments, steps, (out, place), look, functions)
     text = f"{table(found)}\n\n{steps} steps, {architecture}, {plan.told}\n"
     files.write_text(place / "training.txt", text)
     return text

@@ -56,6 +56,7 @@ from .tracking import Sink as Sink
 from .tracking import Tracker as Tracker
 from .tracking import tell as tell
 from .tracking import tracked as tracked
+from .units import finished as finished
 from .writing import check_folder as check_folder
 from .writing import new_file as new_file
 from .writing import new_folder as new_folder
@@ -103,6 +104,7 @@ __all__ = [
     "figure_to_png",
     "figure_to_svg",
     "find_runs",
+    "finished",
     "gguf_tokenizer",
     "load_tokenizer",
     "new_file",

@@ -12,7 +12,7 @@ from .published import beside_published as beside_published
 from .published import evaluation_set as evaluation_set
 from .reproduction import Plan as Plan
 from .reproduction import check as check
-from .reproduction import finished as finished
+from .reproduction import examined as examined
 from .reproduction import trained_models as trained_models
 from .reproduction import write_tables as write_tables
 
@@ -29,7 +29,7 @@ __all__ = [
     "check",
     "comparison_table",
     "evaluation_set",
-    "finished",
+    "examined",
     "headline",
     "run_tests",
     "trained_models",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,16 +78,35 @@ def trained_models(experiment: Experiment, directory: Path, steps: int) -> list[
     return [load(directory, seed) for seed in experiment.all_seeds]
 
 
-def finished(file: Path, compute: Callable[[], Any]) -> Any:
-    """A finished unit of work: read if its file is there, otherwise computed and written.
+def examined(
+    experiments: Mapping[str, Experiment],
+    steps: int,
+    folders: tuple[Path, Path],
+    examine: Callable[[Trained], Row],
+    version: object,
+) -> dict[str, list[Row]]:
+    """A row for each seed of each experiment; a model is a unit of work, trained if it is missing.
 
     Args:
-        file: a small JSON file, which is kept with the results.
-        compute: returns a JSON value.
+        experiments: by name.
+        steps: of training.
+        folders: of the runs, and of the files of finished units.
+        examine: a trained model.
+        version: of the examination; another one is another unit.
     """
-    if not file.is_file():
-        files.write_json(file, {"found": compute()})
-    return files.read_json(file)["found"]
+    runs, units = folders
+    check(runs, experiments.values())
+    found: dict[str, list[Row]] = {}
+    for name, experiment in experiments.items():
+        short = re.sub(r"[^\w+.-]+", "-", name).strip("-")
+        for i, seed in enumerate(experiment.all_seeds):
+
+            def unit(i: int = i, given: Experiment = experiment, short: str = short) -> Row:
+                return examine(trained_models(given, runs / f"{short}-{given.seeds}", steps)[i])
+
+            file = units / f"{short}-seed{seed}-{version}.json"
+            found.setdefault(name, []).append(files.finished(file, unit))
+    return found
 
 
 def write_tables(out: Path, name: str, rows: Sequence[Row], text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,12 @@ import jax
 from attention.errors import InputError
 from attention.files import (
     Record,
+    finished,
     new_folder,
     read_json,
     read_json_lines,
     read_settings,
     read_table,
-    write_json,
 )
 from attention.language import pretraining, probing
 from attention.language.corpora import Shares
@@ -130,6 +129,7 @@ def arm_unit(recipe: str, normalizer: str, seed: int) -> Unit:
         kept = ("corpus", "corpus_hash", "tokenizer_hash", "tokens", "steps", "batch", "length")
         held_out = read_json_lines(folder / "heldout.jsonl")
         return {
+            "unit": name,
             "normalizer": normalizer,
             "seed": seed,
             **{key: settings[key] for key in kept},
@@ -200,28 +200,20 @@ def cost_hours(recipe: str) -> float:
 def run_units(setting: Setting, units: Sequence[Unit], terminal: Terminal) -> Iterator[Record]:
     """Run what has not run; yields each unit with its file's content, or why there is none."""
     for unit in units:
-        file, why = setting.file(unit.name), None
-        if not file.is_file():
+        found, why = content(setting, unit), None
+        if found is None:
             terminal.message(unit.name)
-            start, work = time.monotonic(), time.process_time()
             try:
-                found = unit.run(setting)
+                found = finished(setting.file(unit.name), lambda unit=unit: unit.run(setting))
             except InputError as error:
                 why = str(error)
-            else:
-                took = {
-                    "minutes": round((time.monotonic() - start) / 60, 2),
-                    "processor_minutes": round((time.process_time() - work) / 60, 2),
-                }
-                about = {"unit": unit.name, "recipe": unit.recipe, "last_call": took}
-                write_json(file, about | found)
-        yield {"unit": unit, "found": content(setting, unit), "why": why}
+        yield {"unit": unit, "found": found, "why": why}
 
 
 def content(setting: Setting, unit: Unit) -> Any:
-    """What the file of a finished unit says; None of another."""
+    """What a finished unit found; None of another."""
     file = setting.file(unit.name)
-    return read_json(file) if file.is_file() else None
+    return read_json(file)["found"] if file.is_file() else None
 
 
 def command_line(unit: str) -> str:

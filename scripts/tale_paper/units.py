@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import json
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from attention.errors import InputError
-from attention.files import Record, write_json
+from attention.files import Record, finished, read_json
 from attention.terminal import Terminal
 from tale_jax import search
 from tale_jax.commands.arms import arms
@@ -135,7 +133,7 @@ def criteria_unit(task: str) -> Unit:
     name = f"criteria-{task}"
 
     def run(setting: Setting) -> Record:
-        found = json.loads(setting.file(f"search-{task}-0shot").read_text(encoding="utf-8"))
+        found = content(setting, f"search-{task}-0shot")
         how = {**setting.asked(task), "depth": max(1, len(found["best"]["dropped"])), "draws": 3}
         names = ("accuracy", "perplexity", "cosine", "last", "random")
         out = setting.folder(name)
@@ -227,22 +225,20 @@ def missing_data(setting: Setting, unit: Unit) -> str | None:
 def run_units(setting: Setting, units: Sequence[Unit], terminal: Terminal) -> Iterator[Record]:
     """Run what has not run; yields the unit, its file's content if it finished, and why if not."""
     for unit in units:
-        file = setting.file(unit.name)
-        why = None
-        if not file.is_file() and (why := missing_data(setting, unit)) is None:
+        found, why = content(setting, unit.name), None
+        if found is None and (why := missing_data(setting, unit)) is None:
             terminal.message(f"{unit.step}: {unit.name}")
-            start = time.monotonic()
             try:
-                found = unit.run(setting)
+                found = finished(setting.file(unit.name), lambda unit=unit: unit.run(setting))
             except InputError as error:
                 why = str(error)
-            else:
-                took = round(time.monotonic() - start, 1)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                plain = json.loads(json.dumps(found, default=str))
-                write_json(file, {"unit": unit.name, "model": setting.model, "took": took, **plain})
-        content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-        yield {"unit": unit, "found": content, "why": why}
+        yield {"unit": unit, "found": found, "why": why}
+
+
+def content(setting: Setting, name: str) -> Any:
+    """What a finished unit found; None of another."""
+    file = setting.file(name)
+    return read_json(file)["found"] if file.is_file() else None
 
 
 def command_line(setting: Setting, unit: Unit) -> str:

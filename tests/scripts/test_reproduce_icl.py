@@ -12,7 +12,7 @@ import pytest
 
 from attention.command_line import run_script
 from attention.files import RunDirectory
-from icl.papers import TABLES, beside_published
+from icl.papers import TABLES, beside_published, reproduction
 from icl.tasks import Sampling
 from icl.training import Experiment, Trained, init
 
@@ -227,14 +227,14 @@ def test_why_models_fail_far_away(tmp_path, monkeypatch, capsys):
     row = limits.examine(model, 2)
     assert [row[name] for name in ("plateau", "B_eff", "entropy at 10")] == [3.0, 4.0, 0.1]
     assert row["deviant 1"] > 0 and len(row["heat"]) == 1
-    monkeypatch.setattr(limits, "trained_models", lambda given, run, steps: [model, model])
+    monkeypatch.setattr(reproduction, "trained_models", lambda given, run, steps: [model, model])
     monkeypatch.setattr(limits, "examine", lambda model, functions: row)
     monkeypatch.setattr(limits, "CELLS", {"a": {}, "b": {"normalizer": "ssa"}})
     words = ["--data", str(tmp_path), "--out", str(tmp_path / "runs"), "--functions", "2"]
     run_script(limits.main, [*words, "--seeds", "2"])
     kept = sorted(file.name for file in (tmp_path / "2l2ah-4000").glob("*.json"))
     assert kept == [f"{cell}-seed{seed}-2.json" for cell in "ab" for seed in (0, 1)]
-    monkeypatch.setattr(limits, "trained_models", None)  # finished units are not made again
+    monkeypatch.setattr(reproduction, "trained_models", None)  # finished units are not made again
     run_script(limits.main, [*words, "--seeds", "2"])
     first, second = capsys.readouterr().out.split("plateau")[1:]
     assert first.count("±") > 8 and first.splitlines()[1] == second.splitlines()[1]
@@ -284,10 +284,10 @@ def test_schedules_are_tested_on_unseen_classes(tmp_path, monkeypatch, capsys):
 def test_how_training_decides(tmp_path, monkeypatch, capsys):
     training = script("reproduce_training")
     assert training.trainings(500_000)["curriculum"] == {"point_curriculum": "11:41:2:2000"}
-    units = {"N01": 1.0, "N03": 3.0, "N010": 10.0, "curriculum": 2.0}
+    units = {"N-0-1": 1.0, "N-0-3": 3.0, "N-0-10": 10.0, "curriculum": 2.0}
     for name, value in units.items():
         for seed in (0, 1):
-            found = dict.fromkeys(training.COLUMNS, value + seed * (1 if name == "N01" else 2))
+            found = dict.fromkeys(training.COLUMNS, value + seed * (1 if name == "N-0-1" else 2))
             file = tmp_path / "3l4ah-4000" / f"{name}-seed{seed}-100.json"
             file.parent.mkdir(exist_ok=True)
             file.write_text(json.dumps({"found": found}))

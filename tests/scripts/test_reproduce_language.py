@@ -25,11 +25,11 @@ def script():
 
 
 def content(normalizer, seed, perplexity, correct):
-    """The file of a finished arm, with one paradigm of each task."""
+    """What a finished arm found, with one paradigm of each task."""
     name = f"mini-decoder_{normalizer}_seed{seed}"
     probes = {"blimp/islands/wh_island": f"{correct} + 2 of 11", "zorro/case/case": "5 + 0 of 7"}
     place = {"perplexity": perplexity, "loss": 1.0}
-    return {"unit": name, "recipe": "mini-decoder", "normalizer": normalizer, "seed": seed,
+    return {"unit": name, "normalizer": normalizer, "seed": seed,
             "in_domain": place, "out_of_domain": None,
             "probes": {"sum": {"model": probes}}}  # fmt: skip
 
@@ -50,7 +50,7 @@ def test_the_table_has_means_differences_and_what_is_left(script, tmp_path):
             ("ssmax", 2, 40, 4)]  # fmt: skip
     for run in runs:
         made = content(*run)
-        (tmp_path / f"{made['unit']}.json").write_text(json.dumps(made))
+        (tmp_path / f"{made['unit']}.json").write_text(json.dumps({"found": made}))
     page = tmp_path / "page.md"
     page.write_text(f"before\n{script_marks(script)}\nafter\n")
     script.main(plan=True, results=tmp_path, page=page)
@@ -85,11 +85,11 @@ def test_an_arm_leaves_a_file_and_is_not_made_again(script, tmp_path):
            "steps": 2, "limit": 1, "quiet": True}  # fmt: skip
     script.main(**how)
     file = tmp_path / "r" / f"{names[0]}.json"
-    found = json.loads(file.read_text())
+    found = json.loads(file.read_text())["found"]
     assert found["steps"] == 2 and found["in_domain"]["loss"] > 0
     assert set(found["probes"]) == {"unmasked", "pll"}
-    floors = json.loads((tmp_path / "r" / f"{names[1]}.json").read_text())
+    floors = json.loads((tmp_path / "r" / f"{names[1]}.json").read_text())["found"]
     assert set(floors["probes"]["unmasked"]) == {"model", "unigram", "bigram", "trigram"}
-    file.write_text(json.dumps(found | {"seed": 99}))
+    file.write_text(json.dumps({"found": found | {"seed": 99}}))
     script.main(**how)
-    assert json.loads(file.read_text())["seed"] == 99
+    assert json.loads(file.read_text())["found"]["seed"] == 99

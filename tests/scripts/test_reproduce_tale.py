@@ -58,13 +58,13 @@ def test_a_finished_unit_leaves_a_file_and_is_skipped(script, data, tmp_path):
     first = script.reproduce_tale("demo", **how)
     assert first["units"] == [{"model": "demo", "unit": name, "why": None}]
     file = tmp_path / "r" / "demo" / f"{name}.json"
-    found = json.loads(file.read_text())
-    assert found["best"]["total"] == 7
-    assert 0.5 <= found["majority"] <= 1
-    found["took"] = -1  # were it run again, it would be measured again
-    file.write_text(json.dumps(found))
+    written = json.loads(file.read_text())
+    assert written["found"]["best"]["total"] == 7
+    assert 0.5 <= written["found"]["majority"] <= 1
+    written["minutes"] = -1  # were it run again, it would be measured again
+    file.write_text(json.dumps(written))
     assert "bbh_boolean_expressions 0" in str(script.reproduce_tale("demo", **how))
-    assert json.loads(file.read_text())["took"] == -1
+    assert json.loads(file.read_text())["minutes"] == -1
 
 
 def test_claims_are_judged_on_informative_tasks_and_corrected(script):

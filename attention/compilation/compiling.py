@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -190,17 +189,14 @@ def compile_step(step: Step, target: Target) -> Report:
     flops = count_flops(traced.jaxpr)
     lowered = traced.lower(lowering_platforms=(target.chip.platform,))
     about = (target, step.name, step.layout)
-    dump = Path(tempfile.mkdtemp(prefix="kernels-")) if target.chip.platform == "cuda" else None
-    try:
-        compiled = lowered.compile({} if dump is None else {"xla_dump_to": str(dump)})
-        kernels = () if dump is None else find_kernels(dump)
-    except jax.errors.JaxRuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        return Report(*about, _refused(str(error), target), flops, step.model_flops)
-    finally:
-        if dump is not None:
-            shutil.rmtree(dump, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="program-") as dump:
+        try:
+            compiled = lowered.compile({**target.chip.options, "xla_dump_to": dump})
+        except jax.errors.JaxRuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return Report(*about, _refused(str(error), target), flops, step.model_flops)
+        text, kernels = _text(compiled, Path(dump)), find_kernels(Path(dump))
     held = compiled.memory_analysis()
     memory = {
         "arguments": held.argument_size_in_bytes,
@@ -209,8 +205,20 @@ def compile_step(step: Step, target: Target) -> Report:
         "program": held.generated_code_size_in_bytes,
     }
     memory = _against(memory, sum(memory.values()), target)
-    collectives = tuple(find_collectives(compiled.as_text()))
+    collectives = tuple(find_collectives(text))
     return Report(*about, memory, flops, step.model_flops, collectives, kernels)
+
+
+def _text(compiled: Any, dump: Path) -> str:
+    """The compiled program, in the order of its schedule.
+
+    Where the compiler dumps it (TPUs), its own text is taken: JAX does not read every program back
+    (those of libtpu 0.0.52 for v5p, which move collectives by ``async-update``).
+    """
+    files = [file for file in dump.glob("*after_codegen.txt") if file.stat().st_size]
+    if not files:
+        return compiled.as_text()
+    return max(files, key=lambda file: file.stat().st_size).read_text()
 
 
 def _against(memory: Mapping[str, int], total: int, target: Target) -> dict[str, int]:

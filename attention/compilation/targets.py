@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -38,6 +39,7 @@ class Chip:
         bandwidth: bytes a second from its memory.
         link: bytes a second that a chip sends and receives along one axis of the network.
         shapes: the arrangement of each number of chips.
+        options: of the compiler, and why stands where they are set.
     """
 
     platform: str
@@ -46,6 +48,7 @@ class Chip:
     bandwidth: float
     link: float
     shapes: dict[int, str]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 _FLAT = {1: "1x1", 4: "2x2", 8: "2x4", 16: "4x4", 32: "4x8", 64: "8x8", 128: "8x16", 256: "16x16"}
@@ -53,13 +56,18 @@ _CUBES = {
     1: "1x1x1", 4: "2x2x1", 8: "2x2x2", 16: "2x2x4", 32: "2x4x4", 64: "4x4x4", 128: "4x4x8",
     256: "4x8x8", 512: "8x8x8",
 }  # fmt: skip
+# Tiles of Triton's products are tuned by running them.  Without a GPU, a default may not divide a
+# small product, which is then refused: cuBLAS has them all.
+_UNTUNED = {"xla_gpu_enable_triton_gemm": False}
 CHIPS = Choices(
     "kind of chip",
     {
         "v5e": Chip("tpu", 15.75 * GIB, 197e12, 0.82e12, 90e9, _FLAT),
         "v5p": Chip("tpu", 95 * GIB, 459e12, 2.76e12, 180e9, _CUBES),
         "v6e": Chip("tpu", 31.25 * GIB, 918e12, 1.64e12, 180e9, _FLAT),
-        "h200": Chip("cuda", 131 * GIB, 989e12, 4.8e12, 450e9, {n: str(n) for n in (1, 2, 4, 8)}),
+        "h200": Chip(
+            "cuda", 131 * GIB, 989e12, 4.8e12, 450e9, {n: str(n) for n in (1, 2, 4, 8)}, _UNTUNED
+        ),
     },
 )
 """Kinds of chips by name; a link counts both directions of one axis, as a ring uses them."""

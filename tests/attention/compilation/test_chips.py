@@ -11,8 +11,11 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
+needs_tpu = pytest.mark.skipif(
     importlib.util.find_spec("libtpu") is None, reason="the extra tpu is not installed"
+)
+needs_cuda = pytest.mark.skipif(
+    importlib.util.find_spec("jax_cuda12_plugin") is None, reason="no extra cuda12 installed"
 )
 LENGTHS = (2048, 8192, 32768)
 HEADS = ((32, 8, 128), (32, 8, 64), (8, 8, 128), (8, 8, 64))
@@ -49,6 +52,7 @@ def compiled(package, *words):
     return run(code, "compile", *words, "--json")
 
 
+@needs_tpu
 def test_a_training_step_lies_in_parts_on_its_chips(small):
     words = ("--model", small, "--target", "v5e-8", "--length", "256")
     found = compiled("attention", *words)
@@ -60,6 +64,29 @@ def test_a_training_step_lies_in_parts_on_its_chips(small):
     assert 0.99 < memory["arguments"] / (12 * parameters / 8) < 1.1
 
 
+@needs_cuda
+@pytest.mark.parametrize("count", [1, pytest.param(8, marks=pytest.mark.nightly)])
+def test_a_training_step_for_gpus(small, count):
+    words = ("--model", small, "--target", f"h200-{count}", "--length", "1024")
+    found = compiled("attention", *words)
+    kinds = {each["kind"] for each in found["collectives"]}
+    assert found["fits"] and ("all-gather" in kinds) == (count > 1)
+    names = {each["name"] for each in found["kernels"]}
+    assert names == {
+        f"attention_{part}" for part in ("forward", "backward_keys", "backward_queries")
+    }
+    assert not any(each["spilled"] or each["serial"] for each in found["kernels"])
+
+
+@needs_cuda
+@pytest.mark.nightly
+def test_learning_in_context_and_decoding_for_gpus(small):
+    assert compiled("icl", "--preset", "linear-1l2ah", "--target", "h200")["fits"]
+    words = ("--model", small, "--target", "h200", "--step", "decode", "--length", "512")
+    assert compiled("attention", *words)["fits"]
+
+
+@needs_tpu
 @pytest.mark.nightly
 @pytest.mark.parametrize("sharding", ["fsdp+tp", "fsdp+tp+sp", "fsdp+cp"])
 def test_every_sharding_compiles(small, sharding):
@@ -67,6 +94,7 @@ def test_every_sharding_compiles(small, sharding):
     assert compiled("attention", *words, "--sharding", sharding)["fits"]
 
 
+@needs_tpu
 @pytest.mark.nightly
 def test_decoding_a_kernel_a_search_and_learning_in_context(small):
     here = ("--model", small, "--target")
@@ -108,6 +136,7 @@ print(json.dumps(failed))
 """
 
 
+@needs_tpu
 @pytest.mark.nightly
 @pytest.mark.parametrize("target", ["v5e-1", "v5p-1", "v6e-1"])
 def test_kernels_compile_at_every_length(target):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from attention.transformer import Transformer, TransformerConfig, unstack_layers
+from attention.transformer import Transformer, TransformerConfig, self_attention, unstack_layers
 
 
 def close(found, expected, tolerance=1e-5):
@@ -257,6 +257,13 @@ def test_rematerialisation_changes_no_gradient(configs, random_params, tokens):
     saved = gradient(dataclasses.replace(config, remat=True), params)
     jax.tree.map(close, saved, plain)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(plain))
+
+
+def test_places_a_stride_apart():
+    x = np.arange(2 * 7 * 3.0).reshape(2, 7, 3)
+    for places in (slice(None, None, 2), slice(1, None, 2), slice(0, 5, 3), slice(2, 6, 2)):
+        np.testing.assert_array_equal(self_attention.at(x, places), x[:, places])
+        np.testing.assert_array_equal(self_attention.places_apart(x, places), x[:, places])
 
 
 @pytest.mark.parametrize("name", ["llama", "bert"])

@@ -1,5 +1,6 @@
 """One strict world for all tests, and the tiny models that they share."""
 
+import gc
 import importlib.util
 import os
 import tempfile
@@ -22,6 +23,8 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "tale-jax-tests")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# Where an operation comes from is not written into its program: tracing and lowering are quicker.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 import jax
 import numpy as np
@@ -40,6 +43,8 @@ from attention.normalizers import NORMALIZERS
 from attention.transformer import TransformerConfig, abstract_params, save_pretrained
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tracing makes many small objects that live long; looking through them again and again is slow.
+gc.set_threshold(50_000, 20, 20)
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -1,5 +1,7 @@
 """Rules of derivatives against JAX's own, in float64, and against finite differences."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,14 +33,19 @@ def test_standardized(centred, shape, scale):
     with jax.enable_x64(True):
         x = scale * (jax.random.normal(jax.random.key(0), shape, "f8") + 2)
         d_h = jax.random.normal(jax.random.key(1), shape, "f8")
-        plain, pull = jax.vjp(lambda x: standardized(centred, 1e-5, x), x)
-        ruled, pull_by_rule = jax.vjp(lambda x: standardized_by_rule(centred, 1e-5, x), x)
+
+        @functools.partial(jax.jit, static_argnums=0)
+        def value_and_pulled(rule, x, d_h):
+            out, pull = jax.vjp(lambda x: rule(centred, 1e-5, x), x)
+            return out, pull(d_h)[0]
+
+        plain, expected = value_and_pulled(standardized, x, d_h)
+        ruled, found = value_and_pulled(standardized_by_rule, x, d_h)
         assert np.array_equal(plain, ruled)
-        (expected,), (found,) = pull(d_h), pull_by_rule(d_h)
         np.testing.assert_allclose(found, expected, atol=1e-11 * np.abs(expected).max())
         if scale == 1:
             how = {"order": 1, "modes": ["rev"], "atol": 1e-5, "rtol": 1e-5}
-            check_grads(lambda x: standardized_by_rule(centred, 1e-5, x), (x,), **how)
+            check_grads(jax.jit(lambda x: standardized_by_rule(centred, 1e-5, x)), (x,), **how)
 
 
 def test_standardized_is_that_of_numpy():
@@ -59,7 +66,8 @@ def test_rows_without_spread(centred):
     def total(rule, x):
         return jnp.sum(jnp.sin(jnp.arange(7.0)[None] + rule(centred, 1e-5, x)))
 
-    expected, found = (jax.grad(total, 1)(f, x) for f in (standardized, standardized_by_rule))
+    gradient = jax.jit(jax.grad(total, 1), static_argnums=0)
+    expected, found = (gradient(f, x) for f in (standardized, standardized_by_rule))
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
@@ -73,9 +81,10 @@ def test_rules_under_vmap():
             jnp.sin(standardized_by_rule(True, 1e-5, x)[..., 0])
         )
 
-    together = jax.vmap(jax.grad(loss, (0, 1)))(x, kernel)
+    gradient = jax.grad(loss, (0, 1))
+    together, alone = jax.jit(jax.vmap(gradient))(x, kernel), jax.jit(gradient)
     for i in range(3):
-        for ours, theirs in zip(together, jax.grad(loss, (0, 1))(x[i], kernel[i]), strict=True):
+        for ours, theirs in zip(together, alone(x[i], kernel[i]), strict=True):
             np.testing.assert_allclose(ours[i], theirs, atol=1e-5)
 
 
@@ -95,7 +104,8 @@ def test_projected(equation, shapes):
         x, kernel = (jax.random.normal(jax.random.key(i), s, "f8") for i, s in enumerate(shapes))
 
         def both(f):
-            return jax.value_and_grad(lambda x, k: jnp.sum(jnp.sin(f(x, k))), (0, 1))(x, kernel)
+            value = jax.value_and_grad(lambda x, k: jnp.sum(jnp.sin(f(x, k))), (0, 1))
+            return jax.jit(value)(x, kernel)
 
         expected = both(lambda x, kernel: jnp.einsum(equation, x, kernel))
         found = both(lambda x, kernel: projected(equation, "highest", x, kernel))

@@ -80,8 +80,7 @@ def test_masking_equals_leaving_the_key_out(name):
         np.testing.assert_allclose(weights[b, t][where[b, t]], alone, atol=1e-7)
 
 
-@pytest.mark.parametrize("hidden", [0.0, 1e4, -1e4, np.inf, -np.inf, np.nan])
-def test_nothing_of_a_masked_score_is_seen(name, hidden):
+def test_nothing_of_a_masked_score_is_seen(name):
     scores, where = scores_and_where()
     probe = jnp.arange(float(B * T * S)).reshape(B, T, S)
 
@@ -90,16 +89,17 @@ def test_nothing_of_a_masked_score_is_seen(name, hidden):
         return jnp.sum(probe * normalize(name, scores, where, params) ** 2)
 
     params = {k: jnp.float32(v) for k, v in params_of(name).items()}
-    poisoned = np.where(where, scores, np.float32(hidden))
-    weights = np.asarray(normalize(name, poisoned, where, params))
-    assert (weights[~where] == 0).all()
-    np.testing.assert_array_equal(weights, normalize(name, scores, where, params))
-
     gradient = jax.jit(jax.grad(loss, (0, 1)))
-    clean, seen = gradient(scores, params), gradient(poisoned, params)
-    assert (np.asarray(seen[0])[~where] == 0).all()
-    jax.tree.map(np.testing.assert_array_equal, seen, clean)
-    assert np.abs(seen[0]).max() > 0
+    clean = gradient(scores, params)
+    for hidden in (0.0, 1e4, -1e4, np.inf, -np.inf, np.nan):
+        poisoned = np.where(where, scores, np.float32(hidden))
+        weights = np.asarray(normalize(name, poisoned, where, params))
+        assert (weights[~where] == 0).all()
+        np.testing.assert_array_equal(weights, normalize(name, scores, where, params))
+        seen = gradient(poisoned, params)
+        assert (np.asarray(seen[0])[~where] == 0).all()
+        jax.tree.map(np.testing.assert_array_equal, seen, clean)
+        assert np.abs(seen[0]).max() > 0
 
 
 def test_a_row_with_nothing_to_attend_to_is_zero(name):

@@ -58,7 +58,7 @@ def pretrained(request):
 
 
 @pytest.mark.quick("demo")
-def test_pretrained_models_hardly_change(pretrained, tmp_path):
+def test_pretrained_models_hardly_change(pretrained, apply, tmp_path):
     """And keep what they have through a file."""
     folder, config, params, tokens = pretrained
     new_config, new, drift = convert(config, params, "ssa:learn=n+b", tokens)
@@ -68,12 +68,11 @@ def test_pretrained_models_hardly_change(pretrained, tmp_path):
     raw = new["layers"]["attention"]["normalizer"]
     assert raw["n"].shape == (config.num_hidden_layers,)
     np.testing.assert_allclose(np.exp(raw["n"] + raw["b"]), 1, atol=0.2)  # slope 1 at zero
-    logits = jax.jit(Transformer(new_config).apply)({"params": new}, tokens)
+    logits = apply(new_config, new, tokens)
     save_pretrained(tmp_path / "new", new_config, new, source=folder)
     again_config, again = load_pretrained(tmp_path / "new")
     assert again_config == new_config
-    found = jax.jit(Transformer(again_config).apply)({"params": again}, tokens)
-    np.testing.assert_array_equal(found, logits)
+    np.testing.assert_array_equal(apply(again_config, again, tokens), logits)
 
 
 def test_a_larger_bound_is_closer(tiny):

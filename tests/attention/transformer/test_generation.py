@@ -46,7 +46,7 @@ CASES = {
 }
 
 
-@pytest.mark.quick("qwen2-mixed", "gpt2", "llama, static", "llama, dynamic")
+@pytest.mark.quick("qwen2-mixed", "llama, static", "llama, dynamic")
 @pytest.mark.parametrize("case", CASES)
 def test_same_tokens_as_without_a_cache(configs, random_params, apply, tokens, case):
     # A tied model of random weights repeats itself.
@@ -58,6 +58,8 @@ def test_same_tokens_as_without_a_cache(configs, random_params, apply, tokens, c
     assert len({*itertools.chain(*expected)}) > 5, (
         "the model repeats itself; the test could not fail"
     )
+    if how:  # what is dropped changes what is said
+        assert expected != [without_cache(apply, config, params, p, {}) for p in prompts]
     forms = [stack_layers, unstack_layers]
     forms = forms[:1] if "keep" in how else forms[1:] if "layer_mask" in how else forms
     for form in forms:
@@ -65,14 +67,6 @@ def test_same_tokens_as_without_a_cache(configs, random_params, apply, tokens, c
         assert out.tokens.shape == out.where.shape == (3, NEW)
         assert out.tokens.tolist() == expected
         assert np.asarray(out.where).all()
-
-
-def test_dropping_layers_changes_what_is_said(tiny_models, tokens):
-    _, config, params = tiny_models("llama")
-    params = unstack_layers(params)
-    whole = generate(config, params, tokens, max_new_tokens=NEW)
-    less = generate(config, params, tokens, max_new_tokens=NEW, layer_mask=(True, False, True))
-    assert (np.asarray(whole.tokens) != less.tokens).any()
 
 
 def test_no_new_tokens_are_refused(tiny_models, tokens):

@@ -43,6 +43,12 @@ def folder(ssa, tmp_path):
     return tmp_path / "model"
 
 
+@pytest.mark.quick(
+    *(f"llama-{spec}" for spec in SPECS),
+    "gpt2-ssa:n=2,per=model",
+    "bert-ssa:learn=n+b,per=head",
+    "roberta-entmax:per=head",
+)
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("name", PLACES)
 def test_there_and_back(same, configs, random_params, apply, tokens, tmp_path, name, spec):
@@ -74,6 +80,7 @@ def test_there_and_back(same, configs, random_params, apply, tokens, tmp_path, n
             assert one == other
 
 
+@pytest.mark.quick("ssa:learn=none", "sigmoid")
 @pytest.mark.parametrize("spec", ["ssa:learn=none", "sparsemax", "softmax1", "sigmoid"])
 def test_what_learns_nothing_is_in_the_config_alone(
     same, configs, random_params, apply, tokens, tmp_path, spec
@@ -89,6 +96,7 @@ def test_what_learns_nothing_is_in_the_config_alone(
     assert np.abs(apply(again, loaded, tokens) - plain).max() > 1e-3
 
 
+@pytest.mark.quick("bfloat16")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_learned_values_stay_float32(same, ssa, tmp_path, dtype):
     config, params = ssa

@@ -21,6 +21,7 @@ def close(found, expected, tolerance=1e-5):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
+@pytest.mark.quick("temperature", "ssa", "softpick", "entmax", "sigmoid", "linear", "cosformer")
 @pytest.mark.parametrize("name", [name for name in NORMALIZERS if name != "softmax"])
 def test_every_normalizer_is_alive_in_a_model(configs, random_params, apply, tokens, name):
     row = NORMALIZERS[name]

@@ -27,25 +27,28 @@ def tokens():
 
 @pytest.fixture(scope="module")
 def params(tokens):
-    return unstack_layers(Transformer(CONFIG).init(jax.random.key(0), tokens)["params"])
+    return unstack_layers(jax.jit(Transformer(CONFIG).init)(jax.random.key(0), tokens)["params"])
 
 
 @pytest.mark.quick("rope-blocks", "learned-xla")
 @pytest.mark.parametrize("implementation", ["xla", "blocks", "chunked"])
 @pytest.mark.parametrize("position", ["rope", "learned"])
-def test_each_text_is_as_if_alone(implementation, position, tokens, params):
+def test_each_text_is_as_if_alone(implementation, position, tokens, params, apply):
     config = dataclasses.replace(
         CONFIG, attention_implementation=implementation, position_embedding=position
     )
     if position == "learned":
         table = jax.random.normal(jax.random.key(1), (2048, 12))
         params = {**params, "position_embedding": {"embedding": table}}
-    packed = Transformer(config).apply({"params": params}, tokens, segment_ids=SEGMENTS)
-    for row, segments in enumerate(SEGMENTS):
-        for each in np.unique(segments):
-            own = segments == each
-            alone = Transformer(config).apply({"params": params}, tokens[row : row + 1, own])
-            np.testing.assert_allclose(packed[row, own], alone[0], atol=3e-6)
+    packed = apply(config, params, tokens, segment_ids=SEGMENTS)
+    tokens = np.asarray(tokens)
+    places = [(row, SEGMENTS[row] == each) for row in (0, 1) for each in np.unique(SEGMENTS[row])]
+    texts, where = np.zeros((len(places), 11), int), np.zeros((len(places), 11), bool)
+    for line, (row, own) in enumerate(places):  # each in a row of its own
+        texts[line, : own.sum()], where[line, : own.sum()] = tokens[row, own], True
+    alone = apply(config, params, texts, where)
+    for line, (row, own) in enumerate(places):
+        np.testing.assert_allclose(packed[row, own], alone[line, where[line]], atol=3e-6)
 
 
 @pytest.mark.quick("True")
@@ -61,7 +64,7 @@ def test_gradients_stay_in_the_text_and_before_the_token(causal, tokens, params)
         model = Transformer(config)
         return model.apply({"params": params}, vectors[None], segment_ids=SEGMENTS[:1])[0].sum(-1)
 
-    reaches = np.abs(jax.jacobian(states)(jax.nn.one_hot(tokens[0], 19))).sum(-1) > 0
+    reaches = np.abs(jax.jit(jax.jacobian(states))(jax.nn.one_hot(tokens[0], 19))).sum(-1) > 0
     allowed = SEGMENTS[0][:, None] == SEGMENTS[0][None]
     places = np.arange(11)
     assert np.array_equal(

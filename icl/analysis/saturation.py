@@ -81,8 +81,13 @@ def survey(trained: Trained, most: float = 30.0, count: int = 61) -> Survey:
         numbers["limits_from_weights"] = limits(trained)
     if task.points > task.skip and task.loss is SQUARED:
         numbers["effective_bound"] = (bound_of(trained),)
-    rows = entropies(trained, MAGNITUDES) if trained.config.attention else []
+    rows = entropies(trained, MAGNITUDES) if _attends(trained) else []
     return Survey(slopes, curve, queries, far, numbers, rows)
+
+
+def _attends(trained: Trained) -> bool:
+    """Whether any layer has attention; halves of layers may be gone."""
+    return any(attention for attention, _ in trained.config.halves)
 
 
 def _task_of_one_number(trained: Trained) -> FunctionTask:
@@ -171,7 +176,7 @@ def entropies(
     Raises:
         InputError: the model has no attention.
     """
-    if not trained.config.attention:
+    if not _attends(trained):
         raise InputError("a model without attention has no entropy of attention")
     task = _task_of_one_number(trained)
     x_BT = task.inputs.sample(jax.random.key(seed), (prompts, task.points))

@@ -1,0 +1,151 @@
+"""Which layers does a model need that learns in context?  Greedy elimination of zoo models.
+
+    python scripts/eliminate_in_context.py                        # all zoo models; minutes each
+    python scripts/eliminate_in_context.py --models runs/mine,zoo:linear-3l4ah-seed0
+
+TALE's elimination (``tale_jax.elimination``) of layers and of half-layers counts prompts.  For
+functions a prompt counts whose squared error is at most 1.1 times the whole model's median error on
+prompts as in training, the same at σ = 1, 3 and 10.  For quantifiers a prompt of the design
+``balanced`` counts whose last answer is right.  Other prompts choose layers than test them.
+
+For each step of a search the table has the layers dropped (* the best, + BSBA), the prompts that
+are right where they were chosen, and held out at each σ; B_eff (does a shallower model reach
+further?); and the saturation limit c+, observed at x = 1e6 and predicted from the weights.  A unit
+is one model and one granularity, a file of docs/results/data/across; the same line goes on after
+Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from rich.table import Table
+
+from attention import files
+from attention.command_line import Commas, Result, command, run_script
+from attention.options import Count
+from attention.terminal import plain_table
+from attention.transformer import keep_halves
+from icl.analysis import survey
+from icl.evaluation import model_predictor
+from icl.tasks import SQUARED, Case, Row, Sampling
+from icl.training import Trained, load, zoo_names
+from tale_jax.elimination import SearchOptions, eliminate
+from tale_jax.units import Dropped, kept_halves
+
+DATA = Path("docs/results/data/across")
+SIGMAS = (1, 3, 10)
+SLACK = 1.1
+LIMITS = ("effective_bound", "observed_limits", "limits_from_weights")
+COLUMNS = ["σ", "dropped", "right", *(f"σ={s}" for s in SIGMAS), "B_eff", "c+", "predicted"]
+
+
+def pruned(model: Trained, dropped: Dropped) -> Trained:
+    """The model without some layers or half-layers."""
+    kept = kept_halves(dropped, model.config.num_hidden_layers)
+    config, params = model.config.keep_halves(kept), keep_halves(model.params, kept)
+    return dataclasses.replace(model, config=config, params=params)
+
+
+def drawn(model: Trained, sigma: float, prompts: int, seed: int) -> Case:
+    """Prompts of a spread; of quantifiers with one question each."""
+    task, sweeps = model.task, [f"sigma={sigma}"]
+    if task.loss is SQUARED:
+        return task.draw(task.settings(sweeps)[0], Sampling(prompts, 1, seed))
+    return task.questions(task.settings([*sweeps, "design=balanced"])[0], prompts, seed)
+
+
+def errors(model: Trained, case: Case) -> np.ndarray:
+    """The mean error of each prompt over the positions that count."""
+    found_FBT = model.task.loss.error(model_predictor(model)(case.x_BTD, case.y_FBT), case.y_FBT)
+    return found_FBT.mean(axis=2, where=np.broadcast_to(case.where_BT, found_FBT.shape)).ravel()
+
+
+def threshold_of(model: Trained, prompts: int) -> float:
+    """The error up to which a prompt counts as right."""
+    if model.task.loss is not SQUARED:
+        return 0.25  # a wrong sign has 1, an answer of exactly 0 has a half
+    return SLACK * float(np.median(errors(model, drawn(model, 1, prompts, seed=2))))
+
+
+def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
+    """The steps of a search at each spread."""
+    bound, layers = threshold_of(model, prompts), model.config.num_hidden_layers
+    held_out = {sigma: drawn(model, sigma, prompts, seed=1) for sigma in SIGMAS}
+
+    @functools.cache
+    def right(dropped: Dropped, seed: int, sigma: int) -> int:
+        case = held_out[sigma] if seed == 1 else drawn(model, sigma, prompts, seed)
+        return int(np.sum(errors(pruned(model, dropped), case) <= bound))
+
+    @functools.cache
+    def limits(dropped: Dropped) -> Row:
+        squared = model.task.loss is SQUARED
+        numbers = survey(pruned(model, dropped), count=5).numbers if squared else {}
+        return {name: list(numbers[name]) for name in LIMITS if name in numbers}
+
+    rows = []
+    for sigma in SIGMAS:
+
+        def score(candidates: Sequence[Dropped], sigma: int = sigma) -> list[int]:
+            return [right(dropped, 0, sigma) for dropped in candidates]
+
+        options = SearchOptions(epsilon=1.0, granularity=granularity)  # all the way down
+        found = eliminate(score, layers, prompts, options)
+        for step in (found.baseline, *found.steps):
+            held = {str(s): right(step.dropped, 1, s) for s in SIGMAS}
+            picks = [name for name in ("best", "bsba") if getattr(found, name) == step]
+            rows.append(
+                {"sigma": sigma, "dropped": list(step.dropped), "right": step.correct}
+                | {"held_out": held, "picks": picks, "threshold": bound, "prompts": prompts}
+                | limits(step.dropped)
+            )
+    return rows
+
+
+def listing(rows: Sequence[Row]) -> Table:
+    """A line for each step; * marks the best model, + the shallowest as good as the whole."""
+    lines = []
+    for row in rows:
+        marks = "*" * ("best" in row["picks"]) + "+" * ("bsba" in row["picks"])
+        limits = (row.get(name, [None])[0] for name in LIMITS)
+        far = ["" if number is None else f"{number:.3g}" for number in limits]
+        gone = " ".join(map(str, row["dropped"])) or "none"
+        counts = map(str, (row["right"], *row["held_out"].values()))
+        lines.append([str(row["sigma"]), gone + marks, *counts, *far])
+    return plain_table(COLUMNS, lines, words=2)
+
+
+@command
+def main(
+    *,
+    models: Annotated[tuple[str, ...], Commas(metavar="RUN,RUN")] = (),
+    data: Path = DATA,
+    prompts: Count = 200,
+) -> Result:
+    """Eliminate layers and half-layers of trained models, and write the steps.
+
+    Args:
+        models: directories of `icl train`, or zoo:NAME; by default all that come along
+        data: folder of the finished units
+        prompts: of each count
+    """
+    names, shown, values = models or [f"zoo:{name}" for name in zoo_names()], [], {}
+    for name in names:
+        model, short = load(Path(name)), re.sub(r"[^\w.-]+", "-", name)
+        for granularity in ("layer", "sublayer"):
+            unit = f"{short}-{granularity}-{prompts}"
+            look = functools.partial(examine, model, granularity, prompts)
+            values[unit] = files.finished(data / f"{unit}.json", look)
+            shown += [f"{name}, by {granularity}; {prompts} prompts", listing(values[unit]), ""]
+    return Result(values, *shown)
+
+
+if __name__ == "__main__":
+    run_script(main)

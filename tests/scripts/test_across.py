@@ -1,0 +1,63 @@
+"""The script that eliminates layers of models that learn in context."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from icl.training import Experiment, Trained, init
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "eliminate_in_context.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def untrained(preset, **fields):
+    experiment = Experiment(preset, hidden_size=8, points=5, **fields)
+    config = experiment.config()
+    return Trained(experiment, experiment.task(), config, init(config, 3))
+
+
+def test_a_prompt_counts_by_its_error(script):
+    model = untrained("linear-1l1ah")
+    case = script.drawn(model, 3, 7, 1)
+    assert case.y_FBT.shape == (7, 1, 5) and case.setting["sigma"] == 3
+    silent = Trained(
+        model.experiment, model.task, model.config, jax.tree.map(np.zeros_like, model.params)
+    )
+    found = script.errors(silent, case)  # it answers 0
+    wanted = np.square(case.y_FBT)[:, 0, case.where_BT[0]].mean(axis=1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert script.threshold_of(silent, 11) == pytest.approx(
+        1.1 * np.median(script.errors(silent, script.drawn(silent, 1, 11, 2)))
+    )
+
+
+def test_a_quantifier_has_one_answer(script):
+    model = untrained("every-1l1ah")
+    case = script.drawn(model, 1, 7, 0)
+    assert (case.where_BT.sum(axis=1) == 1).all() and script.threshold_of(model, 3) == 0.25
+    assert set(script.errors(model, case)) <= {0.0, 0.5, 1.0}
+
+
+@pytest.mark.nightly
+def test_the_steps_of_a_search(script, tmp_path):
+    how = {"models": ("zoo:linear-2l2ah-quick-seed0",), "data": tmp_path, "prompts": 11}
+    first = script.main(**how)
+    by_layer, by_half = first.values()
+    assert len(by_layer) == 3 * 2 and len(by_half) == 3 * 4  # a layer, or a half, stays
+    for row in (*by_layer, *by_half):  # c+ and c− are read from what no elimination removes
+        np.testing.assert_allclose(row["observed_limits"], row["limits_from_weights"], rtol=0.05)
+    kept = sorted(tmp_path.glob("*.json"))
+    before = [json.loads(file.read_text()) for file in kept]
+    assert script.main(**how) == first
+    assert [json.loads(file.read_text()) for file in kept] == before

@@ -208,7 +208,8 @@ def _run(program: str, line: str, found: Command, words: list[str]) -> None:
     with _one_line(program, lambda: _going_on(found, line, words)):
         bound, every, given = parse(found, words, program, line)
         use_devices(every.platform, every.devices)
-        with _joined(), called_with(given, every.quiet), files.tracked(every.tracker):
+        lost = f"{program}: another process of this run has ended{_going_on(found, line, words)}"
+        with _joined(program, lost), called_with(given, every.quiet), files.tracked(every.tracker):
             printed = sys.stderr if every.json else sys.stdout  # nothing but the JSON on stdout
             with contextlib.redirect_stdout(printed):
                 result = found.function(**bound)
@@ -267,9 +268,10 @@ def _several() -> bool:
 
 
 @contextlib.contextmanager
-def _joined() -> Iterator[None]:
+def _joined(program: str, lost: str) -> Iterator[None]:
     """Join the other processes of the run, if there are some; SIGTERM ends the command."""
     if processes.find_group(os.environ) is not None:
+        processes.end_in_one_line(lost, files.write_log(program, ""))
         processes.start()
     with processes.preemption():  # after the start, which has a handler of its own
         yield

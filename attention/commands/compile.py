@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from attention import compilation, meshes
+from attention import compilation
 from attention.command_line import OneOf, Result, Word, command
 from attention.errors import InputError
-from attention.options import Count, Display, parse_mesh
+from attention.options import Count, Display
 
 
 @command
@@ -20,7 +20,7 @@ def compile(
     sharding: Annotated[str | None, OneOf("attention.meshes:SHARDINGS")] = None,
     batch: Count | None = None,
     length: Count | None = None,
-    remat: Literal["none", "full", "dots", "offload"] = "full",
+    remat: Literal["none", "full", "dots", "offload"] | None = None,
     attention: Literal["pallas", "chunked", "xla"] | None = None,
     dtype: Literal["bfloat16", "float32", "float16"] = "bfloat16",
     display: Display = Display(),
@@ -41,7 +41,8 @@ def compile(
         sharding: what is divided over the mesh: dp, fsdp, fsdp+tp, fsdp+tp+sp or fsdp+cp
         batch: rows; by default one on each device that rows are divided over
         length: tokens of a row, or of the cache; by default 2048 on v5e, and 4096 elsewhere
-        remat: what a layer keeps for the backward pass: none recomputes nothing
+        remat: what a layer keeps for the backward pass: none recomputes nothing; by default as
+            much as fits: none, dots or full
         attention: implementation; by default pallas if it has the normalizer
         dtype: of the kernel's arrays
 
@@ -50,29 +51,10 @@ def compile(
     """
     compilation.prepare()
     asked = compilation.find_target(target)
-    config = compilation.read_config(model)
-    if dtype == "float16" and asked.chip.platform == "tpu":
-        raise InputError("TPUs have no float16 kernels: take --dtype bfloat16")
-    devices = asked.devices()
-    usual_mesh = compilation.training_mesh(config, asked) if step == "train" else "model=-1"
-    axes = parse_mesh(mesh or usual_mesh)
-    usual = "fsdp" if step == "train" and axes["model"] == 1 else "fsdp+tp"
-    rules = meshes.SHARDINGS.pick(sharding or usual).rules
-    placement = meshes.Placement(meshes.make_mesh(**axes, devices=devices), rules)
-    rows = batch or meshes.mesh_parts(placement, "batch")
-    tokens = length or (2048 if asked.kind == "v5e" else 4096)
-    if attention is not None or step == "train":
-        config = compilation.with_attention(config, attention)
-    if step == "train":
-        made = compilation.training_step(config, placement, rows, tokens, remat=remat)
-    elif step == "decode":
-        made = compilation.decoding_step(config, placement, rows, tokens)
-    else:
-        made = compilation.kernel_step(config, placement, rows, tokens, dtype=dtype)
-    laid = {name: size for name, size in placement.mesh.shape.items() if size > 1}
-    made = made.laid_out(mesh=",".join(f"{n}={s}" for n, s in laid.items()) or "data=1",
-                         sharding=sharding or usual)  # fmt: skip
-    report = compilation.compile_step(made, asked)
+    report = compilation.compile_fitting(
+        asked, asked.devices(), model, step=step, mesh=mesh, sharding=sharding, batch=batch,
+        length=length, remat=remat, attention=attention, dtype=dtype,
+    )  # fmt: skip
     if not report.fits:
         raise InputError(report.verdict)
     del display

@@ -12,8 +12,10 @@ from .targets import Chip as Chip
 from .targets import Target as Target
 from .targets import find_target as find_target
 from .targets import prepare as prepare
+from .workloads import compile_fitting as compile_fitting
 from .workloads import decoding_step as decoding_step
 from .workloads import kernel_step as kernel_step
+from .workloads import step_for as step_for
 from .workloads import training_mesh as training_mesh
 from .workloads import training_step as training_step
 
@@ -25,6 +27,7 @@ __all__ = [
     "Report",
     "Step",
     "Target",
+    "compile_fitting",
     "compile_step",
     "count_flops",
     "decoding_step",
@@ -33,6 +36,7 @@ __all__ = [
     "kernel_step",
     "prepare",
     "read_config",
+    "step_for",
     "training_mesh",
     "training_step",
     "with_attention",

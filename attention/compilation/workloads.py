@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax
@@ -13,18 +14,128 @@ import optax
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from attention.compilation.compiling import Step
+from attention.compilation.compiling import Report, Step, compile_step
 from attention.compilation.flops import model_flops
+from attention.compilation.known_configs import read_config, with_attention
 from attention.compilation.targets import Target
 from attention.dot_product import dot_product_attention
+from attention.errors import InputError
 from attention.likelihood import summed_loss
-from attention.meshes import Placement, sharding_of, using
+from attention.meshes import SHARDINGS, Placement, make_mesh, mesh_parts, sharding_of, using
+from attention.options import parse_mesh
 from attention.training import batch_sharding as rows_of
 from attention.training import make_step, param_shardings, state_shardings, transformer_axes
 from attention.transformer import Transformer, TransformerConfig, abstract_params, init_cache
 
 ROWS = 128  # of a kernel, on each device at least, for sums of gradients to be scattered
+REMATS = ("none", "dots", "full")  # from the lightest: what the backward pass computes again
 FULL = 0.4  # share of the memory that parameters, moments and gradients may take
+
+
+def step_for(
+    target: Target,
+    devices: Sequence[Any],
+    model: str,
+    *,
+    step: Literal["train", "decode", "kernel"] = "train",
+    mesh: str = "",
+    sharding: str | None = None,
+    batch: int | None = None,
+    length: int | None = None,
+    remat: str | None = None,
+    attention: str | None = None,
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16",
+) -> Step:
+    """The step that ``attn compile`` is asked for; what is left out is chosen for the target.
+
+    Args:
+        target: the chips.
+        devices: those of the target, or as many that are here.
+        model: folder with config.json, or a row of ``MODELS``.
+        step: train, decode or kernel.
+        mesh: devices along each axis, as ``--mesh`` has them.
+        sharding: a row of ``SHARDINGS``.
+        batch: rows.
+        length: tokens of a row, or of the cache.
+        remat: what a layer keeps for the backward pass; None: as much as the memory should hold.
+        attention: implementation.
+        dtype: of the kernel's arrays.
+
+    Raises:
+        InputError: no such model, or the target has no such kernels.
+    """
+    config = read_config(model)
+    if dtype == "float16" and target.chip.platform == "tpu":
+        raise InputError("TPUs have no float16 kernels: take --dtype bfloat16")
+    usual_mesh = training_mesh(config, target) if step == "train" else "model=-1"
+    axes = parse_mesh(mesh or usual_mesh)
+    usual = "fsdp" if step == "train" and axes["model"] == 1 else "fsdp+tp"
+    rules = SHARDINGS.pick(sharding or usual).rules
+    placement = Placement(make_mesh(**axes, devices=devices), rules)
+    rows = batch or mesh_parts(placement, "batch")
+    tokens = length or (2048 if target.kind == "v5e" else 4096)
+    if attention is not None or step == "train":
+        config = with_attention(config, attention)
+    if step == "train":
+        bytes_of = functools.partial(estimated_bytes, config, placement, rows, tokens)
+        light = [name for name in REMATS if bytes_of(name) <= target.chip.memory]
+        chosen = remat or (light or ["full"])[0]
+        made = training_step(config, placement, rows, tokens, remat=chosen)
+    elif step == "decode":
+        made = decoding_step(config, placement, rows, tokens)
+    else:
+        made = kernel_step(config, placement, rows, tokens, dtype=dtype)
+    laid = ",".join(f"{name}={n}" for name, n in placement.mesh.shape.items() if n > 1)
+    return made.laid_out(mesh=laid or "data=1", sharding=sharding or usual)
+
+
+def compile_fitting(target: Target, devices: Sequence[Any], model: str, **how: Any) -> Report:
+    """Compile the step of :func:`step_for`; one that chose what to keep keeps less until it fits.
+
+    Args:
+        target: the chips.
+        devices: those of the target.
+        model: folder with config.json, or a row of ``MODELS``.
+        how: see :func:`step_for`.
+    """
+    made = step_for(target, devices, model, **how)
+    report = compile_step(made, target)
+    if how.get("remat") is None and not report.fits and made.name == "train":
+        for remat in REMATS[REMATS.index(made.layout["remat"]) + 1 :]:
+            report = compile_step(
+                step_for(target, devices, model, **{**how, "remat": remat}), target
+            )
+            if report.fits:
+                break
+    return report
+
+
+def estimated_bytes(
+    config: TransformerConfig, placement: Placement, batch: int, length: int, remat: str
+) -> float:
+    """What a training step takes of a chip, by a rough count.
+
+    Parameters, moments and gradients in float32; the tables of the vocabulary whole, in bfloat16
+    and in float32; and of each token in each layer, in bfloat16, the state (``full``), the results
+    of projections too (``dots``), or three times those (``none``).
+
+    Args:
+        config: of a causal language model.
+        placement: the devices of a target, and the rules.
+        batch: rows of a step.
+        length: tokens of a row.
+        remat: what is kept for the backward pass.
+    """
+    shapes = jax.tree.leaves(abstract_params(config))
+    parts = placement.mesh.shape["fsdp"] * placement.mesh.shape["model"]
+    state = 16 * sum(math.prod(leaf.shape) for leaf in shapes) / parts
+    tables = 12 * (config.vocab_size or 0) * config.hidden_size
+    heads = (config.num_attention_heads + 2 * config.key_value_heads) * config.head_size
+    wide = (2 if config.gated_mlp else 1) * config.intermediate_size
+    projections = heads + 2 * config.hidden_size + wide
+    kept = {"none": 3 * projections, "dots": projections}.get(remat, 0) + config.hidden_size
+    tokens = batch * length / placement.mesh.size
+    return state + tables + 2 * kept * tokens * config.num_hidden_layers
 
 
 def training_mesh(config: TransformerConfig, target: Target) -> str:

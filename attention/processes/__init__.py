@@ -4,7 +4,8 @@
 ``start`` (``group``) joins them before JAX is used; ``is_main`` says who writes, ``wait_for_all``
 waits, and ``gathered`` brings an array to every host.  ``preemption`` (``interrupts``) makes
 SIGTERM end a command as Ctrl-C does, and ``stop_requests`` (``agreement``) makes both one decision
-of all processes, between two steps.  With one process all of it does nothing.  Open ``environment``
+of all processes, between two steps.  ``end_in_one_line`` (``losing``) says how the loss of another
+process ends this one.  With one process all of it does nothing.  Open ``environment``
 first.
 """
 

@@ -11,9 +11,11 @@ from .group import start as start
 from .group import wait_for_all as wait_for_all
 from .interrupts import preemption as preemption
 from .interrupts import raise_stop as raise_stop
+from .losing import end_in_one_line as end_in_one_line
 
 __all__ = [
     "Group",
+    "end_in_one_line",
     "find_group",
     "free_memory",
     "gathered",

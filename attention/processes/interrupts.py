@@ -11,6 +11,7 @@ from typing import NoReturn
 from attention.errors import Preempted
 
 NONE, PREEMPTED, INTERRUPTED = 0, 1, 2
+AGAIN = 75  # the exit code that says: saved, run it again
 KINDS = {signal.SIGTERM: PREEMPTED, signal.SIGINT: INTERRUPTED}
 
 

@@ -21,6 +21,7 @@ WORDS = [
 ]  # fmt: skip
 SHORT = [*WORDS, "--steps", str(STEPS), "--save-every", "4"]
 LONG = [*WORDS, "--save-every", "50000", "--steps"]  # and how many
+LOST = 60  # seconds after which a process is gone whose fellow was killed
 CODE = "import sys; from {package}.cli import main; main(sys.argv[1:])"
 
 
@@ -102,16 +103,62 @@ def test_meshes_over_two_processes(tmp_path, mesh):
 
 
 @pytest.mark.nightly
+def test_a_run_goes_on_with_other_processes_and_devices(tmp_path):
+    one, out = tmp_path / "one", tmp_path / "moved"
+    assert ended([start(one, [*LONG, "12"], 8)])[0] == [0]
+    codes, errors = ended(two(out, [*LONG, "4"]))  # 2 processes with 4 devices each
+    assert codes == [0, 0], errors
+    for steps, devices in (("8", 8), ("12", 1)):
+        codes, errors = ended([start(out, [*LONG, steps], devices)])
+        assert codes == [0], errors
+    np.testing.assert_allclose(losses(out), losses(one), rtol=1e-5)
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_other(tmp_path, victim):
     out = tmp_path / "out"
     running = two(out, [*LONG, "100000"])
     wait_for_step(out, 3, running)
     running[victim].kill()
-    begun = time.monotonic()
-    _, error = running[1 - victim].communicate(timeout=90)
-    assert running[1 - victim].returncode != 0
-    assert time.monotonic() - begun < 60, error
+    _, error = running[1 - victim].communicate(timeout=LOST)
+    running[victim].communicate()
+    assert running[1 - victim].returncode == 75, error
+    [line] = error.splitlines()
+    assert line.startswith("icl: another process of this run has ended; go on with: icl"), error
+
+
+PRETRAIN = [
+    "pretrain", "--steps", "6", "--length", "16", "--batch", "8", "--vocabulary", "300", "--quiet",
+    "--log-every", "1", "--evaluate-every", "3", "--evaluate-rows", "16", "--save-every", "3",
+]  # fmt: skip
+FINETUNE = [
+    "finetune", "--model", "demo", "--task", "demo:boolean", "--limit", "40", "--steps", "6",
+    "--batch-size", "8", "--lora-rank", "3", "--lora-dropout", "0", "--quiet",
+    "--no-compilation-cache",
+]  # fmt: skip
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("package", "words", "file"),
+    [("attention", PRETRAIN, "metrics.jsonl"), ("tale_jax", FINETUNE, "training/metrics.jsonl")],
+)
+def test_two_processes_train_language_models_like_one(tmp_path, package, words, file):
+    one, both = tmp_path / "one", tmp_path / "two"
+    codes, errors = ended([start(one, words, 8, package=package)])
+    assert codes == [0], errors
+    codes, errors = ended(two(both, words, package))
+    assert codes == [0, 0], errors
+    found, expected = (
+        [json.loads(line)["loss"] for line in (out / file).read_text().splitlines()]
+        for out in (both, one)
+    )
+    assert found == pytest.approx(expected, rel=1e-5) and found
+    names = [
+        sorted(str(f.relative_to(out)) for f in out.rglob("*.safetensors")) for out in (both, one)
+    ]
+    assert names[0] == names[1] and names[0]
 
 
 @pytest.mark.parametrize(

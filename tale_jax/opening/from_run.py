@@ -52,7 +52,8 @@ def open_subject(
 
     Raises:
         InputError: there is neither a search nor both a model and a task, or a search is given
-            together with layers or with options of its task.
+            together with layers or with options of its task, or it had several tasks and none is
+            named.
     """
     if subject.run is None:
         if subject.model is None or subject.task is None:
@@ -64,7 +65,12 @@ def open_subject(
     if subject.drop:
         raise InputError("a run says which layers to drop: leave out --drop")
     run = load_run(subject.run)
-    if subject.task is None:
+    joint = len(run.tasks) > 1
+    if joint and subject.task is None:
+        raise InputError(
+            f"{subject.run} searched for several tasks: --task {' or '.join(run.tasks)}"
+        )
+    if subject.task is None or (joint and subject.task in run.tasks):
         limit, options = options.limit, run_options(run, options)
         if split == "train":  # a search limits what it searches, not what is trained on
             options = dataclasses.replace(options, limit=limit)

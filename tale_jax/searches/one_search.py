@@ -12,7 +12,7 @@ from attention.terminal import Terminal
 from tale_jax import analysis, criteria, elimination, runs
 from tale_jax.elimination import Candidate, Gauges, PartTimes
 from tale_jax.runs import Run
-from tale_jax.scoring import JointScorer
+from tale_jax.scoring import JointScorer, scorers_of
 from tale_jax.searches.damage import measure_damage
 from tale_jax.searches.job import OpenedJob
 from tale_jax.tasks import asked_by_letter, fixed_answer_right
@@ -96,7 +96,7 @@ def _search(
                 run.count_tasks(candidate, counts)
             progress.candidate(candidate)
             if candidate.layer is None:
-                _warn_of_chance(opened, candidate, terminal)
+                _warn_of_chance(opened, run.by_task(candidate) or [candidate.correct], terminal)
                 keep_time(candidate)
 
         def on_accepted(candidate: Candidate) -> None:
@@ -130,14 +130,20 @@ def _search(
         return found, run.controls(job.null_control, control.run, progress.shuffles)
 
 
-def _warn_of_chance(opened: OpenedJob, baseline: Candidate, terminal: Terminal) -> None:
-    """Tell that a search follows noise, where the whole model answers no better than by chance."""
-    if isinstance(opened.scorer, JointScorer):
-        return
-    rows = opened.scorer.examples["search"]
-    asked = len(rows), fixed_answer_right(rows), asked_by_letter(rows)
-    if (line := runs.beside_chance(baseline.correct, *asked)) is not None:
-        terminal.message(f"baseline: {line}; what is found may be noise")
+def _warn_of_chance(opened: OpenedJob, correct: Sequence[int], terminal: Terminal) -> None:
+    """Tell that a search follows noise, where the whole model answers no better than by chance.
+
+    Args:
+        opened: the search.
+        correct: answers of the whole model, by task.
+        terminal: shows the line.
+    """
+    for (name, scorer), count in zip(scorers_of(opened.scorer).items(), correct, strict=True):
+        rows = scorer.examples["search"]
+        asked = len(rows), fixed_answer_right(rows), asked_by_letter(rows)
+        if (line := runs.beside_chance(count, *asked)) is not None:
+            start = f"baseline, {name}" if name else "baseline"
+            terminal.message(f"{start}: {line}; what is found may be noise")
 
 
 def _gauges(run: Run, opened: OpenedJob) -> Gauges:

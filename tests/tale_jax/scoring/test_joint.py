@@ -4,13 +4,14 @@ import json
 
 import pytest
 
+from attention.errors import InputError
 from attention.terminal import Terminal
 from tale_jax import evaluate, search
 from tale_jax.commands.export import export
 from tale_jax.commands.pick import pick
 from tale_jax.models import load_model
-from tale_jax.opening import open_scorers, read_task
-from tale_jax.options import Options
+from tale_jax.opening import open_scorers, open_subject, read_task
+from tale_jax.options import Options, Subject
 from tale_jax.runs import load_run
 
 QUICK = {"epsilon": 0.3, "max_drops": 2, "quiet": True}
@@ -82,17 +83,27 @@ def test_the_files_have_the_counts_of_each_task(run, searched, tasks):
     assert damage["untouched"]["c"]["baseline"]["correct"] == whole
 
 
-def test_it_resumes_to_itself_and_other_commands_read_it(run, searched, tasks, tmp_path):
+def test_it_resumes_to_itself_and_other_commands_read_it(run, searched, tasks, tmp_path, capsys):
     before = {file.name: file.read_bytes() for file in run.iterdir()}
     given = {"data": tasks, "null_control": 1, "resume": True, **QUICK}
     given["untouched"] = ("c",)
-    search(str(searched / "tiny"), ("a", "b"), run, **given)
+    search(str(searched / "tiny"), ("a", "b"), run, **given | {"quiet": False})
+    said = capsys.readouterr().err  # the answers are random
+    assert "baseline, a: not above one fixed answer" in said
     assert {file.name: file.read_bytes() for file in run.iterdir()} == before
     best = json.loads((run / "summary.json").read_text())["best"]
     assert export(run, "best", tmp_path / "best")["dropped"] == best["dropped"]
     chosen = pick(run, budget_layers=4, quiet=True)
     assert set(chosen["tasks"]) == {"a", "b"}
     assert chosen["test"]["tasks"]["a"]["total"] == 31
+
+
+def test_one_of_its_tasks_is_looked_at(run, searched, tasks):
+    with pytest.raises(InputError, match="several tasks: --task a or b"):
+        open_subject(Subject(run=run), Options())
+    opened = open_subject(Subject(run=run, task="a"), Options())
+    assert opened.options.data == tasks and len(opened.task.search) == 47
+    assert opened.dropped == load_run(run).dropped("best")
 
 
 def test_each_task_by_itself(searched, tasks, tmp_path):

@@ -34,8 +34,10 @@ def make_mesh(
     One of the numbers may be -1, which takes all devices that are left.
 
     Raises:
-        InputError: there are too few devices, or a number does not divide their count.
+        InputError: there are too few devices, a number does not divide their count, or a process of
+            the run would have none.
     """
+    whole = devices is None
     devices = jax.devices() if devices is None else devices
     sizes = dict(zip(AXES, (dcn, -1 if data is None else data, fsdp, model), strict=True))
     given = math.prod(size for size in sizes.values() if size != -1)
@@ -49,6 +51,11 @@ def make_mesh(
         text = " x ".join(map(str, shape[1:] if dcn == 1 else shape))
         raise InputError(f"a mesh of {text} needs more than {len(devices)} device(s)")
     chosen = devices[:count]
+    if whole and len({device.process_index for device in chosen}) < jax.process_count():
+        raise InputError(
+            f"a mesh of {count} device(s) leaves some of {jax.process_count()} processes without "
+            f"one: take all {len(devices)}, such as --mesh data=-1"
+        )
     types = (AxisType.Auto,) * len(AXES)
     split = {"allow_split_physical_axes": True}  # 32 of 4 x 4 x 4 chips too
     if sizes["dcn"] > 1 and len({getattr(d, "slice_index", 0) for d in chosen}) == sizes["dcn"]:

@@ -161,11 +161,13 @@ def _fitted(
 
 
 def _mesh(devices: Devices) -> Mesh | None:
-    """The mesh; None: one device.
+    """The mesh; None: one device.  Several processes share all of their devices by default.
 
     Raises:
         InputError: there are too few devices.
     """
+    if not devices.mesh and jax.process_count() > 1:
+        return make_mesh()
     sizes = devices.axes
     if max(sizes.values()) == 1 and min(sizes.values()) >= 0:
         return None

@@ -2,11 +2,11 @@
 
     python scripts/benchmark_fit.py [--size 384] [--rounds 15]   # a minute on 2 CPU cores
 
-Both train the same four layers with AdamW on the same batches.  Blocks of steps of both alternate in
-one process, and each pair gives a ratio, of which the median counts.  Processor seconds (all
-threads) are disturbed less by a busy machine than wall seconds.  ``fit`` does more: it sums up the
-norms of gradient and update, keeps the old state where a step is not finite, and logs every tenth
-step.  The last line is JSON.
+Both train the same four layers with AdamW on the same batches.  Blocks of steps alternate in one
+process, and each pair gives a ratio, of which the median counts.  Processor seconds (all
+threads) are disturbed less by a busy machine than wall seconds.  ``fit`` does more: it computes the
+norms of gradient and update, keeps the old state where a step is not finite, and logs some steps.
+The last line is JSON.
 """
 
 from __future__ import annotations

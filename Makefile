@@ -29,7 +29,7 @@ smollm2: $(VENV)/installed
 	$(BIN)/tale export --run runs/smollm2 --pick best --out runs/smollm2-best
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses auto --dist loadscope
 
 # All tests: also whole matrices of cases and long processes, which `test` leaves out.
 nightly: $(VENV)/installed

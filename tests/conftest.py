@@ -38,6 +38,7 @@ from tokenizers import (
     processors,
 )
 from transformers import PreTrainedTokenizerFast
+from xdist.scheduler import LoadScopeScheduling
 
 from attention.normalizers import NORMALIZERS
 from attention.transformer import TransformerConfig, abstract_params, save_pretrained
@@ -47,6 +48,21 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(50_000, 20, 20)
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+class _Folders(LoadScopeScheduling):
+    """What tests share is made in the folder of a package, or of a room of attention: they keep
+    together, so that no two processes make it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        parts = nodeid.partition("::")[0].split("/")
+        return "/".join(parts[: 3 if "attention" in parts else 2])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``--dist loadscope`` a scope is a folder."""
+    return _Folders(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

@@ -17,6 +17,10 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT.parent / "shared/cases/configs/public_configs.json"
 PUBLIC = json.loads(FILE.read_text()) if FILE.is_file() else {}
 LARGEST = 1e-4  # of the largest logit
+# Those of the other public configs are compared at night; the classes' own defaults always.
+QUICK = (
+    "codellama_7b ministral3_3b_2512 phi-3_5 gemma3_1b_it stablelm-2-zephyr-1_6b olmo2_7b".split()
+)
 # name → what the refusal says
 REFUSED: dict[str, str] = {}
 
@@ -33,7 +37,10 @@ def script():
     del sys.modules["check_families"]
 
 
-@pytest.mark.parametrize("name", PUBLIC or ["none"])
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.nightly) for n in PUBLIC] or ["none"],
+)
 def test_public(script, name):
     if not PUBLIC:
         pytest.skip("no ../shared/cases")

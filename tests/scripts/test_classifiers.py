@@ -30,6 +30,7 @@ def script(monkeypatch):
     return load
 
 
+@pytest.mark.nightly
 def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
     classifiers = script("train_classifiers")
     whole = classifiers.generate_texts

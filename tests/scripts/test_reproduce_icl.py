@@ -32,6 +32,7 @@ def untrained(experiment, directory, steps):
     return [Trained(experiment, task, config, init(config, s)) for s in experiment.all_seeds]
 
 
+@pytest.mark.nightly  # test_laws_of_training_and_their_gates runs the script
 def test_a_table_over_seeds(tmp_path, monkeypatch, capsys):
     words = ["--models", "1l1ah,2l1ah,1mlp", "--functions", "2", "--seeds", "2", "--seed", "3"]
     linear = script("reproduce_linear")

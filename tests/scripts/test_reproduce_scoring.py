@@ -82,6 +82,7 @@ def test_training_and_testing_run(script, tmp_path, monkeypatch):
     assert script.examine("every", small, tmp_path / "run", 1, 7) == first
 
 
+@pytest.mark.quick("some")
 @pytest.mark.parametrize("task", ["some", "linear"])
 def test_all_tests_are_run(task):
     config = Experiment(f"{task}-1l1ah", hidden_size=4).config()

@@ -114,6 +114,7 @@ def test_an_export_counts_as_the_search_did(searched, exported):
     assert "`layer_halves`" in (folder / "README.md").read_text()
 
 
+@pytest.mark.nightly  # the test before it compares choices
 def test_an_export_writes_what_the_search_scored(searched, exported):
     folder, chosen = exported
     how = {"protocol": "decode", "max_new_tokens": 3}
@@ -169,6 +170,7 @@ def test_two_halves_export_as_a_layer(searched, search_again, tmp_path):
     export(tmp_path / "run", "best", tmp_path / "short.yaml", format="mergekit")
 
 
+@pytest.mark.nightly  # analysis/test_latency.py measures whole layers
 def test_speed_and_memory_are_measured(searched, exported):
     work = Workload(7, 3, rounds=1, warmup=0)
     rows = benchmark(run=searched / "halves", work=work)["rows"]
@@ -183,6 +185,7 @@ def test_speed_and_memory_are_measured(searched, exported):
     assert less["parameters_mib"] < again["parameters_mib"]
 
 
+@pytest.mark.nightly  # analysis/ has each of a run of whole layers
 def test_analyses_of_a_run(searched, tmp_path):
     best = load_run(searched / "halves").dropped("bsba")
     rows = lens(run=searched / "halves", pick="bsba", out=tmp_path / "lens")["rows"]
@@ -222,6 +225,7 @@ def test_the_front_of_a_run(searched):
         pick(searched / "halves", budget_layers=2)
 
 
+@pytest.mark.nightly  # test_compare.py and test_criteria_rank_halves
 def test_criteria_side_by_side(searched, tmp_path):
     given = {"criteria": ["accuracy", "last"], "depth": 2, "granularity": "sublayer"}
     rows = compare(searched / "tiny", searched / "a.jsonl", tmp_path / "criteria", **given)["rows"]
@@ -233,6 +237,7 @@ def test_criteria_side_by_side(searched, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.nightly  # finetuning/ trains what is left of whole layers
 def test_what_is_left_is_trained(searched, tmp_path):
     training = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
     out, train = tmp_path / "tuned", searched / "train.jsonl"

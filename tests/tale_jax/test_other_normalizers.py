@@ -60,6 +60,7 @@ def task(tmp_path_factory):
     return str(folder / "task.jsonl")
 
 
+@pytest.mark.quick("model")
 def test_answers_are_those_of_the_model(folder, task):
     """Against one text at a time, and against the same weights with softmax."""
     model = load_model(str(folder))
@@ -80,7 +81,7 @@ def test_answers_are_those_of_the_model(folder, task):
     assert evaluate(str(folder), task)["search"]["correct"] == right
 
 
-@pytest.mark.quick("head-dict", "model-unstack_layers")
+@pytest.mark.quick("head-dict")
 @pytest.mark.parametrize("form", [dict, unstack_layers])
 def test_decoding_with_a_cache_is_decoding_without(folder, form):
     config, params = load_pretrained(folder)
@@ -93,7 +94,7 @@ def test_decoding_with_a_cache_is_decoding_without(folder, form):
     np.testing.assert_array_equal(written, tokens[:, 7:])
 
 
-@pytest.mark.quick("head")
+@pytest.mark.nightly  # commands/test_every_model.py searches and exports such a model
 def test_searched_exported_and_trained(folder, task, tmp_path):
     """A search, a checkpoint of what it picked, and training that moves n and b too."""
     config, params = load_pretrained(folder)

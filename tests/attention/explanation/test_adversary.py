@@ -43,7 +43,7 @@ def measured(config, params, other, texts):
     return np.mean(outputs), np.mean(apart)
 
 
-@pytest.mark.quick("encoder", "token")
+@pytest.mark.quick("encoder")
 def test_attention_moves_away_while_predictions_stay(trained):
     config, params, texts, found = trained
     assert measured(config, params, params, texts) == (0, pytest.approx(0, abs=1e-12))
@@ -54,7 +54,7 @@ def test_attention_moves_away_while_predictions_stay(trained):
     )  # the loss, which is 0 at the base model
 
 
-@pytest.mark.quick("encoder", "token")
+@pytest.mark.quick("encoder")
 def test_only_queries_and_keys_of_the_chosen_heads_are_trained(trained):
     config, params, _, found = trained
     pairs = jax.tree_util.tree_leaves_with_path(found)
@@ -81,7 +81,7 @@ def test_only_queries_and_keys_of_the_chosen_heads_are_trained(trained):
         np.testing.assert_array_equal(by_head, chosen, err_msg=str(names))
 
 
-@pytest.mark.quick("encoder", "token")
+@pytest.mark.quick("encoder")
 def test_its_attention_in_the_base_model_is_its_output(trained):
     """Through the tap: the rest of both models is the same."""
     config, params, texts, found = trained

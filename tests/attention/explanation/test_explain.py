@@ -29,6 +29,7 @@ def test_everything_is_written(study):
     assert low <= summary["interventions"]["uniform"]["tvd"][0] <= high
 
 
+@pytest.mark.nightly  # test_adversary.py and other rooms go on after a kill
 def test_a_killed_run_ends_in_the_same_bytes(study, tmp_path):
     for name in ("settings.json", "examples.jsonl"):
         text = (study.out / name).read_text()

@@ -40,6 +40,7 @@ def weights_of(decision):
     return np.stack([layer.weights for layer in decision.layers])
 
 
+@pytest.mark.quick("decoder", "sigmoid")
 def test_exact_interventions_leave_the_output_and_others_move_it(decision):
     given, model, logits = decision.inputs, decision.classifier, decision.logits
     np.testing.assert_allclose(model.logits(given)[0], logits, atol=1e-12)

@@ -97,9 +97,7 @@ def check(scores, wanted):
             assert likeliest == (line.argmax() == target)
 
 
-@pytest.mark.quick(
-    "llama-145", "windows-67108864", "learned-145", "ssa-67108864", "chunked-67108864"
-)
+@pytest.mark.quick("llama-145", "windows-67108864", "ssa-67108864")
 @pytest.mark.parametrize("most", [2**26, 5 * V])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_token_of_a_text(name, most, monkeypatch):
@@ -116,6 +114,7 @@ def test_every_token_of_a_text(name, most, monkeypatch):
     assert scores[1].likeliest[-1]
 
 
+@pytest.mark.quick("llama", "learned", "chunked")
 @pytest.mark.parametrize("name", CONFIGS)
 def test_choices_side_by_side_do_not_see_each_other(name):
     """Two of them and their prompt are longer than the model's positions, and each fits.

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from attention.meshes import LogicalRules, make_mesh
 from attention.training.checkpoints import load_params
@@ -77,6 +78,7 @@ def killable(directory, kill_at):
     train(directory, slow)
 
 
+@pytest.mark.nightly  # test_fit.py is interrupted in the process
 def test_killed_at_any_step_and_resumed(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(whole)

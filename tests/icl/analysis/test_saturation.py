@@ -29,6 +29,7 @@ def test_the_effective_bound_of_a_model(trained, monkeypatch):
     assert saturation.bound_of(trained, 20, 8) == pytest.approx(2.5, rel=1e-3)
 
 
+@pytest.mark.nightly  # commands/test_saturation.py surveys
 def test_a_survey(trained, untrained):
     found = saturation.survey(trained, count=5)
     assert found.slopes.shape == found.along_slopes.shape == found.along_queries.shape == (5,)

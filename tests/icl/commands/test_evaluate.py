@@ -64,6 +64,7 @@ def test_quantifiers_beside_constants(quantified, tmp_path, table):
     assert (tmp_path / "errors.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.nightly
 def test_quantifiers_of_several_runs_and_of_none(quantified, tmp_path):
     small = {"prompts": 11, "sweep": "design=late", "quiet": True, "predictors": "exact"}
     found = icl.evaluate(out=tmp_path, run=(quantified, quantified), **small)
@@ -73,6 +74,7 @@ def test_quantifiers_of_several_runs_and_of_none(quantified, tmp_path):
     assert [row["kind"] for row in alone["errors"]] == ["mix"]
 
 
+@pytest.mark.nightly  # evaluation/ has the options and several seeds
 def test_what_is_tested_follows_the_options(pair, tmp_path):
     options = {"functions": "polynomial:degree=2@uniform:0,1", "inputs": "uniform:0,1"}
     found = icl.evaluate(out=tmp_path, run=pair, count=3, prompts=5, **options)

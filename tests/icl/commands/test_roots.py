@@ -1,5 +1,7 @@
 """``icl roots``."""
 
+import pytest
+
 import icl
 from icl.cli import main
 
@@ -22,6 +24,7 @@ def test_a_sweep_of_spreads(run, capsys):
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.nightly  # analysis/test_roots.py
 def test_swap_and_several_seeds(inverse, pair):
     shown = icl.roots(run=inverse, count=20)
     assert "swap" in str(shown) and shown["roots"][1]["reading"] == "swap"

@@ -53,6 +53,7 @@ def tables():
         table.update(rows)
 
 
+@pytest.mark.nightly  # test_docs.py runs that of the page about extending
 def test_a_kind_of_task_from_outside(tables, tmp_path, table, server):
     """One class and one row: it is trained, tested, drawn, and asked as text."""
     TASKS["running-mean"] = TaskRow(RunningMean)

@@ -86,7 +86,7 @@ def test_causal(trained):
     assert not np.allclose(whole(x, y)[:, 3:], whole(later_x, later_y)[:, 3:])
 
 
-@pytest.mark.quick("softmax-5", "ssa-6")
+@pytest.mark.quick("ssa-6")
 @pytest.mark.parametrize(
     ("normalizer", "batch"), [("softmax", 5), ("softmax", 6), ("ssa", 6), ("entmax", 6)]
 )  # an odd number of rows has no halves
@@ -122,6 +122,7 @@ def plain_loss(config, task):
     return loss
 
 
+@pytest.mark.nightly  # attention/training/test_fit.py adds parts up
 def test_parts_of_a_batch_add_up(tiny):
     two = dataclasses.replace(tiny, seeds=2, batch=6)
     three = Updates(3, 3, 3, 3)

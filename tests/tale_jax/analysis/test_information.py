@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from attention.errors import InputError
+from tale_jax.analysis import probes
 from tale_jax.analysis.information import label_examples, less_the_mean
 from tale_jax.analysis.probes import entropy, estimate
 from tale_jax.commands.information import information
@@ -89,6 +90,14 @@ def test_the_cross_validated_estimate_is_the_information_of_two_gaussians():
     assert bits.low < exact < bits.high
 
 
+@pytest.fixture
+def short_fits(monkeypatch):
+    """Probes of fewer strengths and folds: here it does not matter how well they are chosen."""
+    monkeypatch.setattr(probes, "STRENGTHS", (1e-3, 0.1))
+    monkeypatch.setattr(probes, "INNER_FOLDS", 2)
+
+
+@pytest.mark.usefixtures("short_fits")
 def test_information_before_and_after(searched):
     found = information(run=searched / "a", pick="bsba", limit=41)["rows"]
     dropped = load_run(searched / "a").dropped("bsba")
@@ -103,6 +112,7 @@ def test_information_before_and_after(searched):
         information(model=str(searched / "tiny"))
 
 
+@pytest.mark.usefixtures("short_fits")
 def test_each_example_has_choices_of_its_own(searched, tmp_path):
     task, number = tmp_path / "cloze.jsonl", np.random.default_rng(1)
     lines = []

@@ -7,6 +7,7 @@ from tale_jax import evaluate
 from tale_jax.commands.lens import lens
 
 
+@pytest.mark.quick("True")
 @pytest.mark.parametrize("final_norm", [True, False])
 def test_the_lens_is_the_model_without_the_layers_behind(searched, final_norm):
     model, task = str(searched / "tiny"), str(searched / "a.jsonl")

@@ -25,6 +25,7 @@ def test_the_front_has_no_dominated_model(searched):
         assert point["correct"] == best_at[len(point["dropped"])]
 
 
+@pytest.mark.quick("beam:2")
 @pytest.mark.parametrize("strategy", ["beam:2", "floating"])
 def test_the_front_of_other_strategies(searched, tmp_path, strategy):
     """Counts are those that evaluation gives, whichever model a candidate was made from."""

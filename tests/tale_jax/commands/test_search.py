@@ -130,7 +130,7 @@ def test_a_journal_cut_anywhere_ends_with_the_same_files(run, folder, tmp_path):
     whole = (run / "journal.jsonl").read_bytes()
     model, task = str(folder / "tiny"), str(folder / "task.jsonl")
     number = np.random.default_rng(5)
-    for place in (1, *number.integers(2, len(whole), 4).tolist(), len(whole) - 1):
+    for place in (1, *number.integers(2, len(whole), 1).tolist(), len(whole) - 1):
         (tmp_path / f"{place}").mkdir()
         shutil.copy(run / "settings.json", tmp_path / f"{place}")
         (tmp_path / f"{place}" / "journal.jsonl").write_bytes(whole[:place])
@@ -276,6 +276,7 @@ def test_encoders_are_refused(write_encoder, folder, tmp_path):
         evaluate(str(tmp_path / "bert"), str(folder / "task.jsonl"))
 
 
+@pytest.mark.nightly  # training/test_processes.py has eight devices
 def test_eight_devices_give_the_same_run(run, folder, tmp_path):
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     code = (

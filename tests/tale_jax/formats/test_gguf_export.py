@@ -26,6 +26,7 @@ def run(byte_tokenizer, write_model, tmp_path_factory, write_letters):
     return root / "run"
 
 
+@pytest.mark.quick("gguf-f32-1e-05")
 @pytest.mark.parametrize(("form", "tolerance"), [("gguf", 2e-2), ("gguf-f32", 1e-5)])
 def test_the_file_computes_what_the_checkpoint_does(run, tmp_path, form, tolerance):
     export(run, "bsba", tmp_path / "folder")

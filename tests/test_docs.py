@@ -199,6 +199,11 @@ def sections() -> dict[str, list[Block]]:
     return found
 
 
+# Those that train, search or convert a model: `make nightly` runs them.
+LONG = ["An intervention", "A criterion", "A model family"]
+
+
+@pytest.mark.quick(*(name for name in sections() if name not in LONG))
 @pytest.mark.parametrize("section", [*sections()])
 def test_extending_works_from_outside(section, apart):
     found = sections()[section]
@@ -209,6 +214,7 @@ def test_extending_works_from_outside(section, apart):
 GUIDES = ["scoring", "explanation", "training"]
 
 
+@pytest.mark.quick("scoring", "explanation")
 @pytest.mark.parametrize("guide", GUIDES)
 def test_examples_of_guides_run(guide, apart):
     """All Python of a guide, but for what needs the hub."""

@@ -35,7 +35,7 @@ def test_choices_are_made_as_the_readme_says(name):
         assert found[split]["accuracy"] == pytest.approx(share, abs=0.0005)
 
 
-@pytest.mark.quick("reverse")
+@pytest.mark.nightly  # the choices above are asked in every run
 @pytest.mark.parametrize("name", ["arithmetic", "reverse"])
 def test_answers_are_written_as_the_readme_says(name):
     """On the first 100 of each split, within three standard errors: writing takes long."""

@@ -15,7 +15,7 @@ from tale_jax.runs import load_run
 @pytest.fixture(scope="module")
 def run(write_model, tmp_path_factory, write_letters):
     root = tmp_path_factory.mktemp("eight")
-    write_model(root / "tiny")
+    write_model(root / "tiny", num_hidden_layers=3)
     task = write_letters(root / "a.jsonl", 23, 1)
     how = {"weights": "int8", "quiet": True, "null_control": 0}
     search(str(root / "tiny"), task, root / "run", max_drops=2, epsilon=1, **how)

@@ -141,6 +141,7 @@ def test_both_ways_agree(folder):
     assert found["results"]["tiny_rolling"]["word_perplexity,none"] > 1
 
 
+@pytest.mark.nightly  # test_scorer.py has plain loops
 def test_log_probabilities_and_texts_are_those_of_plain_loops(folder):
     import jax
     import jax.numpy as jnp

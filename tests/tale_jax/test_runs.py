@@ -93,9 +93,8 @@ def test_files_follow_their_schemas(whole):
     assert summary["best"]["dropped"] == [0]
     assert summary["best"]["test"]["correct"] == 16
     assert (summary["seconds"], summary["compilations"], summary["too_long"]) == (1.5, 2, 0)
-    trajectory = [
-        json.loads(line) for line in (whole / "trajectory.jsonl").read_text().splitlines()
-    ]
+    text = (whole / "trajectory.jsonl").read_text()
+    trajectory = [json.loads(line) for line in text.splitlines()]
     assert trajectory[0] == {"iteration": 1, "layer": 0, "correct": 16, "total": 20, "dropped": [0]}
     with (whole / "candidates.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -107,9 +106,8 @@ def test_files_follow_their_schemas(whole):
         "dropped": "0",
     }
     assert [row["layer"] for row in rows[:4]] == ["0", "1", "2", "3"]
-    predictions = [
-        json.loads(line) for line in (whole / "predictions.jsonl").read_text().splitlines()
-    ]
+    text = (whole / "predictions.jsonl").read_text()
+    predictions = [json.loads(line) for line in text.splitlines()]
     assert len(predictions) == 2 * 3 * TOTAL
     assert predictions[0] == {
         "split": "search",

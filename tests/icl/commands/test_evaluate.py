@@ -20,6 +20,7 @@ def test_the_published_set(tmp_path, capsys, table):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
+@pytest.mark.nightly
 def test_a_long_table_ends(tmp_path, table):
     names = ("zero", "knn-1", "knn-2", "knn-3")
     shown = icl.evaluate(out=tmp_path, published=True, predictors=names, count=3)

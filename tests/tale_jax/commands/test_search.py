@@ -166,63 +166,6 @@ def test_a_killed_search_goes_on_to_the_same_files(run, folder, tmp_path):
     assert contents(tmp_path / "killed") == contents(run)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--drop", "99"], "there is no layer 99"),
-        (["--drop", "0,1,2,3,4"], "at least one"),
-        (["--drop", "x"], "--drop is written 3,5.mlp, not 'x'"),
-        (["--task", "nothing.jsonl"], "no such file"),
-        (["--task", "demo:nothing"], "no demo task 'nothing'"),
-        (["--model", "./nowhere"], "no such model folder"),
-        (["--limit", "0"], "--limit must be at least 1"),
-        (["--shots", "2"], "train"),
-        (["--holdout", "1.5"], "--holdout must be above 0 and below 1"),
-        (["--batch-tokens", "0"], "--batch-tokens must be at least 1"),
-        (["--max-new-tokens", "0"], "at least 1"),
-    ],
-)
-def test_bad_options_of_evaluate_end_in_one_line(folder, failing, words, message):
-    usual = {"--model": str(folder / "tiny"), "--task": str(folder / "task.jsonl")}
-    given = usual | dict(zip(words[::2], words[1::2], strict=True))
-    flat = [word for pair in given.items() for word in pair]
-    assert message in failing("evaluate", *flat, "--no-compilation-cache")
-
-
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ("", "no example"),
-        ('{"prompt": "a", "choices": ["b", "c"], "answer": 2}\n', ":1: answer 2 is out of range"),
-        ('{"prompt": "a", "choices": ["b", "c"], "answer": 0}\n{oops\n', ":2: not JSON"),
-        (json.dumps({"prompt": "a" * 99, "choices": ["b", "c"], "answer": 0}), "longer than"),
-    ],
-)
-def test_bad_tasks_leave_no_directory(folder, tmp_path, failing, lines, message):
-    (tmp_path / "bad.jsonl").write_text(lines)
-    error = failing(
-        "search", "--model", str(folder / "tiny"), "--task", str(tmp_path / "bad.jsonl"),
-        "--out", str(tmp_path / "out"), "--no-compilation-cache",
-    )  # fmt: skip
-    assert message in error
-    assert not (tmp_path / "out").exists()
-
-
-def test_nan_models_leave_no_directory(write_model, folder, tmp_path, failing):
-    from safetensors.numpy import load_file, save_file
-
-    write_model(tmp_path / "nan")
-    tensors = load_file(tmp_path / "nan" / "model.safetensors")
-    tensors["model.norm.weight"][:] = np.nan
-    save_file(tensors, tmp_path / "nan" / "model.safetensors")
-    error = failing(
-        "search", "--model", str(tmp_path / "nan"), "--task",
-        str(folder / "task.jsonl"), "--out", str(tmp_path / "out"), "--no-compilation-cache",
-    )  # fmt: skip
-    assert "NaN" in error
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_directory_is_not_used_twice(run, folder, failing):
     usual = [
         "search", "--model", str(folder / "tiny"), "--task", str(folder / "task.jsonl"),
@@ -267,13 +210,6 @@ def test_decoding_a_task_with_choices(folder):
     assert 0 < found["search"]["unparsed"] <= 47
     with pytest.raises(InputError, match="unknown protocol"):
         evaluate(str(folder / "tiny"), str(folder / "task.jsonl"), protocol="guess")
-
-
-def test_encoders_are_refused(write_encoder, folder, tmp_path):
-
-    write_encoder(tmp_path / "bert")
-    with pytest.raises(InputError, match="causal language model"):
-        evaluate(str(tmp_path / "bert"), str(folder / "task.jsonl"))
 
 
 @pytest.mark.nightly  # training/test_processes.py has eight devices

@@ -22,7 +22,10 @@ from tale_jax.scoring import Scorer
 from tale_jax.tasks import Task, encode_choices, load_task
 
 lm_eval = pytest.importorskip("lm_eval")
-pytestmark = pytest.mark.filterwarnings("ignore")  # those of lm-eval and of what it imports
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # those of lm-eval and of what it imports
+    pytest.mark.nightly,  # test_lm_eval.py compares what is asked
+]
 
 ROWS, LONGEST, SHOTS = 17, 300, 2
 METRICS = {

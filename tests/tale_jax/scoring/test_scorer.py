@@ -42,6 +42,10 @@ def random_task(count: int, generated: bool = False) -> Task:
     return Task("random", tuple(map(example, range(count))), (example(0), example(1)))
 
 
+def open_scorer(model, task, **how):
+    return Scorer(model.config, model.params, model.tokenizer, task, **how)
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def forward(config, params, tokens):
     return Transformer(config).apply({"params": params}, tokens)
@@ -67,9 +71,7 @@ def plain_scores(model, example: Example, dropped: tuple[int, ...]) -> list[floa
 )
 def test_loglikelihood_is_that_of_a_plain_loop(model, protocol):
     task = random_task(13)
-    scorer = Scorer(
-        model.config, model.params, model.tokenizer, task, protocol=protocol, batch_tokens=97
-    )
+    scorer = open_scorer(model, task, protocol=protocol, batch_tokens=97)
     for dropped in DROPS:
         answers = scorer.answers("search", dropped)
         for example, answer in zip(task.search, answers, strict=True):
@@ -94,9 +96,7 @@ def test_decoding_is_that_of_a_plain_loop(model, window):
     task = random_task(7, generated=True)
     front = "the same words before all "
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
-    scorer = Scorer(
-        model.config, model.params, model.tokenizer, Task("t", examples), max_new_tokens=3
-    )
+    scorer = open_scorer(model, Task("t", examples), max_new_tokens=3)
     assert scorer._runner.programs.front is not None
     scorer.race([(3,)], [()], 0)  # orders the rows, whose states move along
     runs = []
@@ -126,21 +126,19 @@ def test_decoding_is_that_of_a_plain_loop(model, window):
 
 def test_a_correct_written_answer_counts(model):
     task = random_task(5, generated=True)
-    scorer = Scorer(model.config, model.params, model.tokenizer, task, max_new_tokens=3)
+    scorer = open_scorer(model, task, max_new_tokens=3)
     written = [answer.prediction for answer in scorer.answers("search", ())]
     right = tuple(
         Example(example.prompt, None, text or "?")
         for example, text in zip(task.search, written, strict=True)
     )
-    scorer = Scorer(
-        model.config, model.params, model.tokenizer, Task("right", right), max_new_tokens=3
-    )
+    scorer = open_scorer(model, Task("right", right), max_new_tokens=3)
     assert next(scorer.count([()])) == sum(bool(text) for text in written) > 0
 
 
 def test_programs_depend_on_batch_shapes_alone(model):
     task = random_task(29)
-    scorer = Scorer(model.config, model.params, model.tokenizer, task, batch_tokens=211)
+    scorer = open_scorer(model, task, batch_tokens=211)
     expected = scorer.most_compilations
     list(scorer.count([()]))
     compiled = scorer.compilations
@@ -158,11 +156,7 @@ def test_programs_depend_on_batch_shapes_alone(model):
 def test_batch_sizes_do_not_change_answers(model):
     task = random_task(11)
     counts = {
-        size: list(
-            Scorer(model.config, model.params, model.tokenizer, task, batch_tokens=size).count(
-                DROPS
-            )
-        )
+        size: list(open_scorer(model, task, batch_tokens=size).count(DROPS))
         for size in (1, 51, 10007)
     }
     assert counts[1] == counts[51] == counts[10007]
@@ -171,16 +165,14 @@ def test_batch_sizes_do_not_change_answers(model):
 def test_long_examples_are_left_out_and_counted(model):
     task = random_task(3)
     long = Example("a" * 80, ("b", "c"), 0)
-    scorer = Scorer(
-        model.config,
-        model.params,
-        model.tokenizer,
+    scorer = open_scorer(
+        model,
         Task("t", (*task.search, long), (long, *task.search)),
     )
     assert scorer.too_long == 2
     assert [len(scorer.examples[split]) for split in ("search", "test")] == [3, 3]
     with pytest.raises(InputError, match="longer than the model's 61 positions"):
-        Scorer(model.config, model.params, model.tokenizer, Task("t", (long,)))
+        open_scorer(model, Task("t", (long,)))
 
 
 def test_nan_logits_are_refused(model):
@@ -195,7 +187,7 @@ def test_a_nan_layer_that_is_dropped_does_not_leak(model):
     layers = jax.tree.map(lambda leaf: leaf.at[2].set(jnp.nan), model.params["layers"])
     broken = {**model.params, "layers": layers}
     task = random_task(11)
-    good = Scorer(model.config, model.params, model.tokenizer, task)
+    good = open_scorer(model, task)
     bad = Scorer(model.config, broken, model.tokenizer, task)
     assert bad.answers("search", (2,)) == good.answers("search", (2,))
     assert all(answer.prediction is None for answer in bad.answers("search", (1,)))
@@ -204,15 +196,13 @@ def test_a_nan_layer_that_is_dropped_does_not_leak(model):
 def test_out_of_memory_halves_the_batches(model, monkeypatch):
     task = random_task(17)
     said: list[str] = []
-    scorer = Scorer(
-        model.config,
-        model.params,
-        model.tokenizer,
+    scorer = open_scorer(
+        model,
         task,
         batch_tokens=300,
         on_message=said.append,
     )
-    expected = list(Scorer(model.config, model.params, model.tokenizer, task).count(DROPS))
+    expected = list(open_scorer(model, task).count(DROPS))
     run = Runner.__call__
 
     def limited(runner, keep, arrays, part=None):
@@ -232,7 +222,7 @@ def test_out_of_memory_halves_the_batches(model, monkeypatch):
 @pytest.mark.quick("True")
 @pytest.mark.parametrize("raced", [False, True])
 def test_memory_that_runs_out_for_good_or_another_error_ends_the_work(model, monkeypatch, raced):
-    scorer = Scorer(model.config, model.params, model.tokenizer, random_task(17), batch_tokens=100)
+    scorer = open_scorer(model, random_task(17), batch_tokens=100)
 
     def ask():
         return scorer.race(DROPS, [()], 0) if raced else list(scorer.count(DROPS))
@@ -250,7 +240,7 @@ def test_memory_that_runs_out_for_good_or_another_error_ends_the_work(model, mon
 
 
 def test_the_whole_model_is_run_once(model, monkeypatch):
-    scorer = Scorer(model.config, model.params, model.tokenizer, random_task(17))
+    scorer = open_scorer(model, random_task(17))
     expected = sum(answer.correct for answer in scorer.answers("search", ()))
     monkeypatch.setattr(Runner, "__call__", None)
     assert list(scorer.count([(), ()])) == [expected, expected]
@@ -259,10 +249,10 @@ def test_the_whole_model_is_run_once(model, monkeypatch):
 
 def test_an_option_that_the_compiler_does_not_know_is_left_out(model, monkeypatch):
     task = random_task(5)
-    expected = Scorer(model.config, model.params, model.tokenizer, task).answers("search", ())
+    expected = open_scorer(model, task).answers("search", ())
     for name in ("CPU_OPTIONS", "SMALL_OPTIONS"):
         monkeypatch.setattr(programs, name, {"xla_of_another_time": "1"})
-    found = Scorer(model.config, model.params, model.tokenizer, task).answers("search", ())
+    found = open_scorer(model, task).answers("search", ())
     assert found == expected
 
 
@@ -272,10 +262,8 @@ def test_an_option_that_the_compiler_does_not_know_is_left_out(model, monkeypatc
 def test_races_choose_what_counting_chooses(model, cache_gib, front, check_race):
     task = random_task(47)
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
-    scorer = Scorer(
-        model.config,
-        model.params,
-        model.tokenizer,
+    scorer = open_scorer(
+        model,
         Task("t", examples),
         batch_tokens=101,
         cache_gib=cache_gib,
@@ -286,7 +274,7 @@ def test_races_choose_what_counting_chooses(model, cache_gib, front, check_race)
 def test_a_round_begins_where_the_round_before_it_ended(model, monkeypatch):
     """What is run is each sequence of layers once, which is counted here by hand."""
     monkeypatch.setattr(workers, "SIDE_BY_SIDE", 1)  # two might run the same at the same moment
-    scorer = Scorer(model.config, model.params, model.tokenizer, random_task(47), batch_tokens=101)
+    scorer = open_scorer(model, random_task(47), batch_tokens=101)
     asked: list[tuple[int, tuple[int, ...]]] = []
     run = Runner.__call__
 
@@ -318,7 +306,7 @@ def test_a_shared_beginning_changes_no_answer(model):
     task = random_task(13)
     front = "the same words before all "
     examples = tuple(dataclasses.replace(e, prompt=front + e.prompt) for e in task.search)
-    scorer = Scorer(model.config, model.params, model.tokenizer, Task("t", examples))
+    scorer = open_scorer(model, Task("t", examples))
     assert scorer._runner.programs.front is not None
     for dropped in DROPS:
         for example, answer in zip(examples, scorer.answers("search", dropped), strict=True):

@@ -1,11 +1,13 @@
 """Where written answers end: at every end token, at stop strings, or cut off."""
 
 import dataclasses
+import functools
 import json
 import runpy
 import shutil
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -76,7 +78,8 @@ def test_writing_ends_when_every_row_has_its_stop_string(write_model, tmp_path):
         config, transformer = model.config, Transformer(model.config)
         cache = init_cache(config, 2, arrays.tokens.shape[1] + 13, stacked=True)
         how = {"where": arrays.where, "read_at": last_places(arrays.where), "method": "decode"}
-        read = transformer.apply({"params": model.params}, arrays.tokens, cache, **how)
+        decode = jax.jit(functools.partial(transformer.apply, **how))
+        read = decode({"params": model.params}, arrays.tokens, cache)
         return np.asarray(asker.write(model.params, keep, *read)[0])
 
     written = write(plain)

@@ -185,23 +185,6 @@ def test_a_single_item_is_a_tuple_of_one_and_groups_may_be_passed_whole():
     assert ask("m", tasks="a", shots=3)["question"] == Question(3)
 
 
-def choose(
-    *, layers: tuple[Annotated[int, Between(ge=0)], ...] | Literal["all"] | None = None
-) -> None:
-    """Choose layers."""
-
-
-def test_a_tuple_may_have_an_alternative(capsys):
-    chosen = command(choose)
-    for words, python in (("3,all", (3, "all")), ("none", None), ("", ()), ("all", "all")):
-        found = told(chosen, f"--layers={words}")["layers"]
-        assert found == ((python,) if python == "all" else python)
-        assert chosen.command.bind((), {"layers": python})["layers"] == found
-    with pytest.raises(SystemExit):
-        run_script(chosen, ["--layers", "3,some"])
-    assert "--layers must be all or a whole number, not 'some'" in capsys.readouterr().err
-
-
 def test_a_word_that_cannot_be_parsed_is_told_how_it_is_written(capsys):
     with pytest.raises(SystemExit):
         run_script(ask, ["--model", "m", "--tasks", "a", "--lost", "much"])
@@ -296,3 +279,41 @@ def test_clashes_are_found_when_a_command_is_made():
     ):
         with pytest.raises(TypeError, match=line):
             command(function)
+
+
+HELP = """\
+usage: ask --model TEXT --tasks NAME,NAME [options]
+
+Ask a model, 100 % of it.
+
+options:
+  --model TEXT            local folder, or "demo" (required)
+  --tasks NAME,NAME       names (required)
+  --drop 3,5.mlp          layers to leave out
+  --run DIR               directory of a search (may be given again)
+  --colour NAME           of the answer (one of red, green; default: red)
+  --lost 8%               accuracy that may be lost (default: 0.08)
+  --budget X              seconds
+  --limit N               the first so many examples
+  --batch N,...           prompts at a time (default: 1)
+  --norm, --no-norm       put states through the norm (default: yes)
+  --quiet                 show nothing
+
+How the model is asked:
+  --shots N               answered examples before every prompt (default: 2)
+  --protocol {auto,decode}
+                          what the model is asked for (default: auto)
+
+Devices and precision of the computation:
+"""
+
+
+def test_help_has_a_section_for_each_group(monkeypatch):
+    from attention.words import help_text
+
+    monkeypatch.setenv("COLUMNS", "80")
+    page = help_text(ask.command, "ask")
+    assert page.startswith(HELP)
+    assert max(map(len, page.splitlines())) < 80
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(len, help_text(ask.command, "ask").splitlines())) < 60

@@ -1,5 +1,6 @@
 """Programs of several commands: errors, results, help, completion."""
 
+import dataclasses
 import fnmatch
 import io
 import json
@@ -158,13 +159,19 @@ def test_results_are_shown_or_printed_as_values_alone(greeter, capsys):
     assert capsys.readouterr().out == "loose words\n"
 
 
+@dataclasses.dataclass
+class Answer:
+    shots: int
+    protocol: str = "auto"
+
+
 def test_values_become_json():
     from attention.results import as_json, as_text
 
-    values = {"a": np.float32(0.5), "b": (np.arange(3), math.nan), "c": Path("x"), "q": Question(1)}
+    values = {"a": np.float32(0.5), "b": (np.arange(3), math.nan), "c": Path("x"), "q": Answer(1)}
     expected = {"a": 0.5, "b": [[0, 1, 2], None], "c": "x", "q": {"shots": 1, "protocol": "auto"}}
     assert json.loads(as_json(values)) == expected
-    assert json.loads(as_text(Question(1))) == expected["q"] and as_text(None) == ""
+    assert json.loads(as_text(Answer(1))) == expected["q"] and as_text(None) == ""
     assert json.loads(str(Result(values))) == expected
 
 
@@ -187,44 +194,6 @@ def test_any_encoding_will_do(encoding, greeter, capsys, monkeypatch):
     assert sys.stdout.tell() == 0 and capsys.readouterr().err.count("\n") == 1
     greeter("greet", "--name", "\N{MULTIPLICATION SIGN}")
     assert sys.stdout.buffer.tell() or sys.stdout.tell()
-
-
-HELP = """\
-usage: ask --model TEXT --tasks NAME,NAME [options]
-
-Ask a model, 100 % of it.
-
-options:
-  --model TEXT            local folder, or "demo" (required)
-  --tasks NAME,NAME       names (required)
-  --drop 3,5.mlp          layers to leave out
-  --run DIR               directory of a search (may be given again)
-  --colour NAME           of the answer (one of red, green; default: red)
-  --lost 8%               accuracy that may be lost (default: 0.08)
-  --budget X              seconds
-  --limit N               the first so many examples
-  --batch N,...           prompts at a time (default: 1)
-  --norm, --no-norm       put states through the norm (default: yes)
-  --quiet                 show nothing
-
-How the model is asked:
-  --shots N               answered examples before every prompt (default: 2)
-  --protocol {auto,decode}
-                          what the model is asked for (default: auto)
-
-Devices and precision of the computation:
-"""
-
-
-def test_help_has_a_section_for_each_group(monkeypatch):
-    from attention.words import help_text
-
-    monkeypatch.setenv("COLUMNS", "80")
-    page = help_text(ask.command, "ask")
-    assert page.startswith(HELP)
-    assert max(map(len, page.splitlines())) < 80
-    monkeypatch.setenv("COLUMNS", "60")
-    assert max(map(len, help_text(ask.command, "ask").splitlines())) < 60
 
 
 def test_help_and_version_are_no_errors(greeter, capsys):

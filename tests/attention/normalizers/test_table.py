@@ -191,17 +191,6 @@ def test_constraints_and_their_inverses(domain):
         np.testing.assert_allclose(forward(back(jnp.float32(value))), value, rtol=1e-6)
 
 
-def bisected(row, alpha):
-    """α-entmax of one row by bisection in float64."""
-    z = (alpha - 1) * np.asarray(row, float)
-    low, high = z.max() - 1, z.max()
-    for _ in range(200):
-        tau = (low + high) / 2
-        mass = (np.maximum(z - tau, 0) ** (1 / (alpha - 1))).sum()
-        low, high = (tau, high) if mass > 1 else (low, tau)
-    return np.maximum(z - tau, 0) ** (1 / (alpha - 1))
-
-
 def reads_count(row):
     """Whether the traced formula looks at the number of keys."""
     scores = jnp.zeros((T, S))

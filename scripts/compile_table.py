@@ -38,17 +38,24 @@ COMMANDS = {
     "train-70b-v5e-256": "attn compile --model llama-3.1-70b --target v5e-256",
     "train-70b-v5p-64": "attn compile --model llama-3.1-70b --target v5p-64",
     "train-gpt2-v5e-8": "attn compile --model gpt2 --target v5e-8 --batch 16 --length 1024",
-    "train-ssa-v5e-8": "attn compile --model ssa-114m --target v5e-8 --batch 16 --length 1024",
+    "train-ssa-v5e-8": (
+        "attn compile --model ssa-114m --normalizer ssa --target v5e-8 --batch 16 --length 1024"
+    ),
     "train-12l8ah-v5e-8": "icl compile --preset linear-12l8ah --target v5e-8",
     "train-8b-h200-8": "attn compile --model llama-3.1-8b --target h200-8",
     "train-gpt2-h200": "attn compile --model gpt2 --target h200 --batch 4 --length 1024",
-    "train-ssa-h200": "attn compile --model ssa-114m --target h200 --batch 4 --length 1024",
+    "train-ssa-h200": (
+        "attn compile --model ssa-114m --normalizer ssa --target h200 --batch 4 --length 1024"
+    ),
     "train-12l8ah-h200": "icl compile --preset linear-12l8ah --target h200",
     "search-8b-v5e-4": "tale compile --model llama-3.1-8b --target v5e-4",
     "search-70b-v5e-16": "tale compile --model llama-3.1-70b --target v5e-16",
     "decode-8b-v5e-4": "attn compile --model llama-3.1-8b --target v5e-4 --step decode --batch 8",
     "decode-70b-v5e-16": (
         "attn compile --model llama-3.1-70b --target v5e-16 --step decode --batch 8"
+    ),
+    "decode-70b-v5e-32": (
+        "attn compile --model llama-3.1-70b --target v5e-32 --step decode --batch 8"
     ),
 }
 """The rows, by name; docs/guides/pods.md says why these."""

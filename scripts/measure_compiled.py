@@ -27,6 +27,7 @@ from compile_table import COMMANDS, FOLDER
 
 from attention import compilation
 from attention.command_line import Commas, Result, run_script
+from attention.commands.compile import model_config
 from attention.errors import InputError
 from attention.files import Record, read_json
 from attention.terminal import plain_table
@@ -51,7 +52,8 @@ def step_of(words: str, devices: list[Any]) -> compilation.Step:
     if program == "icl":
         experiment = training.Experiment(**how)
         return training.step_to_compile(experiment, training.TrainingLayout(), devices)
-    return compilation.step_for(target, devices, **how)
+    config = model_config(how.pop("model"), how.pop("normalizer", None))
+    return compilation.step_for(target, devices, config, **how)
 
 
 def filled(argument: Any) -> Any:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Literal
 
 from attention import compilation
 from attention.command_line import OneOf, Result, Word, command
 from attention.errors import InputError
+from attention.language import pretraining
 from attention.options import Count, Display
+from attention.transformer import TransformerConfig
+
+
+def model_config(model: str, normalizer: str | None = None) -> TransformerConfig:
+    """The config of a model: of a recipe of ``attn pretrain``, of a folder, or a well-known one.
+
+    Args:
+        model: its name or folder.
+        normalizer: in place of its own.
+
+    Raises:
+        InputError: there is no such model or normalizer.
+    """
+    if model in pretraining.RECIPES:
+        return pretraining.recipe_config(model, normalizer)
+    config = compilation.read_config(model)
+    return config if normalizer is None else dataclasses.replace(config, normalizer=normalizer)
 
 
 @command
@@ -15,6 +34,7 @@ def compile(
     model: str,
     target: Annotated[str, Word(metavar="KIND-CHIPS")],
     *,
+    normalizer: Annotated[str | None, OneOf("attention.normalizers:NORMALIZERS")] = None,
     step: Literal["train", "decode", "kernel"] = "train",
     mesh: Annotated[str, Word(metavar="data=N,fsdp=N,model=N")] = "",
     sharding: Annotated[str | None, OneOf("attention.meshes:SHARDINGS")] = None,
@@ -31,9 +51,10 @@ def compile(
     fits, and otherwise 2, with the bytes that are missing.
 
     Args:
-        model: folder with config.json (no weights are read), or a model that docs/guides/pods.md
-            lists, such as llama-3.1-8b
+        model: folder with config.json (no weights are read), a recipe of "attn pretrain", or a
+            model that docs/guides/pods.md lists, such as llama-3.1-8b
         target: kind of chip and number of chips: v5e-256, v5p-64, v6e-8
+        normalizer: of its attention, in place of its own
         step: train: AdamW with float32 parameters; decode: one token behind a cache; kernel: the
             fused attention, forward and backward
         mesh: devices along each axis; by default fsdp and data as the model's size asks for
@@ -51,8 +72,9 @@ def compile(
     """
     compilation.prepare()
     asked = compilation.find_target(target)
+    config = model_config(model, normalizer)
     report = compilation.compile_fitting(
-        asked, asked.devices(), model, step=step, mesh=mesh, sharding=sharding, batch=batch,
+        asked, asked.devices(), config, step=step, mesh=mesh, sharding=sharding, batch=batch,
         length=length, remat=remat, attention=attention, dtype=dtype,
     )  # fmt: skip
     if not report.fits:

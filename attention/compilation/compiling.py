@@ -19,7 +19,8 @@ from attention.errors import is_out_of_memory
 from attention.files import Record
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_EXCEEDED = re.compile(r"[Uu]sed ([\d.]+)([KMGT]?)i?B? of ([\d.]+)([KMGT]?)i?B? ")
+# "Used 252.00G of 15.75G hbm", or of temporaries alone "(18.37G) exceeds available HBM (15.75G)"
+_EXCEEDED = re.compile(r"(?:[Uu]sed |\()([\d.]+)([KMGT]?)i?B?(?: of |\) exceeds )")
 
 
 @dataclasses.dataclass(frozen=True)

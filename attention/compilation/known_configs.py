@@ -15,12 +15,6 @@ _LLAMA = TransformerConfig(
     intermediate_size=14336, vocab_size=128256, max_position_embeddings=131072,
     rope_theta=500000.0, rope_scaling=RopeScaling("llama3", 8.0, 1.0, 4.0, 8192), norm_eps=1e-5,
 )  # fmt: skip
-_GPT2 = TransformerConfig(
-    family="gpt2", hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
-    intermediate_size=3072, vocab_size=50257, max_position_embeddings=1024,
-    position_embedding="learned", attention_bias=True, attention_out_bias=True, norm="layernorm",
-    norm_eps=1e-5, hidden_act="gelu_new", gated_mlp=False, mlp_bias=True, tie_word_embeddings=True,
-)  # fmt: skip
 MODELS: Choices[TransformerConfig] = Choices(
     "model",
     {
@@ -37,8 +31,13 @@ MODELS: Choices[TransformerConfig] = Choices(
             num_key_value_heads=4, intermediate_size=18944, vocab_size=152064,
             max_position_embeddings=131072, rope_theta=1000000.0, attention_bias=True,
         ),
-        "gpt2": _GPT2,
-        "ssa-114m": dataclasses.replace(_GPT2, normalizer="ssa"),
+        "gpt2": TransformerConfig(
+            family="gpt2", hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
+            intermediate_size=3072, vocab_size=50257, max_position_embeddings=1024,
+            position_embedding="learned", attention_bias=True, attention_out_bias=True,
+            norm="layernorm", norm_eps=1e-5, hidden_act="gelu_new", gated_mlp=False, mlp_bias=True,
+            tie_word_embeddings=True,
+        ),
     },
 )  # fmt: skip
 """Models by name, without their weights."""

@@ -16,7 +16,7 @@ from jaxtyping import PyTree
 
 from attention.compilation.compiling import Report, Step, compile_step
 from attention.compilation.flops import model_flops
-from attention.compilation.known_configs import read_config, with_attention
+from attention.compilation.known_configs import with_attention
 from attention.compilation.targets import Target
 from attention.dot_product import dot_product_attention
 from attention.errors import InputError
@@ -35,7 +35,7 @@ FULL = 0.4  # share of the memory that parameters, moments and gradients may tak
 def step_for(
     target: Target,
     devices: Sequence[Any],
-    model: str,
+    config: TransformerConfig,
     *,
     step: Literal["train", "decode", "kernel"] = "train",
     mesh: str = "",
@@ -51,7 +51,7 @@ def step_for(
     Args:
         target: the chips.
         devices: those of the target, or as many that are here.
-        model: folder with config.json, or a row of ``MODELS``.
+        config: of the model.
         step: train, decode or kernel.
         mesh: devices along each axis, as ``--mesh`` has them.
         sharding: a row of ``SHARDINGS``.
@@ -62,9 +62,10 @@ def step_for(
         dtype: of the kernel's arrays.
 
     Raises:
-        InputError: no such model, or the target has no such kernels.
+        InputError: the target has no such kernels, or the step is not one of such a model.
     """
-    config = read_config(model)
+    if step == "train" and config.head != "causal_lm":
+        raise InputError(f"training is compiled for causal language models, not for {config.head}")
     if dtype == "float16" and target.chip.platform == "tpu":
         raise InputError("TPUs have no float16 kernels: take --dtype bfloat16")
     usual_mesh = training_mesh(config, target) if step == "train" else "model=-1"
@@ -89,21 +90,23 @@ def step_for(
     return made.laid_out(mesh=laid or "data=1", sharding=sharding or usual)
 
 
-def compile_fitting(target: Target, devices: Sequence[Any], model: str, **how: Any) -> Report:
+def compile_fitting(
+    target: Target, devices: Sequence[Any], config: TransformerConfig, **how: Any
+) -> Report:
     """Compile the step of :func:`step_for`; one that chose what to keep keeps less until it fits.
 
     Args:
         target: the chips.
         devices: those of the target.
-        model: folder with config.json, or a row of ``MODELS``.
+        config: of the model.
         how: see :func:`step_for`.
     """
-    made = step_for(target, devices, model, **how)
+    made = step_for(target, devices, config, **how)
     report = compile_step(made, target)
     if how.get("remat") is None and not report.fits and made.name == "train":
         for remat in REMATS[REMATS.index(made.layout["remat"]) + 1 :]:
             report = compile_step(
-                step_for(target, devices, model, **{**how, "remat": remat}), target
+                step_for(target, devices, config, **{**how, "remat": remat}), target
             )
             if report.fits:
                 break

@@ -1,5 +1,6 @@
 from .consequences import checked_recipe as checked_recipe
 from .consequences import config_of as config_of
+from .consequences import recipe_config as recipe_config
 from .experiment import Changes as Changes
 from .experiment import Pretraining as Pretraining
 from .experiment import Text as Text
@@ -46,4 +47,5 @@ __all__ = [
     "prepare",
     "pretrain",
     "read_run",
+    "recipe_config",
 ]

@@ -41,6 +41,21 @@ def check_objective(objective: Objective, causal: bool, recipe: Recipe, model: s
     )
 
 
+def recipe_config(name: str, normalizer: str | None = None) -> transformer.TransformerConfig:
+    """The model of a recipe with its own vocabulary, float32.
+
+    Args:
+        name: a key of ``RECIPES``.
+        normalizer: of its attention; None: softmax.
+
+    Raises:
+        InputError: no such recipe or normalizer.
+    """
+    asked = Pretraining(name, normalizer)
+    recipe, objective = checked_recipe(asked, Changes())
+    return config_of(asked, recipe, objective, recipe.vocabulary, "float32")
+
+
 def config_of(
     pretraining: Pretraining, recipe: Recipe, objective: Objective, vocabulary: int, dtype: str
 ) -> transformer.TransformerConfig:

@@ -1,10 +1,19 @@
 """What a report counts: operations of traced functions, and collectives of compiled programs."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import pytest
 
-from attention.compilation import count_flops, find_collectives, find_target, read_config
+from attention.commands.compile import model_config
+from attention.compilation import (
+    count_flops,
+    find_collectives,
+    find_target,
+    read_config,
+    step_for,
+)
 from attention.compilation.compiling import Report, _refused
 from attention.errors import InputError
 
@@ -97,6 +106,8 @@ def test_a_refusal_says_how_much_is_missing():
     target = find_target("v5e-8")
     memory = _refused("Ran out of memory: Used 252.00G of 15.75G hbm. Exceeded", target)
     assert memory["missing"] == int((252 - 15.75) * 2**30)
+    temporaries = "memory required for HLO temporaries (18.37G) exceeds available HBM (15.75G)."
+    assert _refused(temporaries, target)["missing"] == int(18.37 * 2**30) - int(15.75 * 2**30)
     report = Report(target, "train", {"batch": 8}, memory)
     assert not report.fits
     assert f"252.00 GiB of 15.75, so that {memory['missing']} bytes" in report.verdict
@@ -106,3 +117,10 @@ def test_configs_need_no_weights():
     assert read_config("llama-3.1-8b").num_hidden_layers == 32
     with pytest.raises(InputError, match=r"no such folder, and no model of llama-3.1-8b"):
         read_config("nothing")
+    paper = model_config("ssa-114m", "ssa")  # the recipe of attn pretrain
+    assert (paper.num_attention_heads, paper.normalizer) == (24, "ssa")
+    assert model_config("gpt2", "ssmax") == dataclasses.replace(
+        read_config("gpt2"), normalizer="ssmax"
+    )
+    with pytest.raises(InputError, match="compiled for causal language models, not for masked_lm"):
+        step_for(find_target("v5e-8"), [], model_config("babyberta"))

@@ -5,7 +5,6 @@ import pytest
 from attention.transformer import load_pretrained
 
 torch = pytest.importorskip("torch")
-peft = pytest.importorskip("peft")
 
 KINDS = {
     "some of the modules": {"target_modules": ["q_proj", "v_proj"]},
@@ -27,6 +26,7 @@ def test_logits(make_model, batch, theirs, ours, agree, tmp_path, monkeypatch, k
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model = make_model("llama")
     model.save_pretrained(tmp_path / "base")
+    peft = pytest.importorskip("peft")  # it takes seconds
     config = peft.LoraConfig(r=5, lora_alpha=7, task_type="CAUSAL_LM", **KINDS[kind])
     adapted = peft.get_peft_model(model, config).eval()
     adapted.base_model.model.config._name_or_path = str(tmp_path / "base")

@@ -18,9 +18,7 @@ FILE = ROOT.parent / "shared/cases/configs/public_configs.json"
 PUBLIC = json.loads(FILE.read_text()) if FILE.is_file() else {}
 LARGEST = 1e-4  # of the largest logit
 # Those of the other public configs are compared at night; the classes' own defaults always.
-QUICK = (
-    "codellama_7b ministral3_3b_2512 phi-3_5 gemma3_1b_it stablelm-2-zephyr-1_6b olmo2_7b".split()
-)
+QUICK = ["codellama_7b", "ministral3_3b_2512", "gemma3_1b_it"]
 # name → what the refusal says
 REFUSED: dict[str, str] = {}
 

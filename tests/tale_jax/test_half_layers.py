@@ -237,7 +237,6 @@ def test_criteria_side_by_side(searched, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.nightly  # finetuning/ trains what is left of whole layers
 def test_what_is_left_is_trained(searched, tmp_path):
     training = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
     out, train = tmp_path / "tuned", searched / "train.jsonl"

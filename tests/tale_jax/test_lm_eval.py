@@ -120,6 +120,7 @@ def test_written_answers_are_judged_by_its_filter_and_metric(folder):
     assert task.judge("987", example) == (None, False)
 
 
+@pytest.mark.nightly  # the tests before it ask in each way
 def test_both_ways_agree(folder):
     """Accuracy of our evaluation is that of lm-eval with our model, choices and written."""
     from lm_eval import simple_evaluate

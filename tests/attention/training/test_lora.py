@@ -36,6 +36,7 @@ def test_low_rank_updates_are_added_to_every_matrix(init_params, tiny_config):
     np.testing.assert_allclose(np.mean(merges, axis=0), merged, atol=0.35)
 
 
+@pytest.mark.quick("head")
 @pytest.mark.parametrize("per", ["layer", "head", "model"])
 def test_what_a_normalizer_learns_is_trained_as_it_is(init_params, tiny_config, per):
     config, params, tokens = made(init_params, tiny_config, normalizer=f"ssa:learn=n+b,per={per}")

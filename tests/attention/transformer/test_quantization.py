@@ -105,6 +105,7 @@ def test_a_model_in_8_bits_computes_what_its_rounded_weights_say(folder):
     assert 1e-5 < change < 0.1
 
 
+@pytest.mark.nightly  # the test before it runs one
 def test_every_program_takes_it(folder):
     config, params = load_pretrained(folder, weights="int8")
     wanted = logits(config, params)

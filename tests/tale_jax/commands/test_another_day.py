@@ -27,6 +27,7 @@ def on_day(monkeypatch):
     return set_day
 
 
+@pytest.mark.nightly  # test_chat.py tells the date
 def test_a_run_is_usable_on_another_day(searched, shared, tmp_path, on_day):
     template = shared.parent / "cases" / "date-in-template" / "template.jinja"
     task, how = str(searched / "a.jsonl"), {"template": str(template), "limit": 5, "quiet": True}

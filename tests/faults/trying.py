@@ -52,7 +52,7 @@ class Trying:
 
     def __init__(self, world: Path, scratch: Path):
         self._world, self._scratch = world, scratch
-        self._usual: dict[str, Ended] = {}
+        self._usual: dict[tuple[str, bool], Ended] = {}
         self._work = 0.0
 
     def __call__(self, case: Case) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class Trying:
         return ended
 
     def _time(self, case: Case) -> float:
-        """Seconds that the undisturbed command takes in a process of its own."""
+        """Seconds that the undisturbed command takes in a process of the same kind."""
         return self._plain(dataclasses.replace(case, kill=None, size=2**40)).seconds
 
     def _expected(self, case: Case) -> Any:
@@ -155,14 +155,15 @@ class Trying:
         return _plain(json.loads(text)) if text.strip() else None
 
     def _plain(self, case: Case) -> Ended:
-        if case.line not in self._usual:
+        kind = case.line, case.own
+        if kind not in self._usual:
             with (
                 tempfile.TemporaryDirectory(dir=self._scratch) as place,
                 FaultyServer(reply()) as server,
             ):
                 found = self._run(case, Path(place), Path(place) / "out", server.url)
-            self._usual[case.line] = found
-        return self._usual[case.line]
+            self._usual[kind] = found
+        return self._usual[kind]
 
     def _kept(self, ended: Ended, out: Path) -> str:
         """Whether a failing server left the first answer in the journal."""

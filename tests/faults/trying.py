@@ -63,8 +63,11 @@ class Trying:
             tempfile.TemporaryDirectory(dir=self._scratch) as place,
             FaultyServer(*replies) as server,
         ):
-            root = self._laid(case, Path(place), server.url)
-            ended, fault = self._tried(case, root, server)
+            try:
+                root = self._laid(case, Path(place), server.url)
+                ended, fault = self._tried(case, root, server)
+            except Exception as error:  # one case that is itself wrong must not end all others
+                ended, fault = Ended(1, "", "", 0, 0), f"the case is wrong: {error!r}"
         outcome = "fault" if fault else {0: "done", 2: "refused"}.get(ended.code or 0, "stopped")
         if not fault and case.resumes and ended.code == 0:
             outcome = "identical"
@@ -79,11 +82,11 @@ class Trying:
         root = place / "case"
         root.mkdir()
         for name in (case.folder, *(case.words if case.group == "places" else ())):
-            source = self._world / name if name.isidentifier() or "." in name else Path("/none")
-            if name and source.is_dir():
-                shutil.copytree(source, root / name)
-            elif name and source.is_file() and "/" not in name:
-                shutil.copy(source, root / name)
+            source = self._world / name
+            if not name or "/" in name or name not in os.listdir(self._world):  # noqa: PTH208
+                continue
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, root / name)
         here, there = str(root / case.folder), str(self._world / case.folder)
         for file in (root / case.folder).rglob("settings.json") if case.folder else ():
             text = file.read_text().replace(there, here)  # a step of a run names another's model

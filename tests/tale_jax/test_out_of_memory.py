@@ -1,0 +1,85 @@
+"""A processor that really runs out of memory, as under ``ulimit -v``: a search goes on, or says so."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+PROGRAM = """
+    import resource
+    import sys
+    from pathlib import Path
+
+    import jax
+
+    from attention.likelihood.memory import RowBatches
+    from tale_jax.cli import main
+
+    halve = RowBatches._halve
+
+
+    def told(batches):
+        smaller = halve(batches)
+        print("halved" if smaller else "the smallest", file=sys.stderr)
+        return smaller
+
+
+    RowBatches._halve = told
+    jax.devices()
+    if (room := int(sys.argv[1])):
+        pages = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (pages + room * 2**20,) * 2)
+    main(sys.argv[2:])
+"""
+LENGTH, ROWS = 389, 16
+
+
+def run(folder, *words, room=0):
+    """Run ``tale`` with so many MiB of memory more than it has after its imports."""
+    file = folder / "limited.py"
+    file.write_text(textwrap.dedent(PROGRAM))
+    usual = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    line = [sys.executable, str(file), str(room), *map(str, words), "--json", "--quiet"]
+    return subprocess.run(line, check=False, capture_output=True, text=True, env=usual)
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    file = tmp_path_factory.mktemp("long") / "long.jsonl"
+    number = np.random.default_rng(7)
+    with file.open("w") as lines:
+        for row in range(ROWS):
+            prompt = "".join(number.choice(list("abcdefgh"), LENGTH))
+            print(json.dumps({"prompt": prompt, "choices": ["x", "y"], "answer": row % 2}),
+                  file=lines)  # fmt: skip
+    return file
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("command", ["evaluate", "search"])
+def test_a_command_that_runs_out_of_memory(command, task, write_model, tmp_path):
+    """Batches are halved until they fit; a row that does not fit ends in one line."""
+    changes = {"max_position_embeddings": 400, "num_hidden_layers": 2, "hidden_size": 6}
+    small = write_model(tmp_path / "small", intermediate_size=2**15, **changes)
+    large = write_model(tmp_path / "large", intermediate_size=2**19, **changes)
+    outs = [tmp_path / name for name in ("whole", "halved", "refused")]
+    words = [
+        (command, "--model", model, "--task", task, "--batch-tokens", tokens)
+        + (("--epsilon", "0.9", "--max-drops", "1", "--out", out) if command == "search" else ())
+        for model, out, tokens in zip((small, small, large), outs, (400, 7000, 7000), strict=True)
+    ]  # fmt: skip
+    whole, halved = run(tmp_path, *words[0]), run(tmp_path, *words[1], room=900)
+    assert (whole.returncode, halved.returncode) == (0, 0), halved.stderr
+    assert "halved" in halved.stderr and "halved" not in whole.stderr
+    counts = [json.loads(done.stdout) for done in (whole, halved)]
+    names = ("baseline", "best") if command == "search" else ("search",)
+    for name in names:
+        assert counts[0][name]["correct"] == counts[1][name]["correct"]
+    refused = run(tmp_path, *words[2], room=900)
+    *before, line = refused.stderr.splitlines()
+    assert refused.returncode == 2 and set(before) <= {"halved", "the smallest"}, refused.stderr
+    assert line.startswith("tale: out of memory"), line

@@ -1,4 +1,4 @@
-"""A processor that really runs out of memory, as under ``ulimit -v``: a search goes on, or says so."""
+"""A processor that really runs out of memory, as under ``ulimit -v``."""
 
 import json
 import os

@@ -142,9 +142,11 @@ def make_folder(path: Path) -> list[Path]:
     Raises:
         InputError: a folder cannot be made.
     """
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    made: list[Path] = []
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in (*reversed(made), path):  # `parents=True` would recurse, at any depth
+            folder.mkdir(exist_ok=True)
     except OSError as error:
         remove_empty(made)
         reason = error.strerror or error

@@ -65,7 +65,8 @@ URLS = (
 READ = ("run", "model", "corpus")  # options that name what is read
 KILLS, SIZES = 20, 10
 OWN = 4  # of so many cases that compute, one is a process of its own; the others are forks
-MOST = {"bytes": 40, "fields": 40}  # cases of a group that one command has
+OF_NUMBERS = 6  # so many are tried with one option; all of them with its neighbours
+MOST = {"bytes": 30, "fields": 30}  # cases of a group that one command has
 QUICK = ("tale export", "tale pick")  # commands that do not compute have five times as many
 
 
@@ -199,11 +200,11 @@ def bad_numbers(world: Path) -> Iterator[Case]:
             if flag.words in words:
                 continue
             number = sum(map(ord, flag.words))
-            own = [NUMBERS[(number + i) % len(NUMBERS)] for i in (0, 3)]
-            for value in NUMBERS:
+            values = [NUMBERS[(number + 3 * i) % len(NUMBERS)] for i in range(OF_NUMBERS)]
+            for value in values:
                 case = f"{program} {name} {flag.words} {value!r}"
                 yield Case("numbers", case, " ".join(words), words=(flag.words, value),
-                           own=value in own)  # fmt: skip
+                           own=value in values[:2])  # fmt: skip
 
 
 def bad_places(world: Path) -> Iterator[Case]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attention import files
+from attention import files, training
 from attention.command_line import Result, command
 from attention.errors import InputError
 from attention.files import FoundRun
@@ -70,8 +70,7 @@ def _pick(pick: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trained(path: Path) -> dict[str, Any]:
     """How far a training came; nothing if the run has no metrics."""
-    metrics = path / "metrics.jsonl"
-    last = files.read_json_lines(metrics)[-1:] if metrics.is_file() else []
+    last = training.read_metrics(path)[-1:] if (path / "metrics.jsonl").is_file() else []
     return {"step": last[0]["step"] + 1, "loss": float(last[0]["loss"])} if last else {}
 
 

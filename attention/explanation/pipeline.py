@@ -18,7 +18,7 @@ from attention.explanation.decision import Decision
 from attention.explanation.measurements import measure_decision
 from attention.explanation.options import Adversary, Decisions, Examined
 from attention.explanation.report import Summary, write_report
-from attention.files import Record, RecordKind, RunDirectory, load_tokenizer
+from attention.files import RecordKind, RunDirectory, load_tokenizer
 from attention.language import (
     Dataset,
     LabelledText,
@@ -44,13 +44,9 @@ BUCKET = 16  # tokens; texts are padded to a multiple, so that few programs are 
 POOL = 512  # texts to train the adversary on
 
 
-def _check(record: Record) -> None:
-    """Raise KeyError for a record of a version that measured less."""
-    for name in ("supports", "context"):
-        record[name]
-
-
-KINDS = {"example": RecordKind(key=("example",), check=_check)}
+KINDS = {
+    "example": RecordKind(key=("example",), shape="attention.explanation.journal_shapes:Explained")
+}
 Picked = tuple[LabelledText, int | None]  # a text, and the word whose label is asked for
 
 

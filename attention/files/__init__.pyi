@@ -47,6 +47,7 @@ from .shapes import Positive as Positive
 from .shapes import Share as Share
 from .shapes import Text as Text
 from .shapes import check_shape as check_shape
+from .shapes import shaped as shaped
 from .tokenizers import end_tokens as end_tokens
 from .tokenizers import load_tokenizer as load_tokenizer
 from .tracking import TRACKERS as TRACKERS
@@ -120,6 +121,7 @@ __all__ = [
     "read_table",
     "render_page",
     "save_figure",
+    "shaped",
     "short_name",
     "tell",
     "tokenizer_metadata",

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from attention.choices import resolve
 from attention.errors import InputError
 from attention.files.reading import read_bytes
 from attention.files.writing import to_line
@@ -48,12 +49,14 @@ class RecordKind:
         fields: the names of all fields; None allows any.
         check: raises KeyError, TypeError or ValueError if the values of a record are wrong.
         same: whether a replayed record agrees with the one in the journal.
+        shape: names the type of a record, as ``module:Name``, which is imported when it is used.
     """
 
     key: tuple[str, ...] = ()
     fields: tuple[str, ...] | None = None
     check: Callable[[Record], None] = _anything
     same: Callable[[Record, Record], bool] = operator.eq
+    shape: str = ""
 
 
 class Journal:
@@ -184,6 +187,8 @@ def _check(kinds: Mapping[str, RecordKind], record: Record) -> None:
     fields = set(record) - {"kind"}
     if not fields.issuperset(kind.key) or (kind.fields is not None and fields != {*kind.fields}):
         raise ValueError(f"a record of kind {record['kind']} has the fields {sorted(fields)}")
+    if kind.shape:
+        resolve("attention.files.shapes:check_shape")(record, resolve(kind.shape), record["kind"])
     kind.check(record)
 
 

@@ -17,6 +17,7 @@ from attention.limits import most_bytes, refused
 
 Row = TypeVar("Row")
 JsonObject = dict[str, Any]
+PART = 2**20  # bytes that are read at a time
 MOST_DIGITS = 18  # of a whole number; Python refuses to read thousands of digits
 
 
@@ -33,7 +34,7 @@ def read_bytes(path: str | Path, most: str = "file") -> bytes:
     size = most_bytes(most)
     try:
         with open_regular(path) as file:
-            content = file.read(size + 1)
+            content = _read(file, size + 1)
         if content.startswith(b"\x1f\x8b"):
             content = _unpacked(content, size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -48,7 +49,16 @@ def read_bytes(path: str | Path, most: str = "file") -> bytes:
 def _unpacked(content: bytes, size: int) -> bytes:
     """Unpack a gzip file, up to one byte more than ``size``."""
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
-        return packed.read(size + 1)
+        return _read(packed, size + 1)
+
+
+def _read(file: BinaryIO | gzip.GzipFile, most: int) -> bytes:
+    """Read at most so many bytes; ``read(most)`` would take memory for all of them at once."""
+    parts: list[bytes] = []
+    while most > 0 and (part := file.read(min(most, PART))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def open_regular(path: str | Path) -> BinaryIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,26 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 """A number from 0 to 1."""
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 """A text that is no longer than a path."""
+
+
+def shaped(shape: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Make the ``parse`` of ``read_json_lines`` for lines that all have one type.
+
+    Args:
+        shape: the type, as of :func:`check_shape`.
+
+    Returns:
+        A function that returns an object of that type, and raises ValueError for any other.
+    """
+
+    def parse(line: dict[str, Any]) -> dict[str, Any]:
+        try:
+            msgspec.convert(line, shape)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from None
+        return line
+
+    return parse
 
 
 def check_shape(value: Any, shape: Any, where: object, *, texts: bool = False) -> None:

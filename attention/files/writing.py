@@ -16,6 +16,8 @@ from pathlib import Path
 from attention.errors import InputError
 from attention.results import as_json
 
+DEEPEST = 200  # folders of a path
+
 
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Replace a file as a whole, and make the folders above it.
@@ -142,11 +144,15 @@ def make_folder(path: Path) -> list[Path]:
     Raises:
         InputError: a folder cannot be made.
     """
+    if len(path.parts) > DEEPEST:  # Python makes and removes folders by recursion
+        raise InputError(
+            f"cannot write to a path of {len(path.parts)} folders, more than {DEEPEST}: choose "
+            "another --out"
+        )
     made: list[Path] = []
     try:
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
-        for folder in (*reversed(made), path):  # `parents=True` would recurse, at any depth
-            folder.mkdir(exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         remove_empty(made)
         reason = error.strerror or error

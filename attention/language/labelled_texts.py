@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from attention.choices import Choices
 from attention.errors import InputError
-from attention.files import read_json_lines
+from attention.files import read_json_lines, shaped
+from attention.language.text_lines import Labelled, Tagged
 
 Line = dict[str, Any]  # of a JSONL file
 Kind = Literal["sequence", "token"]
@@ -101,17 +102,32 @@ class Sources(Choices[Source]):
 
 
 def _of_file(file: str) -> Source:
-    lines = read_json_lines(file)
-    try:
-        kind: Kind = "token" if "tags" in lines[0] else "sequence"
-        rows = [(_tagged if kind == "token" else _labelled)(line) for line in lines]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InputError(
-            f'{file}: needs lines {{"text": …, "label": …}} or {{"tokens": […], "tags": […]}}'
-        ) from error
+    """The set in a file of the user.
+
+    Raises:
+        InputError: it has no texts or two kinds of them, or a line is wrong.
+    """
+    lines = read_json_lines(file, _checked)
+    if not lines:
+        raise InputError(f"{file}: no texts in the file")
+    kind: Kind = "token" if "tags" in lines[0] else "sequence"
+    if any(("tags" in line) != (kind == "token") for line in lines):
+        raise InputError(f"{file}: some lines have tags and some have none; divide the file")
+    rows = [(_tagged if kind == "token" else _labelled)(line) for line in lines]
     given = [row.label if isinstance(row.label, list) else [row.label] for row in rows]
     labels = sorted({str(label) for each in given for label in each})
     return Source(kind, labels, lambda split, folder: rows, "a file of the user")
+
+
+def _checked(line: Line) -> Line:
+    try:
+        found = shaped(Tagged if "tags" in line else Labelled)(line)
+    except ValueError as error:
+        need = 'a line is {"text": …, "label": …} or {"tokens": […], "tags": […]}'
+        raise ValueError(f"{error}; {need}") from None
+    if "tags" in found and len(found["tags"]) != len(found["tokens"]):
+        raise ValueError(f"{len(found['tokens'])} tokens have {len(found['tags'])} tags")
+    return found
 
 
 def _tagged(line: Line) -> Row:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from attention.errors import InputError
-from attention.files import read_json_lines
+from attention.files import read_json_lines, shaped
 from attention.language.labelled_texts import (
     Dataset,
     LabelledText,
@@ -18,6 +18,7 @@ from attention.language.labelled_texts import (
     Split,
     split_words,
 )
+from attention.language.text_lines import Inference, Review, Spoken, Tagged
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -48,11 +49,15 @@ def load_texts(name: str, split: Split, folder: str | Path = "data") -> Dataset:
 
 
 def _from_files(
+    shape: type,
     row: Callable[[Line], Row],
     *files: str,
     keep: Callable[[Line, Split], bool] = lambda line, split: True,
 ) -> Callable[[Split, Path], list[Row]]:
-    """Read the JSONL files of a split; ``files`` has the names for each split, between spaces."""
+    """Read the JSONL files of a split; ``files`` has the names for each split, between spaces.
+
+    The lines have the type ``shape``.
+    """
 
     def rows(split: Split, folder: Path) -> list[Row]:
         named = files[SPLITS.index(split)].split()
@@ -60,7 +65,7 @@ def _from_files(
         for path in paths:
             if not path.is_file():
                 raise InputError(f"{path}: no such file; --data is the folder of the data")
-        lines = [line for path in paths for line in read_json_lines(path)]
+        lines = [line for path in paths for line in read_json_lines(path, shaped(shape))]
         return [row(line) for line in lines if keep(line, split)]
 
     return rows
@@ -155,25 +160,25 @@ SOURCES = Sources(
         "snli": Source(
             "sequence",
             ["entailment", "neutral", "contradiction"],
-            _from_files(_inference, *SNLI, keep=_of_premise),
+            _from_files(Inference, _inference, *SNLI, keep=_of_premise),
             "natural language inference (needs context)",
         ),
         "ner": Source(
             "token",
             ["O", "PER", "LOC", "ORG", "MISC"],
-            _from_files(_entities, *ENTITIES),
+            _from_files(Tagged, _entities, *ENTITIES),
             "named entities: WikiGold and WNUT-17 (needs context)",
         ),
         "pos": Source(
             "token",
             UPOS,
-            _from_files(_parts_of_speech, *(f"ud_english_ewt/{split}" for split in SPLITS)),
+            _from_files(Spoken, _parts_of_speech, *(f"ud_english_ewt/{split}" for split in SPLITS)),
             "parts of speech, UD English EWT (needs it less)",
         ),
         "reviews": Source(
             "sequence",
             ["negative", "positive"],
-            _from_files(_review, *["movie_reviews/all"] * 3, keep=_of_fold),
+            _from_files(Review, _review, *["movie_reviews/all"] * 3, keep=_of_fold),
             "sentiment of long reviews (needs it less)",
         ),
         "demo": Source(

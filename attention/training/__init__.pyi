@@ -6,6 +6,7 @@ from .loop import fit as fit
 from .lora import init_lora as init_lora
 from .lora import lora_axes as lora_axes
 from .lora import merge_lora as merge_lora
+from .metric_lines import read_metrics as read_metrics
 from .metrics import loss_figure as loss_figure
 from .schedules import SCHEDULES as SCHEDULES
 from .schedules import make_schedule as make_schedule
@@ -34,6 +35,7 @@ __all__ = [
     "merge_lora",
     "param_shardings",
     "plot_learned",
+    "read_metrics",
     "state_shardings",
     "transformer_axes",
 ]

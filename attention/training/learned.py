@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from attention import files
+from attention.choices import resolve
 from attention.errors import InputError
 from attention.normalizers import NORMALIZERS
 from attention.transformer import TransformerConfig, normalizer_params
@@ -71,17 +72,14 @@ def history(path: str | Path) -> tuple[list[int], dict[str, dict[str, list[float
     Raises:
         InputError: there is no such file, or it has no learned parameters of a normalizer.
     """
-    file = Path(path)
-    file = file / "metrics.jsonl" if file.is_dir() else file
     try:
-        lines = files.read_json_lines(file)
-        steps = [int(line["step"]) for line in lines]
-        found = _by_layer(lines)
-    except (InputError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise InputError(f"{file}: no metrics of a training run ({error})") from None
+        lines = resolve("attention.training.metric_lines:read_metrics")(path)
+        steps, found = [line["step"] for line in lines], _by_layer(lines)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: no metrics of a training run ({error})") from None
     if not found:
         raise InputError(
-            f"{file}: no learned parameters of a normalizer; fit logs them with "
+            f"{path}: no learned parameters of a normalizer; fit logs them with "
             "watch=learned_values(config)"
         )
     return steps, found

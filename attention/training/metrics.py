@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Self
 import jax
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from attention.choices import resolve
 from attention.errors import InputError
-from attention.files import read_bytes, read_json_lines, tell, write_text
+from attention.files import read_bytes, tell, write_text
 from attention.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -107,10 +108,10 @@ def loss_figure(run: str | Path) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    lines = read_json_lines(Path(run) / "metrics.jsonl")
+    lines = resolve("attention.training.metric_lines:read_metrics")(run)
     figure = Figure(figsize=(6, 3.2), layout="constrained")
     axes = figure.subplots()
-    axes.plot([line["step"] + 1 for line in lines], [line["loss"] for line in lines])
+    axes.plot([line["step"] + 1 for line in lines], [float(line["loss"]) for line in lines])
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     return figure

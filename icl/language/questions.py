@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
-from attention.files import Journal, Record, RecordKind
+from attention.files import Journal, RecordKind
 from icl.language.answering import Answerer
 from icl.tasks import Case, Form, Predictor, Row, Setting, Task
 from icl.tasks.functions import FunctionTask, require_functions, root_questions
@@ -20,21 +20,13 @@ ROOTS = (
 WORKED_POINTS = 6  # of a worked example of a root
 
 
-def _check(record: Record) -> None:
-    """Check a part of the answers in a journal.
-
-    Raises:
-        ValueError: it has a number or a text that cannot be there.
-    """
-    numbers = record["setting"], record["first"]
-    if not all(type(number) is int and number >= 0 for number in numbers):
-        raise ValueError("numbers")
-    answers = record["answers"]
-    if not (isinstance(answers, list) and answers and all(isinstance(a, str) for a in answers)):
-        raise ValueError("answers")
-
-
-KINDS = {"answered": RecordKind(("setting", "first"), ("setting", "first", "answers"), _check)}
+KINDS = {
+    "answered": RecordKind(
+        ("setting", "first"),
+        ("setting", "first", "answers"),
+        shape="icl.language.journal_shapes:Answered",
+    )
+}
 """Records of the journal: the answers of a setting from its question ``first`` on."""
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attention import files
 from attention.files import Record
+from attention.training import read_metrics
 from icl.evaluation import evaluate, model_predictor
 from icl.papers.published import TABLES, beside_published
 from icl.tasks import Sampling
@@ -38,14 +38,14 @@ def card_of(name: str, run: Path, steps: int, sweep: str = "") -> tuple[Trained,
         InputError: there is no run.
     """
     model = load(run)
-    lines = files.read_json_lines(run / "metrics.jsonl")[-LINES:]
+    lines = read_metrics(run)[-LINES:]
     given = model.experiment
     card: Record = {
         "name": name,
         "steps": steps,
         "published_steps": PUBLISHED_STEPS,
         "recipe": f"Adam at {given.learning_rate:g}, {given.batch} prompts a step",
-        "loss": float(np.mean([line["loss"] for line in lines])),
+        "loss": float(np.mean([float(line["loss"]) for line in lines])),
     }
     found = _on_sweep(sweep, model) if sweep else _on_published(name, model)
     return model, {**card, **found}

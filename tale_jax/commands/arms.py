@@ -202,7 +202,9 @@ def arms(
     start = State(None, list(range(opened.config.num_hidden_layers)), [])
     outcomes: dict[str, Record] = {}
     with files.RunDirectory(out, "tale arms", settings, resume=resume) as run:
-        journal = run.journal({"arm": files.RecordKind(("arm",), ("arm", "outcome"), _check)})
+        shape = "tale_jax.runs.shapes:Arm"
+        kind = files.RecordKind(("arm",), ("arm", "outcome"), shape=shape)
+        journal = run.journal({"arm": kind})
         for name, arm in ARMS.items():
             record = journal.get("arm", name)
             if record is None:
@@ -220,10 +222,6 @@ def arms(
         ),
         f"written: {out / 'arms.csv'}",
     )
-
-
-def _check(record: Record) -> None:
-    files.check_shape(record["outcome"], runs.Outcome, record["arm"])
 
 
 def _do(work: Work, arm: Arm, before: State) -> Record:

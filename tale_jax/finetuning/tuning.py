@@ -14,7 +14,7 @@ import optax
 
 from attention import processes
 from attention.errors import InputError
-from attention.files import Record, RunDirectory, read_json, read_json_lines, write_json
+from attention.files import Record, RunDirectory, read_json, write_json
 from attention.likelihood import Row
 from attention.meshes import SHARDINGS, make_mesh
 from attention.terminal import Terminal
@@ -25,6 +25,7 @@ from attention.training import (
     lora_axes,
     make_schedule,
     merge_lora,
+    read_metrics,
     transformer_axes,
 )
 from attention.transformer import TransformerConfig, save_pretrained
@@ -99,7 +100,7 @@ def tune(
         trained = _train(config, params, rows, how, options, out / "training", quiet)
         trained = processes.gathered(trained)
         processes.wait_for_all("trained")  # the first process has written its metrics
-        last = read_json_lines(out / "training" / "metrics.jsonl")[-1]
+        last = read_metrics(out / "training")[-1]
         found = {"steps": steps, "loss": last["loss"]}
         if owner:
             write_json(out / RESULT, found)
@@ -116,7 +117,7 @@ def _finished(out: Path, steps: int) -> Record:
     Raises:
         InputError: the files that tell so do not agree, or the checkpoint is not what was written.
     """
-    found, lines = read_json(out / RESULT), read_json_lines(out / "training" / "metrics.jsonl")
+    found, lines = read_json(out / RESULT), read_metrics(out / "training")
     mark = found.pop("model", None)
     if not lines or found != {"steps": steps, "loss": lines[-1].get("loss")}:
         raise InputError(f"{out / RESULT} is damaged: train again in a new --out")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,30 +16,26 @@ from tale_jax.elimination import AtMost, Candidate
 from tale_jax.tasks import Answer
 from tale_jax.units import Dropped, is_unit, place
 
+SHAPES = "tale_jax.runs.journal_shapes"
+
+
+def _anything(record: Record) -> None:
+    """Accept every record that has its type."""
+
 
 def _check(record: Record) -> None:
-    """Check that the values of a record are of the kinds that this module writes.
+    """Check what the type of a record does not say.
 
     Raises:
-        TypeError: a value has another type.
-        KeyError: a value is missing.
+        TypeError: a layer is none or is there twice, or a verdict is no truth.
     """
-    numbers = [record.get(name, 0) for name in ("correct", "iteration", "shuffle")]
-    if not all(type(number) is int and number >= 0 for number in numbers):
-        raise TypeError
     units = [*record["dropped"], *([] if record.get("layer") is None else [record["layer"]])]
-    if not all(map(is_unit, units)) or type(record.get("bound", False)) is not bool:
+    if not all(is_unit(unit) and place(unit)[0] >= 0 for unit in units):
         raise TypeError
-    if any(place(unit)[0] < 0 for unit in units) or len({*record["dropped"]}) < len(
-        record["dropped"]
-    ):
-        raise TypeError
-    if not isinstance(record.get("loss"), int | float | None):
-        raise TypeError
-    if not all(isinstance(record.get(name, ""), str) for name in ("split", "criterion")):
+    if len({*record["dropped"]}) < len(record["dropped"]):
         raise TypeError
     for _, *verdicts in record.get("answers", ()):
-        if not 0 < len(verdicts) < 3 or not all(type(verdict) is bool for verdict in verdicts):
+        if not all(type(verdict) is bool for verdict in verdicts):
             raise TypeError
 
 
@@ -53,24 +50,29 @@ def _bounded(old: Record, new: Record) -> bool:
     return all(a == c for a, bound, c, other in pairs if not bound and not other)
 
 
-_CANDIDATE = RecordKind(
-    key=("iteration", "layer", "dropped"),
-    fields=tuple(field.name for field in dataclasses.fields(Candidate)),
-    check=_check,
-    same=_both_bounds,
-)
+def _kind(
+    shape: str,
+    key: str,
+    *others: str,
+    check: Callable[[Record], None] = _check,
+    same: Callable[[Record, Record], bool] = operator.eq,
+) -> RecordKind:
+    """A kind of records, with the names of its key fields between spaces."""
+    names = tuple(key.split())
+    return RecordKind(names, (*names, *others), check, same, f"{SHAPES}:{shape}")
+
+
+_CANDIDATE = _kind("Scored", "iteration layer dropped", "correct", "bound", same=_both_bounds)
 KINDS = {
     "candidate": _CANDIDATE,
     "accepted": _CANDIDATE,
-    "evaluated": RecordKind(("split", "dropped"), ("split", "dropped", "answers"), _check),
-    "scored": RecordKind(("criterion", "dropped"), ("criterion", "dropped", "loss"), _check),
-    "timed": RecordKind((), ("whole", "without_attention", "without_mlp")),
-    "clock": RecordKind(("iteration",), ("iteration", "seconds"), same=lambda old, new: True),
-    "counts": RecordKind(
-        ("iteration", "dropped"), ("iteration", "dropped", "correct", "bounds"), same=_bounded
-    ),
-    "damage": RecordKind(("what", "dropped"), ("what", "dropped", "values")),
-    "control": RecordKind(("shuffle",), ("shuffle", "baseline", "best", "dropped"), _check),
+    "evaluated": _kind("Evaluated", "split dropped", "answers"),
+    "scored": _kind("Ranked", "criterion dropped", "loss"),
+    "timed": _kind("Timed", "", "whole", "without_attention", "without_mlp", check=_anything),
+    "clock": _kind("Clock", "iteration", "seconds", check=_anything, same=lambda old, new: True),
+    "counts": _kind("Counts", "iteration dropped", "correct", "bounds", same=_bounded),
+    "damage": _kind("Damage", "what dropped", "values"),
+    "control": _kind("Control", "shuffle", "baseline", "best", "dropped"),
 }
 
 

@@ -177,6 +177,13 @@ class Outcome(msgspec.Struct):
     whole_time: bool
 
 
+class Arm(msgspec.Struct):
+    """A line of the journal of ``tale arms``."""
+
+    arm: Text
+    outcome: Outcome
+
+
 class Information(msgspec.Struct):
     """What the report draws of a row of ``information.csv``, whose cells are texts."""
 

@@ -88,7 +88,8 @@ class Trying:
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, root / name)
         here, there = str(root / case.folder), str(self._world / case.folder)
-        for file in (root / case.folder).rglob("settings.json") if case.folder else ():
+        named = ("settings.json", "summary.json") if case.folder else ()
+        for file in (file for name in named for file in (root / case.folder).rglob(name)):
             text = file.read_text().replace(there, here)  # a step of a run names another's model
             file.write_text(ADDRESS.sub(url, text))  # the server is at another port now
         if case.change is not None:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from attention.choices import Choices
 from attention.errors import InputError
-from attention.files import read_bytes, read_json_lines
+from attention.files import read_bytes, read_json_lines, shaped
+from attention.language.text_lines import MinimalPair
 
 PACKED = ("", ".gz")
 MERGED = {"s-selection": "argument_structure"}
@@ -101,8 +102,9 @@ def _json_pairs(file: Path) -> list[Pair]:
     numbers = iter(range(10**9))
 
     def pair(row: dict[str, Any]) -> Pair:
+        shaped(MinimalPair)(row)
         for field in ("sentence_good", "sentence_bad"):
-            _check_sentence(field, row.get(field))
+            _check_sentence(field, row[field])
         number, term = next(numbers), row.get("linguistics_term")
         return Pair(
             row["sentence_good"],
@@ -114,11 +116,11 @@ def _json_pairs(file: Path) -> list[Pair]:
     return read_json_lines(file, pair)
 
 
-def _check_sentence(field: str, text: object) -> None:
+def _check_sentence(field: str, text: str) -> None:
     if not text:
         raise ValueError(f"no {field}")
-    if not isinstance(text, str) or "\0" in text:
-        raise ValueError(f"{field} is not a text without zero characters")
+    if "\0" in text:
+        raise ValueError(f"{field} has a zero character; remove it")
     try:
         text.encode()
     except UnicodeEncodeError:

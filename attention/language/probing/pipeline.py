@@ -20,7 +20,9 @@ from attention.language.probing.tasks import PROBES
 from attention.options import Devices
 from attention.terminal import Terminal
 
-KINDS = {"task": RecordKind(key=("task",))}
+KINDS = {
+    "task": RecordKind(key=("task",), shape="attention.language.probing.measured:Found"),
+}
 JOURNAL = "tasks.jsonl"
 Measure = Callable[[str, Subject], Found]
 

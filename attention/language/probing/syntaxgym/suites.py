@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from attention.errors import InputError
-from attention.files import read_json_lines
+from attention.files import check_shape, read_json_lines
 from attention.language.probing.measured import Found, Subject, TableRow, paradigm_row
 from attention.language.probing.opening import OpenedModel
 from attention.language.probing.sentences import encode_sentences, left_to_right, target_log_probs
 from attention.language.probing.syntaxgym.predictions import ALL, Prediction, read_prediction
+from attention.language.text_lines import SuiteItem, SuiteLine
 
 CIRCUITS = {
     "center": "center embedding",
@@ -125,6 +126,8 @@ def _suite(file: Path, limit: int | None) -> Suite:
     about, *items = read_json_lines(file)
     if not items:
         raise InputError(f"{file}: no items")
+    check_shape(about, SuiteLine, f"{file}:1")
+    check_shape(items, list[SuiteItem], file)
     try:
         predictions = [read_prediction(text) for text in about["predictions"]]
         names = list(items[0]["conditions"])
@@ -137,7 +140,7 @@ def _suite(file: Path, limit: int | None) -> Suite:
                     raise ValueError(f"{prediction.text!r} asks for a region that is not there")
     except KeyError as error:
         raise InputError(f"{file}: no {error} in the suite or in an item") from None
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"{file}: {error}") from None
     return suite
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from attention.choices import Choices
 from attention.errors import InputError
-from attention.files import read_json_lines
+from attention.files import read_json_lines, shaped
+from attention.language.text_lines import Parsed
 
 FARTHEST, DEEPEST = 4, 4
 FOLDERS = ("ud_english_ewt", "classification/ud_english_ewt")
@@ -106,12 +107,10 @@ def read_treebank(data: Path, split: str, limit: int | None = None) -> list[Pars
 
 
 def _sentence(row: dict[str, Any]) -> ParsedSentence:
-    try:
-        found = ParsedSentence(row["tokens"], row["upos"], row["feats"], row["heads"])
-    except KeyError as error:
-        raise ValueError(f"no field {error}") from None
+    shaped(Parsed)(row)
+    found = ParsedSentence(row["tokens"], row["upos"], row["feats"], row["heads"])
     if len({len(column) for column in found}) > 1:
         raise ValueError("tokens, upos, feats and heads have different lengths")
-    if not all(type(head) is int and 0 <= head <= len(found.words) for head in found.heads):
+    if not all(0 <= head <= len(found.words) for head in found.heads):
         raise ValueError("a head is no word of the sentence")
     return found

@@ -51,7 +51,7 @@ def test_another_set_is_one_row(pairs, monkeypatch):
     ("line", "why"),
     [
         ('{"sentence_good": "a"}', "bad.jsonl:1: Object missing required field `sentence_bad`"),
-        ('{"sentence_good": 3, "sentence_bad": "b"}', "not a text"),
+        ('{"sentence_good": 3, "sentence_bad": "b"}', "Expected `str`, got `int`"),
         ('{"sentence_good": "\\ud800", "sentence_bad": "b"}', "surrogate"),
         ("", "no pairs"),
     ],

@@ -125,14 +125,33 @@ def check_folder(path: str | Path, *, empty: bool = False) -> None:
         empty: whether an existing folder must be empty.
 
     Raises:
-        InputError: the path or one above it is a file, or the folder is not empty.
+        InputError: the path or one above it is a file or has a name that cannot be, or the folder
+            is not empty.
     """
     path = Path(path)
+    _check_name(path)
     for folder in (path, *path.parents):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file, not a folder: choose another --out")
     if empty and path.exists() and any(path.iterdir()):
         raise InputError(f"{path}: exists and is not an empty folder")
+
+
+def _check_name(path: Path) -> None:
+    """Check that a path can be written into files, and is not too deep for what walks folders.
+
+    Raises:
+        InputError: it is not UTF-8, or has too many folders.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # bytes of a file name that are no text
+        raise InputError(f"{str(path)!r} is not a name in UTF-8: choose another --out") from None
+    if len(path.parts) > DEEPEST:  # Python makes and removes folders by recursion
+        raise InputError(
+            f"cannot write to a path of {len(path.parts)} folders, more than {DEEPEST}: choose "
+            "another --out"
+        )
 
 
 def make_folder(path: Path) -> list[Path]:
@@ -144,11 +163,7 @@ def make_folder(path: Path) -> list[Path]:
     Raises:
         InputError: a folder cannot be made.
     """
-    if len(path.parts) > DEEPEST:  # Python makes and removes folders by recursion
-        raise InputError(
-            f"cannot write to a path of {len(path.parts)} folders, more than {DEEPEST}: choose "
-            "another --out"
-        )
+    _check_name(path)
     made: list[Path] = []
     try:
         made = [folder for folder in (path, *path.parents) if not folder.exists()]

@@ -206,25 +206,12 @@ def _plain(path: Path) -> Path:
         InputError: it has such letters; a checkpoint below it would be empty.
     """
     path = path.resolve()
-    if not _is_unicode(str(path)):
-        raise InputError(
-            f"{path}: checkpoints cannot be saved below a path that is not UTF-8: "
-            "choose another --out"
-        )
     if found := sorted(PATTERN & {*str(path)}):
         raise InputError(
             f"{path}: checkpoints cannot be saved below a path with {' '.join(found)}: "
             "choose another --out"
         )
     return path
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # bytes of a file name that are no text
-        return False
-    return True
 
 
 def _require_whole(folder: Path, metadata: Any, trees: Mapping[str, PyTree]) -> None:

@@ -68,7 +68,9 @@ def test_files_have_labels_of_texts_or_of_words(tmp_path):
     found = load_texts(str(file), "train")
     assert (found.kind, found.texts) == ("token", [LabelledText(["x", "y"], None, [1, 0])])
     file.write_text(json.dumps({"tokens": ["x"], "label": "N"}))
-    with pytest.raises(InputError, match="needs lines"):
+    with pytest.raises(
+        InputError, match="texts.jsonl:1: Object missing required field `text`; a line is"
+    ):
         load_texts(str(file), "test")
     with pytest.raises(InputError, match=r"unknown task 'snil' \(did you mean snli\?\)"):
         load_texts("snil", "test")

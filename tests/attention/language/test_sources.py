@@ -68,7 +68,8 @@ def test_files_have_labels_of_texts_or_of_words(tmp_path):
     found = load_texts(str(file), "train")
     assert (found.kind, found.texts) == ("token", [LabelledText(["x", "y"], None, [1, 0])])
     file.write_text(json.dumps({"tokens": ["x"], "label": "N"}))
-    with pytest.raises(
+    wrong = r"texts.jsonl:1: Object missing required field `text`; a line is"
+    with pytest.raises(InputError, match=wrong):
         InputError, match="texts.jsonl:1: Object missing required field `text`; a line is"
     ):
         load_texts(str(file), "test")

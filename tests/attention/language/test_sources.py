@@ -70,8 +70,6 @@ def test_files_have_labels_of_texts_or_of_words(tmp_path):
     file.write_text(json.dumps({"tokens": ["x"], "label": "N"}))
     wrong = r"texts.jsonl:1: Object missing required field `text`; a line is"
     with pytest.raises(InputError, match=wrong):
-        InputError, match="texts.jsonl:1: Object missing required field `text`; a line is"
-    ):
         load_texts(str(file), "test")
     with pytest.raises(InputError, match=r"unknown task 'snil' \(did you mean snli\?\)"):
         load_texts("snil", "test")

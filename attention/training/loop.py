@@ -89,9 +89,10 @@ def fit(
         watch: scalars of the parameters to log, as
             :func:`~attention.training.learned.learned_values` gives.
         draw: ``draw(t)`` makes the batch of step t on the devices, in place of ``data``.
-        evaluate: called with the number of updates and the parameters: when a run starts or goes
-            on, every ``evaluate_every`` updates, and after the last one.  Its number, if it gives
-            one, is the same to all processes.
+        evaluate: called with the number of updates and the parameters: before the first update,
+            every ``evaluate_every`` updates, and after the last one; where a run goes on, at the
+            same numbers as if it had not been interrupted.  Its number, if it gives one, is the
+            same to all processes.
         evaluate_every: updates between two calls; a multiple of ``dispatch``.
         profile: the first step and the number of steps to trace with ``jax.profiler``, into
             ``profile``.
@@ -148,7 +149,8 @@ def fit(
         late = LateMetrics(log, shown, functools.partial(_set_aside, folder))
         go = shard(jnp.bool_(True), shardings.step)
         look = _looking(evaluate, folder if keep_best else None)
-        look(t, state.params)
+        if t == steps or t % evaluate_every == 0:  # a kill may have come before the look
+            look(t, state.params)
         while t < steps:
             # A run may resume between two multiples of dispatch: it first goes on to a multiple.
             chunk = min(dispatch - t % dispatch, steps - t)

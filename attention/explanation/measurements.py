@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float
 
@@ -18,8 +19,28 @@ from attention.explanation.layer_attention import DECOMPOSITIONS, LayerAttention
 from attention.explanation.rankings import RANKINGS, agreement, curves
 from attention.explanation.solver import by_active_set
 from attention.explanation.supports import measure_context, measure_supports
+from attention.files import Natural
 
 Parts = Mapping[str, Float[np.ndarray, "L N T S"]]
+
+
+class Explained(msgspec.Struct):
+    """A line of the journal: a decision of the classifier, and what was measured of it."""
+
+    example: Natural
+    tokens: list[str]
+    label: Natural
+    guess: Natural
+    probabilities: list[float]
+    place: Natural
+    guarantees: Any
+    heads: list[dict[str, Any]]
+    interventions: Any
+    supports: Any
+    context: Any
+    agreement: Any
+    curves: Any
+    read: Natural | None = None
 
 
 def measure_decision(decision: Decision, label: int, *, show: bool = False) -> dict[str, Any]:

@@ -45,7 +45,7 @@ POOL = 512  # texts to train the adversary on
 
 
 KINDS = {
-    "example": RecordKind(key=("example",), shape="attention.explanation.journal_shapes:Explained")
+    "example": RecordKind(key=("example",), shape="attention.explanation.measurements:Explained")
 }
 Picked = tuple[LabelledText, int | None]  # a text, and the word whose label is asked for
 

@@ -92,7 +92,8 @@ def _collective(kind: str, shape: str, rest: str, times: int, hidden: bool) -> C
     if kind in ("all-reduce", "all-to-all"):  # of several arrays together
         size = sum(_each_size(shape))
     elif kind == "reduce-scatter":  # the result is a part of what is summed
-        size = devices * sum(_each_size(shape))
+        parts = devices + 1 if shape.startswith("((") else 1  # a start names both
+        size = devices * sum(_each_size(shape)) // parts
     return Collective(kind, max(size, _bytes(rest)), devices, times, hidden)
 
 

@@ -56,6 +56,8 @@ HloModule jit_step, is_scheduled=true
 ENTRY %main (a: bf16[3,7]) -> bf16[3,7] {
   %a = bf16[3,7] parameter(0)
   %scattered = bf16[2,5] fusion(bf16[6,5] %b), kind=kCustom, calls=%all-reduce-scatter.clone
+  %parts = ((f32[6,5], f32[4]), (f32[3,5], f32[2])) reduce-scatter-start(f32[6,5] %b, f32[4] %c), replica_groups={{0,1}}, to_apply=%add
+  %parted = (f32[3,5], f32[2]) reduce-scatter-done(((f32[6,5], f32[4]), (f32[3,5], f32[2])) %parts)
   %sum = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0,1}}, to_apply=%add
   %both = (f32[5], f32[3,2]) all-reduce(f32[5] %b, f32[3,2] %c), replica_groups={{0,1}}, to_apply=%add
   %alone = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0},{1}}, to_apply=%add
@@ -69,14 +71,15 @@ def test_collectives_of_a_program():
     found = find_collectives(PROGRAM)
     assert [(c.kind, c.bytes, c.devices, c.times, c.hidden) for c in found] == [
         ("reduce-scatter", 60, 3, 1, False),
+        ("reduce-scatter", 136, 2, 1, False),  # of two arrays, started
         ("all-reduce", 42, 2, 1, False),
         ("all-reduce", 44, 2, 1, False),  # two arrays
         ("all-gather", 640, 4, 13, True),
         ("all-gather", 640, 4, 13, False),
         ("all-gather", 24, 3, 7, True),  # one chain of two fusions
     ]
-    assert found[1].seconds(link=21) == pytest.approx(2 * 42 / 2 / 21)
-    assert found[3].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
+    assert found[2].seconds(link=21) == pytest.approx(2 * 42 / 2 / 21)
+    assert found[4].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
 
 
 def test_operations_of_a_function():

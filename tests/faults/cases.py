@@ -62,6 +62,7 @@ URLS = (
     "http://127.0.0.1:9/\x07", "//127.0.0.1", "javascript:alert(1)", "http://\udcff/",
     "https://" + "a" * 300 + "/v1", "http://0x7f.1/v1", "https://xn--/v1",
 )  # fmt: skip
+MODEL = "model/config.json"  # of a run; who changes it describes another model
 READ = ("run", "model", "corpus")  # options that name what is read
 KILLS, SIZES = 20, 10
 OWN = 4  # of so many cases that compute, one is a process of its own; the others are forks
@@ -127,8 +128,9 @@ def damaged_bytes(world: Path) -> Iterator[Case]:
         for file in _files(world / run):
             for name, change in BYTES.items():
                 given = (run, file, change)
+                same = file != MODEL
                 for reader in readers:
-                    yield Case("bytes", f"{run}/{file}: {name}", SHORT[reader], *given, same=True)
+                    yield Case("bytes", f"{run}/{file}: {name}", SHORT[reader], *given, same=same)
                 yield Case("bytes", f"{run}/{file}: {name}", going_on(run), *given, resumes=run)
     for file in _files(world / "tiny"):
         for name, change in BYTES.items():
@@ -159,7 +161,7 @@ def damaged_fields(world: Path) -> Iterator[Case]:
                 if folder == "tiny":
                     number = sum(map(ord, name)) % 2
                     yield Case("fields", given[0], SHORT[MODEL_READERS[number]], *given[1:])
-                elif file == "model/config.json":  # a model that was changed is another model
+                elif file == MODEL:
                     yield Case("fields", given[0], SHORT["opened"], *given[1:])
                 elif READERS[folder] and file != "journal.jsonl":
                     number = sum(map(ord, name)) % 2

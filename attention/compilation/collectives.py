@@ -29,8 +29,7 @@ class Collective:
 
     Attributes:
         kind: one of ``KINDS``.
-        bytes: of the largest array that it reads or makes, on one device; of all arrays that are
-            summed together.
+        bytes: of the whole arrays, on one device: what is gathered, summed or sent.
         devices: how many take part.
         times: how often it runs.
         hidden: whether compute is scheduled between its start and its end.
@@ -74,7 +73,8 @@ def find_collectives(text: str) -> list[Collective]:
             kind = operation.removesuffix("-start")
             if kind in KINDS:
                 hidden = operation.endswith("-start") and _hidden(lines[i + 1 :], own, kind)
-                found.append(_collective(kind, shape, rest, times, hidden))
+                both = operation in ("all-gather-start", "reduce-scatter-start")
+                found.append(_collective(kind, shape, rest, times, hidden, both))
             elif operation in ("while", "call", "conditional"):
                 called = _CALLED.findall(rest)
                 for branches in _BRANCHES.findall(rest):
@@ -86,14 +86,21 @@ def find_collectives(text: str) -> list[Collective]:
     return [each for each in found if each.devices != 1]
 
 
-def _collective(kind: str, shape: str, rest: str, times: int, hidden: bool) -> Collective:
+def _collective(
+    kind: str, shape: str, rest: str, times: int, hidden: bool, both: bool = False
+) -> Collective:
+    """A collective by what its line says; ``both``: the shape has what it reads and what it makes.
+
+    Several arrays may move together.
+    """
     devices = _devices(rest)
-    size = _bytes(shape)
-    if kind in ("all-reduce", "all-to-all"):  # of several arrays together
-        size = sum(_each_size(shape))
+    size = sum(_each_size(shape))
+    if both:  # of which one is a part of the other, for each device
+        size = size * devices // (devices + 1)
     elif kind == "reduce-scatter":  # the result is a part of what is summed
-        parts = devices + 1 if shape.startswith("((") else 1  # a start names both
-        size = devices * sum(_each_size(shape)) // parts
+        size *= devices
+    elif kind == "collective-permute":
+        size = _bytes(shape)
     return Collective(kind, max(size, _bytes(rest)), devices, times, hidden)
 
 

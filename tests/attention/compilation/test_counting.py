@@ -60,6 +60,8 @@ ENTRY %main (a: bf16[3,7]) -> bf16[3,7] {
   %parted = (f32[3,5], f32[2]) reduce-scatter-done(((f32[6,5], f32[4]), (f32[3,5], f32[2])) %parts)
   %sum = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0,1}}, to_apply=%add
   %both = (f32[5], f32[3,2]) all-reduce(f32[5] %b, f32[3,2] %c), replica_groups={{0,1}}, to_apply=%add
+  %two = ((f32[2], f32[1]), (f32[6], f32[3])) all-gather-start(f32[2] %d, f32[1] %e), replica_groups=[1,3]<=[3]
+  %whole = (f32[6], f32[3]) all-gather-done(((f32[2], f32[1]), (f32[6], f32[3])) %two)
   %alone = bf16[3,7] all-reduce(bf16[3,7] %a), replica_groups={{0},{1}}, to_apply=%add
   %w = (s32[], f32[5,8]) while((s32[], f32[5,8]) %t), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"13"}}
   %v = (u32[], f32[5,8]) while((u32[], f32[5,8]) %t), condition=%cond, body=%windowed
@@ -74,12 +76,13 @@ def test_collectives_of_a_program():
         ("reduce-scatter", 136, 2, 1, False),  # of two arrays, started
         ("all-reduce", 42, 2, 1, False),
         ("all-reduce", 44, 2, 1, False),  # two arrays
+        ("all-gather", 36, 3, 1, False),  # of two arrays, started
         ("all-gather", 640, 4, 13, True),
         ("all-gather", 640, 4, 13, False),
         ("all-gather", 24, 3, 7, True),  # one chain of two fusions
     ]
     assert found[2].seconds(link=21) == pytest.approx(2 * 42 / 2 / 21)
-    assert found[4].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
+    assert found[5].seconds(link=10) == pytest.approx(13 * 640 * 3 / 4 / 10)
 
 
 def test_operations_of_a_function():

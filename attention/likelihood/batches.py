@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from attention.likelihood.rows import Row
 from attention.meshes import put
+from attention.processes import gathered
 
 WORTH_SHARING = 16  # tokens; a shorter common beginning is not worth a program
 PADDING = 0.25  # share of padding above which another shape is worth a program
@@ -197,8 +198,8 @@ def _arrays(rows: Sequence[Row], shape: Shape) -> Arrays:
 
 
 def fetch(batch: Batch, output: PyTree) -> PyTree:
-    """Copy what a program made of a batch to the host, without rows of padding."""
-    return jax.tree.map(lambda array: np.asarray(array)[: len(batch.rows)], output)
+    """Copy what a program made of a batch to each host, without rows of padding."""
+    return jax.tree.map(lambda array: np.asarray(array)[: len(batch.rows)], gathered(output))
 
 
 def join(batches: Sequence[Batch], outputs: Sequence[PyTree]) -> PyTree:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from attention.likelihood import Arrays, RowBatches
+from attention.processes import gathered
 from attention.transformer import Transformer, TransformerConfig, keep_halves
 from tale_jax.units import Keep, Unit, kept_halves
 
@@ -76,7 +77,7 @@ def last_states(
         return states_LBD.swapaxes(0, 1).astype(jnp.float32)
 
     def program(arrays: Arrays) -> np.ndarray:
-        states_BLD = np.asarray(read(kept_params, arrays.tokens, arrays.where))
+        states_BLD = np.asarray(gathered(read(kept_params, arrays.tokens, arrays.where)))
         advance()
         return states_BLD
 

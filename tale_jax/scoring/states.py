@@ -122,17 +122,20 @@ class States:
 
 def _gathered(states: Mapping[Hashable, Any], places: Mapping[int, np.ndarray]) -> list[Any]:
     """Rows of all states together, by batch, where the states are; one program a shape."""
-    sharding = jax.tree.leaves(states)[0].sharding
-    return _gather(sharding)(list(states.values()), list(places.values()))
+    leaves, tree = jax.tree.flatten(next(iter(states.values())))
+    layout = tree, tuple(leaf.sharding for leaf in leaves)
+    return _gather(*layout, len(places))(list(states.values()), list(places.values()))
 
 
 @functools.cache
-def _gather(sharding: jax.sharding.Sharding) -> Callable[..., list[Any]]:
+def _gather(
+    tree: Any, shardings: tuple[jax.sharding.Sharding, ...], count: int
+) -> Callable[..., list[Any]]:
     def gather(states: list[Any], places: list[jax.Array]) -> list[Any]:
         rows = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *states)
         return [jax.tree.map(lambda leaf, each=each: leaf[each], rows) for each in places]
 
-    return jax.jit(gather, out_shardings=sharding)
+    return jax.jit(gather, out_shardings=[tree.unflatten(shardings)] * count)
 
 
 def _shapes(states: Any) -> tuple[tuple[int, ...], ...]:

@@ -205,7 +205,7 @@ def _contents(folder: Path, world: Path) -> dict[str, Any]:
             try:
                 found[name] = [_plain(json.loads(line)) for line in lines]
                 continue
-            except ValueError:
+            except (ValueError, RecursionError):  # nested too deep
                 pass
         found[name] = data
     return found

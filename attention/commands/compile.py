@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from attention import compilation
 from attention.command_line import OneOf, Result, Word, command
 from attention.errors import InputError
 from attention.language import pretraining
 from attention.options import Count, Display
-from attention.transformer import TransformerConfig
+
+if TYPE_CHECKING:
+    from attention.transformer import TransformerConfig
 
 
 def model_config(model: str, normalizer: str | None = None) -> TransformerConfig:

@@ -109,7 +109,7 @@ class Flag:
             return tuple(self._read(text) for text in given)
         if len(given) > 1:
             raise InputError(f"{self.words} is given {len(given)} times")
-        if self.many:
+        if self.many and not any(type(mark) is Word and mark.parse for mark in self.marks):
             texts = (text.strip() for text in given[0].split(","))
             items = tuple(self._read(text) for text in texts if text)
             return None if items == (None,) else items  # the text was none

@@ -235,6 +235,9 @@ class TrainingOptions:
         weight_decay: of AdamW, on matrices alone
         clip: largest norm of a gradient
         save_every: updates between checkpoints
+        remat: what a layer keeps for the backward pass: none recomputes nothing, full keeps the
+            states between layers alone, dots the results of projections too, offload those in the
+            memory of the host
         profile: steps to trace with jax.profiler, into training/profile
     """
 
@@ -250,6 +253,7 @@ class TrainingOptions:
     weight_decay: Annotated[float, Between(ge=0)] = 0.001
     clip: Annotated[float, Between(gt=0)] = 1.0
     save_every: Annotated[int, Between(ge=1)] = 200
+    remat: Literal["none", "full", "dots", "offload"] = "none"
     profile: Profile = None
 
 

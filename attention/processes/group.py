@@ -32,6 +32,9 @@ def start() -> None:
     group = find_group(os.environ)
     if group is None or jax.distributed.is_initialized():
         return
+    # On CPUs, programs that wait for other processes take the threads of those that they wait for:
+    # one at a time then.  Other devices do not read this.
+    jax.config.update("jax_cpu_enable_async_dispatch", group.count == 1)
     try:
         jax.distributed.initialize(
             group.address,

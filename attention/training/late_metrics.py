@@ -92,8 +92,10 @@ class LateMetrics:
 @contextlib.contextmanager
 def profiler(
     folder: Path | None, span: tuple[int, int] | None
-) -> Iterator[Callable[[int, TrainState], None]]:
+) -> Iterator[Callable[[int, int, TrainState], None]]:
     """Yield a function to call before each program, which traces some steps with ``jax.profiler``.
+
+    It gets the steps done, those of the program, and the state.  A program is traced whole.
 
     Args:
         folder: of the run; the trace is in ``profile``.
@@ -103,15 +105,15 @@ def profiler(
         InputError: there is no folder.
     """
     if span is None:
-        yield lambda t, state: None
+        yield lambda t, chunk, state: None
         return
     if folder is None:
         raise InputError("a profile is written into the directory of a run: give one")
     first, count = span
     running = [False, False]  # it runs; it is done
 
-    def step(t: int, state: TrainState) -> None:
-        if not running[0] and not running[1] and t >= first:
+    def step(t: int, chunk: int, state: TrainState) -> None:
+        if not running[0] and not running[1] and t + chunk > first:
             jax.block_until_ready(state.step)
             jax.profiler.start_trace(str(folder / "profile"))
             running[0] = True

@@ -154,7 +154,7 @@ def fit(
         while t < steps:
             # A run may resume between two multiples of dispatch: it first goes on to a multiple.
             chunk = min(dispatch - t % dispatch, steps - t)
-            trace(t, state)
+            trace(t, chunk, state)
             state, metrics = program(chunk)(state, batches(t), key, go)
             go = metrics["finite"] if dispatch == 1 else metrics["finite"][-1]
             late.add(t, metrics, state)

@@ -87,7 +87,8 @@ def tune(
         **dataclasses.asdict(training),
         "steps": steps,
     }
-    del settings["profile"]  # decides nothing
+    for name in ("profile", "remat"):  # they decide nothing
+        del settings[name]
     made = out / "model"
     result = {"out": str(made), "dropped": list(opened.dropped), "examples": len(rows)}
     owner = processes.is_main()
@@ -149,6 +150,7 @@ def _train(
     quiet: bool,
 ) -> Any:
     """The trained parameters, merged; the number of steps is known."""
+    config = dataclasses.replace(config, remat=training.remat)
     key, steps = jax.random.key(options.seed), training.steps or 1
     schedule = make_schedule(training.schedule, training.learning_rate, steps)
     adamw = optax.adamw(schedule, weight_decay=training.weight_decay, mask=decayed)

@@ -110,6 +110,9 @@ class Work:
         accumulate: parts of a batch, one after another, whose gradients add up; by default one, or
             on a CPU as many as fit its cache
         attention: implementation of attention; by default the fastest that the device has
+        remat: what a layer keeps for the backward pass: none recomputes nothing, full keeps the
+            states between layers alone, dots the results of projections too, offload those in the
+            memory of the host
         save_every: updates between checkpoints, the last two of which stay
         keep_minutes: one checkpoint of every so many minutes stays too
         keep_best: keep the parameters with the lowest validation loss too, in best/
@@ -122,6 +125,7 @@ class Work:
 
     accumulate: Count | None = None
     attention: Literal["auto", "xla", "blocks", "chunked", "pallas"] = "auto"
+    remat: Literal["none", "full", "dots", "offload"] = "none"
     save_every: Count = 500
     keep_minutes: Count | None = None
     keep_best: bool = False

@@ -120,7 +120,7 @@ def _fitted(
 ) -> Any:
     """The state after the last update."""
     recipe, seeds = material.recipe, pretraining.all_seeds
-    config = computed(start.config, work.attention)
+    config = computed(start.config, work.attention, work.remat)
     train, validation = material.rows("train"), material.rows("validation")
     terminal = Terminal(quiet)
 

@@ -84,13 +84,18 @@ def _initial(config: TransformerConfig, key: Key[Array, ""]) -> dict[str, Any]:
     return unstack_layers(Transformer(config).init(key, tokens)["params"])
 
 
-def computed(config: TransformerConfig, attention: str) -> TransformerConfig:
+def computed(config: TransformerConfig, attention: str, remat: str = "none") -> TransformerConfig:
     """The config of the same model with the implementation of attention that is wanted.
+
+    Args:
+        config: of the model.
+        attention: the implementation, or ``auto``.
+        remat: what a layer keeps for the backward pass, a key of ``REMATS``.
 
     Raises:
         InputError: it does not have the normalizer.
     """
-    config = for_training(config)
+    config = dataclasses.replace(for_training(config), remat=remat)
     fits = NORMALIZERS.pick(config.scoring).logit_transform is not None
     if attention == "auto":
         if jax.default_backend() == "cpu" or not fits:

@@ -18,6 +18,7 @@ from attention.language.pretraining import (
     Changes,
     Pretraining,
     batch_loss,
+    computed,
     initial,
     loss_of,
     make_optimizer,
@@ -191,6 +192,7 @@ def test_recipes_are_complete_and_count_as_published(tmp_path):
     ssa = dataclasses.replace(config_of(Pretraining("ssa-114m"), RECIPES["ssa-114m"],
         OBJECTIVES["causal"], 50_256, "float32"), normalizer="ssa")  # fmt: skip
     assert sum(parameter_counts(ssa).values()) == counts["ssa-114m"] + 12  # one n a layer
+    assert computed(ssa, "xla", "dots").remat == "dots" and computed(ssa, "auto").remat == "none"
     assert RECIPES["babyberta"].mask_keep == 0 and RECIPES["babyberta-hf"].mask_keep == 0.1
 
 

@@ -21,3 +21,12 @@ def test_a_command_is_the_same_run(run, tiny, tmp_path):
     assert settings[0] == settings[1]
     again = icl.train(experiment=tiny, out=tmp_path / "run", steps=12, quiet=True)
     assert again["steps"] == 12 and again["preset"] == tiny.preset
+
+
+def test_steps_are_traced(tmp_path):
+    out = tmp_path / "run"
+    main(
+        ["train", "--preset", "linear-1l1ah", "--hidden-size", "6", "--points", "3", "--batch", "2",
+         "--steps", "5", "--profile", "3:1", "--out", str(out), "--quiet"]
+    )  # fmt: skip
+    assert list(out.glob("profile/**/*.xplane.pb"))  # though one program has all five steps

@@ -140,7 +140,8 @@ def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):
 
 
 def test_full_training_changes_what_lora_leaves(root):
-    training = TrainingOptions(full=True, batch_size=7, steps=1, learning_rate=1e-2)
+    how = {"full": True, "batch_size": 7, "steps": 1, "learning_rate": 1e-2}
+    training = TrainingOptions(**how, remat="dots")
     model, task = str(root / "tiny"), str(root / "task.jsonl")
     finetune(model=model, task=task, out=root / "full", training=training, **splits(root))
     _, params = load_pretrained(root / "full" / "model")

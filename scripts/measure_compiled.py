@@ -7,7 +7,8 @@ Each row of ``scripts/compile_table.py`` for as many GPUs as are here is made by
 compiles it ahead of time, and is run here: first once, then ``--steps`` times, of which the median
 counts.  Parameters are small random numbers and tokens are zeros.  The memory measured is the most
 that was in use, of the row's process; so each row runs in a process of its own.  ``--tiny`` tries
-the script anywhere with one small model.  The last line is JSON.
+the script with one small model, also on a CPU that multiplies bfloat16 into float32.  The last line
+is JSON.
 """
 
 from __future__ import annotations

@@ -77,12 +77,11 @@ def threshold_of(model: Trained, prompts: int) -> float:
 def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
     """The steps of a search at each spread."""
     bound, layers = threshold_of(model, prompts), model.config.num_hidden_layers
-    held_out = {sigma: drawn(model, sigma, prompts, seed=1) for sigma in SIGMAS}
+    cases = {(i, sigma): drawn(model, sigma, prompts, seed=i) for i in (0, 1) for sigma in SIGMAS}
 
     @functools.cache
     def right(dropped: Dropped, seed: int, sigma: int) -> int:
-        case = held_out[sigma] if seed == 1 else drawn(model, sigma, prompts, seed)
-        return int(np.sum(errors(pruned(model, dropped), case) <= bound))
+        return int(np.sum(errors(pruned(model, dropped), cases[seed, sigma]) <= bound))
 
     @functools.cache
     def limits(dropped: Dropped) -> Row:

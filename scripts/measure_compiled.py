@@ -7,8 +7,7 @@ Each row of ``scripts/compile_table.py`` for as many GPUs as are here is made by
 compiles it ahead of time, and is run here: first once, then ``--steps`` times, of which the median
 counts.  Parameters are small random numbers and tokens are zeros.  The memory measured is the most
 that was in use, of the row's process; so each row runs in a process of its own.  ``--tiny`` tries
-the script with one small model, also on a CPU that multiplies bfloat16 into float32.  The last line
-is JSON.
+the script with one small model, also on a CPU.  The last line is JSON.
 """
 
 from __future__ import annotations
@@ -35,7 +34,10 @@ from attention.terminal import plain_table
 from icl import training
 
 GIB = 2**30
-TINY = "attn compile --model gpt2 --target h200 --batch 1 --length 32 --attention chunked"
+TINY = (
+    "attn compile --model gpt2 --target h200 --batch 1 --length 32 --attention chunked "
+    "--dtype float32"
+)
 ROWS = {name: words for name, words in COMMANDS.items() if "--target h200" in words}
 
 

@@ -67,7 +67,7 @@ def compile(
         remat: what a layer keeps for the backward pass: none recomputes nothing; by default as
             much as fits: none, dots or full
         attention: implementation; by default pallas if it has the normalizer
-        dtype: of the kernel's arrays
+        dtype: of the arithmetic; the roofline counts at the rate of bfloat16
 
     Raises:
         InputError: no such target or model, the compiler is missing, or the step does not fit.

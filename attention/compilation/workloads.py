@@ -59,7 +59,7 @@ def step_for(
         length: tokens of a row, or of the cache.
         remat: what a layer keeps for the backward pass; None: as much as the memory should hold.
         attention: implementation.
-        dtype: of the kernel's arrays.
+        dtype: of the arithmetic; parameters and moments of a training are float32.
 
     Raises:
         InputError: the target has no such kernels, or the step is not one of such a model.
@@ -81,9 +81,9 @@ def step_for(
         bytes_of = functools.partial(estimated_bytes, config, placement, rows, tokens)
         light = [name for name in REMATS if bytes_of(name) <= target.chip.memory]
         chosen = remat or (light or ["full"])[0]
-        made = training_step(config, placement, rows, tokens, remat=chosen)
+        made = training_step(config, placement, rows, tokens, remat=chosen, dtype=dtype)
     elif step == "decode":
-        made = decoding_step(config, placement, rows, tokens)
+        made = decoding_step(config, placement, rows, tokens, dtype=dtype)
     else:
         made = kernel_step(config, placement, rows, tokens, dtype=dtype)
     laid = ",".join(f"{name}={n}" for name, n in placement.mesh.shape.items() if n > 1)
@@ -156,9 +156,15 @@ def training_mesh(config: TransformerConfig, target: Target) -> str:
 
 
 def training_step(
-    config: TransformerConfig, placement: Placement, batch: int, length: int, *, remat: str = "full"
+    config: TransformerConfig,
+    placement: Placement,
+    batch: int,
+    length: int,
+    *,
+    remat: str = "full",
+    dtype: str = "bfloat16",
 ) -> Step:
-    """A step of AdamW on rows of tokens, with float32 parameters and moments and bfloat16 products.
+    """A step of AdamW on rows of tokens, with float32 parameters and moments.
 
     Args:
         config: of a causal language model.
@@ -166,8 +172,9 @@ def training_step(
         batch: rows of a step.
         length: tokens of a row.
         remat: what is kept for the backward pass.
+        dtype: of the products.
     """
-    config = dataclasses.replace(config, dtype="bfloat16", param_dtype="float32", remat=remat)
+    config = dataclasses.replace(config, dtype=dtype, param_dtype="float32", remat=remat)
     mesh, rules = placement
 
     def loss(params: PyTree, tokens_BT: jax.Array, key: Any) -> tuple[jax.Array, int]:
@@ -188,16 +195,24 @@ def training_step(
     return Step("train", step, (abstract, tokens, _key(placement)), layout, useful)
 
 
-def decoding_step(config: TransformerConfig, placement: Placement, batch: int, length: int) -> Step:
-    """One new token for each row, behind a cache of ``length`` tokens, in bfloat16.
+def decoding_step(
+    config: TransformerConfig,
+    placement: Placement,
+    batch: int,
+    length: int,
+    *,
+    dtype: str = "bfloat16",
+) -> Step:
+    """One new token for each row, behind a cache of ``length`` tokens.
 
     Args:
         config: of a causal language model.
         placement: the devices of a target, and the rules.
         batch: rows.
         length: slots of the cache.
+        dtype: of the weights and the arithmetic.
     """
-    config = dataclasses.replace(config, dtype="bfloat16", param_dtype=None, remat="none")
+    config = dataclasses.replace(config, dtype=dtype, param_dtype=None, remat="none")
     params = abstract_params(config)
     homes = param_shardings(params, transformer_axes(params), *placement)
     cache = jax.eval_shape(functools.partial(init_cache, config, batch, length, stacked=True))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.util
+import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -23,7 +25,8 @@ PRELOADED = (
     "sklearn.linear_model sklearn.tree"
 ).split()
 CAUGHT, BROKEN = 1, 2  # exit codes of pytest
-PATIENCE, SLOWER = 20.0, 5.0  # seconds, and times as long as the undisturbed tests
+PATIENCE, SLOWER = 20.0, 5.0  # processor seconds, and times as long as the undisturbed tests
+ASLEEP = 20.0  # times as long on the clock, for what waits for ever
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
@@ -96,12 +99,16 @@ def _tested(module: str, changed: _Changed | None) -> int:
 
 
 def _forked(work: Callable[[], int], seconds: float) -> int:
-    """The code with which work ends in a fork; that of a failure if it takes too long."""
+    """The code with which work ends in a fork; that of a failure if it takes too long.
+
+    Processor seconds count, so that a busy machine catches nothing.
+    """
     start, process = time.monotonic(), os.fork()
     if process == 0:
         code = CAUGHT
         try:
             os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds),) * 2)
             for number in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             code = int(work())
@@ -110,8 +117,9 @@ def _forked(work: Callable[[], int], seconds: float) -> int:
     while True:
         found, status = os.waitpid(process, os.WNOHANG)
         if found:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() - start > seconds:
+            code = os.waitstatus_to_exitcode(status)
+            return CAUGHT if code < 0 else code
+        if time.monotonic() - start > ASLEEP * seconds:
             os.killpg(process, signal.SIGKILL)
             os.waitpid(process, 0)
             return CAUGHT

@@ -128,6 +128,8 @@ class Transformer(nn.Module):
                 raise ValueError("dropout goes with unstacked layers that have both halves")
             hidden_BTD = dropout.applied(hidden_BTD)
             context = context._replace(dropout=dropout.part(0))
+        if self.is_initializing():  # `setup` made the parameters of the layers
+            return self.read_out(hidden_BTD, where)
         hidden_BTD, _, captured = run_layers(
             self.config,
             self.layers,

@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/mutants"))
     parser.add_argument("--modules", help="names between commas; by default all")
+    parser.add_argument("--most", type=int, help="of each module, evenly spread; by default all")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,8 @@ def main() -> None:
         concurrent.futures.ProcessPoolExecutor(given.workers, context, start_worker) as pool,
     ):
         for name in names:
-            todo = [m for m in mutants_of(name) if m.key not in known and m.text not in reasons]
+            chosen = _spread(mutants_of(name), given.most)
+            todo = [m for m in chosen if m.key not in known and m.text not in reasons]
             if not todo:
                 continue
             start, seconds = time.monotonic(), pool.submit(undisturbed, name).result()
@@ -52,8 +54,15 @@ def main() -> None:
                 results.flush()
                 known[found["key"]] = found
             print(f"{name}: {len(todo)} in {time.monotonic() - start:.0f} s", file=sys.stderr)
-    enough = [_summary(name, mutants_of(name), known, reasons) for name in names]
+    enough = [
+        _summary(name, _spread(mutants_of(name), given.most), known, reasons) for name in names
+    ]
     sys.exit(0 if all(enough) else 1)
+
+
+def _spread(mutants: list[Mutant], most: int | None) -> list[Mutant]:
+    count = min(most or len(mutants), len(mutants))
+    return [mutants[i * len(mutants) // count] for i in range(count)]
 
 
 def _lines(file: Path) -> list[dict[str, str]]:

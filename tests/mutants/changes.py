@@ -28,6 +28,10 @@ OPERATORS = re.compile(
 """One or two changes of each place; a place has up to a dozen, of which most fall alike."""
 
 
+GUARDS = ("strict", "frozen", "optimize")
+"""Options of functions that change no result."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Mutant:
     """A change of a file.
@@ -58,17 +62,17 @@ class Mutant:
 
 
 def mutants_of(module: str) -> list[Mutant]:
-    """The mutants of a module; type annotations, which compute nothing, are left as they are."""
+    """The mutants of a module; what computes nothing is left as it is, such as annotations."""
     found = []
     for file in MODULES[module].files:
         source = _source(file)
-        tree, typed = get_ast(source), _annotations(source)
+        tree, silent = get_ast(source), _silent(source)
         for name in operator_names():
             if OPERATORS.fullmatch(name) is None:
                 continue
             places = _places(tree, name)
             for number, (start, end) in enumerate(places):
-                if any(first <= start and end <= last for first, last in typed):
+                if any(first <= start and end <= last for first, last in silent):
                     continue
                 text = f"{file}: {_difference(source, _changed(source, name, number))}"
                 found.append(Mutant(module, file, name, number, text))
@@ -91,16 +95,18 @@ def _places(tree: Any, operator: str) -> Iterator[tuple[tuple[int, int], tuple[i
     return (place for node in ast_nodes(tree) for place in own.mutation_positions(node))
 
 
-def _annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where types are written, as lines and columns."""
-    found = []
+def _silent(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where types are written, errors are raised, and ``GUARDS``; as lines and columns."""
+    parts: list[Any] = []
     for node in ast.walk(ast.parse(source)):
-        for name in ("annotation", "returns"):
-            part = getattr(node, name, None)
-            if part is not None:
-                start, end = (part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)
-                found.append((start, end))
-    return found
+        parts += [getattr(node, name, None) for name in ("annotation", "returns")]
+        parts += [node] if isinstance(node, ast.Raise) else []
+        parts += [node.value] if isinstance(node, ast.keyword) and node.arg in GUARDS else []
+    return [
+        ((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset))
+        for part in parts
+        if part is not None
+    ]
 
 
 def _difference(before: str, after: str) -> str:

@@ -24,6 +24,7 @@ class Module:
 
 
 ELIMINATION = "control early_rejection loop objectives options stopping strategies".split()
+FORMULAS = ("equations", "specification")
 SOLVER = "active_set min_support newton path smallest_norm".split()
 
 MODULES = {
@@ -43,7 +44,8 @@ MODULES = {
     ),
     "formulas": Module(
         ("attention/normalizers/formulas.py",),
-        ("tests/attention/normalizers/test_table.py",),
+        tuple(f"tests/attention/normalizers/test_{name}.py" for name in FORMULAS),
+        fixtures=False,
     ),
     "solver": Module(
         tuple(f"attention/explanation/solver/{name}.py" for name in SOLVER),

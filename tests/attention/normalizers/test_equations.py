@@ -153,3 +153,36 @@ def test_ties_and_identical_scores():
         np.testing.assert_allclose(normalize(name, np.zeros((2, 5), np.float32)), 0.2, atol=1e-6)
         twins = np.asarray(normalize(name, np.float32([3, 3, -9, -9])))
         np.testing.assert_allclose(twins, [0.5, 0.5, 0, 0], atol=1e-6)
+
+
+def test_feature_maps_and_their_decay_are_their_equations():
+    x = np.float32([[-3, -0.5, 0, 0.25, 2]])
+    linear, cosformer = NORMALIZERS.pick("linear"), NORMALIZERS.pick("cosformer")
+    np.testing.assert_allclose(
+        linear.feature_map(x, {}), np.where(x > 0, x + 1, np.exp(x)), atol=1e-6
+    )
+    np.testing.assert_array_equal(cosformer.feature_map(x, {}), np.maximum(x, 0))
+    distance = np.float32([[[-17, -7, -2, 0, 3, 7, 11]]])
+    found = cosformer.position_weight(distance, {"length": np.float32(7)})
+    expected = np.where(abs(distance) < 7, np.cos(np.pi * distance / 14), 0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["softmax", "relu", "sasoftmax", "softmax1"])
+def test_capped_scores_are_what_the_formula_gets(name):
+    z = np.float32(ROWS)
+    capped = normalize(f"{name}:cap=1.3", z)
+    np.testing.assert_allclose(capped, normalize(name, 1.3 * np.tanh(z / 1.3)), atol=2e-6)
+    assert np.abs(capped - normalize(name, z)).max() > 0.01
+
+
+@pytest.mark.parametrize("name", ["softmax", "softmax1", "softpick", "sasoftmax", "entmax15"])
+def test_a_masked_key_is_as_good_as_absent(name):
+    """Also where the masked score is the largest or the smallest, and all that is left is small."""
+    for rest in ([0.3, -1.2, 2.0], [-4.0, -5.0, -6.0], [-1e-7, 2e-7, 0.0], [0.0, 0.0, 0.0]):
+        for other in (40.0, -40.0):
+            scores, where = np.float32([[*rest, other]]), np.array([[True, True, True, False]])
+            found = normalize(name, scores, where)
+            expected = normalize(name, np.float32([rest]))
+            np.testing.assert_allclose(found[:, :3], expected, atol=1e-6)
+            assert found[0, 3] == 0

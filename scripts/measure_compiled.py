@@ -1,7 +1,7 @@
 """Run the H200 rows of the compile table on a GPU, and compare memory and time with the table.
 
 Command: ``python scripts/measure_compiled.py [--rows ROW,ROW] [--steps N]`` (three minutes on one
-H200, most of it compilation; it needs the extra ``cuda12``)
+H200, most of it compilation; it needs the extra ``cuda`` or ``cuda12``)
 
 Each row of ``scripts/compile_table.py`` for as many GPUs as are here is made by the function that
 compiles it ahead of time, and is run here: first once, then ``--steps`` times, of which the median

@@ -142,7 +142,7 @@ class Target:
     def _cuda(self) -> list[Any]:
         installed = map(importlib.util.find_spec, ("jax_cuda12_plugin", "jax_cuda13_plugin"))
         if not any(installed):
-            raise InputError(f"{self.name} needs the compiler: pip install 'tale-jax[cuda12]'")
+            raise InputError(f"{self.name} needs the compiler: pip install 'tale-jax[cuda]'")
         how = {"target_config": _H200, "topology": f"1x1x{self.count}"}
         try:
             return list(topologies.get_topology_desc("", "cuda", **how).devices)

@@ -15,7 +15,8 @@ needs_tpu = pytest.mark.skipif(
     importlib.util.find_spec("libtpu") is None, reason="the extra tpu is not installed"
 )
 needs_cuda = pytest.mark.skipif(
-    importlib.util.find_spec("jax_cuda12_plugin") is None, reason="no extra cuda12 installed"
+    not any(map(importlib.util.find_spec, ("jax_cuda12_plugin", "jax_cuda13_plugin"))),
+    reason="neither the extra cuda nor cuda12 is installed",
 )
 LENGTHS = (2048, 8192, 32768)
 HEADS = ((32, 8, 128), (32, 8, 64), (8, 8, 128), (8, 8, 64))

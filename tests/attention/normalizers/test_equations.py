@@ -73,6 +73,32 @@ def test_ssa_slope_at_zero_is_n_times_b():
     assert slope(jnp.float32(5)) < slope(jnp.float32(1)) < 1.7 * 0.6
 
 
+def test_ssa_has_the_derivatives_of_its_equation():
+    row = NORMALIZERS.pick("ssa")
+
+    def transform(s, n, b):
+        return row.logit_transform(s, {"n": n, "b": b}, None)
+
+    with jax.enable_x64(True):
+        for s in (-3.1, -0.2, 0.7, 5.3):
+            point = np.float64([s, 1.7, 0.6])
+            found = jax.grad(transform, argnums=(0, 1, 2))(*point)
+            steps = 1e-6 * np.eye(3)
+            expected = [(transform(*(point + d)) - transform(*(point - d))) / 2e-6 for d in steps]
+            np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
+def test_masked_softmax_has_the_derivatives_of_its_equation():
+    with jax.enable_x64(True):
+        scores, where = scores_and_where(dtype=np.float64)
+        along = np.random.default_rng(1).normal(size=scores.shape)
+        for sink in (False, True):
+            weigh = lambda s: normalizers.masked_softmax(s, where, sink)  # noqa: B023, E731
+            _, found = jax.jvp(weigh, (scores,), (along,))
+            expected = (weigh(scores + 1e-6 * along) - weigh(scores - 1e-6 * along)) / 2e-6
+            np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
 ROWS = [[0.3, -1.2, 2.0, 0.7, 1.9], [3.0, 0.0, -4.0, 2.9, 2.8], [0.0] * 5]
 
 

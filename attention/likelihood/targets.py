@@ -38,6 +38,7 @@ def token_log_probs(
     params: Mapping[str, PyTree],
     batches: RowBatches,
     keep: Bool[Array | np.ndarray, "L 2"] | None = None,
+    uniform: Bool[Array | np.ndarray, " L"] | None = None,
 ) -> list[TargetScores]:
     """Compute ``log p(target | what its place sees)`` of all targets of each row.
 
@@ -47,6 +48,8 @@ def token_log_probs(
         batches: the rows.
         keep: which halves ``[layer, (attention, mlp)]`` run.  It is data: another choice runs the
             same program.
+        uniform: layers ``[layer]`` in which every key that is seen gets the same weight; data too,
+            in place of ``keep``.
 
     Returns:
         For each row, NumPy arrays ``[targets]`` in the order of its targets.
@@ -57,7 +60,9 @@ def token_log_probs(
     if config.head not in ("causal_lm", "masked_lm"):
         raise ValueError(f"the head {config.head} gives no probabilities of tokens")
     branched = batches.branched
-    found = batches.run(lambda arrays: _read(config, params, arrays, keep, branched=branched))
+    found = batches.run(
+        lambda arrays: _read(config, params, arrays, keep, uniform, branched=branched)
+    )
     counts = [len(row.targets) for row in batches.rows]
     return [
         TargetScores(log_probs[:count], likeliest[:count])
@@ -71,6 +76,7 @@ def _read(
     params: Mapping[str, PyTree],
     arrays: Arrays,
     keep: Bool[Array, "L 2"] | None,
+    uniform: Bool[Array, " L"] | None,
     *,
     branched: bool,
 ) -> TargetScores:
@@ -79,8 +85,23 @@ def _read(
     if branched:
         who = {"branches": Branches(arrays.branches, arrays.positions)}
     how = who | {"keep": keep, "read_at": arrays.places, "logits": False}
+    how |= {} if uniform is None else {"tap": functools.partial(_made_uniform, uniform)}
     states_BUD: Any = Transformer(config).apply({"params": params}, arrays.tokens, **how)
     return score_targets(config, params, states_BUD, arrays.targets, arrays.reads)
+
+
+def _made_uniform(
+    uniform_L: Bool[Array, " L"],
+    layer: int,
+    weights_BNTS: Float[Array, "B N T S"],
+    values_BKSH: Float[Array, "B K S H"],
+    mask_BTS: Bool[Array, "#B T S"],
+) -> Float[Array, "B N T S"]:
+    """The weights of a layer, or the same one on every key that is seen."""
+    del values_BKSH
+    seen = mask_BTS[:, None].astype(weights_BNTS.dtype)
+    even = seen / jnp.maximum(seen.sum(-1, keepdims=True), 1)
+    return jnp.where(uniform_L[layer], even, weights_BNTS)
 
 
 def score_targets(

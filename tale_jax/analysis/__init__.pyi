@@ -17,6 +17,7 @@ from .latency import devices_of as devices_of
 from .latency import measure_models as measure_models
 from .latency import speed_ups as speed_ups
 from .latency import time_parts as time_parts
+from .layer_measures import measure_layers as measure_layers
 from .lens import LENS_COLUMNS as LENS_COLUMNS
 from .lens import lens_figure as lens_figure
 from .lens import read_layers as read_layers
@@ -56,6 +57,7 @@ __all__ = [
     "lens_figure",
     "measure_against",
     "measure_front",
+    "measure_layers",
     "measure_models",
     "measure_splits",
     "pareto_figure",

@@ -176,10 +176,11 @@ def _folds(
 def _quiet_probes() -> Iterator[None]:
     """One thread, because the matrices are small, and no warning that weights still grow.
 
-    The weights of a probe that separates its classes always do.
+    The weights of a probe that separates its classes always do.  Nor is there a warning about
+    states that are all the same, as before the first layer: shares of their variance are not read.
     """
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings(), threadpool_limits(1), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from attention.likelihood import Row, RowBatches, token_log_probs
 from attention.transformer import TransformerConfig
@@ -52,6 +52,16 @@ def cosine(basis: Basis) -> Sequence[Unit]:
     return np.argsort(block_influence(model, text), kind="stable").tolist()
 
 
+def attention(basis: Basis) -> Sequence[Unit]:
+    """The layers in the order of what their attention is worth, the least first."""
+    costs_L = attention_costs(
+        basis.model,
+        answer_rows(basis.model, basis.scorer.examples["search"]),
+        basis.scorer.batch_tokens,
+    )
+    return np.argsort(costs_L, kind="stable").tolist()
+
+
 def shuffled(basis: Basis) -> Sequence[Unit]:
     """An order that is drawn from the seed."""
     every = basis.units.every
@@ -81,6 +91,31 @@ def row_losses(model: LoadedModel, rows: Sequence[Row], count: int, batch_tokens
             yield -math.fsum(s.log_probs.sum(dtype=np.float64) for s in scores) / count
 
     return losses
+
+
+def attention_costs(
+    model: LoadedModel, rows: Sequence[Row], batch_tokens: int
+) -> Float[np.ndarray, " L"]:
+    """What the attention of each layer is worth, in nats a row.
+
+        Σ (log p(targets) − log p(targets | the layer sees all its keys alike)) / rows
+
+    A layer without attention is worth 0.
+
+    Args:
+        model: whose layers are measured.
+        rows: what is read, and the targets.
+        batch_tokens: tokens in a batch.
+    """
+    batches = RowBatches(rows, batch_tokens, model.batch_sharding)
+    layers = model.config.num_hidden_layers
+
+    def loss(uniform_L: Bool[np.ndarray, " L"]) -> float:
+        scores = token_log_probs(model.config, model.params, batches, uniform=uniform_L)
+        return -math.fsum(s.log_probs.sum(dtype=np.float64) for s in scores) / len(rows)
+
+    whole = loss(np.zeros(layers, bool))
+    return np.array([loss(only) - whole for only in np.eye(layers, dtype=bool)])
 
 
 def block_influence(model: LoadedModel, text: RowBatches) -> Float[np.ndarray, " L"]:

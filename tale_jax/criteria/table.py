@@ -80,6 +80,12 @@ CRITERIA = Choices(
             reads_text=True,
             halves=False,
         ),
+        "attention": Criterion(
+            "the layer whose answers lose least if it sees all its keys alike",
+            f"{_MEASURES}:attention",
+            reads_answers=True,
+            halves=False,
+        ),
         "random": Criterion(
             "the first in an order drawn from the seed", f"{_MEASURES}:shuffled", random=True
         ),

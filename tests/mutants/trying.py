@@ -10,8 +10,10 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -55,6 +57,9 @@ def start_worker() -> None:
     os.environ |= {"JAX_PLATFORMS": "cpu", "HF_HUB_OFFLINE": "1", "USE_TORCH": "0"}
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take longer than most tests
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    cache = Path(tempfile.gettempdir()) / "tale-jax-tests"  # most programs stay as they are
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
     sys.path.insert(0, str(ROOT))
     os.chdir(ROOT)
     for name in PRELOADED:

@@ -101,3 +101,32 @@ def test_last_and_random_orders(basis):
     again, other = (dataclasses.replace(basis, seed=seed) for seed in (0, 1))
     assert sorted(measures.shuffled(basis)) == [0, 1, 2, 3, 4]
     assert measures.shuffled(basis) == measures.shuffled(again) != measures.shuffled(other)
+
+
+def test_what_attention_is_worth_is_that_of_a_plain_loop(model):
+    rows = measures.answer_rows(model, EXAMPLES[:3])
+    found = measures.attention_costs(model, rows, 64)
+
+    def loss(uniform):
+        def tap(layer, weights, values, mask):
+            even = mask[:, None] / mask[:, None].sum(-1, keepdims=True)
+            return even + 0 * weights if layer == uniform else weights
+
+        total = 0.0
+        for row in rows:
+            variables = {"params": model.params}
+            logits = Transformer(model.config).apply(variables, np.array([row.tokens]), tap=tap)
+            scores = np.asarray(jax.nn.log_softmax(logits[0]))
+            places = range(len(row.tokens) - len(row.targets), len(row.tokens))
+            total -= sum(float(scores[t, y]) for t, y in zip(places, row.targets, strict=True))
+        return total / len(rows)
+
+    expected = [loss(layer) - loss(None) for layer in (0, 3)]
+    np.testing.assert_allclose(found[[0, 3]], expected, rtol=1e-4)
+    assert np.abs(found).min() > 1e-4
+
+
+def test_layers_go_in_the_order_of_what_their_attention_is_worth(model, basis):
+    rows = measures.answer_rows(model, basis.scorer.examples["search"])
+    costs = measures.attention_costs(model, rows, basis.scorer.batch_tokens)
+    assert propose_by("attention", basis)(()) == [int(np.argmin(costs))]

@@ -29,6 +29,7 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 import jax
 import numpy as np
 import pytest
+from hypothesis import settings
 from tokenizers import (
     ByteLevelBPETokenizer,
     Tokenizer,
@@ -63,6 +64,18 @@ class _Folders(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """With ``--dist loadscope`` a scope is a folder."""
     return _Folders(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_configure(config):
+    """By day a property is tried with a quarter of the examples of the night.
+
+    A test with examples of its own number states it as a multiple of the default.
+    """
+    name = settings.get_current_profile_name()
+    if name in ("default", "ci") and "not nightly" in config.getoption("markexpr"):
+        usual = settings.get_profile(name)
+        settings.register_profile("day", usual, max_examples=usual.max_examples // 4)
+        settings.load_profile("day")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

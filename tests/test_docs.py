@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import importlib.util
 import re
@@ -23,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 PROGRAMS = {"tale": "tale_jax", "icl": "icl", "attn": "attention"}
+PACKAGES = set(PROGRAMS.values())
 MADE_BY_THE_SITE = "reference/"  # docs/site_pages.py
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -151,10 +151,10 @@ def test_python_is_python(page):
 @pytest.fixture
 def apart(tmp_path, monkeypatch):
     """A folder of one's own; tables and modules are as before afterwards."""
-    from attention.normalizers import NORMALIZERS
-
-    tables = [each for each in gc.get_objects() if issubclass(type(each), Choices)]
-    before = [(table, dict(table)) for table in [*tables, NORMALIZERS]]
+    ours = [vars(module) for name, module in sys.modules.items() if name.split(".")[0] in PACKAGES]
+    tables = {id(value): value for names in ours for value in names.values()
+              if isinstance(value, Choices)}  # fmt: skip
+    before = [(table, dict(table)) for table in tables.values()]
     modules = set(sys.modules)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,11 +1,15 @@
-"""Operations of a traced function: products of matrices, with the trips of its loops."""
+"""Operations: those of a traced function, with the trips of its loops, and those a step needs."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+import jax
 from jax.extend import core
+from jaxtyping import PyTree
+
+from attention.transformer import TransformerConfig
 
 
 def count_flops(jaxpr: core.ClosedJaxpr | core.Jaxpr) -> float:
@@ -60,3 +64,33 @@ def model_flops(parameters: int, tokens: int, attention: float, *, backward: boo
         backward: whether gradients are computed too.
     """
     return (3 if backward else 1) * (2.0 * parameters * tokens + attention)
+
+
+def matrix_parameters(config: TransformerConfig, params: PyTree) -> int:
+    """Parameters of layers and of the head; a table that is only looked up costs nothing.
+
+    Args:
+        config: of the model.
+        params: of the model, stacked; their shapes are enough.
+    """
+    layers = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params["layers"]))
+    return layers + (config.vocab_size or 0) * config.hidden_size
+
+
+def row_flops(
+    config: TransformerConfig, params: PyTree, batch: int, length: int, *, backward: bool
+) -> float:
+    """Operations that a step on whole rows needs at least; a causal query sees half of the keys.
+
+    Args:
+        config: of the model.
+        params: of the model, stacked; their shapes are enough.
+        batch: rows.
+        length: tokens of a row.
+        backward: whether gradients are computed too.
+    """
+    heads = config.num_attention_heads * config.head_size
+    share = 0.5 if config.causal else 1.0
+    attention = 4.0 * share * config.num_hidden_layers * batch * length**2 * heads
+    tokens = batch * length
+    return model_flops(matrix_parameters(config, params), tokens, attention, backward=backward)

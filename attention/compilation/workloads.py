@@ -15,7 +15,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 from attention.compilation.compiling import Report, Step, compile_step
-from attention.compilation.flops import model_flops
+from attention.compilation.flops import matrix_parameters, model_flops, row_flops
 from attention.compilation.known_configs import with_attention
 from attention.compilation.targets import Target
 from attention.dot_product import dot_product_attention
@@ -191,7 +191,7 @@ def training_step(
     step = make_step(loss, optimizer, shardings=shardings, placement=placement)
     tokens = jax.ShapeDtypeStruct((batch, length), jnp.int32, sharding=rows_of(mesh, rules))
     layout = {"batch": batch, "length": length, "remat": remat}
-    useful = _useful(config, params, batch, length, backward=True)
+    useful = row_flops(config, params, batch, length, backward=True)
     return Step("train", step, (abstract, tokens, _key(placement)), layout, useful)
 
 
@@ -235,7 +235,7 @@ def decoding_step(
     tokens = jax.ShapeDtypeStruct((batch, 1), jnp.int32, sharding=rows_of(*placement))
     arguments = (jax.tree.map(place, params, homes), tokens, jax.tree.map(lie, cache))
     layout = {"batch": batch, "cache": length}
-    parameters = _matrix_parameters(config, params)
+    parameters = matrix_parameters(config, params)
     heads = config.num_attention_heads * config.head_size
     attention = 4.0 * config.num_hidden_layers * batch * length * heads
     useful = model_flops(parameters, batch, attention, backward=False)
@@ -291,20 +291,3 @@ def _key(placement: Placement) -> Any:
     key = jax.eval_shape(lambda: jax.random.key(0))
     home = NamedSharding(placement.mesh, PartitionSpec())
     return jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=home)
-
-
-def _matrix_parameters(config: TransformerConfig, params: PyTree) -> int:
-    """Parameters of layers and of the head; a table that is only looked up costs nothing."""
-    layers = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params["layers"]))
-    return layers + (config.vocab_size or 0) * config.hidden_size
-
-
-def _useful(
-    config: TransformerConfig, params: PyTree, batch: int, length: int, *, backward: bool
-) -> float:
-    """Operations that a step on whole rows needs at least; a causal query sees half of the keys."""
-    heads = config.num_attention_heads * config.head_size
-    share = 0.5 if config.causal else 1.0
-    attention = 4.0 * share * config.num_hidden_layers * batch * length**2 * heads
-    tokens = batch * length
-    return model_flops(_matrix_parameters(config, params), tokens, attention, backward=backward)

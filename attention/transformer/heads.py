@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 from attention.meshes import constrain
 from attention.transformer.arithmetic import ACTIVATIONS
 from attention.transformer.config import TransformerConfig
-from attention.transformer.positionwise import Norm, Projection
+from attention.transformer.positionwise import Norm, Projection, parameter
 
 LANGUAGE_MODEL_HEADS = ("causal_lm", "masked_lm")
 
@@ -33,8 +33,8 @@ class Head(nn.Module):
             bias = (width,) if c.head_bias else None
             self.dense = Projection(c, "BTD,DE->BTE", (c.hidden_size, width), bias)
             self.norm = Norm(c, "layernorm")
-            self.bias = self.param(
-                "bias", nn.initializers.zeros, (c.vocab_size,), c.parameter_dtype
+            self.bias = parameter(
+                self, "bias", nn.initializers.zeros, (c.vocab_size or 0,), c.parameter_dtype
             )
         elif c.head in ("sequence", "token", "regression"):
             if self._dense:

@@ -1,4 +1,4 @@
-"""Checkpoints compared, spoilt, and refused."""
+"""Checkpoints compared, spoilt, and refused; what a command is told."""
 
 import json
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from attention.command_line import run_script
 from attention.errors import InputError
 from attention.transformer import load_pretrained
 
@@ -46,6 +47,26 @@ def edit_tensors(folder, edit):
     tensors = load_file(folder / "model.safetensors")
     edited = edit(tensors)
     save_file(tensors if edited is None else edited, folder / "model.safetensors", {"format": "pt"})
+
+
+def told(function, *words):
+    """What a command got of words, as Python has it."""
+    found = []
+
+    def catch(**given):
+        found.append(given)
+
+    original, function.command.function = function.command.function, catch
+    try:
+        run_script(function, words)
+    finally:
+        function.command.function = original
+    return found[0]
+
+
+@pytest.fixture(name="told", scope="session")
+def told_fixture():
+    return told
 
 
 @pytest.fixture(name="same", scope="session")

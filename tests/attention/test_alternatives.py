@@ -11,28 +11,13 @@ from attention.command_line import (
 )
 
 
-def told(function, *words):
-    """What a command got of words, as Python has it."""
-    found = []
-
-    def catch(**given):
-        found.append(given)
-
-    original, function.command.function = function.command.function, catch
-    try:
-        run_script(function, words)
-    finally:
-        function.command.function = original
-    return found[0]
-
-
 def choose(
     *, layers: tuple[Annotated[int, Between(ge=0)], ...] | Literal["all"] | None = None
 ) -> None:
     """Choose layers."""
 
 
-def test_a_tuple_may_have_an_alternative(capsys):
+def test_a_tuple_may_have_an_alternative(capsys, told):
     chosen = command(choose)
     for words, python in (("3,all", (3, "all")), ("none", None), ("", ()), ("all", "all")):
         found = told(chosen, f"--layers={words}")["layers"]

@@ -102,22 +102,7 @@ def move(*, source: Source, again: bool = False) -> Result:
     return Result({"data": source.data, "revision": source.revision, "again": again})
 
 
-def told(function, *words):
-    """What a command got of words, as Python has it."""
-    found = []
-
-    def catch(**given):
-        found.append(given)
-
-    original, function.command.function = function.command.function, catch
-    try:
-        run_script(function, words)
-    finally:
-        function.command.function = original
-    return found[0]
-
-
-def test_words_and_keywords_give_the_same_values():
+def test_words_and_keywords_give_the_same_values(told):
     words = (
         "--model m --tasks a,b --drop -1,5.mlp --run x --run y --colour green:3 --lost 5% "
         "--budget inf --limit 3 --batch 2,5 --no-norm --quiet --shots 5 --protocol decode "
@@ -154,7 +139,7 @@ def test_words_and_keywords_give_the_same_values():
         ),
     ],
 )
-def test_the_line_that_gives_arguments(given, line):
+def test_the_line_that_gives_arguments(given, line, told):
     arguments = {"model": "a b", "tasks": ("x", "y"), **given}
     assert written(ask, "ask", arguments) == line
     assert told(ask, *shlex.split(line)[1:]) == ask.command.bind((), arguments)
@@ -191,7 +176,7 @@ def test_a_word_that_cannot_be_parsed_is_told_how_it_is_written(capsys):
     assert ": --lost is written 8%, not 'much' (see" in capsys.readouterr().err
 
 
-def test_a_group_without_a_default_has_flags_that_are_required(capsys):
+def test_a_group_without_a_default_has_flags_that_are_required(capsys, told):
     assert move(data="x") == {"data": Path("x"), "revision": None, "again": False}
     assert move(source=Source(Path("y"), "z"))["revision"] == "z"
     assert told(move, "--data", "x") == {"source": Source(Path("x"))}

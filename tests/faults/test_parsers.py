@@ -64,7 +64,7 @@ def refused_or_read(parse, *values):
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=settings.default.max_examples * 3 // 5)
 @given(data=st.data())
 def test_words(name, data):
     parse, pattern = PATTERNS[name]
@@ -83,7 +83,9 @@ def test_words(name, data):
     ],
 )
 @settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=settings.default.max_examples * 3 // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.binary(max_size=200) | JSON.map(lambda v: json.dumps(v).encode()))
 def test_files(read, tmp_path, data):
@@ -96,7 +98,7 @@ def test_files(read, tmp_path, data):
         assert "\n" not in str(error)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(values=st.dictionaries(st.text(max_size=6), JSON, max_size=3), name=st.sampled_from(
     ["model_type", "hidden_size", "num_hidden_layers", "rope_scaling", "layer_types", "vocab_size"]
 ), new=JSON)  # fmt: skip
@@ -110,7 +112,7 @@ def test_configs(values, name, new):
         assert "\n" not in str(error)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(values=st.dictionaries(st.sampled_from(list(Options().as_json())), JSON, max_size=3))
 def test_options_of_a_run(values):
     try:
@@ -131,7 +133,9 @@ NAMES = ["weight_map", "base_model_name_or_path", "revision", "r", "target_modul
 
 @pytest.mark.parametrize("name", FOLDERS)
 @settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=settings.default.max_examples * 3 // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(values=st.dictionaries(st.sampled_from(NAMES), JSON))
 def test_files_of_folders(name, tmp_path, values):
@@ -140,7 +144,7 @@ def test_files_of_folders(name, tmp_path, values):
     refused_or_read(FOLDERS[name], tmp_path)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(values=st.tuples(JSON, JSON, JSON, JSON))
 def test_files_of_a_search(values):
     with pytest.raises(InputError):

@@ -89,6 +89,19 @@ def folder(write_model, tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture
+def own_tasks(monkeypatch):
+    """lm-eval reads no index of all its tasks: thousands of files."""
+    from lm_eval.tasks import TaskManager
+
+    original = TaskManager.__init__
+
+    def init(self, *given, **options):
+        original(self, *given, **{**options, "include_defaults": False})
+
+    monkeypatch.setattr(TaskManager, "__init__", init)
+
+
 def test_a_choice_is_asked_as_lm_eval_asks_it(folder):
     task = load_task("lm_eval:tiny_choice", data=folder)
     assert task.test is not None and task.halves
@@ -199,6 +212,7 @@ def test_log_probabilities_and_texts_are_those_of_plain_loops(folder):
         assert text == whole.partition("c")[0]
 
 
+@pytest.mark.usefixtures("own_tasks")
 def test_the_command(folder, monkeypatch, capsys):
     from tale_jax import harness
 
@@ -212,6 +226,14 @@ def test_the_command(folder, monkeypatch, capsys):
     assert "tiny_choice" in capsys.readouterr().out
 
 
+@pytest.mark.nightly  # reads the index of all tasks of lm-eval
+def test_the_index_of_all_tasks_is_read_where_a_folder_lacks_one(folder):
+    with pytest.raises(InputError, match="is no task of lm-eval"):
+        load_task("lm_eval:nothing_of_the_kind", data=folder)
+    assert load_task("lm_eval:tiny_choice", data=folder)
+
+
+@pytest.mark.usefixtures("own_tasks")
 def test_errors_are_one_line(folder):
     from tale_jax import harness
 

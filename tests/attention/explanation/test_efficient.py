@@ -12,7 +12,9 @@ from attention.errors import InputError
 from attention.explanation import effective_attention, efficient_attention
 from attention.explanation.solver import smallest_norm
 
-SETTINGS = settings(max_examples=30, deadline=None, derandomize=True)
+SETTINGS = settings(
+    max_examples=settings.default.max_examples * 3 // 10, deadline=None, derandomize=True
+)
 QUERIES, TOKENS, SIZE = 7, 23, 5
 
 

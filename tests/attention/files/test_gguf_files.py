@@ -82,7 +82,7 @@ def test_a_file_that_is_cut_is_refused(tmp_path, size):
         read_header(file)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 5, deadline=None)
 @given(place=st.integers(0, 300), value=st.integers(0, 255))
 def test_a_damaged_byte_is_read_or_refused(tmp_path_factory, place, value):
     file = tmp_path_factory.mktemp("gguf") / "m.gguf"

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.errors import ScopeParamShapeError
 
 from attention.transformer import Transformer, TransformerConfig, self_attention, unstack_layers
 
@@ -34,6 +35,13 @@ def test_padding_is_invisible(tiny, apply, tokens):
     for row, start in enumerate(starts):
         close(logits[row, start : start + length], plain[row])
     assert np.isfinite(logits).all()
+
+
+def test_parameters_of_another_shape_are_refused(tiny_models, tokens):
+    _, config, params = tiny_models("llama")
+    wider = dataclasses.replace(config, vocab_size=config.vocab_size + 2)
+    with pytest.raises(ScopeParamShapeError, match=r'"embedding" in "/embed"'):
+        jax.eval_shape(lambda: Transformer(wider).apply({"params": params}, tokens))
 
 
 def test_position_matters(tiny_models, apply):

@@ -14,7 +14,7 @@ from attention.transformer.huggingface import pretrained as weights
 from attention.transformer.huggingface.config import from_hf, to_hf
 
 FUZZ = settings(
-    max_examples=250,
+    max_examples=settings.default.max_examples * 5 // 2,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -33,7 +33,7 @@ def tables(draw):
     return verdicts, parts, options
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=3 * settings.default.max_examples)
 @given(tables())
 def test_the_best_are_exact_and_the_others_bounded(table):
     verdicts, parts, options = table

@@ -12,20 +12,8 @@ from tale_jax.elimination.options import SearchOptions
 from tale_jax.elimination.results import Candidate, Result
 
 
-def oracle(table, default=0):
-    """A scoring callback over a table of counts; `asked` collects what it was asked for."""
-
-    def score(candidates):
-        for dropped in candidates:
-            score.asked.append(dropped)
-            yield table.get(dropped, default)
-
-    score.asked = []
-    return score
-
-
 @pytest.mark.parametrize("total", [250, 290, 550, 1000, 1267])
-def test_accepts_a_candidate_exactly_on_the_floor(total):
+def test_accepts_a_candidate_exactly_on_the_floor(total, oracle):
     for correct in range(0, total + 1, 7):
         lost = next(n for n in itertools.count() if n + 1 > total * 8 // 100)
         lowest = max(0, correct - lost)
@@ -43,13 +31,13 @@ def test_floats_would_reject_the_floor():
         assert SearchOptions(epsilon=epsilon).lowest(80, 100) == 72
 
 
-def test_current_floor_moves_and_fixed_floor_does_not():
+def test_current_floor_moves_and_fixed_floor_does_not(oracle):
     table = {(): 80, (0,): 75, (0, 1): 70, (0, 1, 2): 65}
     assert len(eliminate(oracle(table), 4, 100).steps) == 1
     assert len(eliminate(oracle(table), 4, 100, SearchOptions(floor="current")).steps) == 3
 
 
-def test_starts_from_initial_drops():
+def test_starts_from_initial_drops(oracle):
     options = SearchOptions(initial=[3, 1])
     result = eliminate(oracle({(1, 3): 5, (0, 1, 3): 6}), 4, 10, options)
     assert result.baseline == Candidate(0, None, (1, 3), 5)
@@ -57,7 +45,7 @@ def test_starts_from_initial_drops():
     assert result.stop_reason == "no layer left to drop"
 
 
-def test_single_layer_is_kept():
+def test_single_layer_is_kept(oracle):
     result = eliminate(oracle({(): 3}), 1, 4)
     base = Candidate(0, None, (), 3)
     assert result == Result(4, base, (), base, base, "no layer left to drop", ())
@@ -81,12 +69,12 @@ def test_single_layer_is_kept():
         ({"initial": ["1.mlp"]}, "--granularity attention, mlp or sublayer"),
     ],
 )
-def test_impossible_options_are_refused_by_every_strategy(strategy, options, message):
+def test_impossible_options_are_refused_by_every_strategy(strategy, options, message, oracle):
     with pytest.raises(InputError, match=message):
         eliminate(oracle({}), 4, 10, SearchOptions(strategy=strategy, **options))
 
 
-def test_there_must_be_examples():
+def test_there_must_be_examples(oracle):
     with pytest.raises(ValueError, match="no examples"):
         eliminate(oracle({}), 4, 0)
 

@@ -32,20 +32,8 @@ RECORDED = {
 }
 
 
-def oracle(table, default=0):
-    """A scoring callback over a table of counts; `asked` collects what it was asked for."""
-
-    def score(candidates):
-        for dropped in candidates:
-            score.asked.append(dropped)
-            yield table.get(dropped, default)
-
-    score.asked = []
-    return score
-
-
 @pytest.mark.parametrize("name", RECORDED)
-def test_replays_recorded_searches(name):
+def test_replays_recorded_searches(name, oracle):
     total, layers, baseline, accepted, refused, best, bsba = RECORDED[name]
     base = round(baseline * total)
     table, dropped, chosen = {(): base}, (), []
@@ -149,9 +137,9 @@ def searches(draw):
     return layers, total, table, options
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=3 * settings.default.max_examples)
 @given(searches())
-def test_agrees_with_brute_force(search):
+def test_agrees_with_brute_force(oracle, search):
     layers, total, table, options = search
     reference = Reference(table, layers, total, **options)
     reason = reference.run(*STRATEGIES[options["strategy"]])
@@ -205,7 +193,7 @@ def raced_searches(draw):
     }
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=settings.default.max_examples * 3 // 2)
 @given(raced_searches())
 def test_a_race_finds_what_counting_finds_and_resumes_to_the_same(search):
     seed, options = search
@@ -240,7 +228,7 @@ def as_count(candidate):
 
 @settings(deadline=None)
 @given(searches())
-def test_resumes_from_every_prefix(search):
+def test_resumes_from_every_prefix(oracle, search):
     layers, total, table, options = search
     journal, accepted, given = [], [], SearchOptions(**options)
     whole = eliminate(

@@ -39,7 +39,7 @@ def tables(draw):
     return verdicts, Joint(tuple(sizes), objective), most, draw(st.floats(0, 1)), seed
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=3 * settings.default.max_examples)
 @given(tables(), st.integers(1, 3), st.integers(1, 3))
 def test_the_best_are_those_that_counting_chooses(table, winners, ahead):
     verdicts, joint, most, share, seed = table

@@ -164,7 +164,7 @@ def test_prompts_are_short(name, tokenizer, splits):
     assert max(len(ids) for ids in tokenizer(texts)["input_ids"]) <= 50
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 @given(text=st.text())
 def test_any_text_survives_the_tokenizer(tokenizer, text):
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,5 +1,6 @@
 from .adversary import adversarial_attention as adversarial_attention
 from .adversary import train_adversary as train_adversary
+from .answers import answering_classifier as answering_classifier
 from .classifier import Classifier as Classifier
 from .classifier import Gradients as Gradients
 from .classifier import Inputs as Inputs
@@ -62,6 +63,7 @@ __all__ = [
     "Measure",
     "Ranking",
     "adversarial_attention",
+    "answering_classifier",
     "by_attention",
     "by_layer",
     "column_space",

@@ -96,17 +96,43 @@ def _places(tree: Any, operator: str) -> Iterator[tuple[tuple[int, int], tuple[i
 
 
 def _silent(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where types are written, errors are raised, and ``GUARDS``; as lines and columns."""
-    parts: list[Any] = []
-    for node in ast.walk(ast.parse(source)):
-        parts += [getattr(node, name, None) for name in ("annotation", "returns")]
-        parts += [node] if isinstance(node, ast.Raise) else []
-        parts += [node.value] if isinstance(node, ast.keyword) and node.arg in GUARDS else []
-    return [
-        ((part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset))
-        for part in parts
-        if part is not None
-    ]
+    """The places that compute nothing, as lines and columns.
+
+    Signatures with their types and defaults; types and defaults of fields; constants and tables;
+    errors that are raised; ``GUARDS``; and functions that draw a figure, which people look at.
+    """
+    tree = ast.parse(source)
+    parts: list[Any] = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            draws = "Axes" in ast.unparse(node.args) or "Figure" in ast.unparse(
+                node.returns or node
+            )
+            parts += [node] if draws and node.returns else [node.returns]
+            parts += [node.args] if node.args.args + node.args.kwonlyargs else []
+        elif isinstance(node, ast.AnnAssign):
+            parts += [node.annotation, *([node.value] if _constant(node.value) else [])]
+        elif isinstance(node, ast.Raise):
+            parts.append(node)
+        elif isinstance(node, ast.keyword) and node.arg in GUARDS:
+            parts.append(node.value)
+    return [_span(part) for part in parts if part is not None]
+
+
+def _constant(value: ast.AST | None) -> bool:
+    """Whether there is no name or call in a value: it is a setting."""
+    return value is not None and not any(
+        isinstance(node, ast.Name | ast.Call) for node in ast.walk(value)
+    )
+
+
+def _span(part: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a part begins and ends; for arguments, from the first to the last of them."""
+    if isinstance(part, ast.arguments):
+        inner = [x for x in ast.walk(part) if hasattr(x, "lineno")]
+        start = min((x.lineno, x.col_offset) for x in inner)
+        return start, max((x.end_lineno, x.end_col_offset) for x in inner)
+    return (part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)
 
 
 def _difference(before: str, after: str) -> str:

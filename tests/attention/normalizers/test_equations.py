@@ -88,6 +88,13 @@ def test_ssa_has_the_derivatives_of_its_equation():
             np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
+def test_only_differences_of_scores_count_however_low_they_are():
+    scores, where = np.float32([[-300.0, -301.0, 5.0]]), np.array([[True, True, False]])
+    expected = [[1 / (1 + np.exp(-1)), 1 / (1 + np.e), 0]]
+    np.testing.assert_allclose(normalize("softmax", scores, where), expected, atol=1e-6)
+    np.testing.assert_array_equal(normalize("softmax1", scores, where), 0)  # beside exp(0)
+
+
 def test_masked_softmax_has_the_derivatives_of_its_equation():
     with jax.enable_x64(True):
         scores, where = scores_and_where(dtype=np.float64)
@@ -99,7 +106,9 @@ def test_masked_softmax_has_the_derivatives_of_its_equation():
             np.testing.assert_allclose(found, expected, atol=1e-8)
 
 
-ROWS = [[0.3, -1.2, 2.0, 0.7, 1.9], [3.0, 0.0, -4.0, 2.9, 2.8], [0.0] * 5]
+ROWS = [
+    [0.3, -1.2, 2.0, 0.7, 1.9], [3.0, 0.0, -4.0, 2.9, 2.8], [0.0] * 5, [0.1, 0.3, -0.2, 0.4, 0.0],
+]  # fmt: skip
 
 
 def literal(name, params):

@@ -137,6 +137,37 @@ def test_only_the_first_part_of_a_head_turns():
     np.testing.assert_array_equal(rotate(x, part)[..., 6:], x[..., 6:])
 
 
+@pytest.mark.parametrize("kind", [None, "yarn", "longrope"])
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_pairs_turn_as_complex_numbers_do(kind, share):
+    settings = SCALINGS.get(kind)
+    rope, size = Rope(50.0, settings, share), int(10 * share)
+    if kind == "longrope":
+        factors = dict.fromkeys(("short_factor", "long_factor"), (*SHORT, 1.2, 0.8)[: size // 2])
+        rope = dataclasses.replace(rope, rope_scaling=dataclasses.replace(settings, **factors))
+    x = np.random.default_rng(4).normal(size=(2, 3, 2, 10)).astype(np.float32)
+    positions, lengths = np.array([[0, 1, 5], [2, 3, 11]]), np.array([6, 12])
+    pairs, factor = frequencies(rope, 10, lengths)
+    assert factor == (
+        1 if kind is None else pytest.approx(rope.rule.attention_factor(rope.rope_scaling))
+    )
+    turns = np.exp(1j * positions[..., None, None] * np.asarray(pairs, float)[:, None, None])
+    first, second, rest = np.split(x.astype(float), [size // 2, size], axis=-1)
+    turned = factor * turns * (first + 1j * second)
+    expected = np.concatenate([turned.real, turned.imag, rest], axis=-1)
+    found = rotate(x, rotations((None, rope), 10, positions, lengths).of(1))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert (
+        rotate(x.astype(np.float16), rotations((rope,), 10, positions, lengths).of(0)).dtype == "f2"
+    )
+    still = rotate(x, rotations((None, rope), 10, positions, lengths).of(0))
+    np.testing.assert_array_equal(still, x)
+
+
+def test_layers_without_positions_alone_do_not_turn():
+    assert rotations((None, None), 6, jnp.arange(3)[None], jnp.array([3])) is None
+
+
 def test_a_query_far_out_is_scaled():
     scaling = dataclasses.replace(SCALINGS["yarn"], llama_4_scaling_beta=0.5)
     positions = jnp.array([[0, 6, 7, 13, 14]])

@@ -29,6 +29,42 @@ def test_the_effective_bound_of_a_model(trained, monkeypatch):
     assert saturation.bound_of(trained, 20, 8) == pytest.approx(2.5, rel=1e-3)
 
 
+def test_a_survey_goes_both_ways(trained):
+    found = saturation.survey(trained, most=0.5, count=2)
+    np.testing.assert_array_equal(found.slopes, [-0.5, 0.5])
+    assert sorted(np.abs(found.queries)) == pytest.approx([1e-2, 1e5])
+    assert (np.sign(found.queries) == [-1, 1]).all()
+    np.testing.assert_allclose(
+        found.along_queries, saturation.along_inputs(trained, list(found.queries)), rtol=1e-6
+    )
+    numbers = found.numbers
+    np.testing.assert_allclose(numbers["observed_limits"], saturation.limits(trained), atol=1e-4)
+    assert numbers["limits_from_weights"] == saturation.limits(trained)
+    assert numbers["effective_bound"] == (saturation.bound_of(trained),)
+    assert numbers["plateau_along_x"] == (min(found.along_queries), max(found.along_queries))
+    assert found.entropies == saturation.entropies(trained, saturation.MAGNITUDES)
+
+
+@pytest.mark.parametrize(
+    ("most", "count"), [(0.0, 5), (-1.0, 5), (np.inf, 5), (np.nan, 5), (1.0, 1)]
+)
+def test_a_survey_needs_two_slopes(trained, most, count):
+    with pytest.raises(InputError, match="at least 2 slopes"):
+        saturation.survey(trained, most, count)
+
+
+def test_models_of_several_numbers_have_no_survey(untrained):
+    for changes in ({"inverse": True}, {"functions": "linear:d=2"}):
+        with pytest.raises(InputError, match="of one number"):
+            saturation.follow(untrained(**changes), [1.0])
+    with pytest.raises(InputError, match="of one number"):
+        saturation.limits(untrained(functions="linear:d=2"))
+
+
+def test_a_model_without_attention_has_a_survey(untrained):
+    assert saturation.survey(untrained(preset="linear-2mlp"), count=2).entropies == []
+
+
 @pytest.mark.nightly  # commands/test_saturation.py surveys
 def test_a_survey(trained, untrained):
     found = saturation.survey(trained, count=5)

@@ -1,11 +1,13 @@
 """Baselines of functions against plain loops, and causality."""
 
+import jax
 import numpy as np
 import pytest
 
 from attention.errors import InputError
 from icl.tasks import baseline
 from icl.tasks.functions import ESTIMATORS, FunctionTask
+from icl.tasks.functions.estimators import POOL_SEED, SPREAD
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(3, 11, 2))
@@ -62,6 +64,41 @@ def test_against_a_loop(name):
         if t:
             expected[f, b, t] = loops[name](X[b, :t], Y[f, b, :t], X[b, t])
     np.testing.assert_allclose(predict(name, X, Y), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_points_that_span_no_plane_have_the_limit_of_gradient_descent():
+    """The second coordinate never moves, and the first points are all the same."""
+    x = np.concatenate([np.full((1, 3, 2), 1.5), np.full((1, 4, 2), 1.5)], axis=1)
+    x[0, 3:, 0] = [0.2, -1.0, 2.0, 0.7]
+    y = RNG.normal(size=(1, 1, 7))
+    a = np.concatenate([x[0], np.ones((7, 1))], axis=1)
+    expected = np.zeros(7)
+    for t in range(1, 7):
+        w, rate = np.zeros(3), 1 / np.linalg.eigvalsh(a[:t].T @ a[:t])[-1]
+        for _ in range(9):
+            w -= rate * a[:t].T @ (a[:t] @ w - y[0, 0, :t])
+        expected[t] = a[t] @ w
+    np.testing.assert_allclose(predict("gradient-descent-9", x, y)[0, 0], expected, atol=1e-9)
+
+
+def test_the_bayes_predictor_of_a_finite_pool():
+    task, pool = FunctionTask(), 5
+    keys = jax.random.split(jax.random.key(POOL_SEED), pool)
+    functions = [task.functions.draw(key, task.coefficients) for key in keys]
+    x = np.random.default_rng(8).normal(0, 0.2, (2, 7, 1))
+    values = np.array([[task.functions.value(f, x_TD) for x_TD in x] for f in functions], float)
+    y = (0.6 * values[2] + 0.4 * values[4])[None] + 0.05
+    expected = np.zeros(y.shape)
+    for b, t in np.ndindex(2, 7):
+        left = [np.exp(-np.sum((y[0, b, :t] - v[b, :t]) ** 2) / (2 * SPREAD**2)) for v in values]
+        expected[0, b, t] = np.dot(left, values[:, b, t]) / np.sum(left)
+    np.testing.assert_allclose(predict("dmmse-5", x, y), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_answer_is_clipped():
+    plain = predict("least-squares", X, Y)
+    assert np.abs(plain).max() > 0.8
+    np.testing.assert_allclose(predict("clipped-0.8", X, Y), np.clip(plain, -0.8, 0.8))
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -49,5 +49,6 @@ def test_the_control_is_the_search_on_shuffled_answers():
     assert compare_gains(real, []) is None
     gains = compare_gains(real, [{"baseline": 20, "best": b} for b in (20, 22, 25)])
     assert gains["p_value"] == 3 / 4
+    assert gains["gain"] == pytest.approx((real.best.correct - real.baseline.correct) / real.total)
     assert gains["gains"] == [0, 0.04, 0.1]
     assert gains["mean_gain"] == pytest.approx(7 / 150)

@@ -38,7 +38,6 @@ from tale_jax.tasks import Example, encode_choices, encode_prompts
 from tale_jax.units import Dropped, kept_halves
 
 DATA = Path("docs/results/data/across")
-COLUMNS = ["without", "right", "support", "uniform", "permuted", "AOPC", "gradient"]
 
 
 def variants(run: FinishedRun, depth: int, draws: int) -> dict[str, Dropped]:
@@ -101,19 +100,24 @@ def examine(
     return {**found, "support": supports, "flips": flips, "aopc": aopc}
 
 
-def table_of(found: dict[str, Record]) -> Table:
-    """A line for each variant."""
+def tables_of(found: dict[str, Record]) -> list[Table]:
+    """A line for each variant: right answers and flips, and the areas over perturbation curves."""
 
     def between(three: list[float]) -> str:
         return f"{three[0]:.2f} [{three[1]:.2f}, {three[2]:.2f}]"
 
-    lines = [
-        [name + "".join(f" {layer}" for layer in row["dropped"]), f"{row['right']:.2f}"]
-        + ["{vertex:.1f} of {raw:.1f}".format(**row["support"])]
-        + [between(three) for three in (*row["flips"].values(), *row["aopc"].values())]
-        for name, row in found.items()
+    flips, areas = [], []
+    for name, row in found.items():
+        support = "{vertex:.1f} of {raw:.1f}".format(**row["support"])
+        right = f"{row['right']:.0%}"
+        flips.append([name, right, support, *(between(x) for x in row["flips"].values())])
+        gone = " ".join(map(str, row["dropped"])) or "none"
+        areas.append([name, gone, *(between(x) for x in row["aopc"].values())])
+    titles = ["model", "right", "support", "uniform flips", "permuted flips"]
+    return [
+        plain_table(titles, flips),
+        plain_table(["model", "layers dropped", "AOPC efficient", "AOPC gradient"], areas, words=2),
     ]
-    return plain_table(COLUMNS, lines, words=1)
 
 
 @command
@@ -134,7 +138,7 @@ def main(run: Path, *, data: Path = DATA, limit: Count = 20, draws: Count = 3) -
         unit = f"explained-{run.name}-{name.replace(' ', '-')}-{limit}"
         look = functools.partial(examine, model, examples, dropped, run / "explain" / unit)
         found[name] = files.finished(data / f"{unit}.json", functools.partial(look, terminal))
-    return Result(found, f"{run.name}: {len(examples)} questions", table_of(found))
+    return Result(found, f"{run.name}: {len(examples)} questions", *tables_of(found))
 
 
 if __name__ == "__main__":

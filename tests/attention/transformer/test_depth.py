@@ -153,3 +153,27 @@ def test_layers_that_cannot_be_kept_raise(tiny_models, kept):
     for form in (params, unstack_layers(params)):
         with pytest.raises(ValueError, match=r"within 0\.\.2"):
             keep_layers(form, kept)
+
+
+def test_what_is_captured_is_whole_wherever_states_are_read(tiny_models, apply, tokens):
+    """Also by an implementation that never holds the weights."""
+    _, config, params = tiny_models("llama")
+    names = ("hidden_states", "attention_weights", "values")
+    _, whole = apply(config, params, tokens, capture=names)
+    assert whole["hidden_states"].shape[:3] == (DEPTH, *tokens.shape)
+    chunked = dataclasses.replace(config, attention_implementation="chunked")
+    for of in (config, chunked):
+        for held in (params, unstack_layers(params)):
+            how = {"capture": names, "read_at": np.tile([4, 5], (len(tokens), 1))}
+            _, found = apply(of, held, tokens, **how)
+            for name in names:
+                close(found[name], whole[name])
+
+
+@pytest.mark.parametrize(
+    "how", [{"capture": ("hidden_states",)}, {"tap": lambda i, w, v, m: w}, {"layer_mask": MASK}]
+)
+def test_keep_goes_with_nothing_static(tiny_models, tokens, how):
+    _, config, params = tiny_models("llama")
+    with pytest.raises(ValueError, match="need the static form"):
+        Transformer(config).apply({"params": params}, tokens, keep=KEEP, **how)

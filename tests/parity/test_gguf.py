@@ -125,6 +125,15 @@ def test_every_family_with_a_layout_is_there(models):
     assert {FAMILIES[name].class_prefix for name in WRITTEN} == tested
 
 
+@pytest.mark.quick(
+    "llama",
+    "gemma2",
+    "gpt2",
+    "ministral3",
+    "stablelm-parallel",
+    "nemotron+biases",
+    "cohere-qk-norm",
+)
 @pytest.mark.parametrize("name", READ_BY_BOTH | READ_HERE)
 def test_logits(write, batch, theirs, ours, agree, tmp_path, name):
     model = write(name, (READ_BY_BOTH | READ_HERE)[name])

@@ -29,6 +29,7 @@ ROWS = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.quick("benchmark_icl")
 @pytest.mark.parametrize("name", ROWS)
 def test_a_tiny_run_without_conveniences(name):

@@ -83,6 +83,7 @@ def test_names_are_escaped():
     tags(page)
 
 
+@pytest.mark.quick("options9", "options4", "options7", "options0")
 @pytest.mark.parametrize(
     "options",
     [

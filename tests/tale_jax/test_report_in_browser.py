@@ -46,6 +46,7 @@ def opened(browser, file, width, **more):
     return page
 
 
+@pytest.mark.quick("light-360", "dark-1280")
 @pytest.mark.parametrize("width", [360, 420, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_fits_and_its_figures_are_drawn(browser, file, width, scheme):
@@ -78,6 +79,7 @@ def test_all_can_be_reached_by_keyboard(browser, file):
     page.close()
 
 
+@pytest.mark.quick("script", "surrogate", "long")
 @pytest.mark.parametrize("name", NASTY)
 def test_no_text_leaves_its_place(browser, tmp_path, name):
     data = whole_run(name=NASTY[name])

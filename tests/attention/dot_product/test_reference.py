@@ -170,6 +170,7 @@ def test_feature_maps_are_linear_attention(name):
     np.testing.assert_allclose(moved, expected, atol=3e-6)
 
 
+@pytest.mark.quick("softmax", "ssa:cap=2")
 @pytest.mark.parametrize("name", [n for n in NORMALIZERS if splits(n)] + ["ssa:cap=2"])
 def test_a_shared_beginning_is_that_of_every_row(name):
     keys = jax.random.split(jax.random.key(5), 5)

@@ -40,7 +40,7 @@ def weights_of(decision):
     return np.stack([layer.weights for layer in decision.layers])
 
 
-@pytest.mark.quick("decoder", "sigmoid")
+@pytest.mark.quick("decoder")
 def test_exact_interventions_leave_the_output_and_others_move_it(decision):
     given, model, logits = decision.inputs, decision.classifier, decision.logits
     np.testing.assert_allclose(model.logits(given)[0], logits, atol=1e-12)
@@ -99,7 +99,7 @@ def test_a_layer_without_attention_is_passed_over(classifier, text):
     assert np.abs(after - decision.logits).max() > 1e-6
 
 
-@pytest.mark.quick("encoder", "sigmoid")
+@pytest.mark.quick("encoder")
 def test_gradients_and_removal_are_what_they_say(decision):
     given, model = decision.inputs, decision.classifier
     found = model.gradients(given, 1, steps=200)

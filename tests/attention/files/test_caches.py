@@ -33,6 +33,7 @@ def found(before="", imported=False, **variables):
     return json.loads(out)
 
 
+@pytest.mark.quick("")
 @pytest.mark.parametrize("before", ["", "import jax"])
 def test_programs_are_kept_in_the_cache_folder(before):
     imported = bool(before)

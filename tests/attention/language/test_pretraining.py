@@ -208,7 +208,7 @@ def test_seeds_are_paired_over_normalizers():
     jax.tree.map(np.testing.assert_array_equal, *each)
 
 
-@pytest.mark.quick("adamw", "lamb", "muon")
+@pytest.mark.quick("muon")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_makes_a_step(name):
     params = {

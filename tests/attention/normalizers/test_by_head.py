@@ -50,6 +50,7 @@ def of_each(names, query, key, value, mask):
     return jnp.concatenate(heads, axis=2)
 
 
+@pytest.mark.quick("xla", "pallas")
 @pytest.mark.parametrize("implementation", ["xla", "blocks", "chunked", "pallas"])
 def test_each_head_has_its_own(implementation):
     query, key, value, mask = operands()

@@ -141,6 +141,7 @@ def test_step_matches_optax_by_hand():
         np.testing.assert_allclose(got[name], params[name], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.quick("3")
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_batches_made_on_the_device(accumulate, tmp_path):
     """Each step has its own, as if they had been given."""
@@ -160,6 +161,7 @@ def test_batches_made_on_the_device(accumulate, tmp_path):
             run(**bad)
 
 
+@pytest.mark.quick("3")
 @pytest.mark.parametrize("accumulate", [2, 3, 12])
 def test_accumulation_is_the_big_batch(accumulate, tmp_path):
     big, small = tmp_path / "big", tmp_path / "small"
@@ -239,6 +241,7 @@ def test_compiles_once(caplog):
     assert len(compiled) == 1, caplog.messages
 
 
+@pytest.mark.quick("Dataset", "Counter")
 @pytest.mark.parametrize("kind", [lambda: toy_data, Counter, Dataset])
 def test_resume_is_bitwise_the_uninterrupted_run(tmp_path, kind):
     whole = run(data=kind(), steps=9)

@@ -131,6 +131,7 @@ def eight_devices(directory):
     train(directory / "across", steps=12)
 
 
+@pytest.mark.nightly
 def test_eight_devices_train_like_one(tmp_path):
     flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     assert child("eight_devices", tmp_path, XLA_FLAGS=flags).wait() == 0

@@ -46,7 +46,7 @@ CASES = {
 }
 
 
-@pytest.mark.quick("qwen2-mixed", "llama, static", "llama, dynamic")
+@pytest.mark.quick("qwen2-mixed", "llama, dynamic")
 @pytest.mark.parametrize("case", CASES)
 def test_same_tokens_as_without_a_cache(configs, random_params, apply, tokens, case):
     # A tied model of random weights repeats itself.

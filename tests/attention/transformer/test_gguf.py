@@ -68,6 +68,7 @@ def source(byte_tokenizer, init_params, tmp_path_factory):
     return folder
 
 
+@pytest.mark.quick("llama", "gpt2", "llama3-8")
 @pytest.mark.parametrize("name", FORMS)
 def test_a_model_comes_back_from_gguf(init_params, tmp_path, name, source):
     config = dataclasses.replace(BASE, vocab_size=WORDS, **FORMS[name])

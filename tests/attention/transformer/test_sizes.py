@@ -35,6 +35,7 @@ MODELS = {
 }
 
 
+@pytest.mark.quick("gemma-2-9b", "ModernBERT-base", "Qwen2.5-0.5B", "gpt2", "electra-small")
 @pytest.mark.parametrize("name", MODELS)
 def test_parameter_counts(name):
     hf, published = CONFIGS[name], MODELS[name]
@@ -61,6 +62,7 @@ PUBLIC = {
 }
 
 
+@pytest.mark.quick("gemma2_9b", "olmo2_32b", "phi-3_5")
 @pytest.mark.parametrize("name", PUBLIC)
 def test_public_parameter_counts(shared, name):
     file = shared.parent / "cases" / "configs" / "public_configs.json"

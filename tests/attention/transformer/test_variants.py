@@ -26,6 +26,7 @@ HEAD_SHAPES = {
 }
 
 
+@pytest.mark.quick("masked_lm", "sequence", "regression")
 @pytest.mark.parametrize("head", HEAD_SHAPES)
 def test_head_shapes(configs, random_params, apply, tokens, head):
     name, shape = HEAD_SHAPES[head]

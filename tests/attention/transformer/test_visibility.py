@@ -26,6 +26,7 @@ def influence(config, params, length):
     return np.stack([np.abs(gradient(embedded, t)[0]).max(-1) for t in range(length)])
 
 
+@pytest.mark.quick("llama")
 @pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2"])
 def test_the_past_alone_is_seen(tiny_models, name):
     _, config, params = tiny_models(name)

@@ -43,6 +43,7 @@ def test_every_family_there_and_back(same, tiny, tmp_path):
     }
 
 
+@pytest.mark.quick("gpt2-token", "bert-none", "qwen2-sequence", "roberta-sequence")
 @pytest.mark.parametrize("head", ["sequence", "token", "none"])
 @pytest.mark.parametrize("name", ["llama", "qwen2", "mistral", "gpt2", "bert", "roberta"])
 def test_every_head_there_and_back(same, configs, random_params, tmp_path, name, head):
@@ -69,6 +70,7 @@ def test_tied_and_untied(same, configs, random_params, tmp_path, name, tied):
     same(loaded, params)
 
 
+@pytest.mark.quick("bfloat16")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_types(same, tiny_models, tmp_path, dtype):
     _, config, params = tiny_models("llama")

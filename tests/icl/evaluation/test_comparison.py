@@ -113,6 +113,7 @@ def test_the_tasks_of_runs(run, pair, quantified):
         run_tasks(PromptOptions(), [run, quantified])
 
 
+@pytest.mark.quick("task5-sweeps5-True", "task4-sweeps4-False", "task0-sweeps0-True")
 @pytest.mark.parametrize(
     ("task", "sweeps", "drawn"),
     [

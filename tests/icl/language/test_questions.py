@@ -96,6 +96,7 @@ def test_answers_about_quantifiers(text, number):
     assert np.isnan(found) if number is None else found == number
 
 
+@pytest.mark.quick("mix")
 @pytest.mark.parametrize("kind", ["every", "mix"])
 def test_questions(kind):
     """One position each, on both sides of a late flip; at a deviant, and after it."""

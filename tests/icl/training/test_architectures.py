@@ -11,6 +11,7 @@ from icl.tasks import inputs_and_places
 from icl.training import ModelOptions, init, model
 
 
+@pytest.mark.quick("2al1ah", "2mlp")
 @pytest.mark.parametrize("architecture", ["2l1ah", "2al1ah", "2mlp"])
 def test_reading_some_positions_is_reading_all(architecture):
     config = model(architecture, ModelOptions(hidden_size=6))

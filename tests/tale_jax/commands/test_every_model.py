@@ -34,6 +34,7 @@ def test_a_search_counts_what_its_export_answers(root):
     )
 
 
+@pytest.mark.quick("mergekit")
 @pytest.mark.parametrize("format", ["huggingface", "mergekit"])
 def test_formats_that_have_softmax_alone_refuse(root, tmp_path, format):
     search(root / "ssa", root / "task.jsonl", tmp_path / "run", max_drops=0, quiet=True)

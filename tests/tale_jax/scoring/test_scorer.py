@@ -65,7 +65,7 @@ def plain_scores(model, example: Example, dropped: tuple[int, ...]) -> list[floa
     return scores
 
 
-@pytest.mark.quick("loglikelihood-norm", "loglikelihood-unconditional")
+@pytest.mark.quick("loglikelihood-norm")
 @pytest.mark.parametrize(
     "protocol", ["loglikelihood", "loglikelihood-norm", "loglikelihood-unconditional"]
 )

@@ -9,7 +9,7 @@ The scores are those of lm-eval (Gao et al., "The Language Model Evaluation Harn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -105,6 +105,10 @@ class Loglikelihood(Asker):
             "choices that merge with the end of their prompt into one token, and are therefore "
             f"encoded by themselves: {self._merged}",
         )
+
+    @property
+    def traced(self) -> Hashable | None:
+        return Loglikelihood if type(self).read is Loglikelihood.read else None
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         encoded = encode_choices(self._tokenizer, examples, self._count_merged)

@@ -11,6 +11,7 @@ goes on from the keys and values of all layers.
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import functools
@@ -44,6 +45,9 @@ CPU_OPTIONS: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
 SMALL_OPTIONS = CPU_OPTIONS | {"xla_cpu_use_fusion_emitters": False}
 SMALL = ("begin", "finish")
 READ = ("finish", "read", "write")  # what the host looks at
+KEPT = 96  # programs that a later search of the same model and shapes finds compiled
+
+_kept: collections.OrderedDict[Any, jax.stages.Compiled] = collections.OrderedDict()
 
 
 class Beginning(NamedTuple):
@@ -56,6 +60,9 @@ class Beginning(NamedTuple):
 class Programs:
     """Compiled once, side by side, and counted.
 
+    One device's programs are kept for other searches of this process: those of an equal config, a
+    protocol that says what it traces (``Asker.traced``), and the same shapes.
+
     Args:
         config: of the model.
         params: stacked.
@@ -64,7 +71,7 @@ class Programs:
         placement: the devices, and how activations lie on them; None: one, or as they come.
 
     Attributes:
-        compilations: programs compiled so far.
+        compilations: programs so far, of which some may have been compiled before.
         writes: whether the protocol writes.
         front: as given.
     """
@@ -79,6 +86,9 @@ class Programs:
     ):
         self.compilations, self.writes, self.front = 0, protocol.writes, front
         self._config, self._params, self._protocol = config, params, protocol
+        self._traced = None
+        if placement is None and protocol.traced is not None:
+            self._traced = config, protocol.traced
         functions = (
             self._begin, self._advance, self._finish, self._share, self._read, self._write,
         )  # fmt: skip
@@ -142,11 +152,28 @@ class Programs:
             return self._compiled[key]
 
     def _compile(self, name: str, arguments: tuple[Any, ...]) -> jax.stages.Compiled:
-        lowered = self._functions[name].lower(self._params, *arguments)
+        options: dict[str, str | bool] = {}
         if jax.default_backend() == "cpu":
-            with contextlib.suppress(jax.errors.JaxRuntimeError):  # an option of another jaxlib
-                return lowered.compile(SMALL_OPTIONS if name in SMALL else CPU_OPTIONS)
-        return lowered.compile()
+            options = SMALL_OPTIONS if name in SMALL else CPU_OPTIONS
+        given = self._params, *arguments
+        key = None
+        if self._traced is not None:
+            key = self._traced, name, tuple(options.items()), _forms(given)
+            with contextlib.suppress(KeyError):
+                return _kept[key]
+        lowered = self._functions[name].lower(*given)
+        try:
+            compiled = lowered.compile(options)
+        except jax.errors.JaxRuntimeError:
+            if not options:
+                raise
+            compiled = lowered.compile()  # an option of another jaxlib
+        if key is not None:
+            _kept[key] = compiled
+            while len(_kept) > KEPT:
+                with contextlib.suppress(KeyError):  # another thread was quicker
+                    _kept.popitem(last=False)
+        return compiled
 
     # The programs themselves, as JAX traces them.  `arrays` go to all, even where they are not
     # used, for programs are told apart by the shapes of their first argument.
@@ -249,6 +276,13 @@ def _placed(
         return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, home), result)
 
     return placed
+
+
+def _forms(given: Any) -> tuple[Any, ...]:
+    """All that compiling sees of arrays: how they hang together, shapes, types and places."""
+    leaves, tree = jax.tree.flatten(given)
+    parts = ("shape", "dtype", "weak_type", "sharding")
+    return tree, *(tuple(getattr(leaf, part, None) for part in parts) for leaf in leaves)
 
 
 def _shape(arrays: Arrays) -> tuple[tuple[int, ...], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attention.choices import Choices, resolve
@@ -47,6 +47,14 @@ class Asker(typing.Protocol):
     @property
     def notes(self) -> Sequence[str]:
         return ()
+
+    @property
+    def traced(self) -> Hashable | None:
+        """All that ``read`` or ``write`` depends on beside the config and its arguments.
+
+        Programs of two searches are one where this is equal; None: they are compiled anew.
+        """
+        return None
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         """The row of each example."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -113,6 +113,11 @@ class Decode(Asker):
         known = (self._tokenizer.eos_token_id, *ends)
         stop_SV[:, [e for e in known if isinstance(e, int) and e < size]] = len(stop_SV)
         return stop_SV
+
+    @property
+    def traced(self) -> Hashable | None:
+        stops = self._stop_SV.shape, self._stop_SV.tobytes()
+        return (self.new_tokens, *stops) if type(self).write is Decode.write else None
 
     def rows(self, examples: Sequence[Example]) -> list[Row]:
         return [Row.prompt(tokens) for tokens in encode_prompts(self._tokenizer, examples)]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT.parent / "shared/cases/configs/public_configs.json"
 PUBLIC = json.loads(FILE.read_text()) if FILE.is_file() else {}
 LARGEST = 1e-4  # of the largest logit
-# Those of the other public configs are compared at night; the classes' own defaults always.
+# The other public configs are compared at night, as are most of the classes' own defaults.
 QUICK = ["codellama_7b", "ministral3_3b_2512", "gemma3_1b_it"]
 # name → what the refusal says
 REFUSED: dict[str, str] = {}

@@ -14,13 +14,15 @@ Source of the first estimate: TELL-TALE, arXiv 2510.22767, section on mutual inf
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from attention.statistics import bootstrap_interval
 
@@ -172,6 +174,13 @@ def _folds(
     return StratifiedGroupKFold(count, **how).split(labels_E, labels_E, groups_E)
 
 
+@functools.cache
+def _threadpools() -> ThreadpoolController:
+    """Those that probes use; to find them takes about as long as a fit."""
+    importlib.import_module("sklearn.linear_model")  # and so are they loaded
+    return ThreadpoolController()
+
+
 @contextlib.contextmanager
 def _quiet_probes() -> Iterator[None]:
     """One thread, because the matrices are small, and no warning that weights still grow.
@@ -181,6 +190,6 @@ def _quiet_probes() -> Iterator[None]:
     """
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings(), threadpool_limits(1), np.errstate(invalid="ignore"):
+    with warnings.catch_warnings(), _threadpools().limit(limits=1), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield

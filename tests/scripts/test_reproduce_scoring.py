@@ -61,6 +61,7 @@ def test_quantifiers_beside_the_better_constant():
     assert text[5].count("**better**") == 7 and text[5].startswith("| ssa | 0.905 ± 0.064 (+0.100")
 
 
+@pytest.mark.nightly  # icl/training/test_fitting.py trains
 def test_training_and_testing_run(script, tmp_path, monkeypatch):
     """And what was examined once is read, not trained again."""
     plan = Plan(seeds=2)

@@ -237,6 +237,7 @@ def test_criteria_side_by_side(searched, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.nightly  # test_finetuning.py trains
 def test_what_is_left_is_trained(searched, tmp_path):
     training = TrainingOptions(lora_rank=3, learning_rate=1e-2, batch_size=7, steps=2)
     out, train = tmp_path / "tuned", searched / "train.jsonl"

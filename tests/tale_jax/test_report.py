@@ -153,6 +153,7 @@ def browse(tmp_path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.nightly  # test_report_in_browser.py looks at the page too
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
 def test_all_figures_are_drawn_and_nothing_sticks_out(tmp_path):
     (tmp_path / "report.html").write_text(render_report(**whole_run()))

@@ -19,7 +19,7 @@ HOW = (
 
 
 def command(out: Path, cache: Path, *more: str, devices: int = 1) -> subprocess.Popen:
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = os.environ["XLA_FLAGS"] + f" --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "XDG_CACHE_HOME": str(cache), "XLA_FLAGS": flags}
     return subprocess.Popen([*RUN, *HOW, "--out", str(out), *more], env=env)
 

@@ -90,7 +90,7 @@ def eight_devices(implementations, names, seen):
     ids=["one", "normalizers", "restrictions"],
 )
 def test_divided_sequences_equal_whole_ones(words):
-    flags = "--xla_force_host_platform_device_count=8"
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
     environment = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1"}
     subprocess.run(
         [sys.executable, __file__, *words], env={**os.environ, **environment}, check=True

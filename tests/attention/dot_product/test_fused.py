@@ -258,9 +258,14 @@ def test_softmax_goes_to_cudnn_where_it_fits(monkeypatch):
 
     def found(normalizer="softmax", **how):
         out = [
-            dot_product.dot_product_attention(
-                query, key, value, normalizer=normalizer, implementation=implementation, **how
-            )
+            jax.jit(
+                functools.partial(
+                    dot_product.dot_product_attention,
+                    normalizer=normalizer,
+                    implementation=implementation,
+                    **how,
+                )
+            )(query, key, value)
             for implementation in ("xla", "pallas")
         ]
         agree([np.asarray(x, np.float32) for x in out], 0.02)

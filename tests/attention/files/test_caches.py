@@ -43,6 +43,7 @@ def test_programs_are_kept_in_the_cache_folder(before):
     assert found(before, imported, XDG_CACHE_HOME="")[:2] == [usual, f"{usual}/programs"]
 
 
+@pytest.mark.nightly
 def test_what_is_set_already_stays():
     mine = {"JAX_COMPILATION_CACHE_DIR": "/mine", "XDG_CACHE_HOME": "/somewhere"}
     for before in ("", "import jax"):

@@ -1,5 +1,6 @@
 """A list with a normalizer for each head is each head's own normalizer."""
 
+import functools
 import json
 
 import jax
@@ -35,6 +36,7 @@ def operands(seed=0):
     return query, key, value, jnp.asarray(rng.random((B, T, S)) < 0.7).at[:, :, 0].set(True)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def of_each(names, query, key, value, mask):
     """The output of each head, by a call with that head alone."""
     heads = [
@@ -54,9 +56,8 @@ def of_each(names, query, key, value, mask):
 @pytest.mark.parametrize("implementation", ["xla", "blocks", "chunked", "pallas"])
 def test_each_head_has_its_own(implementation):
     query, key, value, mask = operands()
-    out = dot_product_attention(
-        query, key, value, normalizer=LIST, mask=mask, implementation=implementation
-    )
+    how = {"normalizer": LIST, "implementation": implementation}
+    out = jax.jit(functools.partial(dot_product_attention, **how))(query, key, value, mask=mask)
     np.testing.assert_allclose(out, of_each(EACH, query, key, value, mask), atol=2e-5)
 
 
@@ -85,12 +86,13 @@ def test_gradients_reach_the_heads_that_have_the_parameter():
         "temperature": (N,),
         "scale": (N,),
     }
-    found = jax.grad(loss)(raw, "xla")
+    gradient_of = jax.jit(jax.grad(loss), static_argnums=1)
+    found = gradient_of(raw, "xla")
     owners = {"n": [1, 2], "temperature": [3], "scale": [4]}
     for name, own in owners.items():
         reached = np.flatnonzero(np.asarray(found[name]))
         assert reached.tolist() == own
-    for name, gradient in jax.grad(loss)(raw, "chunked").items():
+    for name, gradient in gradient_of(raw, "chunked").items():
         np.testing.assert_allclose(gradient, found[name], rtol=1e-4, atol=1e-4)
 
 
@@ -105,19 +107,17 @@ def test_a_cap_is_one_of_every_head():
     assert with_cap("softmax*2/ssa:n=2", 5.0) == "softmax:cap=5.0/softmax:cap=5.0/ssa:n=2,cap=5.0"
 
 
-def test_a_model_comes_back(tmp_path):
+def test_a_model_comes_back(tmp_path, init_params):
     config = TransformerConfig(
         vocab_size=11, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=5, max_position_embeddings=13, normalizer="ssa:n=2/softmax",
     )  # fmt: skip
-    model = Transformer(config)
-    tokens = jnp.asarray([[3, 1, 4, 1, 5]])
-    params = model.init(jax.random.key(0), tokens)["params"]
+    tokens, params = jnp.asarray([[3, 1, 4, 1, 5]]), init_params(config)
     save_pretrained(tmp_path, config, params)
     read, stored = load_pretrained(tmp_path)
     assert read.normalizer == "ssa:n=2/softmax"
-    wanted = model.apply({"params": params}, tokens)
-    found = Transformer(read).apply({"params": stored}, tokens)
+    wanted = jax.jit(Transformer(config).apply)({"params": params}, tokens)
+    found = jax.jit(Transformer(read).apply)({"params": stored}, tokens)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     settings = json.loads((tmp_path / "config.json").read_text())
     settings["normalizer"] = "softmax/nowhere:formula"

@@ -26,9 +26,10 @@ CODE = "import sys; from {package}.cli import main; main(sys.argv[1:])"
 
 
 def start(out, words, devices, process=None, port=0, package="icl"):
+    count = f" --xla_force_host_platform_device_count={devices}"
     environment = {
         **os.environ,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": os.environ["XLA_FLAGS"] + count,
         "JAX_PLATFORMS": "cpu",
         "JAX_COMPILATION_CACHE_DIR": str(Path(out).parent / "cache"),
     }

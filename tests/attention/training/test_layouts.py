@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from attention.likelihood import summed_loss
 from attention.meshes import SHARDINGS, Placement, make_mesh, using
 from attention.training import fit, transformer_axes
-from attention.transformer import Transformer, TransformerConfig
+from attention.transformer import Transformer, TransformerConfig, abstract_params
 
 ROWS, LENGTH, VOCAB = 16, 24, 52
 CONFIG = TransformerConfig(
@@ -102,7 +103,8 @@ def eight_devices(folder, names):
     ids=["one", "all"],
 )
 def test_layouts_train_like_one_device(tmp_path, names):
-    flags = "--xla_force_host_platform_device_count=8 --xla_dump_hlo_as_text"
+    flags = os.environ["XLA_FLAGS"]  # those that compile fastest
+    flags += " --xla_force_host_platform_device_count=8 --xla_dump_hlo_as_text"
     flags += f" --xla_dump_to={tmp_path} --xla_dump_hlo_module_re=jit_step"
     command = [sys.executable, __file__, str(tmp_path), *names]
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
@@ -115,22 +117,23 @@ def test_master_weights_are_wide_and_products_narrow():
         vocab_size=11, param_dtype="float32", dtype="bfloat16",
     )  # fmt: skip
     tokens = jnp.zeros((2, 3), int)
-    params = Transformer(config).init(jax.random.key(2), tokens)["params"]
+    params = jax.jit(Transformer(config).init)(jax.random.key(2), tokens)["params"]
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
-    states = Transformer(config).apply({"params": params}, tokens, logits=False)
+    apply = jax.jit(functools.partial(Transformer(config).apply, logits=False))
+    states = apply({"params": params}, tokens)
     assert states.dtype == jnp.bfloat16
     narrow = jax.tree.map(lambda x: x.astype(jnp.bfloat16), params)
-    same = Transformer(config).apply({"params": narrow}, tokens, logits=False)
+    same = apply({"params": narrow}, tokens)
     np.testing.assert_array_equal(states, same)
-    wide = jax.grad(lambda p: loss(p, {"tokens": tokens, "targets": tokens}, 0, config)[0])(params)
+    batch = {"tokens": tokens, "targets": tokens}
+    wide = jax.eval_shape(jax.grad(lambda p: loss(p, batch, 0, config)[0]), params)
     assert {leaf.dtype for leaf in jax.tree.leaves(wide)} == {jnp.dtype("float32")}
 
 
 def test_one_device_has_no_placement():
     with using(Placement(make_mesh(data=1), SHARDINGS["fsdp"].rules)):
-        jaxpr = str(
-            jax.make_jaxpr(Transformer(CONFIG).apply)({"params": start()}, data(0)["tokens"])
-        )
+        given = {"params": abstract_params(CONFIG)}, data(0)["tokens"]
+        jaxpr = str(jax.make_jaxpr(Transformer(CONFIG).apply)(*given))
     assert "sharding_constraint" not in jaxpr
 
 

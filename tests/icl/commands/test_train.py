@@ -1,5 +1,9 @@
 """``icl train``."""
 
+import functools
+
+import jax
+
 import icl
 from icl.cli import main
 
@@ -23,7 +27,11 @@ def test_a_command_is_the_same_run(run, tiny, tmp_path):
     assert again["steps"] == 12 and again["preset"] == tiny.preset
 
 
-def test_steps_are_traced(tmp_path):
+def test_steps_are_traced(tmp_path, monkeypatch):
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0  # each call of Python makes a trace long
+    start = functools.partial(jax.profiler.start_trace, profiler_options=options)
+    monkeypatch.setattr(jax.profiler, "start_trace", start)
     out = tmp_path / "run"
     main(
         ["train", "--preset", "linear-1l1ah", "--hidden-size", "6", "--points", "3", "--batch", "2",

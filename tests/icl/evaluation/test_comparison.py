@@ -84,6 +84,7 @@ def test_a_model_is_asked_as_it_was_trained(untrained):
     assert np.array_equal(model(x, y), model(x, -y))  # without labels it cannot see them
 
 
+@pytest.mark.nightly
 def test_predictors_are_of_one_task(run, inverse, quantified, tmp_path):
     assert predictors(TASK, [], []) == {}
     assert list(predictors(TASK, ["zero"], [run])) == ["zero", "run"]

@@ -30,6 +30,7 @@ def test_reading_some_positions_is_reading_all(architecture):
     np.testing.assert_allclose(apply(read_at=indices), some, atol=1e-5)
 
 
+@pytest.mark.nightly
 def test_the_start_is_gpt2s():
     config = model("12l8ah")
     params = init(config, 0)

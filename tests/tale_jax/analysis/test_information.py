@@ -56,6 +56,7 @@ def choices_of_questions(count, signal, size, seed=0):
     return less_the_mean(states[:, None], groups)[:, 0], labels, groups
 
 
+@pytest.mark.nightly  # two Gaussians are known exactly
 def test_whether_a_choice_is_right():
     """Known where it can be known; and shuffled labels, which nobody can know, give nothing."""
     states, labels, groups = choices_of_questions(61, 7.0, 29)

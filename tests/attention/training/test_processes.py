@@ -78,7 +78,7 @@ def killable(directory, kill_at):
     train(directory, slow)
 
 
-@pytest.mark.nightly  # test_fit.py is interrupted in the process
+@pytest.mark.nightly  # test_resuming.py is interrupted in the process
 def test_killed_at_any_step_and_resumed(tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(whole)

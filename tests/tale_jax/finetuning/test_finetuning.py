@@ -107,7 +107,7 @@ def test_what_is_trained_on_is_what_is_asked(root, tmp_path, form):
         assert len(row.targets) == len(answer) + len(end)
 
 
-@pytest.mark.nightly  # test_half_layers.py trains what is left, test_fit.py goes on to the bit
+@pytest.mark.nightly  # test_resuming.py goes on to the bit
 def test_training_on_a_shorter_model_resumes_to_the_same(root, monkeypatch):
     given = {"model": root / "tiny", "task": root / "task.jsonl", **splits(root)}
     given |= {"training": QUICK, "drop": [1, 3]}

@@ -45,12 +45,13 @@ def run(searched, tasks, tmp_path_factory):
     return out
 
 
-def test_a_race_over_tasks_is_exact(searched, tasks, check_race):
+@pytest.mark.quick("mean")
+@pytest.mark.parametrize("objective", ["mean", "min"])
+def test_a_race_over_tasks_is_exact(searched, tasks, check_race, objective):
     model, options = load_model(str(searched / "tiny")), Options(data=tasks, batch_tokens=64)
     asked = {name: read_task(name, options) for name in "ab"}
-    for objective in ("mean", "min"):
-        scorer = open_scorers(model, asked, objective, options, Terminal(quiet=True))
-        check_race(scorer, 5, scorer.total)
+    scorer = open_scorers(model, asked, objective, options, Terminal(quiet=True))
+    check_race(scorer, 5, scorer.total)
 
 
 def test_the_files_have_the_counts_of_each_task(run, searched, tasks):

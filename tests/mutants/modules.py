@@ -34,7 +34,6 @@ MODULES = {
     "elimination": Module(
         tuple(f"tale_jax/elimination/{name}.py" for name in ELIMINATION),
         ("tests/tale_jax/elimination",),
-        fixtures=False,
     ),
     "answers": Module(
         ("tale_jax/tasks/answers.py",), ("tests/tale_jax/tasks/test_answers.py",), False

@@ -164,6 +164,13 @@ def test_pairs_turn_as_complex_numbers_do(kind, share):
     np.testing.assert_array_equal(still, x)
 
 
+def test_the_rest_of_a_head_passes_whatever_the_number_of_rows():
+    x = np.random.default_rng(5).normal(size=(6, 3, 1, 10)).astype(np.float32)
+    positions, lengths = np.arange(3)[None].repeat(6, 0), np.full(6, 3)
+    found = rotate(x, rotations((Rope(50.0, None, 0.6),), 10, positions, lengths).of(0))
+    np.testing.assert_array_equal(found[..., 6:], x[..., 6:])
+
+
 def test_layers_without_positions_alone_do_not_turn():
     assert rotations((None, None), 6, jnp.arange(3)[None], jnp.array([3])) is None
 
@@ -171,10 +178,11 @@ def test_layers_without_positions_alone_do_not_turn():
 def test_a_query_far_out_is_scaled():
     scaling = dataclasses.replace(SCALINGS["yarn"], llama_4_scaling_beta=0.5)
     positions = jnp.array([[0, 6, 7, 13, 14]])
-    scale = rotations((Rope(50.0, scaling), None), 6, positions, jnp.array([15])).query_scale
+    kinds = (Rope(50.0, scaling), None, Rope(50.0, SCALINGS["linear"]))
+    scale = rotations(kinds, 6, positions, jnp.array([15])).query_scale
     steps = np.log1p([0, 0, 1, 1, 2])
     np.testing.assert_allclose(scale[0, 0, :, 0, 0], 1 + 0.5 * steps, rtol=1e-6)
-    np.testing.assert_array_equal(scale[1], np.ones((1, 5, 1, 1)))
+    np.testing.assert_array_equal(scale[1:], np.ones((2, 1, 5, 1, 1)))
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])

@@ -145,6 +145,7 @@ def check_encoder(encoder, shared, rule, limit, *tasks):
     assert apart < 1e-5
 
 
+@pytest.mark.quick("pll-word")
 @pytest.mark.parametrize("rule", ["unmasked", "pll-word"])
 def test_an_encoder_prefers_the_same_sentences(encoder, shared, rule):
     check_encoder(encoder, shared, rule, 1, "zorro")

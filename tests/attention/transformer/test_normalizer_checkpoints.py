@@ -44,10 +44,7 @@ def folder(ssa, tmp_path):
 
 
 @pytest.mark.quick(
-    *(f"llama-{spec}" for spec in SPECS),
-    "gpt2-ssa:n=2,per=model",
-    "bert-ssa:learn=n+b,per=head",
-    "roberta-entmax:per=head",
+    "llama-ssa:learn=n+b,per=head", "llama-ssa:n=2,per=model", "roberta-entmax:per=head"
 )
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("name", PLACES)

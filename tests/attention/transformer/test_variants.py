@@ -92,13 +92,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.quick(
-    "attention only",
-    "mlp only",
-    "ssa for all layers",
-    "cosformer",
-    "no positions",
-)
+@pytest.mark.quick("cosformer", "ssa for all layers", "attention only")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_run_in_every_form(configs, random_params, apply, tokens, variant):
     config = dataclasses.replace(configs["llama"], num_hidden_layers=2, **VARIANTS[variant])

@@ -41,6 +41,7 @@ def test_an_encoder_sees_both_sides(tiny_models):
     assert (influence(config, params, 7) > 1e-6).all()
 
 
+@pytest.mark.quick("True")
 @pytest.mark.parametrize("causal_", [True, False])
 def test_a_layer_reaches_no_further_than_its_window(configs, random_params, causal_):
     window, depth, length = 3, 2, 11

@@ -48,7 +48,11 @@ MODULES = {
     ),
     "solver": Module(
         tuple(f"attention/explanation/solver/{name}.py" for name in SOLVER),
-        ("tests/attention/explanation/test_efficient.py",),
+        (
+            "tests/attention/explanation/test_solver.py",
+            "tests/attention/explanation/test_efficient.py",
+        ),
+        fixtures=False,
     ),
     "depth": Module(
         ("attention/transformer/depth.py",),

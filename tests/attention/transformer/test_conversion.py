@@ -75,6 +75,7 @@ def test_pretrained_models_hardly_change(pretrained, apply, tmp_path):
     np.testing.assert_array_equal(apply(again_config, again, tokens), logits)
 
 
+@pytest.mark.nightly  # one bound is tried on the demo model
 def test_a_larger_bound_is_closer(tiny):
     config, params, tokens = tiny
     found = [

@@ -13,6 +13,8 @@ from attention.transformer import Transformer
 try:
     import torch
     import transformers
+
+    torch.set_num_threads(1)  # what is small is not divided, and tests run side by side
 except ImportError:  # the tests skip themselves
     torch = None
 

@@ -202,7 +202,8 @@ def sections() -> dict[str, list[Block]]:
 # Those that train, search or convert a model: `make nightly` runs them.
 LONG = [
     "An intervention", "A criterion", "A model family", "A tracker", "A protocol",
-    "An export format", "An in-context task kind", "A distribution, a prompting strategy, a design",
+    "A normalizer", "An export format", "An in-context task kind",
+    "A distribution, a prompting strategy, a design",
 ]  # fmt: skip
 
 

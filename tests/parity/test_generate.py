@@ -42,6 +42,7 @@ def test_greedy(make_model, batch, tmp_path, name):
     assert found.tokens.tolist() == expected
 
 
+@pytest.mark.nightly
 @pytest.mark.quick("stories260K-hf")
 @pytest.mark.parametrize("name", ["stories260K-hf", "TinyStories-656K"])
 def test_a_real_story(shared, name):

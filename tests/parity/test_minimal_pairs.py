@@ -13,6 +13,7 @@ from tale_jax.scoring.scorer import Scorer  # noqa: E402
 from tale_jax.tasks.loading import load_task  # noqa: E402
 
 
+@pytest.mark.nightly  # tale_jax/commands/test_search.py has the number
 def test_the_same_sentences_are_preferred(shared, tmp_path):
     source = shared / "blimp" / "determiner_noun_agreement_1.jsonl.gz"
     pairs = [json.loads(line) for line in gzip.decompress(source.read_bytes()).splitlines()]

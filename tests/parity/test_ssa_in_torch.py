@@ -23,7 +23,7 @@ CASES = {
 }
 
 
-@pytest.mark.quick("ssa-114m", "mini-decoder")
+@pytest.mark.quick("mini-decoder")
 @pytest.mark.parametrize("name", CASES)
 def test_logits_and_gradients(name, tmp_path):
     normalizer, fields = CASES[name]

@@ -51,6 +51,7 @@ def test_the_plan_is_in_order_and_names_what_is_missing(script, data, tmp_path):
         script.reproduce_tale("demo", units=("nothing",), plan=True)
 
 
+@pytest.mark.nightly  # a search of each kind, in processes
 def test_a_finished_unit_leaves_a_file_and_is_skipped(script, data, tmp_path):
     name = "search-bbh_boolean_expressions-0shot"
     how = {"data": data, "out": tmp_path / "out", "results": tmp_path / "r", "units": (name,),

@@ -153,6 +153,7 @@ def test_what_cannot_be_converted(tiny):
         convert(ssa, params, "ssa", tokens)
 
 
+@pytest.mark.nightly  # test_lora.py trains what a normalizer learns
 @pytest.mark.quick("head")
 @pytest.mark.parametrize("per", ["layer", "head", "model"])
 def test_what_was_converted_learns_and_is_logged(tiny, tmp_path, per):

@@ -74,7 +74,7 @@ def test_the_implementation_changes_no_logit(tiny_models, apply, tokens, monkeyp
     close(shown[1], shown[0])
 
 
-@pytest.mark.quick("ssa-pallas", "softcap-chunked")
+@pytest.mark.quick("ssa-pallas")
 @pytest.mark.parametrize("how", ["xla", "blocks", "chunked", "pallas"])
 @pytest.mark.parametrize("name", SOFTMAXES)
 def test_every_implementation_runs_what_it_says(configs, random_params, apply, tokens, name, how):

@@ -30,7 +30,7 @@ def params(tokens):
     return unstack_layers(jax.jit(Transformer(CONFIG).init)(jax.random.key(0), tokens)["params"])
 
 
-@pytest.mark.quick("rope-blocks")
+@pytest.mark.quick("learned-xla")
 @pytest.mark.parametrize("implementation", ["xla", "blocks", "chunked"])
 @pytest.mark.parametrize("position", ["rope", "learned"])
 def test_each_text_is_as_if_alone(implementation, position, tokens, params, apply):

@@ -233,7 +233,6 @@ def test_eight_devices_give_the_same_run(run, folder, tmp_path):
     ).read_text()
 
 
-@pytest.mark.nightly  # parity/test_minimal_pairs.py has the same pairs
 def test_real_model_and_real_minimal_pairs(shared, tmp_path):
     import gzip
 

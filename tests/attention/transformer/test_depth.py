@@ -177,3 +177,13 @@ def test_keep_goes_with_nothing_static(tiny_models, tokens, how):
     _, config, params = tiny_models("llama")
     with pytest.raises(ValueError, match="need the static form"):
         Transformer(config).apply({"params": params}, tokens, keep=KEEP, **how)
+
+
+def test_only_the_first_layer_goes_without_its_norm(tiny_config, init_params, apply, tokens):
+    config = tiny_config(num_hidden_layers=3, first_norm=False)
+    params = init_params(config, 5)
+    scanned = apply(config, params, tokens)
+    close(apply(config, unstack_layers(params), tokens), scanned)
+    close(apply(config, params, tokens, keep=np.ones((3, 2), bool)), scanned)
+    normed = dataclasses.replace(config, first_norm=True)
+    assert np.abs(apply(normed, params, tokens) - scanned).max() > 1e-3

@@ -1,11 +1,14 @@
 """Baselines of functions against plain loops, and causality."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 from attention.errors import InputError
 from icl.tasks import baseline
+from icl.tasks.baselines import Baseline
 from icl.tasks.functions import ESTIMATORS, FunctionTask
 from icl.tasks.functions.estimators import POOL_SEED, SPREAD
 
@@ -113,3 +116,17 @@ def test_causal(name):
 def test_unknown(name):
     with pytest.raises(InputError):
         predict(name, X, Y)
+
+
+def test_what_a_row_says_reaches_its_function():
+    def told(task, number, x, y):
+        return number
+
+    table = {"plain": Baseline(told), "some": Baseline(told, 2.5, "N", whole=False)}
+    table["shown"] = Baseline(told, labels=True)
+    bare, labelled = SimpleNamespace(labels=False), SimpleNamespace(labels=True)
+    asked = {name: baseline(bare, table, name)(X, Y) for name in ("plain", "some", "some-0.5")}
+    assert asked == {"plain": 0, "some": 2.5, "some-0.5": 0.5}
+    assert baseline(labelled, table, "shown")(X, Y) == 0
+    with pytest.raises(InputError, match="needs labels"):
+        baseline(bare, table, "shown")

@@ -63,13 +63,16 @@ def deepest(run: FinishedRun, loss: float) -> int:
 
 def rank_correlation(pairs_L2: np.ndarray) -> tuple[float, float, float]:
     """Spearman's correlation of two orders, and its bootstrap interval over layers."""
-    rng, drawn = np.random.default_rng(0), []
-    for _ in range(DRAWS):
-        sample = pairs_L2[rng.integers(len(pairs_L2), size=len(pairs_L2))]
-        if len(set(sample[:, 0])) > 1 and len(set(sample[:, 1])) > 1:
-            drawn.append(scipy.stats.spearmanr(*sample.T).statistic)
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return float(scipy.stats.spearmanr(*pairs_L2.T).statistic), float(low), float(high)
+
+    def of(sample_L2: np.ndarray) -> float:
+        ranks_L2 = scipy.stats.rankdata(sample_L2, axis=0)
+        varied = ranks_L2.std(axis=0).all()
+        return float(np.corrcoef(ranks_L2.T)[0, 1]) if varied else np.nan
+
+    rng, count = np.random.default_rng(0), len(pairs_L2)
+    drawn = [of(pairs_L2[rng.integers(count, size=count)]) for _ in range(DRAWS)]
+    low, high = np.nanquantile(drawn, (0.025, 0.975))
+    return of(pairs_L2), float(low), float(high)
 
 
 def compared(first: FinishedRun, second: FinishedRun) -> Record:

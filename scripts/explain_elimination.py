@@ -90,7 +90,7 @@ def examine(
             advance()
     out.mkdir(parents=True, exist_ok=True)
     settings = {"model": model.config.family, "task": "", "dtype": model.config.dtype}
-    labels = model.tokenizer.convert_ids_to_tokens(answers)
+    labels = [str(model.tokenizer.decode([answer])) for answer in answers]
     summary = explanation.write_report(out, settings, labels, records)
     flips = {name: summary["interventions"][name]["flip"] for name in ("uniform", "permuted")}
     aopc = {name: summary["aopc"][name]["comprehensiveness"]

@@ -48,6 +48,7 @@ def test_times_are_a_sum_over_halves():
     noisy = PartTimes(10.0, 10.7, 6.0, num_layers=4)
     assert noisy.seconds(("2.attention",)) == pytest.approx(10)
     assert noisy.seconds((2,)) == pytest.approx(9)
+    assert PartTimes(0.0, 0.0, 0.0, num_layers=5).speed_up((1,)) == 0  # a clock that stands still
 
 
 def test_a_search_stops_when_it_is_fast_enough():

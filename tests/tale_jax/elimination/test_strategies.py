@@ -93,6 +93,8 @@ def test_a_strategy_from_outside(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     table = dict.fromkeys(SUBSETS, 10) | {(0,): 30, (0, 1): 20, (1, 2): 25, (0, 2): 19}
     found = find(table, "my_search:exchange", max_drops=2)
+    said = STRATEGIES.pick("my_search:exchange").description
+    assert said == "after each drop, put one layer back and drop another"
     assert [s.dropped for s in found.steps] == [(0,), (0, 1), (1, 2)]
     assert [s.dropped for s in find(table, "greedy", max_drops=2).steps] == [(0,), (0, 1)]
     monkeypatch.setitem(

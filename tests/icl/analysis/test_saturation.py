@@ -96,10 +96,12 @@ def test_entropies_lie_between_0_and_that_of_uniform_weights(trained, untrained)
         (0.1, 0), (0.1, 1), (30.0, 0), (30.0, 1)
     ]  # fmt: skip
     assert all(0 < row["entropy"] <= np.log(9) + 1e-6 for row in rows)
-    far = 30 * np.asarray(trained.task.inputs.sample(jax.random.key(0), (3, trained.task.points)))
-    weights = last_weights(trained.config, trained.params, far[:, :, None], far)
-    assert [row["entropy"] for row in rows[2:]] == pytest.approx(
-        [spread(np.asarray(layer))[1] for layer in weights], rel=1e-5
-    )
+    expected = []
+    for magnitude in (0.1, 30.0):
+        inputs = trained.task.inputs.sample(jax.random.key(0), (3, trained.task.points))
+        far = magnitude * np.asarray(inputs)
+        weights = last_weights(trained.config, trained.params, far[:, :, None], far)
+        expected += [spread(np.asarray(layer))[1] for layer in weights]
+    assert [row["entropy"] for row in rows] == pytest.approx(expected, rel=1e-5)
     with pytest.raises(InputError, match="without attention"):
         saturation.entropies(untrained(preset="linear-2mlp"), [1.0])

@@ -1,8 +1,6 @@
 """The script that eliminates layers of models that learn in context."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,15 +8,10 @@ import pytest
 
 from icl.training import Experiment, Trained, init
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "eliminate_in_context.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("eliminate_in_context")
 
 
 def untrained(preset, **fields):

@@ -1,6 +1,5 @@
 """The script that compares what two searches drop."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +8,10 @@ import pytest
 from attention.errors import InputError
 from tale_jax.runs import FinishedRun
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_eliminations.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("compare_eliminations")
 
 
 def finished(name, order, correct, task="boolean", depth=7):

@@ -1,22 +1,14 @@
 """The script that compares what is measured of layers with what a search drops."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tale_jax import search
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_layer_measures.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("compare_layer_measures")
 
 
 ROWS = [

@@ -1,8 +1,5 @@
 """The script that explains the answers of a model before and after elimination."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from attention.errors import InputError
@@ -10,15 +7,10 @@ from tale_jax import search
 from tale_jax.models import load_model
 from tale_jax.tasks import Example
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "explain_elimination.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("explain_elimination")
 
 
 def test_answers_are_one_token_and_the_same_everywhere(script, write_model, tmp_path):

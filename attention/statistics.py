@@ -217,3 +217,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     found = np.empty(len(order))
     found[order] = corrected
     return found.tolist()
+
+
+def rank_correlation(pairs: Float[np.ndarray, "E 2"]) -> float:
+    """Compute Spearman's ρ: the correlation of the ranks, where equal values share theirs.
+
+    Source: Spearman (1904), "The proof and measurement of association between two things".
+
+    Args:
+        pairs: two numbers of each example.
+
+    Returns:
+        ρ, from −1 to 1; NaN if one of the two has a single value.
+    """
+    ranks_E2 = scipy.stats.rankdata(pairs, axis=0)
+    if not ranks_E2.std(axis=0).all():
+        return math.nan
+    return float(np.corrcoef(ranks_E2.T)[0, 1])

@@ -30,6 +30,7 @@ import scipy.stats
 from attention.command_line import Commas, Result, command, run_script
 from attention.errors import InputError
 from attention.files import Record
+from attention.statistics import rank_correlation
 from attention.terminal import plain_table
 from tale_jax.runs import FinishedRun, load_run
 from tale_jax.units import Unit
@@ -61,18 +62,12 @@ def deepest(run: FinishedRun, loss: float) -> int:
     return max((len(row["dropped"]) for row in met), default=0)
 
 
-def rank_correlation(pairs_L2: np.ndarray) -> tuple[float, float, float]:
-    """Spearman's correlation of two orders, and its bootstrap interval over layers."""
-
-    def of(sample_L2: np.ndarray) -> float:
-        ranks_L2 = scipy.stats.rankdata(sample_L2, axis=0)
-        varied = ranks_L2.std(axis=0).all()
-        return float(np.corrcoef(ranks_L2.T)[0, 1]) if varied else np.nan
-
+def likeness(pairs_L2: np.ndarray) -> tuple[float, float, float]:
+    """The rank correlation of two orders, and its bootstrap interval over layers."""
     rng, count = np.random.default_rng(0), len(pairs_L2)
-    drawn = [of(pairs_L2[rng.integers(count, size=count)]) for _ in range(DRAWS)]
-    low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return of(pairs_L2), float(low), float(high)
+    drawn = [pairs_L2[rng.integers(count, size=count)] for _ in range(DRAWS)]
+    low, high = np.nanquantile([rank_correlation(each) for each in drawn], (0.025, 0.975))
+    return rank_correlation(pairs_L2), float(low), float(high)
 
 
 def compared(first: FinishedRun, second: FinishedRun) -> Record:
@@ -88,7 +83,7 @@ def compared(first: FinishedRun, second: FinishedRun) -> Record:
         )
     one, other = set(first.dropped("bsba")), set(second.dropped("bsba"))
     both = scipy.stats.hypergeom(depth, len(one), len(other))
-    order = rank_correlation(np.stack([ranks(first), ranks(second)], axis=1))
+    order = likeness(np.stack([ranks(first), ranks(second)], axis=1))
     return {
         "runs": [first.directory.name, second.directory.name],
         "both": sorted(one & other),

@@ -9,7 +9,7 @@ and what ``tale_jax.analysis.measure_layers`` measures, on the examples of the s
 
 Below it, for each measure: the rank correlation with ``lost`` over layers, and the chance that a
 dropped layer has a smaller value than a kept one (1 if the measure tells them apart, 0.5 if not at
-all), with 95 % bootstrap intervals over layers.  A unit is a search, a file of
+all), with 95 % bootstrap intervals over layers.  A unit is a search and a limit, a file of
 docs/results/data/across with a figure beside; a finished one is read.
 """
 
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import scipy.stats
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
@@ -30,6 +29,7 @@ from attention import files
 from attention.command_line import Commas, Result, command, run_script
 from attention.files import BLUE, VERMILION, Record
 from attention.options import Count
+from attention.statistics import rank_correlation
 from attention.terminal import Terminal, plain_table
 from tale_jax import analysis, opening
 from tale_jax.options import Reopening
@@ -67,10 +67,7 @@ def with_interval(
 
 def correlation(rows: Sequence[Record], name: str) -> float:
     """Spearman's rank correlation of a measure with ``lost``; NaN if one has a single value."""
-    ranks = [scipy.stats.rankdata([row[key] for row in rows]) for key in (name, "lost")]
-    if any(np.ptp(each) == 0 for each in ranks):
-        return np.nan
-    return float(np.corrcoef(ranks)[0, 1])
+    return rank_correlation(np.array([[row[name], row["lost"]] for row in rows]))
 
 
 def told_apart(rows: Sequence[Record], name: str) -> float:
@@ -134,7 +131,7 @@ def main(
     """
     shown, values = [], {}
     for path in runs:
-        run, unit = load_run(path), data / f"layers-{path.name}.json"
+        run, unit = load_run(path), data / f"layers-{path.name}-{limit or 'all'}.json"
         values[path.name] = files.finished(unit, functools.partial(examine, run, limit, Terminal()))
         files.save_figure(functools.partial(drawing, values[path.name]), unit.with_suffix(".png"))
         shown += [f"{path.name}: {run.tasks[0]}", *tables(values[path.name]), ""]

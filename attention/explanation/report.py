@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.stats
-from jaxtyping import Float
 from rich.table import Table
 
 from attention.explanation.distances import DISTANCES, PROPERTIES
@@ -32,7 +30,7 @@ from attention.files import (
     write_table,
     write_text,
 )
-from attention.statistics import bootstrap_interval
+from attention.statistics import bootstrap_interval, rank_correlation
 from attention.terminal import plain_table
 
 MOVE_LIMIT = {"float32": 1e-5, "float64": 1e-10}  # of max |logit|, by the model's dtype
@@ -149,23 +147,15 @@ def _context(records: Records) -> dict[str, Interval]:
     pairs_E2 = np.array([needs, effects]).T
     draw = np.random.default_rng(0)
     drawn = [pairs_E2[draw.integers(0, len(records), len(records))] for _ in range(RESAMPLES)]
-    found = [value for value in map(_rank_correlation, drawn) if np.isfinite(value)]
+    found = [value for value in map(rank_correlation, drawn) if np.isfinite(value)]
     ends = np.quantile(found, [0.025, 0.975]) if found else np.array([np.nan, np.nan])
     return {
         **{
             key: _interval(record["context"][key] for record in records)
             for key in ("shuffled_tvd", "shuffled_flip")
         },
-        "rank_correlation": (_rank_correlation(pairs_E2), float(ends[0]), float(ends[1])),
+        "rank_correlation": (rank_correlation(pairs_E2), float(ends[0]), float(ends[1])),
     }
-
-
-def _rank_correlation(pairs_E2: Float[np.ndarray, "E 2"]) -> float:
-    """Spearman's ρ: the correlation of the ranks, equal values sharing theirs."""
-    ranks_E2 = scipy.stats.rankdata(pairs_E2, axis=0)
-    if not ranks_E2.std(axis=0).all():
-        return float("nan")
-    return float(np.corrcoef(ranks_E2.T)[0, 1])
 
 
 def _interval(values: Iterable[float]) -> Interval:

@@ -13,6 +13,7 @@ from attention.statistics import (
     bootstrap_interval,
     holm,
     mcnemar_p_value,
+    rank_correlation,
     stratified_interval,
     stratified_p_value,
     student_margin,
@@ -176,3 +177,11 @@ def test_holm_multiplies_by_what_is_left_and_never_falls():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1, 1]
     assert holm([0.3]) == [0.3]
+
+
+def test_the_rank_correlation_is_that_of_scipy():
+    rng = np.random.default_rng(3)
+    pairs = rng.integers(0, 5, (17, 2)) + 0.5 * rng.integers(0, 2, (17, 1))
+    expected = scipy.stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic
+    assert rank_correlation(pairs) == pytest.approx(expected)
+    assert math.isnan(rank_correlation(np.array([[1.0, 2.0], [1.0, 3.0]])))

@@ -50,6 +50,7 @@ MODULES = {
         tuple(f"attention/explanation/solver/{name}.py" for name in SOLVER),
         (
             "tests/attention/explanation/test_solver.py",
+            "tests/attention/explanation/test_row_batches.py",
             "tests/attention/explanation/test_efficient.py",
         ),
         fixtures=False,

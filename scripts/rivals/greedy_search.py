@@ -21,12 +21,8 @@ class Llama:
     def __init__(self, folder: Path):
         c = json.loads((folder / "config.json").read_text())
         assert c["model_type"] == "llama" and c["tie_word_embeddings"]
-        assert c["num_key_value_heads"] == c["num_attention_heads"]
-        self.depth, self.heads, self.eps = (
-            c["num_hidden_layers"],
-            c["num_attention_heads"],
-            c["rms_norm_eps"],
-        )
+        self.depth, self.eps = c["num_hidden_layers"], c["rms_norm_eps"]
+        self.grouped = c["num_key_value_heads"] != c["num_attention_heads"]
         self.head_dim = c["head_dim"]
         stored = {name: w.float() for name, w in load_file(folder / "model.safetensors").items()}
         self.embed, self.norm = stored["model.embed_tokens.weight"], stored["model.norm.weight"]
@@ -54,7 +50,7 @@ class Llama:
         x = self.embed[tokens]
 
         def heads(y: torch.Tensor) -> torch.Tensor:
-            return y.view(batch, length, self.heads, self.head_dim).transpose(1, 2)
+            return y.view(batch, length, -1, self.head_dim).transpose(1, 2)
 
         def rotate(y: torch.Tensor) -> torch.Tensor:
             first, second = y.chunk(2, dim=-1)
@@ -65,7 +61,9 @@ class Llama:
                 continue
             y = F.rms_norm(x, x.shape[-1:], w["input_layernorm"], self.eps)
             q, k, v = (heads(F.linear(y, w[f"self_attn.{name}_proj"])) for name in "qkv")
-            y = F.scaled_dot_product_attention(rotate(q), rotate(k), v, is_causal=True)
+            y = F.scaled_dot_product_attention(
+                rotate(q), rotate(k), v, is_causal=True, enable_gqa=self.grouped
+            )
             y = y.transpose(1, 2).reshape(batch, length, -1)
             x = x + F.linear(y, w["self_attn.o_proj"])
             y = F.rms_norm(x, x.shape[-1:], w["post_attention_layernorm"], self.eps)
@@ -79,6 +77,29 @@ def choose(model: Llama, tokens: Sequence[int], letters: Sequence[int], dropped)
     """Index of the likeliest of one-token choices."""
     logits = model.logits(torch.tensor([tokens]), dropped)[0, -1]
     return int(logits[list(letters)].argmax())
+
+
+def choose_text(model: Llama, choices: Sequence[tuple[Sequence[int], int]], dropped, *, batched):
+    """Log-probability of each choice: its prompt with it, and how many of the tokens are its own.
+
+    Args:
+        model: that is asked.
+        choices: the tokens of the prompt and the choice, and the number of those of the choice.
+        dropped: layers that the model goes without.
+        batched: all choices in one pass, shorter ones padded behind; else a pass for each.
+    """
+    if not batched:
+        return [choose_text(model, [choice], dropped, batched=True)[0] for choice in choices]
+    longest = max(len(tokens) for tokens, _ in choices)
+    read = 1 + max(longest - len(tokens) + own for tokens, own in choices)
+    rows = torch.tensor([[*tokens, *[0] * (longest - len(tokens))] for tokens, _ in choices])
+    log_probs = model.logits(rows, dropped, read).log_softmax(-1)
+    found = []
+    for (tokens, own), line in zip(choices, log_probs, strict=True):
+        behind = longest - len(tokens)
+        lines = line[read - 1 - behind - own : read - 1 - behind]
+        found.append(float(lines.gather(1, torch.tensor(tokens[-own:])[:, None]).sum()))
+    return found
 
 
 def write(model: Llama, tokens: Sequence[int], new_tokens: int, dropped) -> list[int]:

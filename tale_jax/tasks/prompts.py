@@ -222,8 +222,10 @@ def fitting(lengths: Sequence[int], positions: int, name: str) -> list[int]:
         name: of the task.
 
     Raises:
-        InputError: none fits.
+        InputError: none fits, or there are none.
     """
+    if not lengths:
+        raise InputError(f"{name}: a split has no examples")
     kept = [i for i, length in enumerate(lengths) if length <= positions]
     if not kept:
         raise InputError(

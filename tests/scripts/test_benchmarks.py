@@ -1,10 +1,11 @@
-"""The protocol of the benchmark of searches: always so many tokens, whatever they are."""
+"""The benchmarks of searches: texts of a length, and a rival that agrees with ours."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
+from attention.transformer import save_pretrained
 from tale_jax.models import load_model
 from tale_jax.scoring import PROTOCOLS, Scorer
 from tale_jax.tasks import Example, Task
@@ -30,3 +31,22 @@ def test_exactly_so_many_tokens(write_model, tmp_path, monkeypatch):
     for answer, example in zip(answers, examples, strict=True):
         right = benchmark_search.Exactly.right(scorer.protocol, answer.prediction, example)
         assert right == answer.correct
+
+
+def test_the_rival_prefers_what_we_prefer(write_model, tmp_path, load_script, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
+    real = load_script("benchmark_search_real")
+    shape = {"hidden_size": 28, "num_attention_heads": 2, "num_key_value_heads": 1}
+    model = load_model(str(write_model(tmp_path / "tiny", num_hidden_layers=3, tie_word_embeddings=True, **shape)))
+    save_pretrained(tmp_path / "saved", model.config, model.params)
+    choices = (" a", " the of m", " bc")
+    task = Task("texts", tuple(Example(text, choices, 1) for text in ("abc", "the", "of m")))
+    scorer = Scorer(model.config, model.params, model.tokenizer, task)
+    rival = real.Rival(tmp_path / "saved", model, task)
+    for dropped in ((), (1,)):
+        assert rival.differences(scorer, dropped) == (0, 0)
+    one, asked = rival._choices[0], ()
+    pairs = [rival._ask(rival._llama, one, asked, batched=batched) for batched in (True, False)]
+    assert pairs[0] == pytest.approx(pairs[1], abs=1e-5)
+    assert rival.seconds([(), (0,)], 1.0, batched=True) > 0

@@ -15,6 +15,8 @@ from attention.language.probing import macro_mean, paradigm_row
 
 BEGIN, END = "<!-- reproduce_language.py writes this part -->", "<!-- until here -->"
 _COUNTED = re.compile(r"(\d+) \+ (\d+) of (\d+)")
+REFERENCES = ("softmax", "temperature")
+"""What others are compared with: the usual function, and one trainable sharpness a layer."""
 Rows = list[dict[str, Any]]
 
 
@@ -41,8 +43,8 @@ def accuracies(each: Sequence[Mapping[str, str]]) -> list[str]:
     return shown
 
 
-def arms_of(found: Sequence[Record], rule: str) -> list[Arm]:
-    """The finished arms of a recipe, softmax first, for a comparison; those with its seeds."""
+def arms_of(found: Sequence[Record], rule: str, first: str = "softmax") -> list[Arm]:
+    """The finished arms of a recipe for a comparison with the first; those with its seeds."""
     runs: dict[str, dict[int, Scores]] = {}
     for each in found:
         rows = paradigms(each["probes"][rule]["model"])
@@ -56,9 +58,9 @@ def arms_of(found: Sequence[Record], rule: str) -> list[Arm]:
             {},
             None,
         )
-    reference = runs.pop("softmax", {})
+    reference = runs.pop(first, {})
     others = [Arm(name, own) for name, own in runs.items() if set(own) & set(reference)]
-    return [Arm("softmax", reference), *others]
+    return [Arm(first, reference), *others]
 
 
 def recipe_part(recipe: str, arms: Sequence[Record], floors: Record | None) -> list[str]:
@@ -101,17 +103,21 @@ def recipe_part(recipe: str, arms: Sequence[Record], floors: Record | None) -> l
 
 
 def _differences(arms: Sequence[Record], rule: str) -> list[str]:
-    """Differences to softmax over the seeds that both have."""
-    compared = arms_of(arms, rule) if arms else []
-    if len(compared) < 2:
-        return []
-    columns = ["against softmax", "measure", "pairs of seeds", "difference", "verdict"]
-    rows = [
-        [f"`{d.arm}`", d.measure.replace("_elsewhere", ", out of domain"), str(d.seeds),
-         _interval(d), d.verdict]
-        for d in compare_arms(compared)
-    ]  # fmt: skip
-    return [*_markdown(columns, rows), ""]
+    """Differences to each reference over the seeds that both have."""
+    lines = []
+    for first in REFERENCES:
+        own = [each for each in arms if first == "softmax" or each["normalizer"] != "softmax"]
+        compared = arms_of(own, rule, first) if own else []
+        if len(compared) < 2:
+            continue
+        columns = [f"against `{first}`", "measure", "pairs of seeds", "difference", "verdict"]
+        rows = [
+            [f"`{d.arm}`", d.measure.replace("_elsewhere", ", out of domain"), str(d.seeds),
+             _interval(d), d.verdict]
+            for d in compare_arms(compared)
+        ]  # fmt: skip
+        lines += [*_markdown(columns, rows), ""]
+    return lines
 
 
 def _interval(row: Difference) -> str:

@@ -1,8 +1,5 @@
 """The benchmarks of searches: texts of a length, and a rival that agrees with ours."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from attention.transformer import save_pretrained
@@ -11,13 +8,9 @@ from tale_jax.scoring import PROTOCOLS, Scorer
 from tale_jax.tasks import Example, Task
 
 
-def test_exactly_so_many_tokens(write_model, tmp_path, monkeypatch):
+def test_exactly_so_many_tokens(write_model, tmp_path, load_script, monkeypatch):
     pytest.importorskip("torch")  # the rivals are written in it
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
-    for name in ("benchmark_search", "benchmark_search_8b", "rivals", "rivals.greedy_search"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    import benchmark_search
-
+    benchmark_search = load_script("benchmark_search")
     del PROTOCOLS["random tokens"]  # the scripts add rows, which no other test should see
     monkeypatch.setitem(PROTOCOLS, "exactly", PROTOCOLS.pop("exactly"))
     model = load_model(str(write_model(tmp_path / "tiny", num_hidden_layers=2)))
@@ -33,12 +26,13 @@ def test_exactly_so_many_tokens(write_model, tmp_path, monkeypatch):
         assert right == answer.correct
 
 
-def test_the_rival_prefers_what_we_prefer(write_model, tmp_path, load_script, monkeypatch):
+def test_the_rival_prefers_what_we_prefer(write_model, tmp_path, load_script):
     pytest.importorskip("torch")
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
     real = load_script("benchmark_search_real")
     shape = {"hidden_size": 28, "num_attention_heads": 2, "num_key_value_heads": 1}
-    model = load_model(str(write_model(tmp_path / "tiny", num_hidden_layers=3, tie_word_embeddings=True, **shape)))
+    model = load_model(
+        str(write_model(tmp_path / "tiny", num_hidden_layers=3, tie_word_embeddings=True, **shape))
+    )
     save_pretrained(tmp_path / "saved", model.config, model.params)
     choices = (" a", " the of m", " bc")
     task = Task("texts", tuple(Example(text, choices, 1) for text in ("abc", "the", "of m")))

@@ -1,10 +1,7 @@
 """Classifiers are trained and explained, and a converted model is fine-tuned: at tiny sizes."""
 
-import importlib.util
 import re
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,31 +9,14 @@ from attention.errors import InputError
 from attention.explanation import SETS
 from attention.files import read_json, read_json_lines
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Imports a script, whose neighbours it finds as ``python scripts/NAME.py`` does."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
-
 
 @pytest.mark.nightly
-def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
-    classifiers = script("train_classifiers")
+def test_classifiers_are_trained_and_compared(load_script, tmp_path, monkeypatch):
+    classifiers = load_script("train_classifiers")
     whole = classifiers.generate_texts
     monkeypatch.setattr(classifiers, "generate_texts", lambda seed, count: whole(seed, 97))
     monkeypatch.setitem(classifiers.STEPS, "demo", 2)
-    table = script("reproduce_explanation")
+    table = load_script("reproduce_explanation")
     asked = []
 
     def explain(model, task, out, **given):
@@ -82,8 +62,8 @@ def test_classifiers_are_trained_and_compared(script, tmp_path, monkeypatch):
 
 
 @pytest.mark.nightly
-def test_a_converted_model_learns_beside_its_original(write_model, script, tmp_path, capsys):
-    converted = script("finetune_converted")
+def test_a_converted_model_learns_beside_its_original(write_model, load_script, tmp_path, capsys):
+    converted = load_script("finetune_converted")
     model = write_model(tmp_path / "tiny", num_hidden_layers=2)
     file = tmp_path / "text.txt"
     file.write_text("the cat sat on the mat. " * 40)

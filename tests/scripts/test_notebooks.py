@@ -1,6 +1,5 @@
 """The notebooks run, whole and with small sizes; what they show is kept."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,8 @@ nbformat = pytest.importorskip("nbformat")
 
 
 @pytest.fixture(scope="module")
-def script():
-    path = ROOT / "scripts/run_notebooks.py"
-    spec = importlib.util.spec_from_file_location("run_notebooks", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script):
+    return load_script("run_notebooks")
 
 
 def read():

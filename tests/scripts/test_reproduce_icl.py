@@ -2,9 +2,7 @@
 
 import csv
 import dataclasses
-import importlib.util
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,15 +14,6 @@ from icl.papers import TABLES, beside_published, reproduction
 from icl.tasks import Sampling
 from icl.training import Experiment, Trained, init
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 def untrained(experiment, directory, steps):
     """In place of ``trained_models``: what it returns after no steps."""
@@ -33,9 +22,9 @@ def untrained(experiment, directory, steps):
 
 
 @pytest.mark.nightly  # test_laws_of_training_and_their_gates runs the script
-def test_a_table_over_seeds(tmp_path, monkeypatch, capsys):
+def test_a_table_over_seeds(load_script, tmp_path, monkeypatch, capsys):
     words = ["--models", "1l1ah,2l1ah,1mlp", "--functions", "2", "--seeds", "2", "--seed", "3"]
-    linear = script("reproduce_linear")
+    linear = load_script("reproduce_linear")
     monkeypatch.setattr(linear, "trained_models", untrained)
     monkeypatch.setattr(linear, "BASELINES", ("zero", "knn-3"))
     run_script(linear.main, [*words, "--out", str(tmp_path / "out")])
@@ -49,8 +38,8 @@ def test_a_table_over_seeds(tmp_path, monkeypatch, capsys):
     assert max(len(line) for line in lines if "{" not in line) <= 96
 
 
-def test_laws_of_training_and_their_gates(tmp_path, monkeypatch, capsys):
-    linear = script("reproduce_linear")
+def test_laws_of_training_and_their_gates(load_script, tmp_path, monkeypatch, capsys):
+    linear = load_script("reproduce_linear")
     seen = {}
 
     def known(experiment, directory, steps):
@@ -96,8 +85,8 @@ def test_mean_and_deviation_of_seeds():
     assert by_label["deviation"][:10] == [f"{np.sqrt(2):.2f}"] * 10
 
 
-def test_verdicts_of_a_seed():
-    linear = script("reproduce_linear")
+def test_verdicts_of_a_seed(load_script):
+    linear = load_script("reproduce_linear")
     errors = {"zero": 2.0, "knn-3": 0.5, "1l1ah": 0.9, "2l1ah": 0.1, "2al1ah": 0.3, "2mlp": 1.95}
     rows = [
         {"predictor": name, "seed": "" if name in ("zero", "knn-3") else 7, "sigma": s,
@@ -113,8 +102,8 @@ def test_verdicts_of_a_seed():
     assert not linear.holds(worse, names, 7)["one_layer_worst_from_sigma_3"]
 
 
-def test_polynomials_of_several_seeds():
-    polynomials = script("reproduce_polynomials")
+def test_polynomials_of_several_seeds(load_script):
+    polynomials = load_script("reproduce_polynomials")
     predict = {
         "zero": lambda x, y: np.zeros_like(y),
         "polynomial-1": lambda x, y: y / 2,
@@ -141,8 +130,8 @@ def test_polynomials_of_several_seeds():
     assert not swapped["late_approximated"]
 
 
-def test_quantifiers_of_several_seeds():
-    quantifiers = script("reproduce_quantifiers")
+def test_quantifiers_of_several_seeds(load_script):
+    quantifiers = load_script("reproduce_quantifiers")
     scores = {"accuracy": 0.9, "constant_accuracy": 0.99, "balanced_accuracy": 0.5}
     rows = [
         {"model": model, "test": test, "seed": seed, **scores, "late_flip_balanced_accuracy": late}
@@ -175,26 +164,26 @@ def test_quantifiers_of_several_seeds():
         ("reproduce_quantifiers", "--seeds 0", "seeds"),
     ],
 )
-def test_errors_in_one_line(name, words, said, tmp_path, capsys):
+def test_errors_in_one_line(load_script, name, words, said, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        run_script(script(name).main, [*words.split(), "--out", str(tmp_path / "out")])
+        run_script(load_script(name).main, [*words.split(), "--out", str(tmp_path / "out")])
     told = capsys.readouterr().err
     assert stop.value.code == 2 and told.count("\n") == 1 and told.startswith(f"{name}.py: ")
     assert said in told and not (tmp_path / "out").exists()
 
 
-def test_a_run_of_other_settings_is_refused(tmp_path, capsys):
+def test_a_run_of_other_settings_is_refused(load_script, tmp_path, capsys):
     settings = dataclasses.asdict(Experiment("linear-1l1ah", batch=7))
     with RunDirectory(tmp_path / "out" / "1l1ah", "icl train", settings) as run:
         (run.path / "metrics.jsonl").write_text("{}")
     words = ["--models", "1l1ah", "--functions", "1", "--out", str(tmp_path / "out")]
     with pytest.raises(SystemExit) as stop:
-        run_script(script("reproduce_linear").main, words)
+        run_script(load_script("reproduce_linear").main, words)
     assert stop.value.code == 2 and "batch was 7 and is now 32" in capsys.readouterr().err
 
 
-def test_the_zoo_is_trained_in_units_and_goes_on(tmp_path, monkeypatch, capsys):
-    zoo = script("train_zoo")
+def test_the_zoo_is_trained_in_units_and_goes_on(load_script, tmp_path, monkeypatch, capsys):
+    zoo = load_script("train_zoo")
     seen = []
     monkeypatch.setattr(zoo, "train", lambda experiment, run, updates: seen.append(updates.steps))
     monkeypatch.setattr(zoo, "card_of", lambda name, run, steps, sweep: (name, {"steps": steps}))
@@ -218,8 +207,8 @@ def test_the_zoo_is_trained_in_units_and_goes_on(tmp_path, monkeypatch, capsys):
     assert zoo.experiment_of("some-2l2ah-ssa-seed0").normalizer == "ssa"
 
 
-def test_why_models_fail_far_away(tmp_path, monkeypatch, capsys):
-    limits = script("reproduce_limits")
+def test_why_models_fail_far_away(load_script, tmp_path, monkeypatch, capsys):
+    limits = load_script("reproduce_limits")
     numbers = {"plateau_along_slopes": (-3.0, 2.0), "effective_bound": (4.0,)}
     entropies = [{"magnitude": size, "layer": 0, "entropy": 1 / size} for size in (1, 10)]
     known = SimpleNamespace(numbers=numbers, entropies=entropies)
@@ -242,8 +231,8 @@ def test_why_models_fail_far_away(tmp_path, monkeypatch, capsys):
     assert first.count("±") > 8 and first.splitlines()[1] == second.splitlines()[1]
 
 
-def test_differences_are_paired_by_seed():
-    limits = script("reproduce_limits")
+def test_differences_are_paired_by_seed(load_script):
+    limits = load_script("reproduce_limits")
     softmax = [{"heat": [float(seed)] * 16} for seed in (1, 2, 3)]
     ssa = [{"heat": [seed - 0.5] * 15 + [seed * 1.5]} for seed in (1, 2, 3)]
     lines = limits.differences(softmax, ssa).splitlines()
@@ -251,8 +240,8 @@ def test_differences_are_paired_by_seed():
     assert lines[5].split()[-3:] == ["1.000", "±", "1.242"]  # gaps 0.5, 1, 1.5: t · s / √3
 
 
-def test_the_degree_that_a_model_equals():
-    schedules = script("reproduce_schedules")
+def test_the_degree_that_a_model_equals(load_script):
+    schedules = load_script("reproduce_schedules")
     fits = {f"polynomial-{d}": 1 / d for d in range(1, 8)}
     assert [schedules.equalled(x, fits) for x in (1.5, 1.0, 0.4, 0.1)] == ["0", "1", "2", "7+"]
     orders = schedules.schedules(3000)
@@ -268,8 +257,8 @@ def test_the_degree_that_a_model_equals():
     assert [int(task.degree_curriculum.at(s)) for s in (0, 600, 1200, 2999)] == [1, 2, 3, 5]
 
 
-def test_schedules_are_tested_on_unseen_classes(tmp_path, monkeypatch, capsys):
-    schedules = script("reproduce_schedules")
+def test_schedules_are_tested_on_unseen_classes(load_script, tmp_path, monkeypatch, capsys):
+    schedules = load_script("reproduce_schedules")
     zero = {"model": lambda x, y: np.zeros_like(y)}
     monkeypatch.setattr(schedules, "CLASSES", ["polynomial:degree=3", "smooth"])
     found = schedules.examine(zero, Sampling(2, 3))
@@ -283,8 +272,8 @@ def test_schedules_are_tested_on_unseen_classes(tmp_path, monkeypatch, capsys):
     assert lines[1].split() == ["degree", "3", "0.200", "0.300", "±", "0.000", "(1)"]
 
 
-def test_how_training_decides(tmp_path, monkeypatch, capsys):
-    training = script("reproduce_training")
+def test_how_training_decides(load_script, tmp_path, monkeypatch, capsys):
+    training = load_script("reproduce_training")
     assert training.trainings(500_000)["curriculum"] == {"point_curriculum": "11:41:2:2000"}
     units = {"N-0-1": 1.0, "N-0-3": 3.0, "N-0-10": 10.0, "curriculum": 2.0}
     for name, value in units.items():

@@ -1,27 +1,16 @@
 """The units of reproduce_language.py: their order, what they leave, and the table of it."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
 from attention.errors import InputError
 
-FOLDER = Path(__file__).parents[2] / "scripts"
-
 
 @pytest.fixture(scope="module")
-def script():
-    sys.path.insert(0, str(FOLDER))
-    place = FOLDER / "reproduce_language.py"
-    spec = importlib.util.spec_from_file_location("reproduce_language", place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(FOLDER))
+def script(load_script):
+    return load_script("reproduce_language")
 
 
 def content(normalizer, seed, perplexity, correct):
@@ -39,7 +28,7 @@ def test_arms_that_are_compared_come_together(script, tmp_path):
     names = [unit["unit"] for unit in found["units"]]
     kinds = ("softmax", "ssa", "temperature", "ssmax")
     assert names[:5] == [*(f"mini-decoder_{k}_seed0" for k in kinds), "mini-decoder_floors"]
-    assert len(names) == 2 * (3 * 4 + 1)
+    assert len(names) == 3 * (4 + 3) + 2
     assert not any(unit["done"] for unit in found["units"])
     with pytest.raises(InputError, match="no such unit"):
         script.main(plan=True, results=tmp_path, units=("nothing",))
@@ -47,7 +36,7 @@ def test_arms_that_are_compared_come_together(script, tmp_path):
 
 def test_the_table_has_means_differences_and_what_is_left(script, tmp_path):
     runs = [("softmax", 0, 50, 3), ("softmax", 1, 60, 4), ("ssa", 0, 49, 5), ("ssa", 1, 58.8, 6),
-            ("ssmax", 2, 40, 4)]  # fmt: skip
+            ("temperature", 0, 50, 3), ("temperature", 1, 60, 4), ("ssmax", 2, 40, 4)]  # fmt: skip
     for run in runs:
         made = content(*run)
         (tmp_path / f"{made['unit']}.json").write_text(json.dumps({"found": made}))
@@ -61,8 +50,9 @@ def test_the_table_has_means_differences_and_what_is_left(script, tmp_path):
     assert "| `ssa` | 0, 1 | 53.68 |  | 59.1 | 71.4 |" in text
     assert "| `ssa` | perplexity | 2 | -2.00 % [-2.00, -2.00] | better |" in text
     assert "| `ssa` | zorro | 2 | +0.00 [+0.00, +0.00] | equivalent |" in text
+    assert "| against `temperature` | measure |" in text and text.count("-2.00 %") == 2
     assert "| `ssmax` | 2 | 40.00" in text and "| `ssmax` | perplexity" not in text
-    assert "21 of 26 units" in text and "- `mini-decoder_ssmax_seed0`" in text
+    assert "16 of 23 units" in text and "- `mini-decoder_ssmax_seed0`" in text
     assert "- `mini-decoder_ssa_seed1`" not in text
 
 

@@ -1,9 +1,6 @@
 """What the comparison of scoring functions measures, on numbers that can be checked by hand."""
 
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,17 +9,10 @@ import pytest
 from icl.papers import Plan, comparison_table, headline, normalizer_tests
 from icl.training import Experiment, init_all
 
-FILE = Path(__file__).parents[2] / "scripts" / "reproduce_scoring.py"
-
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("reproduce_scoring", FILE)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["reproduce_scoring"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["reproduce_scoring"]
+def script(load_script):
+    return load_script("reproduce_scoring")
 
 
 def test_the_table_says_what_is_beyond_noise():

@@ -1,26 +1,15 @@
 """The units of reproduce_tale.py: their order, what they leave, and what may be claimed."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from attention.errors import InputError
 
-FOLDER = Path(__file__).parents[2] / "scripts"
-
 
 @pytest.fixture(scope="module")
-def script():
-    sys.path.insert(0, str(FOLDER))
-    spec = importlib.util.spec_from_file_location("reproduce_tale", FOLDER / "reproduce_tale.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(str(FOLDER))
+def script(load_script):
+    return load_script("reproduce_tale")
 
 
 @pytest.fixture

@@ -211,6 +211,13 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
+def _perplexity_text(value: float | None) -> str:
+    """`12.35`, `985,900` or `3e+12`."""
+    if value is None:
+        return "not finite"
+    return f"{value:.2f}" if value < 1000 else f"{value:,.0f}" if value < 1e9 else f"{value:.1g}"
+
+
 def damage_rows(damage: Record) -> list[list[str]]:
     """Make the rows of the table of general damage: a label, and a cell for each pick.
 
@@ -220,7 +227,7 @@ def damage_rows(damage: Record) -> list[list[str]]:
     text = damage["text"]
     losses = [text[name]["perplexity"] for name in PICKS]
     label = f"perplexity of {text['tokens']} tokens ({text['source']})"
-    rows = [[label, *("not finite" if x is None else f"{x:.4g}" for x in losses)]]
+    rows = [[label, *map(_perplexity_text, losses)]]
     for task, found in damage["untouched"].items():
         cells = []
         for name in PICKS:

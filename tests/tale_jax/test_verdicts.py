@@ -6,6 +6,7 @@ from attention.statistics import wilson_interval
 from tale_jax.elimination import Candidate, Result
 from tale_jax.runs.verdicts import (
     beside_chance,
+    damage_rows,
     layer_list,
     p_text,
     percent,
@@ -124,3 +125,10 @@ def test_a_model_at_chance_is_told_apart():
     line = beside_chance(13, 29, 11, True)
     assert line is not None and line.startswith("not above one fixed answer, which gets 11 of 29;")
     assert beside_chance(13, 29, 11, False) == "not above one fixed answer, which gets 11 of 29"
+
+
+def test_perplexities_are_shown_as_people_write_them():
+    values = {"baseline": 12.345, "best": 985_912.4, "bsba": None}
+    text = {name: {"perplexity": value} for name, value in values.items()}
+    rows = damage_rows({"text": {**text, "tokens": 7, "source": "demo"}, "untouched": {}})
+    assert rows == [["perplexity of 7 tokens (demo)", "12.35", "985,912", "not finite"]]

@@ -1,4 +1,5 @@
 from .caches import cache_folder as cache_folder
+from .caches import make_once as make_once
 from .caches import use_compilation_cache as use_compilation_cache
 from .caches import write_log as write_log
 from .csv_files import read_table as read_table
@@ -108,6 +109,7 @@ __all__ = [
     "finished",
     "gguf_tokenizer",
     "load_tokenizer",
+    "make_once",
     "new_file",
     "new_folder",
     "open_regular",

@@ -1,4 +1,4 @@
-"""The folder for files that can be made again."""
+"""The folder for files that can be made again, and how one of them is made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import datetime
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+from attention.errors import InputError
 
 LEAST_SECONDS = "0.2"  # programs that compile faster are not kept
 
@@ -28,6 +31,32 @@ def use_compilation_cache() -> None:
     if jax is not None and jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", float(seconds))
+
+
+def make_once(target: Path, is_made: Callable[[], bool], make: Callable[[], object]) -> None:
+    """Make a file or folder of a cache unless it is there.
+
+    Another process that makes the same is waited for, and then nothing is made.
+
+    Args:
+        target: the file or folder.
+        is_made: whether it is there, whole.
+        make: makes it.
+
+    Raises:
+        InputError: the folder of the target cannot be written.
+    """
+    if is_made():
+        return
+    import filelock  # benchmarks keep no caches, and work without it
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(target.parent / f".{target.name}.lock"):
+            if not is_made():
+                make()
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 def write_log(program: str, text: str) -> Path:

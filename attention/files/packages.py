@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from attention.errors import InputError
-from attention.files.caches import cache_folder
+from attention.files.caches import cache_folder, make_once
 from attention.files.writing import appearing
 
 PREFIX = "package:"
@@ -110,8 +110,16 @@ def _joined(
     size = sum(chunk.stat().st_size for chunk in chunks)
     label = f"{distribution.metadata['Name']}-{distribution.version}"
     target = cache_folder() / "models" / label / match["whole"]
-    if target.is_file() and target.stat().st_size == size:
-        return target
+
+    def is_made() -> bool:
+        return target.is_file() and target.stat().st_size == size
+
+    make_once(target, is_made, lambda: _join(label, match["whole"], target, files, chunks))
+    return target
+
+
+def _join(label: str, name: str, target: Path, files: list[Path], chunks: list[Path]) -> None:
+    """Write the chunks into one file, unless its checksum is wrong."""
     digest = hashlib.sha256()
     with appearing(target) as part:
         with part.open("wb") as out:
@@ -124,10 +132,9 @@ def _joined(
             stream.seek(0)
             while block := stream.read(2**20):
                 digest.update(block)
-        wanted = _checksums(files).get(match["whole"])
+        wanted = _checksums(files).get(name)
         if wanted is not None and wanted != digest.hexdigest():
-            raise InputError(f"{label}: {match['whole']} is not what its SHA256SUMS says")
-    return target
+            raise InputError(f"{label}: {name} is not what its SHA256SUMS says")
 
 
 def _checksums(files: list[Path]) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int
 
 from attention.errors import InputError
-from attention.files import new_folder, read_json, write_json
+from attention.files import make_once, new_folder, read_json, write_json
 from attention.language.corpora.kinds import TokenType, Unit
 from attention.language.corpora.loading import Corpus
 from attention.language.corpora.splitting import Shares, split_of
@@ -141,8 +141,9 @@ def encode_corpus(
     digest = _short(f"{corpus.digest} {shares.validation} {shares.test} {unit}")
     name = f"tokens-{digest}-{tokenizer_digest(tokenizer)[:SHORT]}-{dtype}"
     place = Path(folder) / name
-    if not (place / INDEX).is_file():
-        with _alone(place), new_folder(place) as scratch:
+
+    def make() -> None:
+        with new_folder(place) as scratch:
             counts, shards = _write(corpus, tokenizer, scratch, shares, unit, dtype)
             about = {
                 "corpus": corpus.name,
@@ -155,6 +156,8 @@ def encode_corpus(
                 "shards": shards,
             }
             write_json(scratch / INDEX, about)
+
+    make_once(place, (place / INDEX).is_file, make)
     return load_tokens(place)
 
 
@@ -250,16 +253,3 @@ def _batched(items: Iterable[tuple[Split, str]]) -> Iterator[list[tuple[Split, s
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, AT_ONCE)):
         yield batch
-
-
-@contextlib.contextmanager
-def _alone(place: Path) -> Iterator[None]:
-    """Wait while another process writes the same tokens."""
-    import filelock
-
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(place.parent / f".{place.name}.lock"):
-            yield
-    except OSError as error:
-        raise InputError(f"{place}: cannot be written: {error.strerror or error}") from error

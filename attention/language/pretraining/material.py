@@ -172,8 +172,11 @@ def _tokenizer(
     kind = "closed" if closed else "open"
     name = f"{corpus.digest[:12]}-{shares.validation}-{shares.test}-{size}-{kind}"
     folder = cache / f"tokenizer-{name}"
-    if not folder.is_dir():
+
+    def make() -> None:
         trained = train_tokenizer(documents_of(corpus, "train", shares), size, closed=closed)
         with files.new_folder(folder) as scratch:
             trained.save_pretrained(scratch)
+
+    files.make_once(folder, folder.is_dir, make)
     return files.load_tokenizer(folder)

@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -23,7 +23,6 @@ from flax.traverse_util import flatten_dict
 
 from attention import files
 from attention.errors import InputError
-from attention.files import cache_folder, new_folder, read_json, write_json
 from attention.limits import in_time
 from attention.transformer.huggingface.config import from_hf
 from attention.transformer.huggingface.families import Row, tensor_table
@@ -52,9 +51,8 @@ _PAIR = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter, and no model."""
-    return (folder / ADAPTER).is_file() and not any(
-        (folder / name).is_file() for name in (SINGLE, INDEX)
-    )
+    adapter, *models = ((folder / name).is_file() for name in (ADAPTER, SINGLE, INDEX))
+    return adapter and not any(models)
 
 
 class About(TypedDict, total=False):
@@ -72,7 +70,7 @@ class About(TypedDict, total=False):
 
 
 def _about(folder: Path) -> dict[str, Any]:
-    about = read_json(folder / ADAPTER)
+    about = files.read_json(folder / ADAPTER)
     files.check_shape(about, About, folder / ADAPTER)
     return about
 
@@ -107,16 +105,20 @@ def merged_adapter(folder: Path, base: Path) -> Path:
     _check_kind(about, folder)
     if not (base / CONFIG).is_file():
         raise InputError(f"{folder}: its base {base} is no folder, and adapters need one")
-    target = cache_folder() / "adapters" / f"{folder.resolve().name}-{_digest(folder, base)}"
-    if (target / CONFIG).is_file():
-        return target
+    target = files.cache_folder() / f"adapters/{folder.resolve().name}-{_digest(folder, base)}"
+    files.make_once(target, (target / CONFIG).is_file, lambda: _merge(folder, about, base, target))
+    return target
+
+
+def _merge(folder: Path, about: Mapping[str, Any], base: Path, target: Path) -> None:
+    """Write the base with the adapter in it."""
     stored = stored_tensors(base)
     try:
         with in_time(f"{folder / ADAPTER}: matching its names"):  # they may be regular expressions
             changes = _changes(folder, about, base, stored)
     except re.error as error:
         raise InputError(f"{folder / ADAPTER}: not a regular expression: {error}") from None
-    with new_folder(target) as scratch:
+    with files.new_folder(target) as scratch:
         for source in (base, folder):  # the adapter's own tokenizer comes last, and stays
             for file in source.iterdir():
                 if file.is_file() and file.suffix in (".json", ".jinja", ".txt", ".model"):
@@ -125,7 +127,6 @@ def merged_adapter(folder: Path, base: Path) -> Path:
         merged = ((name, change.tensor()) for name, change in changes.items())
         write_tensors(scratch, merged, _SHARD_BYTES)
         _write_index(scratch, stored, changes)
-    return target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _changes(
     folder: Path, about: Mapping[str, Any], base: Path, stored: Mapping[str, StoredTensor]
 ) -> dict[str, Change]:
     """What the adapter does, by the name of the base's tensor; problems are one error."""
-    config = from_hf(read_json(base / CONFIG))
+    config = from_hf(files.read_json(base / CONFIG))
     names = tensor_table(config)
     known = {names.bare(name): name for name in stored}
     pairs: dict[str, dict[str, StoredTensor]] = {}
@@ -270,21 +271,19 @@ def _scale(module: str, about: Mapping[str, Any], rank: int, problems: list[str]
     return alpha / (math.sqrt(rank) if about.get("use_rslora") else rank)
 
 
-def _write_index(
-    folder: Path, stored: Mapping[str, StoredTensor], changes: Mapping[str, Change]
-) -> None:
+def _write_index(folder: Path, stored: Mapping[str, StoredTensor], changed: Iterable[str]) -> None:
     """Link the base's files under other names, and list where each tensor is."""
     if (folder / SINGLE).is_file():
         (folder / SINGLE).rename(folder / "merged.safetensors")
-        where = dict.fromkeys(changes, "merged.safetensors")
+        where = dict.fromkeys(changed, "merged.safetensors")
     else:
-        where = read_json(folder / INDEX)["weight_map"]
-    files = sorted({tensor.file for tensor in stored.values()})
-    for number, file in enumerate(files):
-        (folder / f"base-{number + 1:05d}.safetensors").symlink_to(file.resolve())
-    for name, tensor in stored.items():
-        where.setdefault(name, f"base-{files.index(tensor.file) + 1:05d}.safetensors")
-    write_json(folder / INDEX, {"metadata": {}, "weight_map": where})
+        where = files.read_json(folder / INDEX)["weight_map"]
+    every = sorted({tensor.file for tensor in stored.values()})
+    names = {file: f"base-{number:05d}.safetensors" for number, file in enumerate(every, 1)}
+    for file, name in names.items():
+        (folder / name).symlink_to(file.resolve())
+    where = {**{name: names[tensor.file] for name, tensor in stored.items()}, **where}
+    files.write_json(folder / INDEX, {"metadata": {}, "weight_map": where})
 
 
 def _digest(folder: Path, base: Path) -> str:

@@ -1,12 +1,18 @@
 """One folder for compiled programs, and what the user has set stays."""
 
+import concurrent.futures
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
+
+from attention.errors import InputError
+from attention.files import make_once, new_folder
 
 PROGRAM = """
 import json, os, sys
@@ -52,3 +58,29 @@ def test_what_is_set_already_stays():
     assert found(**mine)[1:] == ["/mine", 7.0]
     config = "import jax; jax.config.update('jax_compilation_cache_dir', '/configured')"
     assert found(config, True, XDG_CACHE_HOME="/somewhere")[1] == "/configured"
+
+
+def test_what_two_make_at_once_is_made_once(tmp_path):
+    target, made = tmp_path / "cache" / "thing", []
+    begun = threading.Event()
+
+    def make():
+        made.append(1)
+        begun.set()
+        time.sleep(0.05)  # the other one comes meanwhile
+        with new_folder(target) as scratch:
+            (scratch / "whole").write_text("7")
+
+    def ask():
+        make_once(target, (target / "whole").is_file, make)
+        return (target / "whole").read_text()
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        first = pool.submit(ask)
+        assert begun.wait(10)
+        others = [pool.submit(ask) for _ in range(2)]
+        assert {each.result(10) for each in (first, *others)} == {"7"}
+    assert made == [1]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        make_once(tmp_path / "file" / "thing", lambda: False, make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,22 +44,30 @@ def compare(
 
 
 def _shown(summary: dict[str, Any]) -> list[Any]:
+    differences = [comparing.Difference(**row) for row in summary["differences"]]
+    rows = []
+    for row in differences:
+        margin = comparing.margin_of(row.measure)
+        change = f"{row.difference:+.2f} {margin.unit}"
+        rows.append([row.arm, margin.title, change, row.interval, row.verdict])
+    columns = [f"over {summary['reference']}", "measure", "difference", "95 %", "verdict"]
+    return [_values(summary, differences), "", plain_table(columns, rows, words=2)]
+
+
+def _values(summary: dict[str, Any], differences: Sequence[comparing.Difference]) -> Any:
+    """A table of the means of all arms, and of what n-gram models of the same text reach."""
+    floors, reference = summary["floors"], summary["reference"]
+    values: dict[str, dict[str, float]] = {}
+    for row in differences:
+        line = values.setdefault(row.measure, {reference: row.reference})
+        line[row.arm] = row.value
+    for measure, line in values.items():
+        line |= floors.get(measure, {})
+    arms = [reference, *(row.arm for row in differences)]
+    names = list(dict.fromkeys([*arms, *(name for line in values.values() for name in line)]))
     rows = [
-        [row["arm"], row["measure"], f"{row['reference']:.2f}", f"{row['value']:.2f}",
-         f"{row['difference']:+.2f}", row["verdict"]]
-        for row in summary["differences"]
+        [comparing.margin_of(measure).title,
+         *(f"{line[name]:.1f}" if name in line else "" for name in names)]
+        for measure, line in values.items()
     ]  # fmt: skip
-    columns = ["normalizer", "measure", summary["reference"], "value", "difference", "verdict"]
-    return [plain_table(columns, rows), *_floors(summary["floors"]), "", *summary["sentences"]]
-
-
-def _floors(floors: dict[str, dict[str, float]]) -> list[Any]:
-    """A table of what n-gram models of the same text reach."""
-    if not floors:
-        return []
-    names = list(next(iter(floors.values())))
-    rows = [
-        [measure, *(f"{found[name]:.1f}" if name in found else "" for name in names)]
-        for measure, found in floors.items()
-    ]
-    return ["", plain_table(["measure", *names], rows, 1)]
+    return plain_table(["mean", *names], rows, words=1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from attention.files import Record, read_bytes, write_text
-from attention.language.comparing import Arm, Difference, Scores, compare_arms
+from attention.language.comparing import Arm, Scores, compare_arms, margin_of
 from attention.language.probing import macro_mean, paradigm_row
 
 BEGIN, END = "<!-- reproduce_language.py writes this part -->", "<!-- until here -->"
@@ -112,21 +112,12 @@ def _differences(arms: Sequence[Record], rule: str) -> list[str]:
             continue
         columns = [f"against `{first}`", "measure", "pairs of seeds", "difference", "verdict"]
         rows = [
-            [f"`{d.arm}`", d.measure.replace("_elsewhere", ", out of domain"), str(d.seeds),
-             _interval(d), d.verdict]
+            [f"`{d.arm}`", margin_of(d.measure).title, str(d.seeds),
+             f"{d.difference:+.2f} {margin_of(d.measure).unit} {d.interval}", d.verdict]
             for d in compare_arms(compared)
         ]  # fmt: skip
         lines += [*_markdown(columns, rows), ""]
     return lines
-
-
-def _interval(row: Difference) -> str:
-    unit = " %" if row.measure.startswith("perplexity") else ""
-    shown = f"{row.difference:+.2f}{unit}"
-    low, high = min(row.t_low, row.low), max(row.t_high, row.high)
-    if row.seeds > 1:
-        shown += f" [{low:+.2f}, {high:+.2f}]"
-    return shown
 
 
 def _mean(values: Sequence[float]) -> float:

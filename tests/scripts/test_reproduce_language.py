@@ -49,7 +49,7 @@ def test_the_table_has_means_differences_and_what_is_left(script, tmp_path):
     assert "| `softmax` | 0, 1 | 54.77 |  | 40.9 | 71.4 |" in text
     assert "| `ssa` | 0, 1 | 53.68 |  | 59.1 | 71.4 |" in text
     assert "| `ssa` | perplexity | 2 | -2.00 % [-2.00, -2.00] | better |" in text
-    assert "| `ssa` | zorro | 2 | +0.00 [+0.00, +0.00] | equivalent |" in text
+    assert "| `ssa` | Zorro | 2 | +0.00 points [+0.00, +0.00] | equivalent |" in text
     assert "| against `temperature` | measure |" in text and text.count("-2.00 %") == 2
     assert "| `ssmax` | 2 | 40.00" in text and "| `ssmax` | perplexity" not in text
     assert "16 of 23 units" in text and "- `mini-decoder_ssmax_seed0`" in text

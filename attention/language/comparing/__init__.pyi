@@ -7,6 +7,7 @@ from .differences import compare_paradigms as compare_paradigms
 from .differences import verdict as verdict
 from .margins import MARGINS as MARGINS
 from .margins import Margin as Margin
+from .margins import margin_of as margin_of
 from .report import compare_runs as compare_runs
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "compare_arms",
     "compare_paradigms",
     "compare_runs",
+    "margin_of",
     "read_arms",
     "verdict",
 ]

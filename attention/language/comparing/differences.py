@@ -47,6 +47,12 @@ class Difference(NamedTuple):
     margin: float | None
     verdict: str
 
+    @property
+    def interval(self) -> str:
+        """The wider ends of both intervals, which the verdict takes."""
+        low, high = min(self.t_low, self.low), max(self.t_high, self.high)
+        return f"[{low:+.2f}, {high:+.2f}]" if math.isfinite(high - low) else "no interval"
+
 
 def compare_arms(arms: Sequence[Arm], draws: int = 2000, seed: int = 0) -> list[Difference]:
     """Compare each arm with the first one, in each measure that all runs have.

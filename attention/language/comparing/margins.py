@@ -12,12 +12,14 @@ class Margin:
     """How a measure is compared.
 
     Attributes:
+        title: what tables and figures call it.
         description: one line.
         equal: differences within ± this are no difference; None: no verdict of equality.
         unit: of the difference.
         lower_is_better: whether a smaller value is the better one.
     """
 
+    title: str
     description: str
     equal: float | None = None
     unit: str = "points"
@@ -27,12 +29,12 @@ class Margin:
 MARGINS: Choices[Margin] = Choices(
     "measure",
     {
-        "perplexity": Margin("held-out perplexity, same kind of text", 1.0, "%", True),
-        "perplexity_elsewhere": Margin("held-out perplexity, other text", 1.0, "%", True),
-        "blimp": Margin("accuracy on BLiMP", 1.0),
-        "zorro": Margin("accuracy on Zorro", 2.5),
-        "blimp_supplement": Margin("accuracy on BLiMP's supplement"),
-        "syntaxgym": Margin("accuracy on SyntaxGym"),
+        "perplexity": Margin("perplexity", "held-out, same kind of text", 1.0, "%", True),
+        "perplexity_elsewhere": Margin("perplexity elsewhere", "other text", 1.0, "%", True),
+        "blimp": Margin("BLiMP", "accuracy on BLiMP", 1.0),
+        "zorro": Margin("Zorro", "accuracy on Zorro", 2.5),
+        "blimp_supplement": Margin("BLiMP supplement", "accuracy on BLiMP's supplement"),
+        "syntaxgym": Margin("SyntaxGym", "accuracy on SyntaxGym"),
     },
 )
 """A measure without a row is compared without a verdict of equality."""
@@ -40,4 +42,4 @@ MARGINS: Choices[Margin] = Choices(
 
 def margin_of(measure: str) -> Margin:
     """The row of a measure, or one without a margin."""
-    return MARGINS.get(measure, Margin(f"accuracy on {measure}"))
+    return MARGINS.get(measure, Margin(measure, f"accuracy on {measure}"))

@@ -80,7 +80,7 @@ def compare_runs(
                 for arm in arms[1:]
             },
             "floors": _floors(arms),
-            "sentences": [sentence(row, reference) for row in differences],
+            "sentences": sentences(differences, reference),
         }
         write_json(out / "summary.json", summary)
         figures = {"differences": lambda: draw_differences(differences, reference)}
@@ -101,20 +101,18 @@ def compare_runs(
     return summary
 
 
-def sentence(row: Difference, reference: str) -> str:
-    """A difference in words."""
-    unit = margin_of(row.measure).unit
-    low, high = min(row.t_low, row.low), max(row.t_high, row.high)
-    if not math.isfinite(high - low):
-        return (
-            f"{row.arm} against {reference}, {row.measure}: {row.difference:+.2f} {unit} with one "
-            "seed, which settles nothing: give at least two"
-        )
-    margin = "" if row.margin is None else f", margin ±{row.margin:g}"
-    return (
-        f"{row.arm} against {reference}, {row.measure}: {row.verdict}; {row.difference:+.2f} "
-        f"{unit} [{low:+.2f}, {high:+.2f}] over {row.seeds} seeds{margin}"
-    )
+def sentences(rows: Sequence[Difference], reference: str) -> list[str]:
+    """The verdicts on each arm in words, the settled ones first."""
+    found = []
+    for arm in dict.fromkeys(row.arm for row in rows):
+        mine, parts = [row for row in rows if row.arm == arm], []
+        for word in COLORS:
+            titles = [margin_of(row.measure).title for row in mine if row.verdict == word]
+            parts += [f"{word} in {', '.join(titles)}"] if titles else []
+        alone = all(row.seeds < 2 for row in mine)
+        hint = " (one seed settles nothing: give at least two)" if alone else ""
+        found.append(f"{arm} against {reference}: {'; '.join(parts)}{hint}")
+    return found
 
 
 def _unpaired(reference: Arm, arm: Arm) -> list[int]:
@@ -153,7 +151,7 @@ def draw_differences(rows: Sequence[Difference], reference: str) -> Figure:
         axes.set_yticks(range(len(mine)), [row.arm for row in mine])
         axes.set_ylim(-0.6, len(mine) - 0.4)
         side = "lower is better" if margin.lower_is_better else "higher is better"
-        axes.set_title(f"{measure} ({side})", fontsize=10, loc="left")
+        axes.set_title(f"{margin.title} ({side})", fontsize=10, loc="left")
         axes.set_xlabel(f"difference to {reference} ({margin.unit})")
     return figure
 
@@ -169,6 +167,7 @@ def draw_paradigms(rows: Sequence[Mapping[str, Any]], reference: str) -> Figure:
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     figure = Figure(figsize=(7, 0.6 + 2.2 * len(arms)), layout="constrained")
     panels = figure.subplots(len(arms), 1, squeeze=False).ravel()
+    most = max(5.0, 1.3 * float(np.max(np.abs([row["difference"] for row in rows]))))
     for axes, arm in zip(panels, arms, strict=True):
         mine = sorted((r for r in rows if r["arm"] == arm), key=lambda row: row["difference"])
         for place, row in enumerate(mine):
@@ -179,14 +178,13 @@ def draw_paradigms(rows: Sequence[Mapping[str, Any]], reference: str) -> Figure:
             face = color if settled else "none"
             axes.plot(place, row["difference"], "o", color=color, markersize=4, mfc=face)
         axes.axhline(0, color=GREY, linewidth=0.8)
-        most = max(5.0, 1.3 * float(np.max(np.abs([row["difference"] for row in mine]))))
         axes.set_ylim(-most, most)
         axes.set_title(f"{arm} against {reference}", fontsize=10, loc="left")
         axes.set_ylabel("points")
         axes.set_xticks([])
     for task in tasks:
         color = CYCLE[tasks.index(task) % len(CYCLE)]
-        panels[0].plot([], [], "o", color=color, markersize=4, label=task)
+        panels[0].plot([], [], "o", color=color, markersize=4, label=margin_of(task).title)
     figure.legend(loc="outside upper center", ncols=4)
     panels[-1].set_xlabel("paradigms, by their difference; filled: p < 0.05 after Holm")
     return figure

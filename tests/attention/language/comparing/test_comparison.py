@@ -96,7 +96,7 @@ def test_one_seed_settles_nothing(runs, tmp_path):
     ],
 )
 def test_words(low, high, equal, lower, word):
-    assert verdict(low, high, Margin("", equal, lower_is_better=lower)) == word
+    assert verdict(low, high, Margin("", "", equal, lower_is_better=lower)) == word
 
 
 def test_seeds_of_one_directory_and_unpaired_seeds(tmp_path):

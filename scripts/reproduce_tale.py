@@ -10,8 +10,9 @@ it stopped.  Layers are chosen on 200 examples, or half of what a task has, and 
 others.  A task whose data is absent is listed as not run.
 
 A claim is judged on a task only if the whole model beats the most frequent answer: the lower end of
-its Wilson interval must lie above.  p-values are corrected over tasks (Holm).  The paper chooses
-and reports on the same examples; its columns stand beside ours where the model is one of its five.
+its Wilson interval must lie above.  That is seen first, and no other task is searched.  p-values
+are corrected over tasks (Holm).  The paper chooses and reports on the same examples; its columns
+stand beside ours where the model is one of its five.
 """
 
 from __future__ import annotations
@@ -81,14 +82,14 @@ def reproduce_tale(
                 file = setting.file(unit.name)
                 state = "done" if file.is_file() else missing_data(setting, unit) or "to run"
                 cost = ""
-                if full:
+                if full and unit.name.startswith("search"):
                     task, shots = unit.name.split("-")[1], 4 * unit.name.endswith("4shot")
                     cost = f", {cost_hours(MODELS[name], TASKS[task], shots):.2f} accelerator hours"
                 shown += [f"{unit.step}: {unit.name} ({state}{cost})", command_line(setting, unit)]
                 values.append({"model": name, "unit": unit.name, "state": state})
             continue
         done = list(run_units(setting, chosen, terminal))
-        rows = judged([d["found"] for d in done if d["found"] and "majority" in d["found"]])
+        rows = judged([d["found"] for d in done if d["found"] and "best" in d["found"]])
         paper = MODELS.get(name)
         if rows:
             shown += [name, table_of(rows, paper and paper.title), *verdicts(rows)]

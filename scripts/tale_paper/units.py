@@ -16,6 +16,7 @@ from tale_jax import search
 from tale_jax.commands.arms import arms
 from tale_jax.commands.benchmark import benchmark
 from tale_jax.commands.compare import compare
+from tale_jax.commands.evaluate import evaluate
 from tale_jax.commands.information import information
 from tale_jax.commands.lens import lens
 from tale_jax.commands.transfer import transfer
@@ -79,6 +80,33 @@ class Unit:
     run: Callable[[Setting], Record]
 
 
+def whole_unit(task: str, shots: int = 0) -> Unit:
+    """The whole model beside the most frequent answer, before any search is paid for.
+
+    It is informative if the lower end of its Wilson interval lies above the share of that answer.
+    """
+    name = f"whole-{task}-{shots}shot"
+
+    def run(setting: Setting) -> Record:
+        asked = setting.asked(task, shots)
+        found = evaluate(setting.model, (task,), **asked)
+        held_out = found["test"] or found["search"]
+        majority = majority_of(task, asked)
+        informative = held_out["low"] > majority
+        about = {"task": task, "shots": shots, "protocol": found["protocol"]}
+        return {**about, "majority": majority, "informative": informative, "whole": held_out}
+
+    return Unit(name, "0 whole model" if shots == 0 else "0 whole model, 4 shots", run)
+
+
+def majority_of(task: str, asked: Record) -> float:
+    """The share of the most frequent answer among the rows that models are judged on."""
+    options = {key: value for key, value in asked.items() if key not in ("dtype", "quiet")}
+    rows = read_task(task, Options(**options))
+    answers = collections.Counter(example.answer for example in rows.test or rows.search)
+    return max(answers.values()) / answers.total()
+
+
 def search_unit(task: str, shots: int = 0) -> Unit:
     """BEST and BSBA of a task, chosen on some rows and judged on others."""
     name = f"search-{task}-{shots}shot"
@@ -86,14 +114,11 @@ def search_unit(task: str, shots: int = 0) -> Unit:
     def run(setting: Setting) -> Record:
         asked = setting.asked(task, shots)
         found = search(setting.model, task, setting.folder(name), **asked, **setting.rules())
-        options = {key: value for key, value in asked.items() if key not in ("dtype", "quiet")}
-        rows = read_task(task, Options(**options))
-        answers = collections.Counter(example.answer for example in rows.test or rows.search)
         kept = ("examples", "num_layers", "stop_reason", "protocol", "seconds", "damage")
         return {
             "task": task,
             "shots": shots,
-            "majority": max(answers.values()) / answers.total(),
+            "majority": majority_of(task, asked),
             **{key: found[key] for key in kept},
             **{pick: found[pick] for pick in ("baseline", "best", "bsba")},
         }
@@ -194,7 +219,9 @@ def speed_unit(task: str) -> Unit:
 def reduced_plan() -> list[Unit]:
     """The units in their order; later ones use what earlier ones found."""
     return [
+        *map(whole_unit, REDUCED),
         *map(search_unit, REDUCED),
+        *(whole_unit(task, 4) for task in REDUCED),
         *(search_unit(task, 4) for task in REDUCED),
         *map(redraw_unit, REDUCED[:3]),
         *map(control_unit, REDUCED[:2]),
@@ -208,7 +235,8 @@ def reduced_plan() -> list[Unit]:
 
 def full_plan() -> list[Unit]:
     """Nine tasks, zero-shot and with four shots, of one of the paper's models."""
-    return [search_unit(task, shots) for shots in (0, 4) for task in TASKS]
+    kinds = (whole_unit, search_unit)
+    return [make(task, shots) for shots in (0, 4) for make in kinds for task in TASKS]
 
 
 def missing_data(setting: Setting, unit: Unit) -> str | None:
@@ -216,6 +244,17 @@ def missing_data(setting: Setting, unit: Unit) -> str | None:
     task = next((name for name in TASKS if f"-{name}" in unit.name), None)
     if task and setting.data is not None and not (setting.data / task).is_dir():
         return f"no {setting.data / task}"
+    if task and unit.step[0] != "0" and setting.limit is None:
+        first = f"whole-{task}-{4 if unit.name.endswith('-4shot') else 0}shot"
+        whole = content(setting, first)
+        if whole is None:
+            return f"{first} has not finished"
+        if not whole["informative"]:
+            low, high, one = whole["whole"]["low"], whole["whole"]["high"], whole["majority"]
+            return (
+                f"uninformative: the whole model answers {low:.1%} to {high:.1%}, the most "
+                f"frequent answer alone {one:.1%}"
+            )
     needs = unit.step[0] in "235" and task and not unit.name.startswith("arms")
     if needs and not setting.file(f"search-{task}-0shot").is_file():
         return f"search-{task}-0shot has not finished"

@@ -8,17 +8,9 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from attention.files import Record
+from attention.statistics import holm
 from attention.terminal import plain_table
 from tale_paper.tables import DATA
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values over tasks by Holm's method."""
-    ranked, corrected, worst = sorted(range(len(p_values)), key=p_values.__getitem__), {}, 0.0
-    for rank, i in enumerate(ranked):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[i]))
-        corrected[i] = worst
-    return [corrected[i] for i in range(len(p_values))]
 
 
 def judged(found: Sequence[Record]) -> list[Record]:
@@ -28,8 +20,9 @@ def judged(found: Sequence[Record]) -> list[Record]:
         held_out = each["baseline"]["test"] or each["baseline"]
         rows.append(each | {"informative": held_out["low"] > each["majority"]})
     known = [row for row in rows if row["informative"] and row["best"]["test"]]
-    for row, p in zip(known, holm([r["best"]["test"]["p_value"] for r in known]), strict=True):
-        row["corrected_p"] = p
+    p_values = holm([row["best"]["test"]["p_value"] for row in known])
+    for row, p in zip(known, p_values, strict=True):
+        row["corrected_p"] = float(p)
     return rows
 
 

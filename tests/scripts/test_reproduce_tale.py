@@ -29,13 +29,21 @@ def data(tmp_path):
 def test_the_plan_is_in_order_and_names_what_is_missing(script, data, tmp_path):
     found = script.reproduce_tale("demo", data=data, results=tmp_path / "r", plan=True)
     units = found["units"]
-    assert len(units) == 7 + 7 + 3 + 2 + 2 + 1 + 2 + 6 + 2  # of each step
-    assert units[0] == {"model": "demo", "unit": "search-arc_easy-0shot",
+    assert len(units) == 2 * 7 + 7 + 7 + 3 + 2 + 2 + 1 + 2 + 6 + 2  # of each step
+    assert units[0] == {"model": "demo", "unit": "whole-arc_easy-0shot",
                         "state": f"no {data / 'arc_easy'}"}  # fmt: skip
     states = {unit["unit"]: unit["state"] for unit in units}
-    assert states["search-bbh_boolean_expressions-0shot"] == "to run"
+    name = "bbh_boolean_expressions-0shot"
+    assert states[f"whole-{name}"] == "to run"
+    assert states[f"search-{name}"] == f"whole-{name} has not finished"
+    whole = {"informative": False, "majority": 0.5, "whole": {"low": 0.41, "high": 0.59}}
+    (tmp_path / "r" / "demo").mkdir(parents=True)
+    (tmp_path / "r" / "demo" / f"whole-{name}.json").write_text(json.dumps({"found": whole}))
+    again = script.reproduce_tale("demo", data=data, results=tmp_path / "r", plan=True)["units"]
+    states = {unit["unit"]: unit["state"] for unit in again}
+    assert states[f"whole-{name}"] == "done" and "41.0% to 59.0%" in states[f"search-{name}"]
     full = script.reproduce_tale(full=True, plan=True, results=tmp_path / "r")["units"]
-    assert len(full) == 5 * 9 * 2
+    assert len(full) == 5 * 9 * 2 * 2
     with pytest.raises(InputError, match="no such unit"):
         script.reproduce_tale("demo", units=("nothing",), plan=True)
 
@@ -58,10 +66,6 @@ def test_a_finished_unit_leaves_a_file_and_is_skipped(script, data, tmp_path):
 
 
 def test_claims_are_judged_on_informative_tasks_and_corrected(script):
-    from tale_paper.verdicts import holm
-
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-
     def search(low, p_value, gain, dropped):
         base = {"accuracy": 0.5, "low": low, "test": {"accuracy": 0.5, "low": low}}
         test = {"accuracy": 0.5 + gain, "p_value": p_value}

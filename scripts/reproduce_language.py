@@ -1,12 +1,12 @@
 """Pretrain small models with several normalizers, probe them, and put the results into a table.
 
     python scripts/reproduce_language.py --data DIR --corpus DIR/text/classic_books \
-        --out-of-domain DIR/text/masc           # 12 hours of two cores
+        --out-of-domain DIR/text/masc           # 4 hours of one core
     python scripts/reproduce_language.py --plan     # list the units and their commands
     python scripts/reproduce_language.py --full --plan     # the sizes of the paper, with their cost
 
 The work is a list of units in a fixed order.  A unit is one arm (a recipe and a normalizer) and
-seed: a pretraining of some 30 minutes of two cores, then BLiMP and Zorro with 100 pairs a paradigm.
+seed: a pretraining of some 12 minutes of one core, then BLiMP and Zorro with 100 pairs a paradigm.
 A finished unit leaves a small file in docs/results/data/language, and a later call skips it.  One
 that was killed goes on where its last checkpoint is.  Arms of one recipe and seed read the same
 rows from the same initial values.  One more unit for each recipe counts n-grams and probes the

@@ -19,7 +19,7 @@ def writable():
     for kind in gguf.GGMLQuantizationType:
         try:
             gguf.quants.quantize(values, kind)
-        except (NotImplementedError, KeyError, ValueError):
+        except NotImplementedError:
             continue
         yield kind
 

@@ -14,7 +14,8 @@ base model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +63,42 @@ def adversarial_attention(
     logits, layers = classifier.attention(inputs)
     with classifier.precision():
         dtype = jnp.dtype(classifier.config.dtype)
-        given = jnp.asarray(np.stack([layer.weights for layer in layers]), dtype)
-        where = jnp.asarray(np.stack([layer.seen for layer in layers]))
+        given = np.stack([layer.weights for layer in layers])
+        where = np.stack([layer.seen for layer in layers])
+        text = (inputs.tokens[None], inputs.where[None], inputs.types[None], inputs.read or 0)
+        found = _search(classifier)(
+            text, chosen_LN, jnp.asarray(given, dtype), where, jnp.asarray(logits, dtype), steps
+        )
+        return np.asarray(found, np.float64)
+
+
+@functools.lru_cache(maxsize=1)  # the classifier that is explained, and no other is kept
+def _search(classifier: Classifier) -> Callable[..., Array]:
+    """Make the search of ``adversarial_attention``: one program for all texts of a length."""
+    optimizer = optax.adam(0.1)
+
+    @jax.jit
+    def search(
+        text: tuple[ArrayLike, ...],
+        chosen_LN: Array,
+        given: Array,
+        where: Array,
+        logits: Array,
+        steps: int,
+    ) -> Array:
         sums = jnp.sum(given, -1, keepdims=True)
         target = given / jnp.where(sums > 0, sums, 1)
-        before = jax.nn.softmax(jnp.asarray(logits, dtype))
-        text = (inputs.tokens[None], inputs.where[None], inputs.types[None], inputs.read or 0)
-        chosen = jnp.asarray(chosen_LN)
-        optimizer = optax.adam(0.1)
+        before = jax.nn.softmax(logits)
 
         def rows(scores: Array) -> Array:
             return jax.nn.softmax(jnp.where(where, scores, -1e9), -1) * where
 
         def loss(scores: Array) -> Array:
-            found = rows(scores)
-            after, _ = classifier.replaced(*text, chosen, (sums * found)[:, None])
+            tokens, real, types, read = text
+            new = (sums * rows(scores))[:, None]
+            after, _ = classifier.replaced(tokens, real, types, read, chosen_LN, new)
             tvd = 0.5 * jnp.sum(jnp.abs(jax.nn.softmax(after[0]) - before))
-            return -jnp.mean(jsd(found, target)) + 50 * jax.nn.relu(tvd - 0.01)
+            return -jnp.mean(jsd(rows(scores), target)) + 50 * jax.nn.relu(tvd - 0.01)
 
         def step(_: int, state: tuple[Array, optax.OptState]) -> tuple[Array, optax.OptState]:
             scores, moments = state
@@ -86,11 +106,12 @@ def adversarial_attention(
             moved: Any = optax.apply_updates(scores, updates)
             return moved, moments
 
-        noise = jax.random.normal(jax.random.key(0), given.shape, dtype)
+        noise = jax.random.normal(jax.random.key(0), given.shape, given.dtype)
         scores = jnp.log(target + 1e-6) + noise
         start = scores, optimizer.init(scores)
-        run = jax.jit(lambda state: rows(jax.lax.fori_loop(0, steps, step, state)[0]))
-        return np.asarray(sums * run(start), np.float64)
+        return sums * rows(jax.lax.fori_loop(0, steps, step, start)[0])
+
+    return search
 
 
 def train_adversary(

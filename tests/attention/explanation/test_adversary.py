@@ -11,7 +11,7 @@ from attention.explanation import (
     distances,
     train_adversary,
 )
-from attention.explanation.adversary import jsd
+from attention.explanation.adversary import _search, jsd
 from attention.explanation.classifier import softmax
 
 CHOSEN = np.array([[True, True, False, False], [True, True, True, True]])
@@ -102,6 +102,13 @@ def test_one_for_a_decision_is_far_in_attention_and_near_in_output(classifier, t
     np.testing.assert_allclose(found.sum(-1)[..., given.where], sums[..., given.where], atol=1e-9)
     away = np.abs(found - weights_of(layers)).sum(-1)
     assert away[..., given.where].mean() > 0.1
+
+
+def test_one_program_serves_all_decisions_of_a_length(classifier, text):
+    model = classifier("encoder")
+    for seed in range(2):
+        adversarial_attention(model, text(None, seed), np.ones((2, 4), bool), steps=2)
+    assert _search(model)._cache_size() == 1
 
 
 def test_the_divergence_is_that_of_distances_and_has_a_gradient_at_zero():

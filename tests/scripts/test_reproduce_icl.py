@@ -205,6 +205,8 @@ def test_the_zoo_is_trained_in_units_and_goes_on(load_script, tmp_path, monkeypa
     attention_only = zoo.experiment_of("linear-2al8ah-S-seed0")
     assert attention_only.inputs == attention_only.functions == "uniform:-1,1"
     assert zoo.experiment_of("some-2l2ah-ssa-seed0").normalizer == "ssa"
+    quick = zoo.experiment_of("some-2l2ah-ssa-quick-seed3")
+    assert (quick.normalizer, quick.learning_rate, quick.seed) == ("ssa", 1e-3, 3)
 
 
 def test_why_models_fail_far_away(load_script, tmp_path, monkeypatch, capsys):

@@ -59,6 +59,8 @@ BARE = {"2al8ah-S": Planned(200_000, 120), "3al4ah-S": Planned(200_000, 90)}
 OTHER = {
     "polynomial-3l4ah": Planned(150_000, 50, "degree=1:6"),
     "polynomial-3l4ah-ssa": Planned(150_000, 40, "degree=1:6"),
+    "polynomial-3al4ah": Planned(150_000, 90, "degree=1:6"),
+    "polynomial-3l4ah-inverse": Planned(150_000, 50, "degree=1:6"),
     **{
         f"{word}-2l2ah{end}": Planned(30_000, 75, "design=plain,balanced,late")
         for end in ("", "-ssa")
@@ -92,13 +94,13 @@ BESIDES = {"linear-12l8ah-seed0": Planned(PUBLISHED_STEPS, 0.85)}
 
 
 def experiment_of(name: str) -> Experiment:
-    """What a model of the plan is trained on: ``TASK-ARCHITECTURE[-WORD]-seedN``."""
+    """What a model of the plan is trained on: ``TASK-ARCHITECTURE[-WORD…]-seedN``."""
     task, architecture, *rest, seed = name.split("-")
     fields: dict[str, Any] = POLYNOMIALS if task == "polynomial" else {}
+    words: dict[str, dict[str, Any]] = {"quick": QUICK, "inverse": {"inverse": True}}
+    words |= {word: {"inputs": law, "functions": law} for word, law in LAWS.items()}
     for word in rest:
-        law = LAWS.get(word)
-        more = {"inputs": law, "functions": law} if law else {"normalizer": word}
-        fields = fields | (QUICK if word == "quick" else more)
+        fields = fields | words.get(word, {"normalizer": word})
     return Experiment(f"{task}-{architecture}", seed=int(seed.removeprefix("seed")), **fields)
 
 

@@ -1,11 +1,9 @@
 """The report is whole, safe, the same every time, and survives runs of every shape."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -15,18 +13,6 @@ from PIL import Image
 from tale_jax.runs.figures import accuracy_curve, candidate_map
 from tale_jax.runs.report import render_report
 
-
-def _reports():
-    """The module with data of reports, which two tests share."""
-    place = Path(__file__).parents[1] / "tale_jax_reports.py"
-    spec = importlib.util.spec_from_file_location("tale_jax_reports", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-REPORTS = _reports()
-run_data, whole_run = REPORTS.run_data, REPORTS.whole_run
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NASTY = "<script>alert('$x_{1}$')</script> & \"$\\frac{$\""
 
@@ -55,7 +41,7 @@ def tags(page):
     return parser.seen
 
 
-def test_page_is_self_contained_and_tells_the_story():
+def test_page_is_self_contained_and_tells_the_story(run_data):
     page = render_report(**run_data(name="arc_easy"))
     seen = tags(page)
     assert seen.count("svg") == 2
@@ -69,14 +55,14 @@ def test_page_is_self_contained_and_tells_the_story():
     assert not re.search(r"20\d\d-\d\d-\d\d", page)
 
 
-def test_page_is_the_same_every_time():
+def test_page_is_the_same_every_time(run_data):
     data = run_data()
     first = render_report(**data)
     with matplotlib.rc_context({"lines.linewidth": 9, "svg.fonttype": "path"}):
         assert render_report(**data) == first
 
 
-def test_names_are_escaped():
+def test_names_are_escaped(run_data):
     page = render_report(**run_data(name=NASTY))
     assert "<script" not in page
     assert "&lt;script&gt;alert(&#39;$x_{1}$&#39;)" in page
@@ -99,7 +85,7 @@ def test_names_are_escaped():
         {"floor": "current"},
     ],
 )
-def test_runs_of_every_shape(options):
+def test_runs_of_every_shape(run_data, options):
     data = run_data(**options)
     page = render_report(**data)
     assert tags(page).count("svg") == (2 if data["candidates"] else 1)
@@ -107,7 +93,7 @@ def test_runs_of_every_shape(options):
     assert ("optimistic" in page) == (data["summary"]["best"]["test"] is None)
 
 
-def test_curve_draws_the_run():
+def test_curve_draws_the_run(run_data):
     data = run_data()
     [axes] = accuracy_curve(*data.values()).axes
     lines = {line.get_label(): line for line in axes.lines}
@@ -123,7 +109,7 @@ def test_curve_draws_the_run():
     assert list(floor.get_data().values) == pytest.approx([72] * len(floor.get_data().values))
 
 
-def test_curve_shows_the_refused_candidate_and_a_moving_floor():
+def test_curve_shows_the_refused_candidate_and_a_moving_floor(run_data):
     data = run_data(count=lambda dropped: 40 - 3 * len(dropped) ** 2, floor="current")
     [axes] = accuracy_curve(*data.values()).axes
     lines = {line.get_label(): line for line in axes.lines}
@@ -132,7 +118,7 @@ def test_curve_shows_the_refused_candidate_and_a_moving_floor():
     assert list(floor.get_data().values) == pytest.approx([72, 72, 66])
 
 
-def test_map_shows_every_candidate_and_greys_dropped_layers():
+def test_map_shows_every_candidate_and_greys_dropped_layers(run_data):
     data = run_data()
     axes = candidate_map(*data.values()).axes[0]
     points = axes.images[0].get_array()
@@ -155,7 +141,7 @@ def browse(tmp_path, *words: str) -> str:
 
 @pytest.mark.nightly  # test_report_in_browser.py looks at the page too
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
-def test_all_figures_are_drawn_and_nothing_sticks_out(tmp_path):
+def test_all_figures_are_drawn_and_nothing_sticks_out(whole_run, tmp_path):
     (tmp_path / "report.html").write_text(render_report(**whole_run()))
     tree = browse(tmp_path, "--dump-dom")
     assert tree.count("<svg") == 4

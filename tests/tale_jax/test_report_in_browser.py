@@ -1,25 +1,24 @@
 """The report in a real browser: no script runs, figures are drawn, narrow, dark, by keyboard."""
 
-import importlib.util
 import shutil
-from pathlib import Path
 
 import pytest
 
 from tale_jax.runs.report import render_report
 
-
-def _reports():
-    """The module with data of reports, which two tests share."""
-    place = Path(__file__).parents[1] / "tale_jax_reports.py"
-    spec = importlib.util.spec_from_file_location("tale_jax_reports", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-REPORTS = _reports()
-NASTY, whole_run = REPORTS.NASTY, REPORTS.whole_run
+NASTY = {
+    "script": "</title><script>window.harm = 1; alert(1)</script>",
+    "picture": "<img src=x onerror='window.harm = 1'>",
+    "attribute": '" onmouseover="window.harm = 1" style="position:fixed',
+    "svg": "</svg><script>window.harm = 1</script><svg onload='window.harm = 1'>",
+    "mathematics": '$x_{1}$ & "$\\frac{$" {{ 7 * 7 }} {% raw %}',
+    "right to left": "\u202e\u2067abc\u05d0\u05d1 gnp.exe",
+    "NUL": "a\x00b\x08\x1b[31mc",
+    "surrogate": "a\ud800b\udcff",
+    "long": "w" * 3000,
+    "lines": "a\n\r\n\u2028b</pre></style><style>body { display: none }</style>",
+    "comment": "<!-- <![CDATA[ ]]> --!> &#0; &#x202e;",
+}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium")
@@ -34,7 +33,7 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory):
+def file(whole_run, tmp_path_factory):
     found = tmp_path_factory.mktemp("report") / "report.html"
     found.write_text(render_report(**whole_run()))
     return found
@@ -81,7 +80,7 @@ def test_all_can_be_reached_by_keyboard(browser, file):
 
 @pytest.mark.quick("script", "surrogate", "long")
 @pytest.mark.parametrize("name", NASTY)
-def test_no_text_leaves_its_place(browser, tmp_path, name):
+def test_no_text_leaves_its_place(whole_run, browser, tmp_path, name):
     data = whole_run(name=NASTY[name])
     for row in data["summary"]["changed"]:
         for shown in row["shown"]:
@@ -100,7 +99,7 @@ def test_no_text_leaves_its_place(browser, tmp_path, name):
     page.close()
 
 
-def test_the_policy_stops_what_escaping_would_miss(browser, tmp_path):
+def test_the_policy_stops_what_escaping_would_miss(whole_run, browser, tmp_path):
     page_text = render_report(**whole_run())
     page_text = page_text.replace("<h1>", "<script>window.harm = 1</script><h1>", 1)
     (tmp_path / "report.html").write_text(page_text)

@@ -167,30 +167,35 @@ def effective_attention(
         InputError: shapes do not fit, weights are below zero, or numbers are not finite.
     """
     given = heads(weights, values, where)
-    return given.restored(projected(given.weights_MRS, given.values_MSH, given.where_MRS))
+    return given.restored(projection(given.values_MSH, given.where_MRS)(given.weights_MRS))
 
 
-def projected(
-    rows_MRS: Solutions,
-    matrix_MSC: Float[np.ndarray, "M S C"],
-    where_MRS: Bool[np.ndarray, "M _ S"],
-) -> Float[np.ndarray, "M R S"]:
-    """Remove from each row its part in the left null space of the rows of the matrix that it sees.
+def projection(
+    matrix_MSC: Float[np.ndarray, "M S C"], where_MRS: Bool[np.ndarray, "M _ S"]
+) -> Callable[[Float[np.ndarray, "M R S"]], Float[np.ndarray, "M R S"]]:
+    """Make the function that removes from rows their part in the left null space of a matrix.
+
+    A row sees some of the rows of the matrix, and it is their null space that counts.
 
     Args:
-        rows_MRS: the rows.
         matrix_MSC: a matrix for each head.
         where_MRS: which tokens each row sees.
     """
-    out = np.zeros_like(rows_MRS)
-    for head, (rows, matrix, where_RS) in enumerate(
-        zip(rows_MRS, matrix_MSC, where_MRS, strict=True)
-    ):
+    parts = []
+    for head, (matrix, where_RS) in enumerate(zip(matrix_MSC, where_MRS, strict=True)):
         masks, group = np.unique(where_RS, axis=0, return_inverse=True)
-        group = np.broadcast_to(np.ravel(group), len(rows))
         for i, seen in enumerate(masks):
             if seen.any():
+                rows = np.flatnonzero(np.ravel(group) == i) if len(where_RS) > 1 else slice(None)
                 basis = column_space(matrix[None, seen])[0][0]
-                block = np.ix_(np.flatnonzero(group == i), np.flatnonzero(seen))
-                out[head][block] = rows[block] @ basis @ basis.T
-    return out
+                parts.append((head, rows, np.flatnonzero(seen), basis))
+
+    def project(rows_MRS: Float[np.ndarray, "M R S"]) -> Float[np.ndarray, "M R S"]:
+        out_MRS = np.zeros_like(rows_MRS)
+        for head, rows, tokens, basis in parts:
+            given = rows_MRS[head, rows][:, tokens]
+            every = np.arange(rows_MRS.shape[1])[rows]
+            out_MRS[head][np.ix_(every, tokens)] = given @ basis @ basis.T
+        return out_MRS
+
+    return project

@@ -11,8 +11,6 @@ from jaxtyping import Float
 from attention.choices import Choices
 from attention.explanation.adversary import adversarial_attention
 from attention.explanation.decision import Decision
-from attention.explanation.efficient import projected
-from attention.explanation.head_matrices import heads, with_ones
 from attention.explanation.layer_attention import LayerAttention, Weights
 
 DRAWS = 5  # of each random replacement
@@ -122,16 +120,10 @@ def _effective_shift(layer: LayerAttention, generator: np.random.Generator) -> W
     """
     rows = layer.rows
     size = np.linalg.norm(_null_shift(layer, generator) - rows, axis=-1, keepdims=True)
-    given = heads(rows, layer.values, layer.where)
-    space, shape = with_ones(given), given.weights_MRS.shape
-
-    def within(array: np.ndarray) -> Weights:
-        return projected(array.reshape(shape), space, given.where_MRS).reshape(rows.shape)
-
-    ones = within(layer.seen.astype(float))  # in the space; moves along it change the sums
+    ones = layer.within(layer.seen.astype(float))  # in the space; moves along it change the sums
     best, far = rows, np.full(size.shape, -1.0)
     for _ in range(DIRECTIONS):
-        move = within(np.where(layer.seen, generator.normal(size=rows.shape), 0))
+        move = layer.within(np.where(layer.seen, generator.normal(size=rows.shape), 0))
         share = move.sum(-1, keepdims=True) / np.maximum(ones.sum(-1, keepdims=True), 1)
         move = move - ones * share
         length = np.linalg.norm(move, axis=-1, keepdims=True)

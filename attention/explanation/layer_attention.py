@@ -11,7 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from attention.choices import Choices
-from attention.explanation.efficient import effective_attention, efficient_attention
+from attention.explanation.efficient import (
+    effective_attention,
+    efficient_attention,
+    projection,
+)
+from attention.explanation.head_matrices import heads, with_ones
 
 Weights = Float[np.ndarray, "N T S"]
 
@@ -46,6 +51,13 @@ class LayerAttention:
     def seen(self) -> Bool[np.ndarray, "N T S"]:
         """What each query of each head may see."""
         return np.broadcast_to(self.where, self.weights.shape)
+
+    @cached_property
+    def within(self) -> Callable[[Weights], Weights]:
+        """The projection of rows onto the column space of ``[V, 1]``, which reaches the output."""
+        given = heads(self.rows, self.values, self.where)
+        project = projection(with_ones(given), given.where_MRS)
+        return lambda rows: project(rows.reshape(given.weights_MRS.shape)).reshape(rows.shape)
 
     @cached_property
     def effective(self) -> Weights:

@@ -15,7 +15,7 @@ base model.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PyTree
 
-from attention.explanation.classifier import Classifier, Inputs
+from attention.explanation.classifier import Classifier, Inputs, replaced
 from attention.explanation.options import Adversary
 from attention.training import fit
 from attention.transformer import Transformer, TransformerConfig, unstack_layers
@@ -66,52 +66,50 @@ def adversarial_attention(
         given = np.stack([layer.weights for layer in layers])
         where = np.stack([layer.seen for layer in layers])
         text = (inputs.tokens[None], inputs.where[None], inputs.types[None], inputs.read or 0)
-        found = _search(classifier)(
-            text, chosen_LN, jnp.asarray(given, dtype), where, jnp.asarray(logits, dtype), steps
-        )
+        found = _search(
+            classifier.config, classifier.params, text, chosen_LN, jnp.asarray(given, dtype),
+            where, jnp.asarray(logits, dtype), steps,
+        )  # fmt: skip
         return np.asarray(found, np.float64)
 
 
-@functools.lru_cache(maxsize=1)  # the classifier that is explained, and no other is kept
-def _search(classifier: Classifier) -> Callable[..., Array]:
-    """Make the search of ``adversarial_attention``: one program for all texts of a length."""
+@functools.partial(jax.jit, static_argnames="config")
+def _search(
+    config: TransformerConfig,
+    params: Params,
+    text: tuple[ArrayLike, ...],
+    chosen_LN: Array,
+    given: Array,
+    where: Array,
+    logits: Array,
+    steps: int,
+) -> Array:
+    """The search of ``adversarial_attention``: one program for all texts of a length."""
     optimizer = optax.adam(0.1)
+    sums = jnp.sum(given, -1, keepdims=True)
+    target = given / jnp.where(sums > 0, sums, 1)
+    before = jax.nn.softmax(logits)
 
-    @jax.jit
-    def search(
-        text: tuple[ArrayLike, ...],
-        chosen_LN: Array,
-        given: Array,
-        where: Array,
-        logits: Array,
-        steps: int,
-    ) -> Array:
-        sums = jnp.sum(given, -1, keepdims=True)
-        target = given / jnp.where(sums > 0, sums, 1)
-        before = jax.nn.softmax(logits)
+    def rows(scores: Array) -> Array:
+        return jax.nn.softmax(jnp.where(where, scores, -1e9), -1) * where
 
-        def rows(scores: Array) -> Array:
-            return jax.nn.softmax(jnp.where(where, scores, -1e9), -1) * where
+    def loss(scores: Array) -> Array:
+        new = (sums * rows(scores))[:, None]
+        tokens, real, types, read = text
+        after, _ = replaced(config, params, tokens, real, types, read, chosen_LN, new)
+        tvd = 0.5 * jnp.sum(jnp.abs(jax.nn.softmax(after[0]) - before))
+        return -jnp.mean(jsd(rows(scores), target)) + 50 * jax.nn.relu(tvd - 0.01)
 
-        def loss(scores: Array) -> Array:
-            tokens, real, types, read = text
-            new = (sums * rows(scores))[:, None]
-            after, _ = classifier.replaced(tokens, real, types, read, chosen_LN, new)
-            tvd = 0.5 * jnp.sum(jnp.abs(jax.nn.softmax(after[0]) - before))
-            return -jnp.mean(jsd(rows(scores), target)) + 50 * jax.nn.relu(tvd - 0.01)
+    def step(_: int, state: tuple[Array, optax.OptState]) -> tuple[Array, optax.OptState]:
+        scores, moments = state
+        updates, moments = optimizer.update(jax.grad(loss)(scores), moments)
+        moved: Any = optax.apply_updates(scores, updates)
+        return moved, moments
 
-        def step(_: int, state: tuple[Array, optax.OptState]) -> tuple[Array, optax.OptState]:
-            scores, moments = state
-            updates, moments = optimizer.update(jax.grad(loss)(scores), moments)
-            moved: Any = optax.apply_updates(scores, updates)
-            return moved, moments
-
-        noise = jax.random.normal(jax.random.key(0), given.shape, given.dtype)
-        scores = jnp.log(target + 1e-6) + noise
-        start = scores, optimizer.init(scores)
-        return sums * rows(jax.lax.fori_loop(0, steps, step, start)[0])
-
-    return search
+    noise = jax.random.normal(jax.random.key(0), given.shape, given.dtype)
+    scores = jnp.log(target + 1e-6) + noise
+    start = scores, optimizer.init(scores)
+    return sums * rows(jax.lax.fori_loop(0, steps, step, start)[0])
 
 
 def train_adversary(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -60,9 +61,9 @@ class Gradients(NamedTuple):
 
 
 class Classifier:
-    """Jitted programs of one model, whose batches are variants of one text.
+    """One model, asked for variants of one text.
 
-    They replace attention with the transformer's own ``tap``.
+    Its programs are those of all models of its config: parameters are arguments.
 
     Args:
         config: of a model with the head ``sequence`` or ``token``.
@@ -71,6 +72,7 @@ class Classifier:
 
     Attributes:
         config: with that dtype.
+        params: with that dtype, unstacked.
         attending: the numbers of the layers that have attention.
 
     Raises:
@@ -93,10 +95,7 @@ class Classifier:
             if self.double:
                 config = dataclasses.replace(config, dtype=dtype)
                 params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-            self.config, self._params = config, unstack_layers(jax.tree.map(jnp.asarray, params))
-            self._model = Transformer(config)
-            self._run = jax.jit(self.replaced, static_argnames="capture")
-            self._grad = jax.jit(jax.vmap(jax.grad(self._scalar), (0, None, None, None, None)))
+            self.config, self.params = config, unstack_layers(jax.tree.map(jnp.asarray, params))
 
     def precision(self) -> contextlib.AbstractContextManager[None]:
         """Allow float64 in a block, if the classifier computes in it."""
@@ -152,12 +151,12 @@ class Classifier:
             steps: number of parts of the line, for integrated gradients.
         """
         with self.precision():
-            where, types = inputs.where[None], inputs.types[None]
-            hidden, context = self._embed(inputs.tokens[None], where, types)
             shares = np.concatenate([[1.0], (np.arange(steps) + 0.5) / steps])
-            scaled = jnp.asarray(shares, hidden.dtype)[:, None, None] * hidden
-            found = self._grad(scaled, context, where, inputs.read or 0, label)
-            found, hidden = np.asarray(found, np.float64), np.asarray(hidden[0], np.float64)
+            hidden, found = _gradients(
+                self.config, self.params, inputs.tokens[None], inputs.where[None],
+                inputs.types[None], inputs.read or 0, label, shares,
+            )  # fmt: skip
+            hidden, found = (np.asarray(array, np.float64) for array in (hidden, found))
         parts = (found[0], found[1:].mean(0))
         return Gradients(*(np.where(inputs.where, (part * hidden).sum(-1), 0) for part in parts))
 
@@ -167,64 +166,6 @@ class Classifier:
         everything = softmax(self.logits(inputs))[0, label]
         without = softmax(self.logits(inputs, where_BT=where))[:, label]
         return np.where(inputs.where, everything - without, 0)
-
-    def replaced(
-        self,
-        tokens_BT: Int[ArrayLike, "B T"],
-        where_BT: Bool[ArrayLike, "B T"],
-        types_BT: Int[ArrayLike, "B T"],
-        read: ArrayLike,
-        chosen_LN: Bool[Array, "L N"],
-        new_LBNTS: Float[Array, "L B N T S"],
-        capture: tuple[str, ...] = (),
-    ) -> tuple[Float[Array, "B C"], dict[str, Array]]:
-        """Compute the logits with the weights of the chosen heads replaced; traceable.
-
-        Args:
-            tokens_BT: ids.
-            where_BT: true at real tokens.
-            types_BT: BERT's segments.
-            read: the position whose logits are the answer, for a ``token`` head.
-            chosen_LN: the layers with attention, and heads, whose weights are replaced.
-            new_LBNTS: the new weights.
-            capture: what is captured of each layer.
-
-        Returns:
-            The logits, and what is captured.
-        """
-
-        def tap(layer: int, weights: Array, values: Array, mask: Array) -> Array:
-            del values, mask
-            place = self.attending.index(layer)
-            at = chosen_LN[place][None, :, None, None]
-            return jnp.where(at, new_LBNTS[place].astype(weights.dtype), weights)
-
-        hidden, context = self._embed(tokens_BT, where_BT, types_BT)
-        return self._forward(hidden, context, where_BT, read, tap, capture)
-
-    def _embed(self, tokens, where, types) -> tuple[Array, Context]:
-        found: Any = self._model.apply(
-            {"params": self._params},
-            tokens,
-            where,
-            types if self.config.type_vocab_size else None,
-            method=Transformer.embed_inputs,
-        )
-        return found
-
-    def _forward(
-        self, hidden, context: Context, where, read, tap=None, capture=()
-    ) -> tuple[Float[Array, "B C"], dict[str, Array]]:
-        """Compute the logits from input states, and read them at the place that counts."""
-        hidden, _, captured = run_layers(
-            self.config, self._params["layers"], hidden, context, tap=tap, capture=capture
-        )
-        logits: Any = self._model.apply(
-            {"params": self._params}, hidden, where, method=Transformer.read_out
-        )
-        if self.config.head == "token":
-            logits = jax.lax.dynamic_index_in_dim(logits, read, axis=1, keepdims=False)
-        return logits, captured
 
     def _ask(
         self, inputs: Inputs, batch: int, new, chosen, where, capture: tuple[str, ...]
@@ -237,14 +178,89 @@ class Classifier:
         where = inputs.where[None] if where is None else where
         spread = lambda row: np.broadcast_to(row, (batch, length))  # noqa: E731
         with self.precision():
-            return self._run(
-                spread(inputs.tokens), spread(where), spread(inputs.types),
-                inputs.read or 0, chosen, new, capture=capture,
+            return replaced(
+                self.config, self.params, spread(inputs.tokens), spread(where),
+                spread(inputs.types), inputs.read or 0, chosen, new, capture,
             )  # fmt: skip
 
-    def _scalar(self, hidden_TD, context, where, read, label) -> Array:
-        logits, _ = self._forward(hidden_TD[None], context, where, read)
+
+@functools.partial(jax.jit, static_argnames=("config", "capture"))
+def replaced(
+    config: TransformerConfig,
+    params: Mapping[str, PyTree],
+    tokens_BT: Int[ArrayLike, "B T"],
+    where_BT: Bool[ArrayLike, "B T"],
+    types_BT: Int[ArrayLike, "B T"],
+    read: ArrayLike,
+    chosen_LN: Bool[ArrayLike, "L N"],
+    new_LBNTS: Float[ArrayLike, "L B N T S"],
+    capture: tuple[str, ...] = (),
+) -> tuple[Float[Array, "B C"], dict[str, Array]]:
+    """Compute the logits with the weights of the chosen heads replaced, by the model's own ``tap``.
+
+    Args:
+        config: of the model; ``L`` counts its layers with attention.
+        params: of the model, unstacked.
+        tokens_BT: ids.
+        where_BT: true at real tokens.
+        types_BT: BERT's segments.
+        read: the position whose logits are the answer, for a ``token`` head.
+        chosen_LN: the layers and heads whose weights are replaced.
+        new_LBNTS: the new weights.
+        capture: what is captured of each layer.
+
+    Returns:
+        The logits, and what is captured.
+    """
+    attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
+
+    def tap(layer: int, weights: Array, values: Array, mask: Array) -> Array:
+        del values, mask
+        place = attending.index(layer)
+        at = jnp.asarray(chosen_LN)[place][None, :, None, None]
+        return jnp.where(at, jnp.asarray(new_LBNTS)[place].astype(weights.dtype), weights)
+
+    hidden, context = _embed(config, params, tokens_BT, where_BT, types_BT)
+    return _forward(config, params, hidden, context, where_BT, read, tap, capture)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _gradients(config, params, tokens, where, types, read, label, shares) -> tuple[Array, Array]:
+    """The input states, and the gradient of the label's log-probability at each share of them."""
+    hidden, context = _embed(config, params, tokens, where, types)
+
+    def score(state: Float[Array, "1 T D"]) -> Array:
+        logits, _ = _forward(config, params, state, context, where, read)
         return jax.nn.log_softmax(logits[0])[label]
+
+    scaled = jnp.asarray(shares, hidden.dtype)[:, None, None, None] * hidden[None]
+    return hidden[0], jax.vmap(jax.grad(score))(scaled)[:, 0]
+
+
+def _embed(config, params, tokens, where, types) -> tuple[Array, Context]:
+    found: Any = Transformer(config).apply(
+        {"params": params},
+        tokens,
+        where,
+        types if config.type_vocab_size else None,
+        method=Transformer.embed_inputs,
+    )
+    return found
+
+
+def _forward(
+    config, params, hidden, context: Context, where, read, tap=None, capture=()
+) -> tuple[Float[Array, "B C"], dict[str, Array]]:
+    """Compute the logits from input states, and read them at the place that counts."""
+    hidden, _, captured = run_layers(
+        config, params["layers"], hidden, context, tap=tap, capture=capture
+    )
+    logits: Any = Transformer(config).apply(
+        {"params": params}, hidden, where, method=Transformer.read_out
+    )
+    if config.head == "token":
+        logits = jax.lax.dynamic_index_in_dim(logits, read, axis=1, keepdims=False)
+    return logits, captured
 
 
 def softmax(logits: Float[np.ndarray, "... C"]) -> Float[np.ndarray, "... C"]:

@@ -105,10 +105,10 @@ def test_one_for_a_decision_is_far_in_attention_and_near_in_output(classifier, t
 
 
 def test_one_program_serves_all_decisions_of_a_length(classifier, text):
-    model = classifier("encoder")
+    model, before = classifier("encoder"), _search._cache_size()
     for seed in range(2):
         adversarial_attention(model, text(None, seed), np.ones((2, 4), bool), steps=2)
-    assert _search(model)._cache_size() == 1
+    assert _search._cache_size() <= before + 1
 
 
 def test_the_divergence_is_that_of_distances_and_has_a_gradient_at_zero():

@@ -6,7 +6,8 @@ Cost: training one to five minutes a model, explaining about two minutes a model
 Each row is a model and 50 decisions of the test split; ``untrained`` is the control: the encoder
 with random weights.  Writes ``table.md``, ``flips.png``, and a run of ``attn explain`` for each
 row.  ``claims.md`` has means over ``--seeds``: does attention matter as much as context, is a
-support sufficient, is each of its tokens necessary.  The same line goes on with a run that was
+support sufficient, is each of its tokens necessary.  A unit is a row; it is a file of
+docs/results/data/explanation, and is not made twice.  The same line goes on with a run that was
 killed.
 """
 
@@ -24,11 +25,12 @@ from train_classifiers import INIT, Built, train
 from attention.command_line import Commas, OneOf, command, run_script
 from attention.commands.explain import explain
 from attention.explanation import INTERVENTIONS, DataFolder
-from attention.files import save_figure, write_text
+from attention.files import finished, save_figure, write_text
 from attention.language import SOURCES
 from attention.options import Count
 from attention.statistics import student_margin
 
+DATA = Path("docs/results/data/explanation")
 Kind = Literal["encoder", "decoder", "pretrained", "untrained"]
 CLEAR = 2.0  # points above the majority from which a classifier is a test of anything
 CLAIMS = {
@@ -49,12 +51,22 @@ HEAD = (
 )
 
 
-def row(name: str, kind: str, place: Path, found: Mapping[str, Any]) -> str:
+def kept(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tables need of a summary."""
+    columns = ("flip", "tvd", "attention_tvd")
+    flips = {
+        name: {column: each[column] for column in columns if column in each}
+        for name, each in found["interventions"].items()
+    }
+    parts = {name: found[name] for name in ("heads", "aopc", "supports", "context")}
+    return {**parts, "interventions": flips}
+
+
+def row(name: str, kind: str, found: Mapping[str, Any]) -> str:
     """One line of the table."""
-    scores = (place / "README.md").read_text().splitlines()[-1].split("|")
     heads, flips, aopc = found["heads"], found["interventions"], found["aopc"]
     cells = [
-        name, kind, *([""] * 3 if kind == "untrained" else [s.strip() for s in scores[3:6]]),
+        name, kind, *([""] * 3 if kind.startswith("untrained") else found["scores"]),
         f"{heads['support_raw']:.1f} → {heads['support_efficient']:.1f}", f"{heads['tvd']:.3f}",
         *(f"{flips[key]['flip'][0]:.0%}" for key in ("min_norm", "uniform", "permuted")),
         f"{flips['adversarial']['flip'][0]:.0%}",
@@ -86,10 +98,9 @@ def claims(found: Mapping[str, Sequence[Mapping[str, Any]]], clear: Mapping[str,
     return "\n".join(lines) + "\n"
 
 
-def clearly_above(place: Path) -> bool:
-    """Whether the accuracy in a classifier's README is clearly above the majority."""
-    cells = (place / "README.md").read_text().splitlines()[-1].split("|")
-    accuracy, majority = (float(cell.split("%")[0]) for cell in cells[3:5])
+def clearly_above(scores: Sequence[str]) -> bool:
+    """Whether a classifier's accuracy is clearly above the majority; cells of its README."""
+    accuracy, majority = (float(cell.split("%")[0]) for cell in scores[:2])
     return accuracy - majority >= CLEAR
 
 
@@ -118,6 +129,7 @@ def main(
     task: Annotated[tuple[str, ...], Commas(), OneOf(SOURCES)] = ("snli", "ner", "pos", "reviews"),
     data: DataFolder = Path("data"),
     models: Path = Path("runs/classifiers"),
+    results: Path = DATA,
     kinds: tuple[Kind, ...] = ("encoder", "decoder", "untrained"),
     limit: int = 50,
     seeds: Count = 1,
@@ -130,6 +142,7 @@ def main(
         task: names of the tasks
         data: folder of their files
         models: folder of the classifiers; those that are missing are trained
+        results: folder of the finished units
         kinds: which models; pretrained is that of --init, fine-tuned
         limit: decisions of each model
         seeds: classifiers of each kind, of seeds 0, 1, …
@@ -139,20 +152,27 @@ def main(
     of_seeds: dict[str, list[Mapping[str, Any]]] = {}
     clear: dict[str, bool] = {}
     for name, kind, seed in itertools.product(task, kinds, range(seeds)):
-        built: Built = "encoder" if kind == "untrained" else kind
         end = f"-seed{seed}" if seed else ""
-        place, run = models / f"{name}-{built}{end}", out / f"{name}-{kind}{end}"
-        if not (place / "README.md").exists():
-            print(train(name, built, data, models, seed=seed, init=init), flush=True)
         print(f"{name}, {kind}{end}", flush=True)
-        summary = explain(
-            place, name, run, limit=limit, data=data, cut=True, seed=seed,
-            untrained=kind == "untrained", resume=run.exists(),
-        )  # fmt: skip
+
+        def unit(name: str = name, kind: Kind = kind, seed: int = seed, end: str = end) -> Any:
+            built: Built = "encoder" if kind == "untrained" else kind
+            place, run = models / f"{name}-{built}{end}", out / f"{name}-{kind}{end}"
+            if not (place / "README.md").exists():
+                print(train(name, built, data, models, seed=seed, init=init), flush=True)
+            found = explain(
+                place, name, run, limit=limit, data=data, cut=True, seed=seed,
+                untrained=kind == "untrained", resume=run.exists(),
+            )  # fmt: skip
+            line = (place / "README.md").read_text().splitlines()[-1]
+            return {"scores": [cell.strip() for cell in line.split("|")[3:6]], **kept(found)}
+
+        summary = finished(results / f"{Path(name).stem}-{kind}-seed{seed}-{limit}.json", unit)
         label = f"{name}, {kind}"
-        lines.append(row(name, f"{kind}{end}", place, summary))
+        lines.append(row(name, f"{kind}{end}", summary))
         of_seeds.setdefault(label, []).append(summary)
-        clear[label] = kind == "untrained" or (clear.get(label, True) and clearly_above(place))
+        above = kind == "untrained" or clearly_above(summary["scores"])
+        clear[label] = clear.get(label, True) and above
         found |= {} if kind == "untrained" or seed else {label: summary}
         write_text(out / "table.md", "\n".join(lines) + "\n")
         write_text(out / "claims.md", claims(of_seeds, clear))

@@ -35,7 +35,7 @@ def test_classifiers_are_trained_and_compared(load_script, tmp_path, monkeypatch
 
     monkeypatch.setattr(table, "explain", explain)
     out, models = tmp_path / "out", tmp_path / "models"
-    shown = {"task": "demo", "models": models, "limit": 3}
+    shown = {"task": "demo", "models": models, "limit": 3, "results": tmp_path / "units"}
     text = table.main(out, kinds=("encoder", "untrained"), **shown)
     assert asked == [
         ("demo-encoder", "demo", "demo-encoder", False),
@@ -51,8 +51,8 @@ def test_classifiers_are_trained_and_compared(load_script, tmp_path, monkeypatch
     (models / "demo-encoder").rename(models / "demo-encoder-seed1")
     shutil.copytree(models / "demo-encoder-seed1", models / "demo-encoder")
     table.main(out, kinds="encoder", seeds=2, **shown)
-    assert asked[2:] == [("demo-encoder", "demo", "demo-encoder", False),
-                         ("demo-encoder-seed1", "demo", "demo-encoder-seed1", False)]  # fmt: skip
+    assert asked[2:] == [("demo-encoder-seed1", "demo", "demo-encoder-seed1", False)]  # the other
+    # is a finished unit
     (line,) = (out / "claims.md").read_text().splitlines()[2:]
     assert line.startswith("| demo, encoder") and "| 0.600 ± 6.353 |" in line  # t · s/√2 = 12.7/2
     labels = read_json(models / "demo-encoder" / "config.json")["id2label"]

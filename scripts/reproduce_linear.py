@@ -19,6 +19,7 @@ least squares are exact in either setting. Interrupted runs go on where they sto
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from attention import files
 from attention.command_line import Commas, command, run_script
 from attention.options import Count
 from icl.analysis import along_inputs
@@ -115,6 +117,7 @@ def _verdict(passed: bool) -> str:
 def main(
     *,
     out: Path = Path("runs/linear"),
+    data: Path = Path("docs/results/data/linear"),
     table: Literal[1, 2, 3] = 2,
     models: Annotated[tuple[str, ...], Commas(metavar="NAME,NAME")] = (),
     normalizer: str = "softmax",
@@ -125,6 +128,7 @@ def main(
 
     Args:
         out: a run directory for each model, and the tables
+        data: folder of the finished units: a model of one seed
         table: 1: distributions of training; 2: sizes; 3: attention only
         models: rows of the table, or architectures; by default those of the setting; with --full
             every published row
@@ -143,6 +147,8 @@ def main(
         preset = f"linear-{row.architecture}"
         experiments[shown] = Experiment(preset, normalizer=normalizer, **laws, **plan.fields)
     check(out, experiments.values())
+    steps, seeds = plan.updates(4000), range(plan.seed, plan.seed + plan.seeds)
+    units = data / f"table{table}-{steps}-of-{plan.fields['batch']}"
     task, cases = FunctionTask(), published.cases(functions)
     rows, _ = evaluate(task, cases, predictors(task, BASELINES, []))
     rows = [{**row, "seed": ""} for row in rows]
@@ -150,19 +156,24 @@ def main(
     for (name, experiment), row in zip(experiments.items(), rows_of.values(), strict=True):
         place = out / name.removesuffix(f"-{row.prompt}").replace(" ", "-").replace(":", "-")
         asked = cases if row.prompt == "drawn" else published.cases(functions, row.prompt)
-        trained = trained_models(experiment, place, plan.updates(4000))
-        for i, model in enumerate(trained):
+        gated = row.prompt == "drawn" and not row.architecture.endswith("mlp")
+
+        def unit(seed: int, name=name, given=experiment, row=row, place=place, asked=asked) -> Any:
+            model = trained_models(given, place, steps)[seed - plan.seed]
             found, _ = evaluate(task, asked, {name: model_predictor(model)})
-            rows += [{**each, "seed": plan.seed + i} for each in found]
-            if row.prompt == "drawn" and not row.architecture.endswith("mlp"):
-                passed = {"model": name, "seed": plan.seed + i, **gates(model, row.law)}
-                told.append(json.dumps(passed))
+            return {"rows": found, "gates": gates(model, row.law)}
+
+        for seed in seeds:
+            file = f"{name.replace(' ', '-').replace(':', '-')}-seed{seed}-{functions}.json"
+            found = files.finished(units / file, functools.partial(unit, seed))
+            rows += [{**each, "seed": seed} for each in found["rows"]]
+            if gated:
+                told.append(json.dumps({"model": name, "seed": seed, **found["gates"]}))
     names_of = dict(zip(experiments, rows_of, strict=True))
     found, text = beside_published(rows, names_of, published)
-    text += f"\n{plan.updates(4000)} steps at learning rate {plan.fields['learning_rate']:g}, "
+    text += f"\n{steps} steps at learning rate {plan.fields['learning_rate']:g}, "
     text += f"{functions} functions a sigma, {plan.told}\n"
     if table == 2:
-        seeds = range(plan.seed, plan.seed + plan.seeds)
         told += [json.dumps(holds(found, names_of, seed)) for seed in seeds]
     write_tables(out, f"table_{table}", found, text + "".join(f"{line}\n" for line in told))
 

@@ -27,7 +27,10 @@ def test_a_table_over_seeds(load_script, tmp_path, monkeypatch, capsys):
     linear = load_script("reproduce_linear")
     monkeypatch.setattr(linear, "trained_models", untrained)
     monkeypatch.setattr(linear, "BASELINES", ("zero", "knn-3"))
-    run_script(linear.main, [*words, "--out", str(tmp_path / "out")])
+    places = ["--out", str(tmp_path / "out"), "--data", str(tmp_path / "units")]
+    run_script(linear.main, [*words, *places])
+    monkeypatch.setattr(linear, "trained_models", None)  # all units are finished
+    run_script(linear.main, [*words, *places])
     with (tmp_path / "out" / "table_2.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 10 * (2 + 2 * 3) and {row["seed"] for row in rows} == {"", "3", "4"}
@@ -61,7 +64,7 @@ def test_laws_of_training_and_their_gates(load_script, tmp_path, monkeypatch, ca
             [],
         ),
     )
-    run_script(linear.main, [*words, "--out", str(tmp_path)])
+    run_script(linear.main, [*words, "--out", str(tmp_path), "--data", str(tmp_path / "units")])
     assert seen.keys() == {"3l4ah-U", "12l8ah-N"}  # sorted prompts are a test, not a training
     assert seen["3l4ah-U"].inputs == seen["3l4ah-U"].functions == "uniform:-5,5"
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]

@@ -73,10 +73,10 @@ def examine(model: Trained, functions: int) -> dict[str, Any]:
 
 def table(found: Mapping[str, Sequence[Row]]) -> str:
     """A line for each cell: means over seeds, with their intervals by Student's t."""
-    lines = [f"{'':22}" + "".join(f"{name:>18}" for name in COLUMNS)]
+    lines = [f"{'':22}" + "".join(f"{name:>20}" for name in COLUMNS)]
     for name, rows in found.items():
         values = [np.array([row[column] for row in rows]) for column in COLUMNS]
-        lines.append(f"{name:22}" + "".join(f"{_with_margin(each):>18}" for each in values))
+        lines.append(f"{name:22}" + "".join(f"{_with_margin(each):>20}" for each in values))
     return "\n".join(lines)
 
 
@@ -91,12 +91,13 @@ def differences(softmax: Sequence[Row], ssa: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _with_margin(values: np.ndarray, star: bool = False) -> str:
+def _with_margin(values: np.ndarray, share: bool = False) -> str:
+    form = ".3f" if share else ".3g"
     if len(values) < 2:
-        return f"{values.mean():.3f}"
+        return f"{values.mean():{form}}"
     margin = student_margin(values)
-    outside = star and bool(abs(values.mean()) > margin)
-    return f"{values.mean():.3f} ± {margin:.3f}{'*' * outside}"
+    star = "*" if share and abs(values.mean()) > margin else ""
+    return f"{values.mean():{form}} ± {margin:{form}}{star}"
 
 
 @command

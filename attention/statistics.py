@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy  # imports its parts when they are used; scipy.stats takes most of a second
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 
 def wilson_interval(correct: float, total: int) -> tuple[float, float]:
@@ -103,6 +104,21 @@ def student_margin(values: Float[np.ndarray, " E"]) -> float:
         return math.inf
     spread = values.std(ddof=1) / math.sqrt(len(values))
     return float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
+
+
+def mean_with_margin(values: ArrayLike, form: str = ".3g", *, star: bool = False) -> str:
+    """Write ``mean ± margin``, with :func:`student_margin`; the mean alone of a single value.
+
+    Args:
+        values: independent of one another.
+        form: the format of both numbers.
+        star: put a star behind an interval without 0.
+    """
+    numbers = np.asarray(values, np.float64)
+    mean, margin = float(numbers.mean()), student_margin(numbers)
+    if len(numbers) < 2:
+        return f"{mean:{form}}"
+    return f"{mean:{form}} ± {margin:{form}}{'*' if star and abs(mean) > margin else ''}"
 
 
 def stratified_interval(correct: Sequence[float], totals: Sequence[int]) -> tuple[float, float]:

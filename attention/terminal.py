@@ -116,6 +116,32 @@ class Terminal:
             yield advance
 
 
+def narrow_table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int = 80) -> str:
+    """Make a table as text; columns that do not fit stand below, beside the first one again.
+
+    Args:
+        columns: the headings; the first column has words, the others have numbers.
+        rows: the texts of each row.
+        width: of a line, in characters.
+    """
+    cells = [columns, *rows]
+    sizes = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    blocks: list[list[int]] = [[]]
+    for i in range(1, len(columns)):
+        taken = sizes[0] + sum(2 + sizes[j] for j in (*blocks[-1], i))
+        if blocks[-1] and taken > width:
+            blocks.append([])
+        blocks[-1].append(i)
+    texts = []
+    for block in blocks:
+        lines = [
+            row[0].ljust(sizes[0]) + "".join(f"  {row[i]:>{sizes[i]}}" for i in block)
+            for row in cells
+        ]
+        texts.append("\n".join(lines))
+    return "\n\n".join(texts)
+
+
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2) -> Table:
     """Make a table without lines, for :class:`attention.results.Result` and for progress.
 

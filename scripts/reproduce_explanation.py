@@ -28,7 +28,7 @@ from attention.explanation import INTERVENTIONS, DataFolder
 from attention.files import finished, save_figure, write_text
 from attention.language import SOURCES
 from attention.options import Count
-from attention.statistics import student_margin
+from attention.statistics import mean_with_margin
 
 DATA = Path("docs/results/data/explanation")
 Kind = Literal["encoder", "decoder", "pretrained", "untrained"]
@@ -88,11 +88,10 @@ def claims(found: Mapping[str, Sequence[Mapping[str, Any]]], clear: Mapping[str,
     """
     lines = ["| data, model | " + " | ".join(CLAIMS) + " |", "|-" * (len(CLAIMS) + 1) + "|"]
     for label, summaries in found.items():
-        cells = []
-        for value in CLAIMS.values():
-            numbers = np.array([value(summary) for summary in summaries], np.float64)
-            margin = f" ± {student_margin(numbers):.3f}" if len(numbers) > 1 else ""
-            cells.append(f"{numbers.mean():.3f}{margin}")
+        cells = [
+            mean_with_margin([value(summary) for summary in summaries], ".3f")
+            for value in CLAIMS.values()
+        ]
         note = "" if clear[label] else " (no test: not above the majority)"
         lines.append(f"| {label}{note} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

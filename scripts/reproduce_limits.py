@@ -27,7 +27,8 @@ import numpy as np
 from attention import files
 from attention.command_line import command, run_script
 from attention.options import Count
-from attention.statistics import student_margin
+from attention.statistics import mean_with_margin
+from attention.terminal import narrow_table
 from icl.analysis import survey
 from icl.evaluation import evaluate, model_predictor
 from icl.papers import Plan, examined
@@ -73,31 +74,23 @@ def examine(model: Trained, functions: int) -> dict[str, Any]:
 
 def table(found: Mapping[str, Sequence[Row]]) -> str:
     """A line for each cell: means over seeds, with their intervals by Student's t."""
-    lines = [f"{'':22}" + "".join(f"{name:>20}" for name in COLUMNS)]
-    for name, rows in found.items():
-        values = [np.array([row[column] for row in rows]) for column in COLUMNS]
-        lines.append(f"{name:22}" + "".join(f"{_with_margin(each):>20}" for each in values))
-    return "\n".join(lines)
+    lines = [
+        [name, *(mean_with_margin([row[column] for row in rows]) for column in COLUMNS)]
+        for name, rows in found.items()
+    ]
+    return narrow_table(["", *COLUMNS], lines)
 
 
 def differences(softmax: Sequence[Row], ssa: Sequence[Row]) -> str:
     """The heat map of SSA minus softmax, paired by seed; a star where the interval excludes 0."""
     gaps = np.array([row["heat"] for row in ssa]) - np.array([row["heat"] for row in softmax])
-    lines = ["SSA - softmax, error over zero: inputs down, coefficients across"]
-    lines.append(f"{'':6}" + "".join(f"{size:>18}" for size in SPREADS))
-    for i, size in enumerate(SPREADS):
-        cells = gaps[:, i * len(SPREADS) : (i + 1) * len(SPREADS)].T
-        lines.append(f"{size:<6}" + "".join(f"{_with_margin(cell, True):>18}" for cell in cells))
-    return "\n".join(lines)
-
-
-def _with_margin(values: np.ndarray, share: bool = False) -> str:
-    form = ".3f" if share else ".3g"
-    if len(values) < 2:
-        return f"{values.mean():{form}}"
-    margin = student_margin(values)
-    star = "*" if share and abs(values.mean()) > margin else ""
-    return f"{values.mean():{form}} ± {margin:{form}}{star}"
+    rows = [
+        [str(size), *(mean_with_margin(gaps[:, i * len(SPREADS) + j], ".3f", star=True)
+                      for j in range(len(SPREADS)))]
+        for i, size in enumerate(SPREADS)
+    ]  # fmt: skip
+    title = "SSA - softmax, error over zero: inputs down, coefficients across\n"
+    return title + narrow_table(["", *map(str, SPREADS)], rows)
 
 
 @command

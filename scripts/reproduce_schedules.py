@@ -27,7 +27,8 @@ import numpy as np
 from attention import files
 from attention.command_line import Commas, command, run_script
 from attention.options import Count
-from attention.statistics import student_margin
+from attention.statistics import mean_with_margin
+from attention.terminal import narrow_table
 from icl.evaluation import evaluate, model_predictor, predictors
 from icl.papers import Plan, examined
 from icl.tasks import Predictor, Row, Sampling, distribution
@@ -78,17 +79,15 @@ def equalled(error: float, fits: Mapping[str, float]) -> str:
 
 def table(found: Mapping[str, Sequence[Row]], fits: Row) -> str:
     """A line for each class, a column for each model: mean over seeds, interval, degree."""
-    lines = [f"{'':12}{'3-NN':>8}" + "".join(f"{name:>24}" for name in found)]
-    for name in fits:
+    lines = []
+    for name, each in fits.items():
         cells = []
         for rows in found.values():
-            values = np.array([row[name]["model"] for row in rows])
-            margin = f" ± {student_margin(values):.3f}" if len(values) > 1 else ""
-            degree = equalled(float(values.mean()), fits[name])
-            cells.append(f"{values.mean():.3f}{margin} ({degree})")
-        knn = fits[name]["knn-3"]
-        lines.append(f"{name:12}{knn:>8.3f}" + "".join(f"{cell:>24}" for cell in cells))
-    return "\n".join(lines)
+            values = [row[name]["model"] for row in rows]
+            degree = equalled(float(np.mean(values)), each)
+            cells.append(f"{mean_with_margin(values, '.3f')} ({degree})")
+        lines.append([name, f"{each['knn-3']:.3f}", *cells])
+    return narrow_table(["", "3-NN", *found], lines)
 
 
 @command

@@ -26,7 +26,8 @@ import numpy as np
 from attention import files
 from attention.command_line import command, run_script
 from attention.options import Count
-from attention.statistics import student_margin
+from attention.statistics import mean_with_margin
+from attention.terminal import narrow_table
 from icl.analysis import follow
 from icl.evaluation import effective_bound, evaluate, model_predictor
 from icl.papers import TABLES, Plan, examined
@@ -68,22 +69,13 @@ def examine(model: Trained, functions: int) -> Row:
 
 def table(found: Mapping[str, Sequence[Row]]) -> str:
     """Means over seeds with intervals, and below each row but the first its paired difference."""
-    lines = [f"{'':14}" + "".join(f"{name:>18}" for name in COLUMNS)]
-    first = np.array([[row[column] for column in COLUMNS] for row in next(iter(found.values()))])
+    lines, first = [], next(iter(found.values()))
     for name, rows in found.items():
-        numbers = np.array([[row[column] for column in COLUMNS] for row in rows])
-        lines.append(_line(name, numbers))
-        if len(numbers) > 1 and name != next(iter(found)):
-            lines.append(_line("  difference", numbers - first))
-    return "\n".join(lines)
-
-
-def _line(name: str, numbers: np.ndarray) -> str:
-    cells = []
-    for each in numbers.T:
-        margin = f" ± {student_margin(each):.3g}" if len(each) > 1 else ""
-        cells.append(f"{each.mean():.3g}{margin}")
-    return f"{name:14}" + "".join(f"{cell:>18}" for cell in cells)
+        lines.append([name, *(mean_with_margin([r[column] for r in rows]) for column in COLUMNS)])
+        if len(rows) > 1 and rows is not first:
+            gaps = [[r[c] - f[c] for r, f in zip(rows, first, strict=True)] for c in COLUMNS]
+            lines.append(["  difference", *map(mean_with_margin, gaps)])
+    return narrow_table(["", *COLUMNS], lines)
 
 
 @command

@@ -13,6 +13,7 @@ from attention.statistics import (
     bootstrap_interval,
     holm,
     mcnemar_p_value,
+    mean_with_margin,
     rank_correlation,
     stratified_interval,
     stratified_p_value,
@@ -185,3 +186,10 @@ def test_the_rank_correlation_is_that_of_scipy():
     expected = scipy.stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic
     assert rank_correlation(pairs) == pytest.approx(expected)
     assert math.isnan(rank_correlation(np.array([[1.0, 2.0], [1.0, 3.0]])))
+
+
+def test_a_mean_with_its_margin():
+    assert mean_with_margin([3.0]) == "3"
+    assert mean_with_margin([3, 5]) == "4 ± 12.7"  # t = 12.706, s / √2 = 1
+    assert mean_with_margin([0.5, 0.5, 0.5], ".2f", star=True) == "0.50 ± 0.00*"
+    assert mean_with_margin([3, 5], star=True) == "4 ± 12.7"

@@ -7,7 +7,7 @@ import pytest
 
 from attention import terminal
 from attention.invocation import called_with
-from attention.terminal import Terminal
+from attention.terminal import Terminal, narrow_table
 
 
 class Screen:
@@ -88,3 +88,12 @@ def test_a_quiet_command_makes_every_terminal_quiet(capsys):
         with Terminal().waiting("b"), Terminal().steps("c", 3) as advance:
             advance()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_narrow_table_repeats_its_words_where_columns_do_not_fit():
+    rows = [["seven", *("1" * n for n in (2, 5, 3, 11))], ["words", "2", "3", "5", "7"]]
+    text = narrow_table(["", "a", "bc", "d", "e"], rows, width=21)
+    first, second = (block.splitlines() for block in text.split("\n\n"))
+    assert first == ["        a     bc    d", "seven  11  11111  111", "words   2      3    5"]
+    assert second == ["                 e", "seven  11111111111", "words            7"]
+    assert narrow_table(["", "a", "bc", "d", "e"], rows).count("seven") == 1

@@ -291,3 +291,4 @@ def test_how_training_decides(load_script, tmp_path, monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split()[2:5] == ["4", "±", "12.7"]  # of 3 and 5: t · s / √2
     assert lines[3].split()[:4] == ["difference", "2.5", "±", "6.35"]  # 2 and 3
+    assert max(map(len, lines)) <= 80

@@ -7,10 +7,12 @@ predict f(x) is asked for f at many x, and roots are where its answers change si
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from jaxtyping import Float
 
-from icl.tasks import Setting
+from icl.tasks import Setting, Task
 from icl.tasks.functions import RootQuestions, require_functions, root_questions
 from icl.training import Trained, predict_last
 
@@ -19,6 +21,7 @@ def approximate(
     trained: Trained,
     setting: Setting | None = None,
     *,
+    asked: Task | None = None,
     count: int = 256,
     seed: int = 0,
     low: float = -3.0,
@@ -32,6 +35,7 @@ def approximate(
     Args:
         trained: a model of functions of one number.
         setting: of a sweep; None: that of the task.
+        asked: the task whose functions are asked; None: that which the model learned.
         count: number of functions.
         seed: draws functions and inputs.
         low: smallest root that counts.
@@ -44,11 +48,12 @@ def approximate(
     Raises:
         InputError: the model learned another kind of task, or no function has a root there.
     """
-    task = require_functions(trained.task)
-    asked = root_questions(task, setting, count=count, seed=seed, low=low, high=high)
-    if task.inverse:
-        return asked.score([np.array([x]) for x in _swapped(trained, asked)])
-    return asked.score(_scanned(trained, asked, np.linspace(low, high, grid)))
+    inverse = require_functions(trained.task).inverse
+    task = dataclasses.replace(require_functions(asked or trained.task), inverse=inverse)
+    questions = root_questions(task, setting, count=count, seed=seed, low=low, high=high)
+    if inverse:
+        return questions.score([np.array([x]) for x in _swapped(trained, questions)])
+    return questions.score(_scanned(trained, questions, np.linspace(low, high, grid)))
 
 
 def _swapped(trained: Trained, asked: RootQuestions) -> Float[np.ndarray, " B"]:

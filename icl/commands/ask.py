@@ -18,7 +18,7 @@ from icl.commands.roots import root_table, row_of, rows_of_models, zero_row
 from icl.tasks import Form, PromptOptions, task_asked
 
 if TYPE_CHECKING:
-    from icl.tasks import Setting
+    from icl.tasks import Setting, Task
     from icl.training import Trained
 
 
@@ -78,7 +78,7 @@ def ask(
         if roots:
             with Terminal().waiting(f"asking {model}"):
                 rows, answers = language.ask_roots(task, settings, answer, form, journal)
-            shown = root_rows(name, rows, models, form)
+            shown = root_rows(name, rows, task, models, form)
             files.write_json_lines(out / "answers.jsonl", answers)
             return Result({"roots": shown}, *root_table(shown, out))
         with Terminal().waiting(f"asking {model}"):
@@ -92,6 +92,7 @@ def ask(
 def root_rows(
     name: str,
     asked: Sequence[tuple[Setting, Mapping[str, float]]],
+    task: Task,
     models: Mapping[str, Trained],
     form: Form,
 ) -> list[Record]:
@@ -99,7 +100,7 @@ def root_rows(
     rows: list[Record] = []
     for setting, found in asked:
         rows.append(zero_row(found, setting, "text"))
-        of_models = rows_of_models(models, setting, count=form.count, seed=form.seed)
+        of_models = rows_of_models(models, task, setting, count=form.count, seed=form.seed)
         rows += [row for row in of_models if row["predictor"] != rows[-1]["predictor"]]
         rows.append(row_of(found, setting, "text", name))
     return rows

@@ -27,6 +27,7 @@ def roots(
     *,
     run: Path,
     out: Path | None = None,
+    functions: str | None = None,
     sweep: Annotated[tuple[str, ...], Repeated(metavar="NAME=VALUES")] = (),
     seed: Seed = 0,
     count: Annotated[int, Between(ge=1)] = 256,
@@ -41,6 +42,7 @@ def roots(
     Args:
         run: directory of icl train, or zoo:NAME; each of its seeds is a row
         out: directory for roots.csv
+        functions: class of functions, or CLASS@DISTRIBUTION; by default that of the run
         sweep: what varies: degree=2:5, sigma=1:3, inputs=1,2 or points=21,41
         seed: draws functions and inputs
         count: number of functions
@@ -59,17 +61,21 @@ def roots(
         files.check_folder(out)
     files.use_compilation_cache()
     models = training.load_all(run)
-    task = tasks.require_functions(next(iter(models.values())).task)
+    learned = tasks.require_functions(next(iter(models.values())).task)
+    task = tasks.task_asked(tasks.PromptOptions(functions=functions), learned)
     settings, rows = list(task.settings(sweep)), []
     with Terminal().steps("settings", len(settings)) as advance:
         for setting in settings:
-            rows += rows_of_models(models, setting, count=count, seed=seed, low=low, high=high)
+            rows += rows_of_models(
+                models, task, setting, count=count, seed=seed, low=low, high=high
+            )
             advance()
     return Result({"roots": rows}, *root_table(rows, out))
 
 
 def rows_of_models(
     models: Mapping[str, Trained],
+    task: tasks.Task,
     setting: tasks.Setting,
     *,
     count: int,
@@ -79,7 +85,9 @@ def rows_of_models(
 ) -> Iterator[Record]:
     """A row for always answering 0, and one for each model."""
     for i, (name, trained) in enumerate(models.items()):
-        found = analysis.approximate(trained, setting, count=count, seed=seed, low=low, high=high)
+        found = analysis.approximate(
+            trained, setting, asked=task, count=count, seed=seed, low=low, high=high
+        )
         reading = "swap" if trained.experiment.inverse else "scan"
         yield from [] if i else [zero_row(found, setting, reading)]
         yield row_of(found, setting, reading, name)

@@ -75,6 +75,21 @@ def test_both_readings_with_a_perfect_model(inverse, untrained, monkeypatch):
     assert found["median_distance_of_zero"] > 0.1  # a constant answer is no root
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+def test_functions_of_another_class_are_asked(inverse, untrained, monkeypatch):
+    seen = []
+
+    def ask(trained, x_BT, y_BT):
+        seen.append((np.array(x_BT[:, :-1]), np.array(y_BT[:, :-1])))
+        return np.zeros(len(x_BT))
+
+    monkeypatch.setattr(roots, "predict_last", ask)
+    asked = FunctionTask(functions=function_class("fixed:number=3"), points=7)
+    approximate(untrained(inverse=inverse, points=7), asked=asked, count=3, grid=2)
+    x, y = reversed(seen[0]) if inverse else seen[0]
+    np.testing.assert_allclose(y, POLYNOMIAL.polyval(x, [4, -4, -1, 1]), rtol=1e-4, atol=1e-4)
+
+
 def test_scores_by_hand():
     asked = RootQuestions(
         np.zeros((4, 2)), np.zeros((4, 2)),

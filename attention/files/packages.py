@@ -10,11 +10,13 @@ import hashlib
 import importlib.metadata
 import re
 import shutil
-from pathlib import Path
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
 
 from attention.errors import InputError
 from attention.files.caches import cache_folder, make_once
-from attention.files.writing import appearing
+from attention.files.writing import appearing, new_folder
 
 PREFIX = "package:"
 CHUNK = re.compile(r"(?P<whole>.+\.gguf)\.part(?P<number>[0-9]+)")
@@ -24,7 +26,8 @@ def package_checkpoint(name: str) -> Path:
     """Find the folder or the GGUF file of the model in an installed package.
 
     A GGUF file may come in chunks (``FILE.gguf.part00`` …), in the package and its ``NAME-partN``.
-    These are joined once in the cache folder, and checked by the header and SHA256SUMS.
+    These are joined once in the cache folder, and checked by the header and SHA256SUMS.  A folder
+    in a zip archive is unpacked there once.
 
     Args:
         name: ``package:`` and the name of the distribution or of its module.
@@ -41,6 +44,8 @@ def package_checkpoint(name: str) -> Path:
     found = sorted(folders | whole)
     if not found and (chunks := _chunks(distribution)):
         return _joined(distribution, files, chunks)
+    if not found and (archives := [file for file in files if file.suffix == ".zip"]):
+        return _unpacked(name, distribution, archives)
     if len(found) != 1:
         what = (
             ", ".join(path.name for path in found) or "no safetensors with a config.json, no GGUF"
@@ -135,6 +140,46 @@ def _join(label: str, name: str, target: Path, files: list[Path], chunks: list[P
         wanted = _checksums(files).get(name)
         if wanted is not None and wanted != digest.hexdigest():
             raise InputError(f"{label}: {name} is not what its SHA256SUMS says")
+
+
+def _unpacked(
+    name: str, distribution: importlib.metadata.Distribution, archives: list[Path]
+) -> Path:
+    """Unpack the one folder of safetensors in the archives into the cache folder.
+
+    Raises:
+        InputError: there is not exactly one, or an archive is damaged.
+    """
+    try:
+        found = [(archive, folder) for archive in archives for folder in _folders(archive)]
+        if len(found) != 1:
+            what = f"archives with {len(found)} folders of safetensors and a config.json"
+            raise InputError(f"{name}: the package holds {what}; one model is needed")
+        archive, folder = found[0]
+        label = f"{distribution.metadata['Name']}-{distribution.version}"
+        target = cache_folder() / "models" / label
+        make_once(target, target.is_dir, lambda: _unpack(archive, folder, target))
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{name}: its archive is damaged: {error}") from error
+    return target
+
+
+def _folders(archive: Path) -> list[PurePosixPath]:
+    """The folders in an archive that have safetensors and a config.json."""
+    with zipfile.ZipFile(archive) as given:
+        names = [PurePosixPath(each) for each in given.namelist()]
+    folders = {path.parent for path in names if path.suffix == ".safetensors"}
+    return sorted(folder for folder in folders if folder / "config.json" in names)
+
+
+def _unpack(archive: Path, folder: PurePosixPath, target: Path) -> None:
+    """Write the files of a folder, and none below it: their names are no paths."""
+    with zipfile.ZipFile(archive) as given, new_folder(target) as part:
+        for each in given.infolist():
+            path = PurePosixPath(each.filename)
+            if path.parent == folder and not each.is_dir():
+                with given.open(each) as stream, (part / path.name).open("wb") as out:
+                    shutil.copyfileobj(stream, out, 2**20)
 
 
 def _checksums(files: list[Path]) -> dict[str, str]:

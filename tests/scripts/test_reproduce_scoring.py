@@ -51,6 +51,13 @@ def test_quantifiers_beside_the_better_constant():
     assert text[5].count("**better**") == 7 and text[5].startswith("| ssa | 0.905 ± 0.064 (+0.100")
 
 
+def test_heads_of_several_normalizers_have_no_curve_of_scores(script, monkeypatch):
+    monkeypatch.setattr(script, "collapse_of_scores", str.upper)
+    found = script.curves_of_scores(["ssa:n=2", "softmax/ssa", "softmax*2/ssa", "linear"])
+    assert found["ssa:n=2"] == "SSA:N=2" and found["softmax"] == "SOFTMAX"
+    assert not any("/" in name for name in found) and "linear" not in found
+
+
 @pytest.mark.nightly  # icl/training/test_fitting.py trains
 def test_training_and_testing_run(script, tmp_path, monkeypatch):
     """And what was examined once is read, not trained again."""

@@ -238,13 +238,9 @@ def _gradients(config, params, tokens, where, types, read, label, shares) -> tup
 
 
 def _embed(config, params, tokens, where, types) -> tuple[Array, Context]:
-    found: Any = Transformer(config).apply(
-        {"params": params},
-        tokens,
-        where,
-        types if config.type_vocab_size else None,
-        method=Transformer.embed_inputs,
-    )
+    given = tokens, where, types if config.type_vocab_size else None
+    model, method = Transformer(config), Transformer.embed_inputs
+    found: Any = model.apply({"params": params}, *given, method=method)
     return found
 
 

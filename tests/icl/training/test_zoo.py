@@ -13,7 +13,13 @@ from icl.cli import main
 from icl.training import init, load, load_all, predict, read_card, save_model, zoo_names
 from icl.training import zoo as bundled
 
-CARD = {"name": "tiny", "steps": 12, "published_steps": 500_000, "headline": "error 1.5 at σ = 1"}
+CARD = {
+    "name": "tiny",
+    "recipe": "Adam",
+    "steps": 12,
+    "published_steps": 500_000,
+    "headline": "error 1.5 at σ = 1",
+}
 
 
 @pytest.fixture

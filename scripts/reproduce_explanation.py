@@ -25,7 +25,7 @@ from train_classifiers import INIT, Built, train
 from attention.command_line import Commas, OneOf, command, run_script
 from attention.commands.explain import explain
 from attention.explanation import INTERVENTIONS, DataFolder
-from attention.files import finished, save_figure, write_text
+from attention.files import file_name, finished, save_figure, write_text
 from attention.language import SOURCES
 from attention.options import Count
 from attention.statistics import mean_with_margin
@@ -166,7 +166,8 @@ def main(
             line = (place / "README.md").read_text().splitlines()[-1]
             return {"scores": [cell.strip() for cell in line.split("|")[3:6]], **kept(found)}
 
-        summary = finished(results / f"{Path(name).stem}-{kind}-seed{seed}-{limit}.json", unit)
+        of = f"{kind}-{file_name(init)}" if kind == "pretrained" else kind
+        summary = finished(results / f"{Path(name).stem}-{of}-seed{seed}-{limit}.json", unit)
         label = f"{name}, {kind}"
         lines.append(row(name, f"{kind}{end}", summary))
         of_seeds.setdefault(label, []).append(summary)

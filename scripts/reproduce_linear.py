@@ -154,20 +154,22 @@ def main(
     rows = [{**row, "seed": ""} for row in rows]
     told: list[str] = []
     for (name, experiment), row in zip(experiments.items(), rows_of.values(), strict=True):
-        place = out / name.removesuffix(f"-{row.prompt}").replace(" ", "-").replace(":", "-")
+        place = out / files.file_name(name.removesuffix(f"-{row.prompt}"))
         asked = cases if row.prompt == "drawn" else published.cases(functions, row.prompt)
         gated = row.prompt == "drawn" and not row.architecture.endswith("mlp")
 
-        def unit(seed: int, name=name, given=experiment, row=row, place=place, asked=asked) -> Any:
+        law = row.law if gated else None
+
+        def unit(seed: int, name=name, given=experiment, law=law, place=place, asked=asked) -> Any:
             model = trained_models(given, place, steps)[seed - plan.seed]
             found, _ = evaluate(task, asked, {name: model_predictor(model)})
-            return {"rows": found, "gates": gates(model, row.law)}
+            return {"rows": found, "gates": gates(model, law) if law else {}}
 
         for seed in seeds:
-            file = f"{name.replace(' ', '-').replace(':', '-')}-seed{seed}-{functions}.json"
+            file = f"{files.file_name(name)}-seed{seed}-{functions}.json"
             found = files.finished(units / file, functools.partial(unit, seed))
             rows += [{**each, "seed": seed} for each in found["rows"]]
-            if gated:
+            if found["gates"]:
                 told.append(json.dumps({"model": name, "seed": seed, **found["gates"]}))
     names_of = dict(zip(experiments, rows_of, strict=True))
     found, text = beside_published(rows, names_of, published)

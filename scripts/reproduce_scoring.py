@@ -118,7 +118,7 @@ def main(
     results: list[dict[str, Any]] = []
     of_models: dict[str, np.ndarray] = {}
     for (name, task), experiment in plans.items():
-        directory = out / "runs" / f"{task}-{re.sub('[:,/*]', '-', name)}"
+        directory = out / "runs" / f"{task}-{files.file_name(name)}"
         found = examine(task, experiment, directory, steps[task], count)
         results += found["results"]
         files.write_json(out / "results.json", settings | {"results": results})

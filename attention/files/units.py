@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import Any
 
 from attention.files.reading import read_json
 from attention.files.writing import write_json
+
+
+def file_name(name: str) -> str:
+    """Make the name of a file or folder of the name of an experiment: ``a, b/c`` is ``a-b-c``."""
+    return re.sub(r"[^\w+.-]+", "-", name).strip("-")
 
 
 def finished(file: Path, compute: Callable[[], Any]) -> Any:

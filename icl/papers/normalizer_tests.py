@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from attention.statistics import student_margin
+from attention.statistics import mean_with_margin, student_margin
 from attention.transformer import TransformerConfig
 from icl.tasks import TASKS, Case, Prompts, Task, counted, with_deviant
 from icl.training import Params, predict
@@ -206,10 +206,8 @@ def _cell(
     less_is_better: bool,
 ) -> str:
     found = column.by_seed(mine)
-    if len(found) < 2:
-        return f"{found.mean():.3f}"
-    cell = f"{found.mean():.3f} ± {student_margin(found):.3f}"
-    if other is None:
+    cell = mean_with_margin(found, ".3f")
+    if other is None or len(found) < 2:
         return cell
     gap = found - column.by_seed(other)
     margin = student_margin(gap)

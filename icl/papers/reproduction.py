@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,7 +97,7 @@ def examined(
     check(runs, experiments.values())
     found: dict[str, list[Row]] = {}
     for name, experiment in experiments.items():
-        short = re.sub(r"[^\w+.-]+", "-", name).strip("-")
+        short = files.file_name(name)
         for i, seed in enumerate(experiment.all_seeds):
 
             def unit(i: int = i, given: Experiment = experiment, short: str = short) -> Row:

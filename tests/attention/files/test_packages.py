@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import sys
 import zipfile
 
@@ -82,8 +83,13 @@ def test_archives_that_are_no_model(site, tmp_path):
     whole = bytearray(zipped(model))
     whole[whole.index(b"model.safetensors") + 20] ^= 255
     install(site, "damaged", {"model.zip": bytes(whole)})
+    secret = bytearray(zipped(model))
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for match in re.finditer(signature, bytes(secret)):
+            secret[match.start() + flags] |= 1
+    install(site, "secret", {"model.zip": bytes(secret)})
     for name, told in {"two-models": "2 folders", "no-model": "0 folders", "cut-short": "damaged",
-                       "damaged": "damaged"}.items():  # fmt: skip
+                       "damaged": "damaged", "secret": "encrypted"}.items():  # fmt: skip
         with pytest.raises(InputError, match=told):
             package_checkpoint(f"package:{name}")
     assert not list((tmp_path / "cache").rglob("*.safetensors"))

@@ -219,3 +219,16 @@ def test_a_row_of_almost_one_token_converges():
     a, values = softmax(scores), rng.normal(size=(TOKENS, SIZE))
     check(a, values, efficient_attention(a, values))
     check(a, values, efficient_attention(a, values, kind="min_support"))
+
+
+def test_effective_attention_where_every_row_sees_other_tokens():
+    """Windows, of which none holds another: A V V⁺ of the tokens seen, row by row."""
+    draw = np.random.default_rng(5)
+    where = (np.arange(11) >= np.arange(7)[:, None]) & (np.arange(11) < np.arange(7)[:, None] + 5)
+    weights, values = np.where(where, draw.random((7, 11)), 0), draw.normal(size=(11, 3))
+    weights /= weights.sum(-1, keepdims=True)
+    found = effective_attention(weights, values, where)
+    for row, seen in enumerate(where):
+        expected = weights[row, seen] @ values[seen] @ np.linalg.pinv(values[seen])
+        np.testing.assert_allclose(found[row, seen], expected, atol=1e-12)
+        assert not found[row, ~seen].any()

@@ -156,7 +156,8 @@ def load_batches(
         rows: the rows.
         shapes: from ``choose_shapes``.
         sharding: of the rows on several devices; None for one device.
-        order: in which rows are divided into batches; None: as they stand.
+        order: of all rows, the most wanted first; None: as they stand.  Rows are divided into
+            batches in this order, and the first batches have the most wanted rows for their tokens.
     """
     lengths = sorted(shape.length for shape in shapes)
     batches = []
@@ -171,6 +172,9 @@ def load_batches(
             arrays = _arrays([rows[i] for i in chosen], shape)
             on_device = Arrays(*(put(array, sharding) for array in arrays))
             batches.append(Batch(np.array(chosen), on_device))
+    if order is not None:
+        wanted = len(rows) - np.argsort(order)
+        batches.sort(key=lambda batch: -wanted[batch.rows].sum() / batch.arrays.tokens.size)
     return batches
 
 

@@ -47,6 +47,18 @@ def start() -> None:
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"the processes of this run do not find each other: {reason}") from error
+    _print_alone()
+
+
+def _print_alone() -> None:
+    """Libraries that print by themselves (Gloo) do so on standard error from here on.
+
+    Standard output is then what a command answers, and nothing else.
+    """
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(ours, "w", encoding="utf-8")
 
 
 def is_main() -> bool:

@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key
 
 from attention.dot_product import projected, standardized, standardized_by_rule
-from attention.meshes import constrain
+from attention.meshes import constrain, platform
 from attention.transformer.arithmetic import ACTIVATIONS, in_dtype
 from attention.transformer.config import TransformerConfig
 
@@ -144,7 +144,15 @@ class Projection(nn.Module):
         elif self.config.derivatives == "cpu":
             out = projected(self.equation, self.config.precision, x, kernel)
         else:
-            out = jnp.einsum(self.equation, x, kernel, precision=self.config.precision)
+            found = jnp.result_type(x, kernel)
+            narrow = found == jnp.bfloat16 and platform() == "cpu"
+            out = jnp.einsum(
+                self.equation,
+                x,
+                kernel,
+                precision=self.config.precision,
+                preferred_element_type=jnp.float32 if narrow else None,  # fast where there is AMX
+            ).astype(found)
         if self.bias_shape is not None:
             bias = in_dtype(self.config, parameter(self, "bias", bias_init, self.bias_shape, dtype))
             out += bias.reshape((1,) * (out.ndim - bias.ndim) + bias.shape)

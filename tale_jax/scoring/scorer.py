@@ -236,10 +236,11 @@ class Scorer:
 
         return Heat([len(batch.rows) for batch in self._batches["search"]], ask, count)
 
-    def run_once(self, dropped: Dropped) -> None:
-        """Run the longest batch of the search split and wait for it (for timing)."""
-        keep, batch = kept_halves(dropped, self.depth), self._batches["search"][0]
-        jax.block_until_ready(self._runner(keep, batch.arrays))
+    def run_once(self, dropped: Dropped) -> int:
+        """Run the longest batch of the search split, wait for it, and return its tokens."""
+        batch = max(self._batches["search"], key=lambda batch: batch.arrays.tokens.shape[1])
+        jax.block_until_ready(self._runner(kept_halves(dropped, self.depth), batch.arrays))
+        return batch.arrays.tokens.size + self.protocol.new_tokens * len(batch.rows)
 
     @functools.cached_property
     def _whole(self) -> Any:

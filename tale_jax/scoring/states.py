@@ -95,19 +95,20 @@ class States:
         home = {row: (batch, i) for batch, rows in enumerate(old) for i, row in enumerate(rows)}
         homes = [np.array([home[row] for row in rows]) for rows in new]
         with self._lock:
-            shapes = {k: _shapes(kept) for k, kept in self._kept.items() if k[0] in range(len(old))}
-            for path, shape in dict.fromkeys((key[1], shape) for key, shape in shapes.items()):
-                keys = [key for key in shapes if key[1] == path and shapes[key] == shape]
-                here = {key[0]: self._pop(key) for key in keys}
-                count = shape[0][0]  # rows
-                first = {batch: i * count for i, batch in enumerate(here)}  # one after another
-                places = {  # a row of padding is never looked at: the first row will do
-                    batch: np.resize([first[source] + i for source, i in of], count)
-                    for batch, of in enumerate(homes)
-                    if all(source in here for source, _ in of)
-                }
-                for batch, moved in zip(places, _gathered(here, places), strict=True):
-                    self.put(batch, path, moved)
+            keys = [key for key in self._kept if key[0] in range(len(old))]
+            for path in dict.fromkeys(path for _, path in keys):
+                every = {batch: self._pop((batch, p)) for batch, p in keys if p == path}
+                for shape in {_shapes(states) for states in every.values()}:
+                    here = {batch: kept for batch, kept in every.items() if _shapes(kept) == shape}
+                    count = shape[0][0]  # rows
+                    first = {batch: i * count for i, batch in enumerate(here)}  # one after another
+                    places = {  # a row of padding is never looked at: the first row will do
+                        batch: np.resize([first[source] + i for source, i in of], count)
+                        for batch, of in enumerate(homes)
+                        if all(source in here for source, _ in of)
+                    }
+                    for batch, moved in zip(places, _gathered(here, places), strict=True):
+                        self.put(batch, path, moved)
 
     def _pop(self, key: tuple[Hashable, Keep]) -> Any:
         states = self._kept.pop(key)

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import pytest
 
 from attention.errors import InputError
-from attention.likelihood import Row, RowBatches, bucket, check_vocabulary, choose_shapes
+from attention.likelihood import (
+    Row,
+    RowBatches,
+    Shape,
+    bucket,
+    check_vocabulary,
+    choose_shapes,
+    load_batches,
+)
 
 
 def test_buckets_pad_a_quarter_at_most():
@@ -26,6 +34,16 @@ def test_batches_of_one_shape_have_few_empty_rows():
 def test_a_long_row_is_filled_to_a_multiple_of_eight():
     texts = [Row.text([1] * length, [2]) for length in (61, 61, 163, 163)]
     assert [shape.length for shape in choose_shapes([texts], 4096)] == [61, 168]
+
+
+def test_an_order_puts_the_most_wanted_rows_for_their_tokens_first():
+    rows = [Row.text([1] * length, [2]) for length in (3, 11, 3, 11, 3, 3)]
+    shapes = [Shape(2, 3, 1, 1), Shape(1, 11, 1, 1)]
+    asked = [batch.rows.tolist() for batch in load_batches(rows, shapes)]
+    assert asked == [[1], [3], [0, 2], [4, 5]]  # long ones first
+    order = [5, 3, 0, 4, 1, 2]  # worth 6, 5, 4, 3, 2, 1
+    asked = [batch.rows.tolist() for batch in load_batches(rows, shapes, order=order)]
+    assert asked == [[5, 0], [4, 2], [3], [1]]  # 10/6, 4/6, 5/11, 2/11
 
 
 def test_choices_of_one_token_are_read_at_one_place():

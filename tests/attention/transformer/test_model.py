@@ -1,6 +1,7 @@
 """What the model is: blind to padding, the same in every form; its heads and its views."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,13 @@ import numpy as np
 import pytest
 from flax.errors import ScopeParamShapeError
 
-from attention.transformer import Transformer, TransformerConfig, self_attention, unstack_layers
+from attention.transformer import (
+    Transformer,
+    TransformerConfig,
+    abstract_params,
+    self_attention,
+    unstack_layers,
+)
 
 
 def close(found, expected, tolerance=1e-5):
@@ -230,6 +237,17 @@ def test_every_layer_is_drawn_with_its_own_key(configs):
     assert up.shape == (3, 18, 17)
     assert len({*up.ravel()}) == up.size
     np.testing.assert_allclose(up.std(), 0.3, rtol=0.1)
+
+
+def test_products_in_bfloat16_are_summed_in_float32(configs, tokens):
+    """A CPU with AMX has that kind fast (docs/results); rounded once, it is no worse."""
+    config = dataclasses.replace(configs["llama"], dtype="bfloat16")
+    params = abstract_params(config)
+    model = Transformer(config)
+    text = str(jax.make_jaxpr(lambda p: model.apply({"params": p}, tokens))(params))
+    outputs = re.findall(r":(\w+)\[[\d,]*\] = dot_general\[", text)
+    assert outputs.count("f32") == len(outputs) - 1  # attention's sum of values is the other
+    assert len(outputs) == 7 + 2 + 1  # projections, attention, the head
 
 
 def test_config_refuses_what_cannot_be():

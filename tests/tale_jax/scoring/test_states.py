@@ -74,6 +74,20 @@ def test_no_budget_keeps_nothing():
     assert states.nearest(0, WHOLE, 5) == (None, 0) and states.used == 0
 
 
+def test_batches_of_two_shapes_may_change_places_too():
+    old = [np.array(rows) for rows in ([0, 1], [2, 3], [4, 5], [6, 7])]
+    lengths, values = (5, 5, 3, 3), jnp.arange(8.0)
+    new = [np.array(rows) for rows in ([6, 4], [3, 1], [7, 5], [0, 2])]
+    states, path = States(1e9), WHOLE[:2]
+    for batch, rows in enumerate(old):
+        states.put(batch, path, values[rows][:, None] * jnp.ones((1, lengths[batch])))
+    states.rearrange(old, new)
+    for batch, rows in enumerate(new):
+        found = np.asarray(states.get(batch, path))
+        assert found.shape == (2, (3, 5, 3, 5)[batch]) and found[:, -1].tolist() == rows.tolist()
+    assert states.used == 4 * 2 * (5 + 5 + 3 + 3)
+
+
 def test_rows_that_change_places_take_their_states_along():
     old = [np.array(rows) for rows in ([0, 1, 2], [3, 4], [5, 6, 7])]
     new = [np.array(rows) for rows in ([4, 2, 0], [3, 1], [7, 6, 5])]

@@ -44,24 +44,31 @@ def projected(
     return jnp.reshape(out, (*x.shape[: x.ndim - shared], *kernel.shape[shared:]))
 
 
+def _dot(precision: str | None, left: Array, right: Array) -> Array:
+    """A product; one of bfloat16 is summed in float32, the kind that processors have fast."""
+    dtype = jnp.result_type(left, right)
+    wide = jnp.promote_types(dtype, jnp.float32)
+    return jnp.dot(left, right, precision=precision, preferred_element_type=wide).astype(dtype)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _dense(precision: str | None, x: Array, kernel: Array) -> Array:
-    return jnp.dot(x, kernel, precision=precision)
+    return _dot(precision, x, kernel)
 
 
 def _dense_backward(precision: str | None, residuals: Any, d_out: Array) -> tuple[Array, Array]:
     x, kernel = residuals
-    d_x = jnp.dot(d_out, kernel.T, precision=precision)
+    d_x = _dot(precision, d_out, kernel.T)
     if x.shape[1] <= d_out.shape[1]:
-        return d_x, jnp.dot(transposed_apart(x), d_out, precision=precision)
+        return d_x, _dot(precision, transposed_apart(x), d_out)
     # A loop gets its operands as whole arrays.  Without it, XLA would fuse the transposition of
     # ``d_out`` with the sums over all later layers that ``d_out`` consists of.
     halves = [y.reshape(2, -1, y.shape[1]) for y in (d_out, x)] if len(x) % 2 == 0 else None
     if halves is None:
-        return d_x, jnp.dot(x.T, d_out, precision=precision)
+        return d_x, _dot(precision, x.T, d_out)
 
     def add(total: Array, half: list[Array]) -> tuple[Array, None]:
-        return total + jnp.dot(transposed_apart(half[0]), half[1], precision=precision), None
+        return total + _dot(precision, transposed_apart(half[0]), half[1]), None
 
     total, _ = jax.lax.scan(add, jnp.zeros_like(kernel.T), halves)
     return d_x, jax.lax.optimization_barrier(total).T

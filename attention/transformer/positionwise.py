@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -144,15 +144,7 @@ class Projection(nn.Module):
         elif self.config.derivatives == "cpu":
             out = projected(self.equation, self.config.precision, x, kernel)
         else:
-            found = jnp.result_type(x, kernel)
-            narrow = found == jnp.bfloat16 and platform() == "cpu"
-            out = jnp.einsum(
-                self.equation,
-                x,
-                kernel,
-                precision=self.config.precision,
-                preferred_element_type=jnp.float32 if narrow else None,  # fast where there is AMX
-            ).astype(found)
+            out = self._product(x, kernel)
         if self.bias_shape is not None:
             bias = in_dtype(self.config, parameter(self, "bias", bias_init, self.bias_shape, dtype))
             out += bias.reshape((1,) * (out.ndim - bias.ndim) + bias.shape)
@@ -169,6 +161,13 @@ class Projection(nn.Module):
         )
         scale = self.get_variable("params", "scale")
         return (out * scale.reshape((1,) * (out.ndim - scale.ndim) + scale.shape)).astype(x.dtype)
+
+    def _product(self, x: Array, kernel: Array) -> Array:
+        """On a CPU, products of bfloat16 are fast where their sums are float32."""
+        dtype = jnp.result_type(x, kernel)
+        wide = jnp.float32 if dtype == jnp.bfloat16 and platform() == "cpu" else None
+        how: Any = {"precision": self.config.precision, "preferred_element_type": wide}
+        return jnp.einsum(self.equation, x, kernel, **how).astype(dtype)
 
     def _initializers(self) -> tuple[nn.initializers.Initializer, nn.initializers.Initializer]:
         c, deviation = self.config, self.config.initializer_range

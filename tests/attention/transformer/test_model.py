@@ -239,15 +239,20 @@ def test_every_layer_is_drawn_with_its_own_key(configs):
     np.testing.assert_allclose(up.std(), 0.3, rtol=0.1)
 
 
-def test_products_in_bfloat16_are_summed_in_float32(configs, tokens):
-    """A CPU with AMX has that kind fast (docs/results); rounded once, it is no worse."""
-    config = dataclasses.replace(configs["llama"], dtype="bfloat16")
-    params = abstract_params(config)
+@pytest.mark.parametrize("derivatives", ["jax", "cpu"])
+def test_products_in_bfloat16_are_summed_in_float32(configs, tokens, derivatives):
+    """Processors that have such products have this kind fast (docs/results)."""
+    config = dataclasses.replace(configs["llama"], dtype="bfloat16", derivatives=derivatives)
     model = Transformer(config)
-    text = str(jax.make_jaxpr(lambda p: model.apply({"params": p}, tokens))(params))
-    outputs = re.findall(r":(\w+)\[[\d,]*\] = dot_general\[", text)
-    assert outputs.count("f32") == len(outputs) - 1  # attention's sum of values is the other
-    assert len(outputs) == 7 + 2 + 1  # projections, attention, the head
+
+    def loss(params):
+        return model.apply({"params": params}, tokens).sum()
+
+    traced = jax.make_jaxpr(jax.grad(loss) if derivatives == "cpu" else loss)
+    outputs = re.findall(r":(\w+)\[[\d,]*\] = dot_general\[", str(traced(abstract_params(config))))
+    passes = 3 if derivatives == "cpu" else 1
+    assert outputs.count("bf16") == passes  # attention's sums of values, and their derivatives
+    assert outputs.count("f32") >= passes * (7 + 1 + 1)  # projections, scores, the head
 
 
 def test_config_refuses_what_cannot_be():

@@ -213,20 +213,16 @@ def _at(output: Array, read: Array) -> Float[Array, "B C"]:
     return output if output.ndim == 2 else output[jnp.arange(len(read)), read]
 
 
-def _attending(config: TransformerConfig) -> list[int]:
-    return [i for i, (attention, _) in enumerate(config.halves) if attention]
-
-
 def _trained(config: TransformerConfig, params: Params) -> Trained:
     """Take what is trained out of each layer with attention."""
-    layers = [params["layers"][i]["attention"] for i in _attending(config)]
+    layers = [params["layers"][i]["attention"] for i in config.attending]
     return tuple({name: attention[name] for name in TRAINED} for attention in layers)
 
 
 def _merged(config: TransformerConfig, base: Params, trained: Trained) -> dict[str, PyTree]:
     """Put what was trained into the base model."""
     layers = list(base["layers"])
-    for i, own in zip(_attending(config), trained, strict=True):
+    for i, own in zip(config.attending, trained, strict=True):
         layers[i] = {**layers[i], "attention": {**layers[i]["attention"], **own}}
     return {**base, "layers": tuple(layers)}
 

@@ -82,7 +82,7 @@ class Classifier:
     def __init__(
         self, config: TransformerConfig, params: Mapping[str, PyTree], dtype: str = "float32"
     ):
-        self.attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
+        self.attending = config.attending
         if not self.attending:
             raise InputError("the model has no attention to explain")
         if config.head not in ("sequence", "token"):
@@ -212,11 +212,10 @@ def replaced(
     Returns:
         The logits, and what is captured.
     """
-    attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
 
     def tap(layer: int, weights: Array, values: Array, mask: Array) -> Array:
         del values, mask
-        place = attending.index(layer)
+        place = config.attending.index(layer)
         at = jnp.asarray(chosen_LN)[place][None, :, None, None]
         return jnp.where(at, jnp.asarray(new_LBNTS)[place].astype(weights.dtype), weights)
 

@@ -38,11 +38,10 @@ def learned_values(
     """
     row = NORMALIZERS.pick(config.normalizer)
     learned = [name for name, parameter in row.parameters.items() if parameter.learned]
-    attending = [i for i, (attention, _) in enumerate(config.halves) if attention]
 
     def watch(params: Mapping[str, PyTree]) -> dict[str, Array]:
         found: dict[str, Array] = {}
-        if not learned or not attending:
+        if not learned or not config.attending:
             return found
         unstacked = isinstance(params["layers"], tuple)
         effective = row.constrain(normalizer_params(params))
@@ -50,7 +49,7 @@ def learned_values(
             values = jnp.asarray(effective[name])
             places: dict[tuple[int, ...], Array] = {(): values}
             if row.per != "model":
-                ranks = {i: rank if unstacked else i for rank, i in enumerate(attending)}
+                ranks = {i: rank if unstacked else i for rank, i in enumerate(config.attending)}
                 places = {(i,): values[rank] for i, rank in ranks.items()}
             for place, value in places.items():
                 for head in np.ndindex(value.shape):

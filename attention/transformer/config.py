@@ -122,10 +122,8 @@ class TransformerConfig:
         if self.embedding_size is not None and self.head == "causal_lm":
             raise ValueError("the head causal_lm has no projection to embedding_size")
         if self.num_attention_heads % self.key_value_heads:
-            heads = f"num_key_value_heads={self.key_value_heads}"
-            raise ValueError(
-                f"{heads} do not divide num_attention_heads={self.num_attention_heads}"
-            )
+            heads, queries = self.key_value_heads, f"num_attention_heads={self.num_attention_heads}"
+            raise ValueError(f"num_key_value_heads={heads} do not divide {queries}")
         if self.head_dim is None and self.hidden_size % self.num_attention_heads:
             sizes = f"hidden_size={self.hidden_size} and heads={self.num_attention_heads}"
             raise ValueError(f"{sizes}: no whole size of a head; give head_dim")
@@ -142,8 +140,7 @@ class TransformerConfig:
             if len(self.layer_types) != self.num_hidden_layers:
                 count = f"{len(self.layer_types)} entries for {self.num_hidden_layers} layers"
                 raise ValueError(f"layer_types has {count}")
-            unknown = set(self.layer_types) - {FULL_ATTENTION, SLIDING_ATTENTION}
-            if unknown:
+            if unknown := set(self.layer_types) - {FULL_ATTENTION, SLIDING_ATTENTION}:
                 raise ValueError(f"unknown layer_types {sorted(unknown)}")
         if self.layer_halves is not None:
             self._check_halves(self.layer_halves)
@@ -164,10 +161,8 @@ class TransformerConfig:
                 raise ValueError("partial_rotary_factor is one for all layers")
         if layers is not None:
             if len(layers) != self.num_hidden_layers or set(layers) - {0, 1}:
-                count = self.num_hidden_layers
-                raise ValueError(
-                    f"no_rope_layers is {layers}, not a 0 or 1 for each of {count} layers"
-                )
+                each = f"not a 0 or 1 for each of {self.num_hidden_layers} layers"
+                raise ValueError(f"no_rope_layers is {layers}, {each}")
             if all(layers):
                 raise ValueError("no_rope_layers is None where all layers have positions")
 
@@ -261,6 +256,11 @@ class TransformerConfig:
         if self.layer_halves is None:
             return ((self.attention, self.mlp),) * self.num_hidden_layers
         return tuple(HALVES[name] for name in self.layer_halves)
+
+    @property
+    def attending(self) -> list[int]:
+        """The layers that have attention."""
+        return [i for i, (attention, _) in enumerate(self.halves) if attention]
 
     def keep_layers(self, kept: Sequence[int]) -> TransformerConfig:
         """The config of the shallower model made of layers ``kept`` (0-based, ascending)."""

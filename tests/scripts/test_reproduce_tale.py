@@ -27,7 +27,7 @@ def data(tmp_path):
 
 
 def test_the_plan_is_in_order_and_names_what_is_missing(script, data, tmp_path):
-    found = script.reproduce_tale("demo", data=data, results=tmp_path / "r", plan=True)
+    found = script.main("demo", data=data, results=tmp_path / "r", plan=True)
     units = found["units"]
     assert len(units) == 2 * 7 + 7 + 7 + 3 + 2 + 2 + 1 + 2 + 6 + 2  # of each step
     assert units[0] == {"model": "demo", "unit": "whole-arc_easy-0shot",
@@ -39,13 +39,13 @@ def test_the_plan_is_in_order_and_names_what_is_missing(script, data, tmp_path):
     whole = {"informative": False, "majority": 0.5, "whole": {"low": 0.41, "high": 0.59}}
     (tmp_path / "r" / "demo").mkdir(parents=True)
     (tmp_path / "r" / "demo" / f"whole-{name}.json").write_text(json.dumps({"found": whole}))
-    again = script.reproduce_tale("demo", data=data, results=tmp_path / "r", plan=True)["units"]
+    again = script.main("demo", data=data, results=tmp_path / "r", plan=True)["units"]
     states = {unit["unit"]: unit["state"] for unit in again}
     assert states[f"whole-{name}"] == "done" and "41.0% to 59.0%" in states[f"search-{name}"]
-    full = script.reproduce_tale(full=True, plan=True, results=tmp_path / "r")["units"]
+    full = script.main(full=True, plan=True, results=tmp_path / "r")["units"]
     assert len(full) == 5 * 9 * 2 * 2
     with pytest.raises(InputError, match="no such unit"):
-        script.reproduce_tale("demo", units=("nothing",), plan=True)
+        script.main("demo", units=("nothing",), plan=True)
 
 
 @pytest.mark.nightly  # a search of each kind, in processes
@@ -53,7 +53,7 @@ def test_a_finished_unit_leaves_a_file_and_is_skipped(script, data, tmp_path):
     name = "search-bbh_boolean_expressions-0shot"
     how = {"data": data, "out": tmp_path / "out", "results": tmp_path / "r", "units": (name,),
            "limit": 7, "quiet": True}  # fmt: skip
-    first = script.reproduce_tale("demo", **how)
+    first = script.main("demo", **how)
     assert first["units"] == [{"model": "demo", "unit": name, "why": None}]
     file = tmp_path / "r" / "demo" / f"{name}.json"
     written = json.loads(file.read_text())
@@ -61,7 +61,7 @@ def test_a_finished_unit_leaves_a_file_and_is_skipped(script, data, tmp_path):
     assert 0.5 <= written["found"]["majority"] <= 1
     written["minutes"] = -1  # were it run again, it would be measured again
     file.write_text(json.dumps(written))
-    assert "bbh_boolean_expressions 0" in str(script.reproduce_tale("demo", **how))
+    assert "bbh_boolean_expressions 0" in str(script.main("demo", **how))
     assert json.loads(file.read_text())["minutes"] == -1
 
 

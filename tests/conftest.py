@@ -103,6 +103,32 @@ def shared() -> Path:
     return SHARED / "data"
 
 
+def _writable_types():
+    """Quantisation types of GGUF files that the package can write; it only reads the others."""
+    import gguf  # few tests ask for it
+
+    def writable(kind):
+        try:
+            gguf.quants.quantize(np.zeros((1, 256), np.float32), kind)
+        except NotImplementedError:  # how the package says so
+            return False
+        return True
+
+    return [kind for kind in gguf.GGMLQuantizationType if writable(kind)]
+
+
+@pytest.fixture(scope="session")
+def writable_types():
+    return _writable_types()
+
+
+def pytest_generate_tests(metafunc):
+    """``writable_type``: one test each."""
+    if "writable_type" in metafunc.fixturenames:
+        types = _writable_types()
+        metafunc.parametrize("writable_type", types, ids=[kind.name for kind in types])
+
+
 def _load(name):
     """A module that lies beside this file."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))

@@ -13,17 +13,6 @@ from attention.files.gguf_files import read_header, write_gguf
 SHAPE = (3, 256)  # rows, and one block of the largest kind
 
 
-def writable():
-    """Quantisation types that the package can write."""
-    values = np.zeros((1, 256), np.float32)
-    for kind in gguf.GGMLQuantizationType:
-        try:
-            gguf.quants.quantize(values, kind)
-        except NotImplementedError:
-            continue
-        yield kind
-
-
 def write(file, kind, values):
     writer = gguf.GGUFWriter(file, "llama")
     writer.add_uint32("llama.block_count", 3)
@@ -38,8 +27,8 @@ def write(file, kind, values):
     writer.close()
 
 
-@pytest.mark.parametrize("kind", list(writable()), ids=lambda kind: kind.name)
-def test_every_type_is_dequantised_as_its_library_does(tmp_path, kind):
+def test_every_type_is_dequantised_as_its_library_does(tmp_path, writable_type):
+    kind = writable_type
     values = np.random.default_rng(7).normal(size=SHAPE).astype(np.float32)
     write(tmp_path / "m.gguf", kind, values)
     header = read_header(tmp_path / "m.gguf")

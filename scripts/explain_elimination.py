@@ -1,24 +1,26 @@
 """What attention explains of a language model's answers, before and after elimination.
 
-    tale search --model MODEL --task TASK --choices letters --out runs/letters
-    python scripts/explain_elimination.py --run runs/letters --limit 20     # minutes a variant
+    tale search --model MODEL --task TASK --out runs/searched
+    python scripts/explain_elimination.py --run runs/searched --limit 20     # minutes a variant
 
-The model of a finished search is asked as it was searched: each question has the same choices, of
-one token each.  Its logits of these tokens are read as those of labels, which makes a classifier,
-and what ``attn explain`` measures of a classifier is measured for the whole model, for BEST, for
-BSBA, and for models without as many layers, drawn at random.
+The model of a finished search is asked as it was searched.  Its logits of the first tokens of a
+question's choices are read as those of labels: a classifier.  What ``attn explain`` measures of one
+is measured for the whole model, for BEST, for BSBA, and for models without as many layers, drawn at
+random.  Questions are left out where two choices begin with one token.
 
-For each the table has the share of right answers; the tokens of a row that have weight in efficient
-attention's vertex, of those that the row sees (the mean over heads); the share of answers that
-uniform and permuted attention flip; and AOPC, the comprehensiveness of the ranking by efficient
-attention, beside that by gradient × input.  Intervals are 95 % bootstrap over questions.  A unit is
-a variant, a file of docs/results/data/across; its page and tables are in RUN/explain.
+For each the table has the share of right answers, by the first token; the tokens of a row that have
+weight in efficient attention's vertex, of those that the row sees (the mean over heads); the share
+of answers that uniform and permuted attention flip; and AOPC, the comprehensiveness of the ranking
+by efficient attention, beside that by gradient × input.  Intervals are 95 % bootstrap over
+questions.  A unit is a variant, a file of docs/results/data/across; its page is in RUN/explain.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.table import Table
@@ -26,6 +28,7 @@ from rich.table import Table
 from attention import explanation, files
 from attention.command_line import Result, command, run_script
 from attention.errors import InputError
+from attention.explanation import Inputs
 from attention.files import Record
 from attention.options import Count
 from attention.terminal import Terminal, plain_table
@@ -34,7 +37,7 @@ from tale_jax import opening
 from tale_jax.models import LoadedModel
 from tale_jax.options import Reopening
 from tale_jax.runs import FinishedRun, load_run
-from tale_jax.tasks import Example, encode_choices, encode_prompts
+from tale_jax.tasks import Example, encode_choices
 from tale_jax.units import Dropped, kept_halves
 
 DATA = Path("docs/results/data/across")
@@ -51,52 +54,60 @@ def variants(run: FinishedRun, depth: int, draws: int) -> dict[str, Dropped]:
     return found
 
 
-def answer_tokens(model: LoadedModel, examples: list[Example]) -> list[int]:
-    """The token of each choice, the same for all questions."""
-    encoded = encode_choices(model.tokenizer, examples)
-    found = {
-        tuple(tuple(choice.tokens[-choice.num_choice_tokens :]) for choice in each)
-        for each in encoded
-    }
-    if len(found) != 1 or any(len(tokens) != 1 for tokens in next(iter(found))):
-        raise InputError("the choices must be the same for all questions, and one token each")
-    return [tokens[0] for tokens in next(iter(found))]
+class Question(NamedTuple):
+    """The tokens of a prompt, the first token of each choice, and the place of the right one."""
+
+    prompt: list[int]
+    answers: list[int]
+    right: int
 
 
-def padded(tokens: list[int], length: int) -> explanation.Inputs:
-    """A prompt as the classifier reads it; all have one length, so that few programs compile."""
-    where = np.arange(length) < len(tokens)
-    ids = np.pad(np.asarray(tokens, np.int32), (0, length - len(tokens)))
-    return explanation.Inputs(ids, where, np.zeros_like(ids), None)
+def questions_of(model: LoadedModel, examples: Sequence[Example], limit: int) -> list[Question]:
+    """The first questions whose choices begin differently, all with as many choices.
+
+    Raises:
+        InputError: there is none, or the answers are written.
+    """
+    if not examples or not examples[0].choices:
+        raise InputError("the answers are written: only choices can be explained")
+    many, found = len(examples[0].choices), []
+    for example, choices in zip(examples, encode_choices(model.tokenizer, examples), strict=True):
+        ends = [(tokens[:-count], tokens[-count]) for tokens, count in choices]
+        (prompt, _), answers = ends[0], [first for _, first in ends]
+        alike = all(each == prompt for each, _ in ends)
+        if alike and len(answers) == len(set(answers)) == many:
+            found.append(Question(prompt, answers, int(example.answer)))
+    if not found:
+        raise InputError("in each question two choices begin with one token")
+    return found[:limit]
 
 
 def examine(
-    model: LoadedModel, examples: list[Example], dropped: Dropped, out: Path, terminal: Terminal
+    model: LoadedModel, asked: list[Question], dropped: Dropped, out: Path, terminal: Terminal
 ) -> Record:
     """Measure the decisions of a variant; its page and tables go into a folder."""
-    answers = answer_tokens(model, examples)
     halves = kept_halves(dropped, model.config.num_hidden_layers)
     config, params = model.config.keep_halves(halves), keep_halves(model.params, halves)
-    classifier = explanation.Classifier(*explanation.answering_classifier(config, params, answers))
-    prompts, records = encode_prompts(model.tokenizer, examples), []
-    longest = max(map(len, prompts))
-    every_LN = np.ones((len(classifier.attending), config.num_attention_heads), bool)
-    with terminal.steps("decisions", len(examples)) as advance:
-        for i, (tokens, example) in enumerate(zip(prompts, examples, strict=True)):
-            decision = explanation.Decision(classifier, padded(tokens, longest), every_LN, 1000 * i)
+    longest, records = max(len(question.prompt) for question in asked), []
+    every_LN = np.ones((len(config.attending), config.num_attention_heads), bool)
+    with terminal.steps("decisions", len(asked)) as advance:
+        for i, (tokens, answers, right) in enumerate(asked):
+            answering = explanation.answering_classifier(config, params, answers)
+            classifier, inputs = explanation.Classifier(*answering), Inputs.padded(tokens, longest)
+            decision = explanation.Decision(classifier, inputs, every_LN, 1000 * i)
             words = model.tokenizer.convert_ids_to_tokens(tokens)
-            found = explanation.measure_decision(decision, int(example.answer), show=i == 0)
+            found = explanation.measure_decision(decision, right, show=i == 0)
             records.append({"example": i, "tokens": words, "read": None, **found})
             advance()
     out.mkdir(parents=True, exist_ok=True)
     settings = {"model": model.config.family, "task": "", "dtype": model.config.dtype}
-    labels = [str(model.tokenizer.decode([answer])) for answer in answers]
+    labels = [f"choice {i + 1}" for i, _ in enumerate(asked[0].answers)]
     summary = explanation.write_report(out, settings, labels, records)
     flips = {name: summary["interventions"][name]["flip"] for name in ("uniform", "permuted")}
     aopc = {name: summary["aopc"][name]["comprehensiveness"]
             for name in ("efficient", "gradient × input")}  # fmt: skip
-    found = {"dropped": list(dropped), "examples": len(records), "right": summary["accuracy"]}
     supports = {name: summary["heads"][f"support_{name}"] for name in ("raw", "vertex")}
+    found = {"dropped": list(dropped), "examples": len(records), "right": summary["accuracy"]}
     return {**found, "support": supports, "flips": flips, "aopc": aopc}
 
 
@@ -125,20 +136,21 @@ def main(run: Path, *, data: Path = DATA, limit: Count = 20, draws: Count = 3) -
     """Explain the answers of a searched model, and of what is left of it.
 
     Args:
-        run: directory of a finished search, whose choices are the same letters or words everywhere
+        run: directory of a finished search, for a task with choices
         data: folder of the finished units
         limit: questions that are explained
         draws: models without as many layers as BSBA, drawn at random
     """
     searched, terminal, found = load_run(run), Terminal(), {}
     model = opening.reopen_model(searched)
-    scorer = opening.reopen_scorer(searched, model, Reopening(limit=limit), terminal)
-    examples = list(scorer.examples["test" if "test" in scorer.examples else "search"])
+    scorer = opening.reopen_scorer(searched, model, Reopening(), terminal)
+    split = "test" if "test" in scorer.examples else "search"
+    asked = questions_of(model, scorer.examples[split], limit)
     for name, dropped in variants(searched, model.config.num_hidden_layers, draws).items():
         unit = f"explained-{run.name}-{name.replace(' ', '-')}-{limit}"
-        look = functools.partial(examine, model, examples, dropped, run / "explain" / unit)
+        look = functools.partial(examine, model, asked, dropped, run / "explain" / unit)
         found[name] = files.finished(data / f"{unit}.json", functools.partial(look, terminal))
-    return Result(found, f"{run.name}: {len(examples)} questions", *tables_of(found))
+    return Result(found, f"{run.name}: {len(asked)} questions", *tables_of(found))
 
 
 if __name__ == "__main__":

@@ -46,6 +46,16 @@ class Inputs:
     types: Int[np.ndarray, " T"]
     read: int | None
 
+    @classmethod
+    def padded(
+        cls, tokens: Sequence[int], length: int, types: Sequence[int] = (), read: int | None = None
+    ) -> Inputs:
+        """Pad a text at its end; texts of one length share their programs."""
+        fill = np.zeros((2, length), np.int32)
+        fill[0, : len(tokens)] = tokens
+        fill[1, : len(types)] = types
+        return cls(fill[0], np.arange(length) < len(tokens), fill[1], read)
+
 
 class Gradients(NamedTuple):
     """Gradients of ``log p(label)`` by the input state of each token, times that state.
@@ -263,37 +273,3 @@ def softmax(logits: Float[np.ndarray, "... C"]) -> Float[np.ndarray, "... C"]:
     logits = np.asarray(logits, np.float64)
     grown = np.exp(logits - logits.max(-1, keepdims=True))
     return grown / grown.sum(-1, keepdims=True)
-
-
-def answering_classifier(
-    config: TransformerConfig, params: Mapping[str, PyTree], answers: Sequence[int]
-) -> tuple[TransformerConfig, dict[str, PyTree]]:
-    """Read the logits of some tokens behind a text as those of labels.
-
-        logits_c = h · kernel[answer_c] / logits_scaling
-
-    ``h`` is the state of the last token behind the final norm.
-
-    Args:
-        config: of a causal language model.
-        params: of the model, stacked or not.
-        answers: a token for each label.
-
-    Returns:
-        The config with the head ``sequence``, and its parameters.
-
-    Raises:
-        InputError: it is no causal language model, its logits are capped, or an answer is missing.
-    """
-    if config.head != "causal_lm" or config.final_logit_softcapping is not None:
-        raise InputError("answers are read from causal language models without a cap on logits")
-    missing = [answer for answer in answers if not 0 <= answer < (config.vocab_size or 0)]
-    if not answers or missing:
-        raise InputError(f"give answers that the vocabulary has, not {missing or 'none'}")
-    inner = dict(params)
-    kernel_VD = inner["embed"]["embedding"]
-    if not config.tie_word_embeddings:
-        kernel_VD = inner.pop("lm_head")["kernel"]
-    out_DC = jnp.asarray(kernel_VD)[jnp.asarray(answers)].T / (config.logits_scaling or 1)
-    inner["head"] = {"out": {"kernel": out_DC}}
-    return dataclasses.replace(config, head="sequence", num_labels=len(answers)), inner

@@ -207,7 +207,5 @@ def _inputs(
     text, word = picked
     tokens, types, words = encode_words(tokenizer, text, longest, cut=cut)
     length = max(least, min(-len(tokens) % BUCKET + len(tokens), longest))
-    fill = (0, length - len(tokens))
     read = None if word is None else words[min(word, len(words) - 1)]
-    where = np.arange(length) < len(tokens)
-    return Inputs(np.pad(tokens, fill), where, np.pad(types, fill), read)
+    return Inputs.padded(tokens, length, types, read)

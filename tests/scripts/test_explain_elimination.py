@@ -13,14 +13,19 @@ def script(load_script):
     return load_script("explain_elimination")
 
 
-def test_answers_are_one_token_and_the_same_everywhere(script, write_model, tmp_path):
+def test_questions_are_explained_whose_choices_begin_differently(script, write_model, tmp_path):
     model = load_model(str(write_model(tmp_path / "tiny")))
-    asked = [Example("abc", ("d", "e"), 0), Example("fgh", ("d", "e"), 1)]
-    first, second = script.answer_tokens(model, asked)
-    assert model.tokenizer.convert_ids_to_tokens([first, second]) == ["d", "e"]
-    for other in (("d", "f"), ("de", "e")):
-        with pytest.raises(InputError, match="same for all questions"):
-            script.answer_tokens(model, [asked[0], Example("fgh", other, 1)])
+    first, alike = Example("abc", ("de", "ed"), 0), Example("fgh", ("de", "df"), 1)
+    three, last = Example("fgh", ("a", "b", "c"), 1), Example("hgf", ("a", "b"), 1)
+    found = script.questions_of(model, [first, alike, three, last], 3)
+    words = [[model.tokenizer.decode(tokens) for tokens in each[:2]] for each in found]
+    assert words == [["<s>abc", "de"], ["<s>hgf", "ab"]]
+    assert [question.right for question in found] == [0, 1]
+    assert script.questions_of(model, [first, last], 1) == found[:1]
+    with pytest.raises(InputError, match="two choices begin with one token"):
+        script.questions_of(model, [alike], 1)
+    with pytest.raises(InputError, match="only choices"):
+        script.questions_of(model, [Example("abc", None, "d")], 1)
 
 
 @pytest.mark.nightly

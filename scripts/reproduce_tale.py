@@ -7,7 +7,8 @@
 The work is a list of units in a fixed order, each well under an hour.  A finished unit leaves a
 small file in docs/results/data/tale, and a later run skips it.  A unit that is killed goes on where
 it stopped.  Layers are chosen on 200 examples, or half of what a task has, and judged on up to 500
-others.  A task whose data is absent is listed as not run.
+others.  A task whose data is absent is listed as not run.  Minimal pairs (BLiMP, DIR/blimp) stand
+beside the paper's tasks, most of which a small model cannot tell.
 
 A claim is judged on a task only if the whole model beats the most frequent answer: the lower end of
 its Wilson interval must lie above.  That is seen first, and no other task is searched.  p-values
@@ -20,15 +21,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from tale_paper.plan import command_line, full_plan, missing_data, reduced_plan, run_units
 from tale_paper.tables import DATA, MODELS, TASKS, cost_hours
-from tale_paper.units import (
-    Setting,
-    command_line,
-    full_plan,
-    missing_data,
-    reduced_plan,
-    run_units,
-)
+from tale_paper.units import Setting
 from tale_paper.verdicts import judged, table_of, verdicts
 
 from attention.command_line import Between, Commas, Result, command, run_script
@@ -83,8 +78,8 @@ def main(
                 state = "done" if file.is_file() else missing_data(setting, unit) or "to run"
                 cost = ""
                 if full and unit.name.startswith("search"):
-                    task, shots = unit.name.split("-")[1], 4 * unit.name.endswith("4shot")
-                    cost = f", {cost_hours(MODELS[name], TASKS[task], shots):.2f} accelerator hours"
+                    hours = cost_hours(MODELS[name], TASKS[unit.task], unit.shots)
+                    cost = f", {hours:.2f} accelerator hours"
                 shown += [f"{unit.step}: {unit.name} ({state}{cost})", command_line(setting, unit)]
                 values.append({"model": name, "unit": unit.name, "state": state})
             continue

@@ -48,7 +48,11 @@ class Inputs:
 
     @classmethod
     def padded(
-        cls, tokens: Sequence[int], length: int, types: Sequence[int] = (), read: int | None = None
+        cls,
+        tokens: Sequence[int] | np.ndarray,
+        length: int,
+        types: Sequence[int] | np.ndarray = (),
+        read: int | None = None,
     ) -> Inputs:
         """Pad a text at its end; texts of one length share their programs."""
         fill = np.zeros((2, length), np.int32)

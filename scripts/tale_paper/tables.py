@@ -36,6 +36,7 @@ TASKS = {
     "math500": PaperTask("MATH500", 130, 512),
 }
 REDUCED = [name for name in TASKS if name not in ("mmlu", "math500")]
+PAIRS = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,7 +37,7 @@ from icl.evaluation import model_predictor
 from icl.tasks import SQUARED, Case, Row, Sampling
 from icl.training import Trained, load, zoo_names
 from tale_jax.elimination import SearchOptions, eliminate
-from tale_jax.units import Dropped, kept_halves
+from tale_jax.units import Dropped, kept_halves, missing_halves
 
 DATA = Path("docs/results/data/across")
 SIGMAS = (1, 3, 10)
@@ -48,7 +48,8 @@ COLUMNS = ["σ", "dropped", "right", *(f"σ={s}" for s in SIGMAS), "B_eff", "c+"
 
 def pruned(model: Trained, dropped: Dropped) -> Trained:
     """The model without some layers or half-layers."""
-    kept = kept_halves(dropped, model.config.num_hidden_layers)
+    gone = (*dropped, *missing_halves(model.config.halves))
+    kept = kept_halves(gone, model.config.num_hidden_layers)
     config, params = model.config.keep_halves(kept), keep_halves(model.params, kept)
     return dataclasses.replace(model, config=config, params=params)
 
@@ -77,6 +78,7 @@ def threshold_of(model: Trained, prompts: int) -> float:
 def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
     """The steps of a search at each spread."""
     bound, layers = threshold_of(model, prompts), model.config.num_hidden_layers
+    missing = missing_halves(model.config.halves)
     cases = {(i, sigma): drawn(model, sigma, prompts, seed=i) for i in (0, 1) for sigma in SIGMAS}
 
     @functools.cache
@@ -96,7 +98,7 @@ def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
             return [right(dropped, 0, sigma) for dropped in candidates]
 
         options = SearchOptions(epsilon=1.0, granularity=granularity)  # all the way down
-        found = eliminate(score, layers, prompts, options)
+        found = eliminate(score, layers, prompts, options, missing=missing)
         for step in (found.baseline, *found.steps):
             held = {str(s): right(step.dropped, 1, s) for s in SIGMAS}
             picks = [name for name in ("best", "bsba") if getattr(found, name) == step]

@@ -86,7 +86,7 @@ def examine(
     model: LoadedModel, asked: list[Question], dropped: Dropped, out: Path, terminal: Terminal
 ) -> Record:
     """Measure the decisions of a variant; its page and tables go into a folder."""
-    halves = kept_halves(dropped, model.config.num_hidden_layers)
+    halves = kept_halves((*dropped, *model.missing), model.config.num_hidden_layers)
     config, params = model.config.keep_halves(halves), keep_halves(model.params, halves)
     longest, records = max(len(question.prompt) for question in asked), []
     every_LN = np.ones((len(config.attending), config.num_attention_heads), bool)

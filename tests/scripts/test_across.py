@@ -42,6 +42,16 @@ def test_a_quantifier_has_one_answer(script):
     assert set(script.errors(model, case)) <= {0.0, 0.5, 1.0}
 
 
+@pytest.mark.parametrize("granularity", ["layer", "sublayer"])
+def test_models_without_mlps_lose_attention_alone(script, granularity):
+    model = untrained("linear-2al8ah")
+    rows = script.examine(model, granularity, 3)
+    whole, gone = ((), (0,)) if granularity == "layer" else ((), ("0.attention",))
+    assert {tuple(row["dropped"]) for row in rows} <= {whole, gone, (1,), ("1.attention",)}
+    assert len(rows) == 3 * 2
+    assert script.pruned(model, gone).config.halves == ((True, False),)
+
+
 @pytest.mark.nightly
 def test_the_steps_of_a_search(script, tmp_path):
     how = {"models": ("zoo:linear-2l2ah-quick-seed0",), "data": tmp_path, "prompts": 11}

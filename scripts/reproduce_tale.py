@@ -77,7 +77,7 @@ def main(
                 file = setting.file(unit.name)
                 state = "done" if file.is_file() else missing_data(setting, unit) or "to run"
                 cost = ""
-                if full and unit.name.startswith("search"):
+                if full and unit.task and unit.name.startswith("search"):
                     hours = cost_hours(MODELS[name], TASKS[unit.task], unit.shots)
                     cost = f", {hours:.2f} accelerator hours"
                 shown += [f"{unit.step}: {unit.name} ({state}{cost})", command_line(setting, unit)]

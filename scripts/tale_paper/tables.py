@@ -36,7 +36,17 @@ TASKS = {
     "math500": PaperTask("MATH500", 130, 512),
 }
 REDUCED = [name for name in TASKS if name not in ("mmlu", "math500")]
-PAIRS = ()
+# Of thirteen paradigms of BLiMP, one a phenomenon, SmolLM2-135M can tell ten; in these four it has
+# the most to gain (60 to 74 % of 500 pairs).
+PAIRS = tuple(
+    f"blimp:{paradigm}"
+    for paradigm in (
+        "irregular_past_participle_adjectives",
+        "animate_subject_passive",
+        "ellipsis_n_bar_1",
+        "distractor_agreement_relational_noun",
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,11 +55,12 @@ def pruned(model: Trained, dropped: Dropped) -> Trained:
 
 
 def drawn(model: Trained, sigma: float, prompts: int, seed: int) -> Case:
-    """Prompts of a spread; of quantifiers with one question each."""
-    task, sweeps = model.task, [f"sigma={sigma}"]
-    if task.loss is SQUARED:
-        return task.draw(task.settings(sweeps)[0], Sampling(prompts, 1, seed))
-    return task.questions(task.settings([*sweeps, "design=balanced"])[0], prompts, seed)
+    """Prompts of a spread, each of a function of its own; of quantifiers with one question each."""
+    task, squared = model.task, model.task.loss is SQUARED
+    (setting,) = task.settings([f"sigma={sigma}", *([] if squared else ["design=balanced"])])
+    case = task.questions(setting, prompts, seed)
+    counted_BT = task.draw(setting, Sampling(1, 1)).where_BT if squared else case.where_BT
+    return dataclasses.replace(case, where_BT=counted_BT)
 
 
 def errors(model: Trained, case: Case) -> np.ndarray:

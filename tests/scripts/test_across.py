@@ -23,12 +23,17 @@ def untrained(preset, **fields):
 def test_a_prompt_counts_by_its_error(script):
     model = untrained("linear-1l1ah")
     case = script.drawn(model, 3, 7, 1)
-    assert case.y_FBT.shape == (7, 1, 5) and case.setting["sigma"] == 3
+    assert case.y_FBT.shape == (1, 7, 5) and case.setting["sigma"] == 3
+    slopes = [
+        np.polyfit(x, y, 1)[0] for x, y in zip(case.x_BTD[..., 0], case.y_FBT[0], strict=True)
+    ]
+    assert len(set(np.round(slopes, 3))) == 7  # each prompt has inputs and a function of its own
+    assert len({tuple(x) for x in case.x_BTD[..., 0]}) == 7
     silent = Trained(
         model.experiment, model.task, model.config, jax.tree.map(np.zeros_like, model.params)
     )
     found = script.errors(silent, case)  # it answers 0
-    wanted = np.square(case.y_FBT)[:, 0, case.where_BT[0]].mean(axis=1)
+    wanted = np.square(case.y_FBT)[0][:, case.where_BT[0]].mean(axis=1)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     assert script.threshold_of(silent, 11) == pytest.approx(
         1.1 * np.median(script.errors(silent, script.drawn(silent, 1, 11, 2)))

@@ -8,11 +8,10 @@ functions a prompt counts whose squared error is at most 1.1 times the whole mod
 prompts as in training, the same at σ = 1, 3 and 10.  For quantifiers a prompt of the design
 ``balanced`` counts whose last answer is right.  Other prompts choose layers than test them.
 
-For each step of a search the table has the layers dropped (* the best, + BSBA), the prompts that
-are right where they were chosen, and held out at each σ; B_eff (does a shallower model reach
-further?); and the saturation limit c+, observed at x = 1e6 and predicted from the weights.  A unit
-is one model and one granularity, a file of docs/results/data/across; the same line goes on after
-Ctrl-C.
+The table has a line for each step of a search: the layers dropped (* the best, + BSBA); the prompts
+that are right where they were chosen, and held out at each σ; B_eff (does a shallower model reach
+further?); and the saturation limit c+, at x = 1e6 and predicted from the weights.  A unit is one
+model and one granularity, a file of docs/results/data/across; a later run skips it.
 """
 
 from __future__ import annotations
@@ -78,8 +77,7 @@ def threshold_of(model: Trained, prompts: int) -> float:
 
 def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
     """The steps of a search at each spread."""
-    bound, layers = threshold_of(model, prompts), model.config.num_hidden_layers
-    missing = missing_halves(model.config.halves)
+    bound, missing = threshold_of(model, prompts), missing_halves(model.config.halves)
     cases = {(i, sigma): drawn(model, sigma, prompts, seed=i) for i in (0, 1) for sigma in SIGMAS}
 
     @functools.cache
@@ -99,7 +97,7 @@ def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
             return [right(dropped, 0, sigma) for dropped in candidates]
 
         options = SearchOptions(epsilon=1.0, granularity=granularity)  # all the way down
-        found = eliminate(score, layers, prompts, options, missing=missing)
+        found = eliminate(score, len(model.config.halves), prompts, options, missing=missing)
         for step in (found.baseline, *found.steps):
             held = {str(s): right(step.dropped, 1, s) for s in SIGMAS}
             picks = [name for name in ("best", "bsba") if getattr(found, name) == step]

@@ -113,17 +113,14 @@ def examine(
 
 def tables_of(found: dict[str, Record]) -> list[Table]:
     """A line for each variant: right answers and flips, and the areas over perturbation curves."""
-
-    def between(three: list[float]) -> str:
-        return f"{three[0]:.2f} [{three[1]:.2f}, {three[2]:.2f}]"
-
-    flips, areas = [], []
+    flips, areas, between = [], [], "{:.2f} [{:.2f}, {:.2f}]".format
     for name, row in found.items():
         support = "{vertex:.1f} of {raw:.1f}".format(**row["support"])
-        right = f"{row['right']:.0%}"
-        flips.append([name, right, support, *(between(x) for x in row["flips"].values())])
+        flips.append(
+            [name, f"{row['right']:.0%}", support, *(between(*x) for x in row["flips"].values())]
+        )
         gone = " ".join(map(str, row["dropped"])) or "none"
-        areas.append([name, gone, *(between(x) for x in row["aopc"].values())])
+        areas.append([name, gone, *(between(*x) for x in row["aopc"].values())])
     titles = ["model", "right", "support", "uniform flips", "permuted flips"]
     return [
         plain_table(titles, flips),

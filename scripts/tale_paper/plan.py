@@ -39,7 +39,7 @@ def reduced_plan() -> list[Unit]:
         *map(control_unit, told),
         *map(criteria_unit, told),
         transfer_unit([*REDUCED, *PAIRS]),
-        *map(layers_unit, told),
+        *map(layers_unit, REDUCED[:2]),
         *(arms_unit(task, seed) for task in ("arc_easy", "commonsense_qa") for seed in range(3)),
         *map(speed_unit, REDUCED[:2]),
     ]

@@ -11,7 +11,7 @@ from attention.files import read_bytes
 from attention.likelihood import Row, check_vocabulary
 from tale_jax.models import LoadedModel
 from tale_jax.scoring import choice_rows
-from tale_jax.tasks import Example, encode_prompts
+from tale_jax.tasks import Example, encode_choices, encode_prompts
 
 WINDOW, MOST_WINDOWS = 512, 128
 """A text is cut into windows of ``WINDOW`` tokens; the first ``MOST_WINDOWS`` are read."""
@@ -24,7 +24,8 @@ def calibration_rows(
 
     Args:
         model: that reads it; prompts that are longer than its positions lose their end.
-        examples: their prompts, without answers, are read if there is no file.
+        examples: their prompts, without answers, are read if there is no file; of minimal pairs,
+            which have no prompts, both sentences.
         file: UTF-8 text.
 
     Raises:
@@ -33,7 +34,11 @@ def calibration_rows(
     """
     tokenizer, positions = model.tokenizer, model.config.longest_text
     if file is None:
-        texts = [tokens[:positions] for tokens in encode_prompts(tokenizer, examples)]
+        texts = encode_prompts(tokenizer, examples)
+        if not any(example.prompt for example in examples):
+            choices = encode_choices(tokenizer, examples)
+            texts = [choice.tokens for each in choices for choice in each]
+        texts = [tokens[:positions] for tokens in texts]
     else:
         tokens = tokenizer(_read(Path(file)), verbose=False)["input_ids"]
         size = min(WINDOW, positions)

@@ -29,7 +29,7 @@ def data(tmp_path):
 def test_the_plan_is_in_order_and_names_what_is_missing(script, data, tmp_path):
     found = script.main("demo", data=data, results=tmp_path / "r", plan=True)
     units = found["units"]
-    assert len(units) == 2 * (7 + 4) + 7 + 7 + 3 * 6 + 1 + 6 + 6 + 2  # of each step
+    assert len(units) == 2 * (7 + 4) + 7 + 7 + 3 * 6 + 1 + 2 + 6 + 2  # of each step
     assert units[0] == {"model": "demo", "unit": "whole-arc_easy-0shot",
                         "state": f"no {data / 'arc_easy'}"}  # fmt: skip
     states = {unit["unit"]: unit["state"] for unit in units}

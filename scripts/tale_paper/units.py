@@ -23,7 +23,7 @@ from tale_jax.options import Options
 from tale_jax.tasks import BENCHMARKS
 from tale_paper.tables import PAIRS, SEARCHED, TESTED
 
-SHALLOW = 3  # layers, where a unit has many searches: twenty shuffles, or the six arms
+SHALLOW = 3  # layers that each of the three searches of the arms may drop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,15 +160,18 @@ def redraw_unit(task: str) -> Unit:
 
 
 def control_unit(task: str) -> Unit:
-    """A search of a few layers, and twenty such on shuffled answers."""
+    """A search of one layer, and a hundred such on shuffled answers.
+
+    So all shuffles judge the same candidates, which are asked once.
+    """
     name = file_name("control", task)
 
     def run(setting: Setting) -> Record:
-        shuffles = 20 if setting.limit is None else 2
-        how = {**setting.asked(task), **setting.rules(), "null_control": shuffles}
-        summary = search(setting.model, task, setting.folder(name), max_drops=SHALLOW, **how)
+        how = {**setting.asked(task), **setting.rules(), "max_drops": 1}
+        how["null_control"] = 100 if setting.limit is None else 2
+        summary = search(setting.model, task, setting.folder(name), **how)
         picks = {pick: summary[pick] for pick in ("baseline", "best")}
-        return {"task": task, "max_drops": SHALLOW, "picks": picks, **summary["null_control"]}
+        return {"task": task, "max_drops": 1, "picks": picks, **summary["null_control"]}
 
     return Unit(name, "2 null control", run, task, searched=True)
 

@@ -8,6 +8,7 @@ repository of ggml, versions 2 and 3, little-endian.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import mmap
 import struct
@@ -120,11 +121,21 @@ class GgufHeader:
 
 
 def read_header(file: Path) -> GgufHeader:
-    """Read the metadata and the table of tensors of a GGUF file.
+    """Read the metadata and the table of tensors of a GGUF file; again only if it has changed.
 
     Raises:
         InputError: it is damaged, cut off or of another version, or a tensor has an unknown type.
     """
+    try:
+        found = file.stat()
+    except OSError:  # said in words where the file is opened
+        return _read_header(file, ())
+    return _read_header(file, (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=2)  # a vocabulary takes half a second, and loading asks four times
+def _read_header(file: Path, version: tuple[int, ...]) -> GgufHeader:
+    del version
     try:
         with (
             open_regular(file) as stream,

@@ -42,6 +42,15 @@ def test_every_type_is_dequantised_as_its_library_does(tmp_path, writable_type):
     assert header.about("rope.freq_base") == 10000.5
 
 
+def test_a_file_is_read_again_if_it_has_changed(tmp_path):
+    file = tmp_path / "m.gguf"
+    for count in (3, 3, 5):
+        write_gguf(file, "llama", {"x.list": ["a"] * count}, iter({"a": np.ones(7)}.items()))
+        first = read_header(file)
+        assert len(first.metadata["x.list"]) == count
+        assert read_header(file) is first
+
+
 def test_plain_types_keep_their_type(tmp_path):
     for kind, name in (("F32", "F32"), ("F16", "F16"), ("BF16", "BF16")):
         file = tmp_path / f"{kind}.gguf"

@@ -28,6 +28,7 @@ from rich.table import Table
 
 from attention import files
 from attention.command_line import Commas, Result, command, run_script
+from attention.errors import InputError
 from attention.options import Count
 from attention.terminal import plain_table
 from attention.transformer import keep_halves
@@ -86,8 +87,10 @@ def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
 
     @functools.cache
     def limits(dropped: Dropped) -> Row:
-        squared = model.task.loss is SQUARED
-        numbers = survey(pruned(model, dropped), count=5).numbers if squared else {}
+        try:
+            numbers = survey(pruned(model, dropped), count=5).numbers
+        except InputError:  # neither quantifiers nor inverses have boundary values
+            return {}
         return {name: list(numbers[name]) for name in LIMITS if name in numbers}
 
     rows = []

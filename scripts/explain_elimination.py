@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.table import Table
+from across.explained import numbers_of, tables_of, variants, without
 
 from attention import explanation, files
 from attention.command_line import Result, command, run_script
@@ -31,27 +31,16 @@ from attention.errors import InputError
 from attention.explanation import Inputs
 from attention.files import Record
 from attention.options import Count
-from attention.terminal import Terminal, plain_table
+from attention.terminal import Terminal
 from attention.transformer import keep_halves
 from tale_jax import opening
 from tale_jax.models import LoadedModel
 from tale_jax.options import Reopening
-from tale_jax.runs import FinishedRun, load_run
+from tale_jax.runs import load_run
 from tale_jax.tasks import Example, encode_choices
 from tale_jax.units import Dropped, kept_halves
 
 DATA = Path("docs/results/data/across")
-
-
-def variants(run: FinishedRun, depth: int, draws: int) -> dict[str, Dropped]:
-    """The whole model, BEST, BSBA, and as many layers as BSBA drops, drawn at random."""
-    found = {"whole": (), "BEST": run.dropped("best"), "BSBA": run.dropped("bsba")}
-    if not all(isinstance(unit, int) for dropped in found.values() for unit in dropped):
-        raise InputError(f"{run.directory} dropped half-layers: give a search of whole layers")
-    for i in range(draws):
-        order = np.random.default_rng(i).permutation(depth)
-        found[f"random {i}"] = tuple(sorted(order[: len(found["BSBA"])].tolist()))
-    return found
 
 
 class Question(NamedTuple):
@@ -103,29 +92,7 @@ def examine(
     settings = {"model": model.config.family, "task": "", "dtype": model.config.dtype}
     labels = [f"choice {i + 1}" for i, _ in enumerate(asked[0].answers)]
     summary = explanation.write_report(out, settings, labels, records)
-    flips = {name: summary["interventions"][name]["flip"] for name in ("uniform", "permuted")}
-    aopc = {name: summary["aopc"][name]["comprehensiveness"]
-            for name in ("efficient", "gradient × input")}  # fmt: skip
-    supports = {name: summary["heads"][f"support_{name}"] for name in ("raw", "vertex")}
-    found = {"dropped": list(dropped), "examples": len(records), "right": summary["accuracy"]}
-    return {**found, "support": supports, "flips": flips, "aopc": aopc}
-
-
-def tables_of(found: dict[str, Record]) -> list[Table]:
-    """A line for each variant: right answers and flips, and the areas over perturbation curves."""
-    flips, areas, between = [], [], "{:.2f} [{:.2f}, {:.2f}]".format
-    for name, row in found.items():
-        support = "{vertex:.1f} of {raw:.1f}".format(**row["support"])
-        flips.append(
-            [name, f"{row['right']:.0%}", support, *(between(*x) for x in row["flips"].values())]
-        )
-        gone = " ".join(map(str, row["dropped"])) or "none"
-        areas.append([name, gone, *(between(*x) for x in row["aopc"].values())])
-    titles = ["model", "right", "support", "uniform flips", "permuted flips"]
-    return [
-        plain_table(titles, flips),
-        plain_table(["model", "layers dropped", "AOPC efficient", "AOPC gradient"], areas, words=2),
-    ]
+    return numbers_of(summary, dropped)
 
 
 @command
@@ -143,8 +110,9 @@ def main(run: Path, *, data: Path = DATA, limit: Count = 20, draws: Count = 3) -
     scorer = opening.reopen_scorer(searched, model, Reopening(), terminal)
     split = "test" if "test" in scorer.examples else "search"
     asked = questions_of(model, scorer.examples[split], limit)
-    for name, dropped in variants(searched, model.config.num_hidden_layers, draws).items():
-        unit = f"explained-{run.name}-{name.replace(' ', '-')}-{limit}"
+    best, bsba = searched.dropped("best"), searched.dropped("bsba")
+    for name, dropped in variants(best, bsba, model.config.num_hidden_layers, draws).items():
+        unit = f"explained-{run.name}-{without(dropped)}-{limit}"
         look = functools.partial(examine, model, asked, dropped, run / "explain" / unit)
         found[name] = files.finished(data / f"{unit}.json", functools.partial(look, terminal))
     return Result(found, f"{run.name}: {len(asked)} questions", *tables_of(found))

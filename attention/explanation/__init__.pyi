@@ -30,6 +30,7 @@ from .options import Decisions as Decisions
 from .options import Examined as Examined
 from .pipeline import DEMO as DEMO
 from .pipeline import explain_classifier as explain_classifier
+from .pipeline import open_classifier as open_classifier
 from .rankings import RANKINGS as RANKINGS
 from .rankings import Ranking as Ranking
 from .rankings import by_attention as by_attention
@@ -75,6 +76,7 @@ __all__ = [
     "measure_context",
     "measure_decision",
     "measure_supports",
+    "open_classifier",
     "solve",
     "summary_texts",
     "train_adversary",

@@ -45,12 +45,14 @@ class Examined:
     """Parts of the model that are examined.
 
     Attributes:
+        drop: layers that the model goes without, 0-based; the others are numbered anew
         layers: layers whose attention is replaced: all, or 0-based numbers
         heads: heads of these layers, likewise
         untrained: give the model random weights, as a control
         dtype: type of the model's parameters and products
     """
 
+    drop: Annotated[tuple[int, ...], Commas(metavar="3,5"), Between(ge=0)] = ()
     layers: Places = ("all",)
     heads: Places = ("all",)
     untrained: bool = False

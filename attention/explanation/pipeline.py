@@ -33,6 +33,7 @@ from attention.transformer import (
     Transformer,
     TransformerConfig,
     checkpoint_folder,
+    keep_layers,
     load_pretrained,
 )
 
@@ -88,42 +89,90 @@ def explain_classifier(
     for group in (decisions, examined, adversary):
         settings |= dataclasses.asdict(group)
     del settings["data"]  # the folder may be moved
+    if not examined.drop:
+        del settings["drop"]
     with RunDirectory(out, "attn explain", settings, resume=resume) as run:
         journal = run.journal(KINDS, "examples.jsonl")
-        folder = DEMO if model == "demo" else checkpoint_folder(model)
-        dataset = load_texts(task, decisions.split, decisions.data)
-        config, params = _load(folder, model, dataset, examined, seed)
-        classifier = Classifier(config, params, examined.dtype)
-        dataset, tokenizer = with_labels_of(folder, dataset), load_tokenizer(folder)
+        opened = open_classifier(model, task, decisions, examined, seed)
+        classifier, inputs = opened.classifier, opened.inputs
         chosen_LN = _chosen(classifier, examined)
-        picked = _drawn(dataset, decisions.limit, seed)
-        longest = classifier.config.max_position_embeddings
-        inputs = [_inputs(tokenizer, text, longest, decisions.cut) for text in picked]
-        read = (token for given in inputs for token in given.tokens[given.where])
-        check_tokens(read, classifier.config.vocab_size)
         classifier.attention(inputs[0])  # raises if the model cannot be explained
         other = None
-        if adversary.adversary_steps and len(journal) < len(picked):
+        if adversary.adversary_steps and len(journal) < len(inputs):
             longest = max(len(given.tokens) for given in inputs)
             texts = _drawn(_for_training(task, decisions), POOL, seed + 1)
-            known = [_inputs(tokenizer, text, longest, True, longest) for text in texts]
+            known = [_inputs(opened.tokenizer, text, longest, True, longest) for text in texts]
+            config = opened.config
             trained = train_adversary(
-                config, params, known, chosen_LN, adversary, seed, run.path / "adversary",
+                config, opened.params, known, chosen_LN, adversary, seed, run.path / "adversary",
                 quiet=quiet,
             )  # fmt: skip
             other = Classifier(config, trained, examined.dtype)
-        with Terminal(quiet).steps("decisions", len(picked)) as advance:
-            for i, (text, word) in enumerate(picked):
+        with Terminal(quiet).steps("decisions", len(inputs)) as advance:
+            for i, given in enumerate(inputs):
                 if journal.get("example", i) is None:
-                    given = inputs[i]
                     decision = Decision(classifier, given, chosen_LN, seed + 1000 * i, other)
-                    label = text.labels[0 if word is None else word]
-                    found = measure_decision(decision, label, show=i < show)
+                    found = measure_decision(decision, opened.labels[i], show=i < show)
                     real = given.tokens[given.where].tolist()
-                    start = {"tokens": tokenizer.convert_ids_to_tokens(real), "read": given.read}
+                    words = opened.tokenizer.convert_ids_to_tokens(real)
+                    start = {"tokens": words, "read": given.read}
                     journal.append("example", example=i, **start, **found)
                 advance()
-        return write_report(run.path, settings, dataset.labels, list(journal.of_kind("example")))
+        return write_report(
+            run.path, settings, opened.dataset.labels, list(journal.of_kind("example"))
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedClassifier:
+    """A classifier with the texts that it decides about.
+
+    Attributes:
+        config: of the model.
+        params: of the model.
+        classifier: the model, ready to be asked.
+        tokenizer: of the model.
+        dataset: with the labels in the model's order.
+        inputs: the texts as the model reads them.
+        labels: the right label of each text, or of the word that is asked for.
+    """
+
+    config: TransformerConfig
+    params: Mapping[str, PyTree]
+    classifier: Classifier
+    tokenizer: PreTrainedTokenizerBase
+    dataset: Dataset
+    inputs: list[Inputs]
+    labels: list[int]
+
+
+def open_classifier(
+    model: str, task: str, decisions: Decisions, examined: Examined = Examined(), seed: int = 0
+) -> OpenedClassifier:
+    """Load a classifier, and draw texts for it.
+
+    Args:
+        model: local folder or hub id of a classifier, or ``demo``.
+        task: a key of ``SOURCES``, or a JSONL file.
+        decisions: which texts.
+        examined: which layers the model goes without, its dtype, and whether it is random.
+        seed: draws the texts.
+
+    Raises:
+        InputError: as `explain_classifier`.
+    """
+    folder = DEMO if model == "demo" else checkpoint_folder(model)
+    dataset = load_texts(task, decisions.split, decisions.data)
+    config, params = _load(folder, model, dataset, examined, seed)
+    classifier = Classifier(config, params, examined.dtype)
+    dataset, tokenizer = with_labels_of(folder, dataset), load_tokenizer(folder)
+    picked = _drawn(dataset, decisions.limit, seed)
+    longest = config.max_position_embeddings
+    inputs = [_inputs(tokenizer, text, longest, decisions.cut) for text in picked]
+    read = (token for given in inputs for token in given.tokens[given.where])
+    check_tokens(read, config.vocab_size)
+    labels = [text.labels[0 if word is None else word] for text, word in picked]
+    return OpenedClassifier(config, params, classifier, tokenizer, dataset, inputs, labels)
 
 
 def _load(
@@ -132,7 +181,8 @@ def _load(
     """Load the model, or give it random parameters.
 
     Raises:
-        InputError: it has no head for the labels of the task, or its parameters are not finite.
+        InputError: it has no head for the labels of the task, its parameters are not finite, or
+            the layers to drop are not there or all that it has.
     """
     config, params = load_pretrained(folder)
     if config.head != dataset.kind:
@@ -140,6 +190,14 @@ def _load(
             f"{model} has the head {config.head}; explaining {dataset.name} needs a classifier "
             f"with the head {dataset.kind}"
         )
+    every, gone = range(config.num_hidden_layers), examined.drop
+    if not set(gone) < set(every):
+        raise InputError(
+            f"--drop {','.join(map(str, gone))}: there are 0 to {every[-1]}, one stays"
+        )
+    if gone:
+        kept = [layer for layer in every if layer not in gone]
+        config, params = config.keep_layers(kept), keep_layers(params, kept)
     if examined.untrained:
         found = Transformer(config).init(jax.random.key(seed), np.zeros((1, 3), np.int32))
         return config, found["params"]

@@ -8,8 +8,8 @@ import pytest
 
 from attention.cli import main
 from attention.commands.explain import explain
-from attention.explanation import write_report
-from attention.transformer import save_pretrained
+from attention.explanation import Decisions, Examined, open_classifier, write_report
+from attention.transformer import keep_layers, load_pretrained, save_pretrained
 
 
 def test_everything_is_written(study):
@@ -27,6 +27,21 @@ def test_everything_is_written(study):
     assert summary["examples"] == 2 and summary["guarantees"]["logits_kept"]
     low, high = summary["interventions"]["uniform"]["tvd"][1:]
     assert low <= summary["interventions"]["uniform"]["tvd"][0] <= high
+
+
+def test_layers_are_left_out(study, letter_tokenizer, tmp_path):
+    model, task = str(study.arguments["model"]), str(study.arguments["task"])
+    opened = open_classifier(model, task, Decisions(limit=2), Examined(drop=(0,)))
+    config, params = load_pretrained(study.arguments["model"])
+    shorter = config.keep_layers([1]), keep_layers(params, [1])
+    save_pretrained(tmp_path / "shorter", *shorter)
+    letter_tokenizer().save_pretrained(tmp_path / "shorter")
+    saved = open_classifier(str(tmp_path / "shorter"), task, Decisions(limit=2))
+    assert opened.config.num_hidden_layers == 1 and opened.labels == saved.labels
+    for given, same in zip(opened.inputs, saved.inputs, strict=True):
+        np.testing.assert_array_equal(given.tokens, same.tokens)
+        wanted = saved.classifier.logits(same)
+        np.testing.assert_allclose(opened.classifier.logits(given), wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.nightly  # test_adversary.py and other rooms go on after a kill
@@ -58,6 +73,8 @@ def test_a_token_cannot_end_the_script(study, tmp_path):
         ({"normalizer": "nan"}, "not finite"),
         ({"head": "causal_lm"}, "needs a classifier"),
         ({"layers": "7"}, "--layers 7: there are 0 to 1"),
+        ({"drop": "0,7"}, "--drop 0,7: there are 0 to 1, one stays"),
+        ({"drop": "0,1"}, "--drop 0,1: there are 0 to 1, one stays"),
         ({"heads": "0,x"}, "--heads must be all or a whole number, not 'x'"),
         ({"task": "nothing.jsonl"}, "unknown task 'nothing.jsonl'"),
         ({"task": "snli", "data": "nowhere"}, "--data is the folder of the data"),

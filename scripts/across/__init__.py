@@ -1,0 +1,1 @@
+"""Parts of the scripts that ask questions across the papers."""

@@ -1,10 +1,10 @@
 from .adversary import adversarial_attention as adversarial_attention
 from .adversary import train_adversary as train_adversary
-from .answering import answering_classifier as answering_classifier
 from .classifier import Classifier as Classifier
 from .classifier import Gradients as Gradients
 from .classifier import Inputs as Inputs
 from .decision import Decision as Decision
+from .decision import answering_classifier as answering_classifier
 from .distances import DISTANCES as DISTANCES
 from .distances import PROPERTIES as PROPERTIES
 from .distances import Measure as Measure

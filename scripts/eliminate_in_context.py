@@ -1,6 +1,6 @@
 """Which layers does a model need that learns in context?  Greedy elimination of zoo models.
 
-    python scripts/eliminate_in_context.py                        # all zoo models; minutes each
+    python scripts/eliminate_in_context.py                  # all zoo models, a minute each
     python scripts/eliminate_in_context.py --models runs/mine,zoo:linear-3l4ah-seed0
 
 TALE's elimination (``tale_jax.elimination``) of layers and of half-layers counts prompts.  For
@@ -10,15 +10,13 @@ prompts as in training, the same at σ = 1, 3 and 10.  For quantifiers a prompt 
 
 The table has a line for each step of a search: the layers dropped (* the best, + BSBA); the prompts
 that are right where they were chosen, and held out at each σ; B_eff (does a shallower model reach
-further?); and the saturation limit c+, at x = 1e6 and predicted from the weights.  A unit is one
-model and one granularity, a file of docs/results/data/across; a later run skips it.
+further?); and the limit c+, at x = 1e6 and from the weights.  A unit is one model and granularity.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,7 +39,6 @@ from tale_jax.units import Dropped, kept_halves, missing_halves
 
 DATA = Path("docs/results/data/across")
 SIGMAS = (1, 3, 10)
-SLACK = 1.1
 LIMITS = ("effective_bound", "observed_limits", "limits_from_weights")
 COLUMNS = ["σ", "dropped", "right", *(f"σ={s}" for s in SIGMAS), "B_eff", "c+", "predicted"]
 
@@ -57,7 +54,7 @@ def pruned(model: Trained, dropped: Dropped) -> Trained:
 def drawn(model: Trained, sigma: float, prompts: int, seed: int) -> Case:
     """Prompts of a spread, each of a function of its own; of quantifiers with one question each."""
     task, squared = model.task, model.task.loss is SQUARED
-    (setting,) = task.settings([f"sigma={sigma}", *([] if squared else ["design=balanced"])])
+    (setting,) = task.settings([f"sigma={sigma}"] + ([] if squared else ["design=balanced"]))
     case = task.questions(setting, prompts, seed)
     counted_BT = task.draw(setting, Sampling(1, 1)).where_BT if squared else case.where_BT
     return dataclasses.replace(case, where_BT=counted_BT)
@@ -73,7 +70,7 @@ def threshold_of(model: Trained, prompts: int) -> float:
     """The error up to which a prompt counts as right."""
     if model.task.loss is not SQUARED:
         return 0.25  # a wrong sign has 1, an answer of exactly 0 has a half
-    return SLACK * float(np.median(errors(model, drawn(model, 1, prompts, seed=2))))
+    return 1.1 * float(np.median(errors(model, drawn(model, 1, prompts, seed=2))))
 
 
 def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
@@ -88,10 +85,10 @@ def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
     @functools.cache
     def limits(dropped: Dropped) -> Row:
         try:
-            numbers = survey(pruned(model, dropped), count=5).numbers
+            found = survey(pruned(model, dropped), count=5).numbers
         except InputError:  # neither quantifiers nor inverses have boundary values
-            return {}
-        return {name: list(numbers[name]) for name in LIMITS if name in numbers}
+            found = {}
+        return {name: list(found[name]) for name in LIMITS if name in found}
 
     rows = []
     for sigma in SIGMAS:
@@ -117,11 +114,10 @@ def listing(rows: Sequence[Row]) -> Table:
     lines = []
     for row in rows:
         marks = "*" * ("best" in row["picks"]) + "+" * ("bsba" in row["picks"])
-        limits = (row.get(name, [None])[0] for name in LIMITS)
-        far = ["" if number is None else f"{number:.3g}" for number in limits]
+        far = [f"{row[name][0]:.3g}" if name in row else "" for name in LIMITS]
         gone = " ".join(map(str, row["dropped"])) or "none"
-        counts = map(str, (row["right"], *row["held_out"].values()))
-        lines.append([str(row["sigma"]), gone + marks, *counts, *far])
+        counts = (row["right"], *row["held_out"].values())
+        lines.append([str(row["sigma"]), gone + marks, *map(str, counts), *far])
     return plain_table(COLUMNS, lines, words=2)
 
 
@@ -141,7 +137,7 @@ def main(
     """
     names, shown, values = models or [f"zoo:{name}" for name in zoo_names()], [], {}
     for name in names:
-        model, short = load(Path(name)), re.sub(r"[^\w.-]+", "-", name)
+        model, short = load(Path(name)), name.replace(":", "-").replace("/", "-")
         for granularity in ("layer", "sublayer"):
             unit = f"{short}-{granularity}-{prompts}"
             look = functools.partial(examine, model, granularity, prompts)

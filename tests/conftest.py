@@ -41,12 +41,15 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 from xdist.scheduler import LoadScopeScheduling
 
+from attention import terminal
 from attention.normalizers import NORMALIZERS
 from attention.transformer import TransformerConfig, abstract_params, save_pretrained
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tracing makes many small objects that live long; looking through them again and again is slow.
 gc.set_threshold(50_000, 20, 20)
+# A busy machine must not add a line to what a test reads: no wait is told of.
+terminal.PATIENCE = 600.0
 
 SHARED = Path(__file__).parents[2] / "shared"
 

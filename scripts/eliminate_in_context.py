@@ -26,11 +26,10 @@ from rich.table import Table
 
 from attention import files
 from attention.command_line import Commas, Result, command, run_script
-from attention.errors import InputError
 from attention.options import Count
 from attention.terminal import plain_table
 from attention.transformer import keep_halves
-from icl.analysis import survey
+from icl.analysis import has_boundary, survey
 from icl.evaluation import model_predictor
 from icl.tasks import SQUARED, Case, Row, Sampling
 from icl.training import Trained, load, zoo_names
@@ -84,10 +83,9 @@ def examine(model: Trained, granularity: Any, prompts: int) -> list[Row]:
 
     @functools.cache
     def limits(dropped: Dropped) -> Row:
-        try:
-            found = survey(pruned(model, dropped), count=5).numbers
-        except InputError:  # neither quantifiers nor inverses have boundary values
-            found = {}
+        if not has_boundary(model.task):
+            return {}
+        found = survey(pruned(model, dropped), count=5).numbers
         return {name: list(found[name]) for name in LIMITS if name in found}
 
     rows = []
@@ -137,7 +135,7 @@ def main(
     """
     names, shown, values = models or [f"zoo:{name}" for name in zoo_names()], [], {}
     for name in names:
-        model, short = load(Path(name)), name.replace(":", "-").replace("/", "-")
+        model, short = load(Path(name)), files.file_name(name)
         for granularity in ("layer", "sublayer"):
             unit = f"{short}-{granularity}-{prompts}"
             look = functools.partial(examine, model, granularity, prompts)

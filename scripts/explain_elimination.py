@@ -32,7 +32,7 @@ from attention.explanation import Inputs
 from attention.files import Record
 from attention.options import Count
 from attention.terminal import Terminal
-from attention.transformer import keep_halves
+from attention.transformer import keep_halves, unstack_layers
 from tale_jax import opening
 from tale_jax.models import LoadedModel
 from tale_jax.options import Reopening
@@ -76,7 +76,8 @@ def examine(
 ) -> Record:
     """Measure the decisions of a variant; its page and tables go into a folder."""
     halves = kept_halves((*dropped, *model.missing), model.config.num_hidden_layers)
-    config, params = model.config.keep_halves(halves), keep_halves(model.params, halves)
+    config = model.config.keep_halves(halves)
+    params = unstack_layers(keep_halves(model.params, halves))  # once, not for each question
     longest, records = max(len(question.prompt) for question in asked), []
     every_LN = np.ones((len(config.attending), config.num_attention_heads), bool)
     with terminal.steps("decisions", len(asked)) as advance:

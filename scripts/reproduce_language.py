@@ -26,7 +26,6 @@ from language_paper.units import (
     RESULTS,
     Setting,
     command_line,
-    content,
     cost_hours,
     planned_units,
     run_units,
@@ -34,6 +33,7 @@ from language_paper.units import (
 
 from attention.command_line import Between, Commas, Result, command, run_script
 from attention.errors import InputError
+from attention.files import found_in
 from attention.language.pretraining import Text
 from attention.options import Display
 from attention.terminal import Terminal
@@ -82,7 +82,7 @@ def main(
         for done in run_units(setting, chosen, Terminal(display.quiet)):
             if done["why"]:
                 failed[done["unit"].name] = done["why"]
-    found = {unit: content(setting, unit) for unit in every}
+    found = {unit: found_in(setting.file(unit.name)) for unit in every}
     lines = []
     for recipe in dict.fromkeys(unit.recipe for unit in every):
         own = [x for unit, x in found.items() if x is not None and unit.recipe == recipe]

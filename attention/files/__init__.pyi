@@ -58,8 +58,10 @@ from .tracking import Sink as Sink
 from .tracking import Tracker as Tracker
 from .tracking import tell as tell
 from .tracking import tracked as tracked
+from .units import attempt as attempt
 from .units import file_name as file_name
 from .units import finished as finished
+from .units import found_in as found_in
 from .writing import check_folder as check_folder
 from .writing import new_file as new_file
 from .writing import new_folder as new_folder
@@ -99,6 +101,7 @@ __all__ = [
     "Sink",
     "Text",
     "Tracker",
+    "attempt",
     "cache_folder",
     "check_folder",
     "check_shape",
@@ -109,6 +112,7 @@ __all__ = [
     "file_name",
     "find_runs",
     "finished",
+    "found_in",
     "gguf_tokenizer",
     "load_tokenizer",
     "make_once",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from attention.errors import InputError
 from attention.files.reading import read_json
 from attention.files.writing import write_json
 
@@ -34,3 +35,16 @@ def finished(file: Path, compute: Callable[[], Any]) -> Any:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, {"found": found, "minutes": took})
     return read_json(file)["found"]
+
+
+def found_in(file: Path) -> Any:
+    """What a finished unit found; None if its file is not there."""
+    return read_json(file)["found"] if file.is_file() else None
+
+
+def attempt(file: Path, compute: Callable[[], Any]) -> tuple[Any, str | None]:
+    """As `finished`, for one of several units: what it found, or None and why it cannot run."""
+    try:
+        return finished(file, compute), None
+    except InputError as error:
+        return None, str(error)

@@ -7,6 +7,7 @@ from .saturation import Survey as Survey
 from .saturation import along_inputs as along_inputs
 from .saturation import draw_boundary as draw_boundary
 from .saturation import follow as follow
+from .saturation import has_boundary as has_boundary
 from .saturation import survey as survey
 from .strategies import STRATEGIES as STRATEGIES
 from .strategies import distances as distances
@@ -26,6 +27,7 @@ __all__ = [
     "draw",
     "draw_boundary",
     "follow",
+    "has_boundary",
     "nearest_listing",
     "nearest_strategies",
     "shares_of_nearest",

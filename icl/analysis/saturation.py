@@ -23,7 +23,7 @@ from attention import files
 from attention.errors import InputError
 from icl.analysis.collapse import last_weights, spread
 from icl.evaluation import effective_bound, evaluate, model_predictor
-from icl.tasks import SQUARED, Sampling
+from icl.tasks import SQUARED, Sampling, Task
 from icl.tasks.functions import FunctionTask, require_functions
 from icl.training import Trained, predict_last
 
@@ -90,9 +90,14 @@ def _attends(trained: Trained) -> bool:
     return any(attention for attention, _ in trained.config.halves)
 
 
+def has_boundary(task: Task) -> bool:
+    """Whether `survey` can look at models of a task: it asks for functions of one number."""
+    return isinstance(task, FunctionTask) and not task.inverse and task.functions.d == 1
+
+
 def _task_of_one_number(trained: Trained) -> FunctionTask:
     task = require_functions(trained.task)
-    if task.inverse or task.functions.d != 1:
+    if not has_boundary(task):
         raise InputError(f"boundary values are those of functions of one number, not of {task}")
     return task
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 
-from attention.errors import InputError
 from attention.files import (
     Record,
-    finished,
+    attempt,
     new_folder,
     read_json,
     read_json_lines,
@@ -200,20 +199,11 @@ def cost_hours(recipe: str) -> float:
 def run_units(setting: Setting, units: Sequence[Unit], terminal: Terminal) -> Iterator[Record]:
     """Run what has not run; yields each unit with its file's content, or why there is none."""
     for unit in units:
-        found, why = content(setting, unit), None
-        if found is None:
+        file = setting.file(unit.name)
+        if not file.is_file():
             terminal.message(unit.name)
-            try:
-                found = finished(setting.file(unit.name), lambda unit=unit: unit.run(setting))
-            except InputError as error:
-                why = str(error)
+        found, why = attempt(file, functools.partial(unit.run, setting))
         yield {"unit": unit, "found": found, "why": why}
-
-
-def content(setting: Setting, unit: Unit) -> Any:
-    """What a finished unit found; None of another."""
-    file = setting.file(unit.name)
-    return read_json(file)["found"] if file.is_file() else None
 
 
 def command_line(unit: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
-from attention.errors import InputError
-from attention.files import Record, finished
+from attention.files import Record, attempt
 from attention.terminal import Terminal
 from tale_paper.tables import PAIRS, REDUCED, TASKS
 from tale_paper.units import (
@@ -14,12 +14,12 @@ from tale_paper.units import (
     arms_unit,
     control_unit,
     criteria_unit,
-    file_name,
     layers_unit,
     redraw_unit,
     search_unit,
     speed_unit,
     transfer_unit,
+    unit_name,
     whole_unit,
 )
 
@@ -60,7 +60,7 @@ def missing_data(setting: Setting, unit: Unit) -> str | None:
     if setting.data is not None and not (setting.data / folder).is_dir():
         return f"no {setting.data / folder}"
     if unit.step[0] != "0" and setting.limit is None:
-        first = file_name("whole", task, shots=unit.shots)
+        first = unit_name("whole", task, shots=unit.shots)
         whole = setting.found(first)
         if whole is None:
             return f"{first} has not finished"
@@ -70,7 +70,7 @@ def missing_data(setting: Setting, unit: Unit) -> str | None:
                 f"uninformative: the whole model answers {low:.1%} to {high:.1%}, the most "
                 f"frequent answer alone {one:.1%}"
             )
-    search_first = file_name("search", task, shots=0)
+    search_first = unit_name("search", task, shots=0)
     if unit.searched and not setting.file(search_first).is_file():
         return f"{search_first} has not finished"
     return None
@@ -79,13 +79,12 @@ def missing_data(setting: Setting, unit: Unit) -> str | None:
 def run_units(setting: Setting, units: Sequence[Unit], terminal: Terminal) -> Iterator[Record]:
     """Run what has not run; yields the unit, its file's content if it finished, and why if not."""
     for unit in units:
-        found, why = setting.found(unit.name), None
-        if found is None and (why := missing_data(setting, unit)) is None:
-            terminal.message(f"{unit.step}: {unit.name}")
-            try:
-                found = finished(setting.file(unit.name), lambda unit=unit: unit.run(setting))
-            except InputError as error:
-                why = str(error)
+        file, found = setting.file(unit.name), None
+        why = None if file.is_file() else missing_data(setting, unit)
+        if why is None:
+            if not file.is_file():
+                terminal.message(f"{unit.step}: {unit.name}")
+            found, why = attempt(file, functools.partial(unit.run, setting))
         yield {"unit": unit, "found": found, "why": why}
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from attention.files import Record, read_json
+from attention.files import Record, file_name, found_in
 from tale_jax import search
 from tale_jax.commands.arms import arms
 from tale_jax.commands.benchmark import benchmark
@@ -41,7 +40,7 @@ class Setting:
     @property
     def slug(self) -> str:
         """The model's name as a folder."""
-        return re.sub(r"[^\w.-]+", "-", self.model.removeprefix("package:")).strip("-")
+        return file_name(self.model.removeprefix("package:"))
 
     def folder(self, unit: str) -> Path:
         """The directory in which a unit works."""
@@ -53,8 +52,7 @@ class Setting:
 
     def found(self, unit: str) -> Any:
         """What a finished unit found; None of another."""
-        file = self.file(unit)
-        return read_json(file)["found"] if file.is_file() else None
+        return found_in(self.file(unit))
 
     def asked(self, task: str, shots: int = 0, seed: int = 0) -> dict[str, Any]:
         """Options of a task: how many rows, and in which form."""
@@ -93,9 +91,9 @@ class Unit:
     searched: bool = False
 
 
-def file_name(kind: str, task: str, *, shots: int | None = None) -> str:
+def unit_name(kind: str, task: str, *, shots: int | None = None) -> str:
     """The name of a unit's file: ``search-arc_easy-0shot``, ``control-blimp-passive_1``."""
-    return f"{kind}-{task.replace(':', '-')}" + ("" if shots is None else f"-{shots}shot")
+    return file_name(f"{kind}-{task}" + ("" if shots is None else f"-{shots}shot"))
 
 
 def whole_unit(task: str, shots: int = 0) -> Unit:
@@ -103,7 +101,7 @@ def whole_unit(task: str, shots: int = 0) -> Unit:
 
     It is informative if the lower end of its Wilson interval lies above the share of that answer.
     """
-    name = file_name("whole", task, shots=shots)
+    name = unit_name("whole", task, shots=shots)
 
     def run(setting: Setting) -> Record:
         asked = setting.asked(task, shots)
@@ -128,7 +126,7 @@ def majority_of(task: str, asked: Record) -> float:
 
 def search_unit(task: str, shots: int = 0) -> Unit:
     """BEST and BSBA of a task, chosen on some rows and judged on others."""
-    name = file_name("search", task, shots=shots)
+    name = unit_name("search", task, shots=shots)
 
     def run(setting: Setting) -> Record:
         asked = setting.asked(task, shots)
@@ -147,7 +145,7 @@ def search_unit(task: str, shots: int = 0) -> Unit:
 
 def redraw_unit(task: str) -> Unit:
     """Three searches on other rows."""
-    name = file_name("redraws", task)
+    name = unit_name("redraws", task)
 
     def run(setting: Setting) -> Record:
         asked = setting.asked(task)
@@ -156,7 +154,7 @@ def redraw_unit(task: str) -> Unit:
         found = search(setting.model, task, setting.folder(name), **how)
         return {"task": task, "rows": found["rows"], "sizes": found["sizes"]}
 
-    return Unit(name, "1 three redraws", run, task, searched=True)
+    return Unit(name, "1 three redraws", run, task)
 
 
 def control_unit(task: str) -> Unit:
@@ -164,7 +162,7 @@ def control_unit(task: str) -> Unit:
 
     So all shuffles judge the same candidates, which are asked once.
     """
-    name = file_name("control", task)
+    name = unit_name("control", task)
 
     def run(setting: Setting) -> Record:
         how = {**setting.asked(task), **setting.rules(), "max_drops": 1}
@@ -173,15 +171,15 @@ def control_unit(task: str) -> Unit:
         picks = {pick: summary[pick] for pick in ("baseline", "best")}
         return {"task": task, "max_drops": 1, "picks": picks, **summary["null_control"]}
 
-    return Unit(name, "2 null control", run, task, searched=True)
+    return Unit(name, "2 null control", run, task)
 
 
 def criteria_unit(task: str) -> Unit:
     """Accuracy, perplexity (SLEB), cosine (ShortGPT), the last layers and random ones."""
-    name = file_name("criteria", task)
+    name = unit_name("criteria", task)
 
     def run(setting: Setting) -> Record:
-        found = setting.found(file_name("search", task, shots=0))
+        found = setting.found(unit_name("search", task, shots=0))
         how = {**setting.asked(task), "depth": max(1, len(found["best"]["dropped"])), "draws": 3}
         names = ("accuracy", "perplexity", "cosine", "last", "random")
         out = setting.folder(name)
@@ -195,7 +193,7 @@ def transfer_unit(tasks: Sequence[str]) -> Unit:
     """The layers of each task on all others."""
 
     def run(setting: Setting) -> Record:
-        every = [setting.folder(file_name("search", task, shots=0)) for task in tasks]
+        every = [setting.folder(unit_name("search", task, shots=0)) for task in tasks]
         done = [folder for folder in every if (folder / "summary.json").is_file()]
         out = setting.folder("transfer")
         return {"rows": transfer(done, out, resume=True, limit=setting.limit, quiet=True)["rows"]}
@@ -207,18 +205,18 @@ def layers_unit(task: str) -> Unit:
     """Information by layer before and after, and the lens."""
 
     def run(setting: Setting) -> Record:
-        folder = setting.folder(file_name("search", task, shots=0))
+        folder = setting.folder(unit_name("search", task, shots=0))
         how: Any = {"run": folder, "quiet": True}
         bits = information(**how, limit=setting.limit or 100)["rows"]
         read = lens(**how, limit=setting.limit or 300)["rows"]
         return {"task": task, "information": bits, "lens": read}
 
-    return Unit(file_name("layers", task), "3 information and lens", run, task, searched=True)
+    return Unit(unit_name("layers", task), "3 information and lens", run, task, searched=True)
 
 
 def arms_unit(task: str, seed: int) -> Unit:
     """The six orders of elimination and fine-tuning, LoRA."""
-    name = f"{file_name('arms', task)}-seed{seed}"
+    name = f"{unit_name('arms', task)}-seed{seed}"
 
     def run(setting: Setting) -> Record:
         few = setting.limit is not None
@@ -235,7 +233,7 @@ def speed_unit(task: str) -> Unit:
 
     def run(setting: Setting) -> Record:
         how = {"prompt_length": 16, "new_tokens": 8, "rounds": 2} if setting.limit else {}
-        folder = setting.folder(file_name("search", task, shots=0))
+        folder = setting.folder(unit_name("search", task, shots=0))
         return {"task": task} | benchmark(run=folder, batch=(1, 8), quiet=True, **how)
 
-    return Unit(file_name("speed", task), "5 speed", run, task, searched=True)
+    return Unit(unit_name("speed", task), "5 speed", run, task, searched=True)

@@ -111,8 +111,8 @@ def main(run: Path, *, data: Path = DATA, limit: Count = 20, draws: Count = 3) -
     scorer = opening.reopen_scorer(searched, model, Reopening(), terminal)
     split = "test" if "test" in scorer.examples else "search"
     asked = questions_of(model, scorer.examples[split], limit)
-    best, bsba = searched.dropped("best"), searched.dropped("bsba")
-    for name, dropped in variants(best, bsba, model.config.num_hidden_layers, draws).items():
+    picks = {"BEST": searched.dropped("best"), "BSBA": searched.dropped("bsba")}
+    for name, dropped in variants(picks, model.config.num_hidden_layers, draws).items():
         unit = f"explained-{run.name}-{without(dropped)}-{limit}"
         look = functools.partial(examine, model, asked, dropped, run / "explain" / unit)
         found[name] = files.finished(data / f"{unit}.json", functools.partial(look, terminal))

@@ -7,9 +7,10 @@
 
 TALE's elimination (``tale_jax.elimination``) counts right decisions on texts of the validation
 split: of the whole classifier, and of it without layers.  Then ``attn explain`` runs on texts of
-the test split for the whole model, for BEST, for BSBA, and for models without as many layers, drawn
-at random.  The tables are those of ``explain_elimination.py``.  The search and each variant are a
-unit, a file of docs/results/data/across; pages and tables are in OUT.
+the test split for the whole model, for BEST, for BSBA, for the last step within --epsilon, and for
+models without as many layers, drawn at random.  The tables are those of ``explain_elimination.py``.
+The search and each variant are a unit, a file of docs/results/data/across; pages and tables are in
+OUT.
 """
 
 from __future__ import annotations
@@ -80,18 +81,19 @@ def main(
         results: folder of the finished units
         texts: on whose labels layers are chosen
         limit: decisions that are explained
-        draws: models without as many layers as BSBA, drawn at random
+        draws: models without as many layers as the last step, drawn at random
         epsilon: accuracy that may be lost before the search stops
         display: what is shown
     """
     terminal, name = Terminal(display.quiet), Path(model).name
     chosen = Decisions("train" if task == "demo" else "validation", data, texts, cut=True)
     look = functools.partial(search, model, task, chosen, epsilon, terminal)
-    picks = files.finished(results / f"encoder-{name}-search-{texts}.json", look)
+    picks = files.finished(results / f"encoder-{name}-search-{texts}-{epsilon:g}.json", look)
     lines = [[" ".join(map(str, gone)) or "none", str(count)] for gone, count in picks["steps"]]
     found, asked = {}, Decisions("test", data, limit, cut=True)
-    ways = variants(tuple(picks["best"]), tuple(picks["bsba"]), picks["depth"], draws)
-    for variant, dropped in ways.items():
+    ends = {"BEST": picks["best"], "BSBA": picks["bsba"], "last step": picks["steps"][-1][0]}
+    ends = {pick: tuple(gone) for pick, gone in ends.items()}
+    for variant, dropped in variants(ends, picks["depth"], draws).items():
         unit = f"encoder-{name}-{without(dropped)}-{limit}"
 
         def explain(unit: str = unit, dropped: Dropped = dropped) -> Record:

@@ -253,8 +253,9 @@ def summary_texts(summary: Summary) -> list[str | Table]:
         for name, row in summary["supports"].items()
     ]
     context = summary["context"]
-    told = "shuffled context moves the output by a TVD of {:.3f} [{:.3f}, {:.3f}]; rank correlation"
-    followed = " with uniform attention {:.2f} [{:.2f}, {:.2f}]"
+    moved = "shuffled context moves the output by a TVD of {:.3f} [{:.3f}, {:.3f}]"
+    alike = "rank correlation with what uniform attention moves: {:.2f} [{:.2f}, {:.2f}]"
+    correlated = context["rank_correlation"]
     return [
         f"{summary['examples']} decision{'s' * (summary['examples'] != 1)}, "
         f"{summary['accuracy']:.1%} right; {heads['tokens']:.0f} tokens",
@@ -271,5 +272,6 @@ def summary_texts(summary: Summary) -> list[str | Table]:
             ["only kept", "size", "TVD", "flips", "one less", "flips", "necessary", "minimal"],
             sets, 1,
         ),
-        told.format(*context["shuffled_tvd"]) + followed.format(*context["rank_correlation"]),
+        moved.format(*context["shuffled_tvd"]),
+        *([alike.format(*correlated)] if np.isfinite(correlated).all() else []),
     ]  # fmt: skip

@@ -14,18 +14,19 @@ from attention.terminal import plain_table
 from tale_jax.units import Dropped
 
 
-def variants(best: Dropped, bsba: Dropped, depth: int, draws: int) -> dict[str, Dropped]:
-    """The whole model, BEST, BSBA, and as many layers as BSBA drops, drawn at random.
+def variants(picks: Mapping[str, Dropped], depth: int, draws: int) -> dict[str, Dropped]:
+    """The whole model, the picks, and as many layers as the deepest of them drops, at random.
 
     Raises:
         InputError: half-layers are dropped.
     """
-    found: dict[str, Dropped] = {"whole": (), "BEST": best, "BSBA": bsba}
+    found: dict[str, Dropped] = {"whole": (), **picks}
     if not all(isinstance(unit, int) for dropped in found.values() for unit in dropped):
         raise InputError("half-layers were dropped: give a search of whole layers")
+    most = max(map(len, picks.values()))
     for i in range(draws):
         order = np.random.default_rng(i).permutation(depth)
-        found[f"random {i}"] = tuple(sorted(order[: len(bsba)].tolist()))
+        found[f"random {i}"] = tuple(sorted(order[:most].tolist()))
     return found
 
 

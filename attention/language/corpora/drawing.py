@@ -73,7 +73,7 @@ class RowSource:
         counts = self.files.counts[self.split]
         if self.layout == "sentence":
             return counts["units"]
-        return (counts["tokens"] - 1) // self.length
+        return max(0, counts["tokens"] - 1) // self.length
 
     @functools.cached_property
     def _starts(self) -> Int[np.ndarray, " U+1"]:

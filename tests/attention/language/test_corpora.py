@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import json
 
@@ -157,6 +158,11 @@ def test_other_faults_end_in_one_line(corpus, encoded, tmp_path):
         load_corpus(tmp_path / "missing")
     with pytest.raises(InputError, match="fewer than one row of 100001"):
         RowSource(encoded, "train", 100_000, "packed")
+    nothing = dataclasses.replace(
+        encoded, counts={**encoded.counts, "test": {"units": 0, "tokens": 0, "bytes": 0}}
+    )
+    with pytest.raises(InputError, match="has 0 tokens, fewer than one row"):
+        RowSource(nothing, "test", 7, "packed")
     with pytest.raises(InputError, match="needs tokens of a sentence"):
         RowSource(encoded, "train", 10, "sentence")
     with pytest.raises(InputError, match="too large for uint16"):

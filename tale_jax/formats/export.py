@@ -70,7 +70,7 @@ class Export:
         ours = FORMATS.pick(format).ours
         if halves and not ours:
             raise InputError(
-                f"only whole layers export to {format}, and of {len(halves)} half is left, such as "
+                f"only whole layers export to {format}; {len(halves)} have one half, such as "
                 f"{halves[0]}: give --format {others}"
             )
         if config.normalizer != "softmax" and not ours:

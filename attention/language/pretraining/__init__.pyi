@@ -5,7 +5,6 @@ from .experiment import Changes as Changes
 from .experiment import Pretraining as Pretraining
 from .experiment import Text as Text
 from .experiment import Work as Work
-from .experiment import read_run as read_run
 from .fitting import pretrain as pretrain
 from .held_out import floors as floors
 from .loss import batch_loss as batch_loss
@@ -46,6 +45,5 @@ __all__ = [
     "parts_of",
     "prepare",
     "pretrain",
-    "read_run",
     "recipe_config",
 ]

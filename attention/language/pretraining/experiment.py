@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from attention import files
 from attention.command_line import Between, OneOf
 from attention.language.corpora import SAMPLE, By, Layout, TokenType
 from attention.language.pretraining.recipes import RECIPES, Recipe
@@ -133,12 +132,3 @@ class Work:
     evaluate_every: Count = 200
     evaluate_rows: Count = 128
     profile: Profile = None
-
-
-def read_run(directory: str | Path) -> dict[str, Any]:
-    """The settings of a run of ``attn pretrain``.
-
-    Raises:
-        InputError: the directory holds no such run.
-    """
-    return files.read_settings(directory, COMMAND)

@@ -138,11 +138,7 @@ ELECTRA = Family(
         tied=(("generator_lm_head.weight", "embeddings.word_embeddings.weight"),),
     ),
     reads=("embedding_size",),
-    read=lambda hf: {
-        "embedding_size": None
-        if hf["embedding_size"] == hf["hidden_size"]
-        else hf["embedding_size"]
-    },
+    read=_read_electra,
     write=lambda config: {"embedding_size": config.embedding_width},
     expected={"position_embedding_type": "absolute"},
     bare_lm="ForMaskedLM",

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,7 +33,7 @@ from attention.transformer import keep_halves
 from icl.analysis import has_boundary, survey
 from icl.evaluation import model_predictor
 from icl.tasks import SQUARED, Case, Row, Sampling
-from icl.training import Trained, load, zoo_names
+from icl.training import Trained, load_all, zoo_names
 from tale_jax.elimination import SearchOptions, eliminate
 from tale_jax.units import Dropped, kept_halves, missing_halves
 
@@ -133,14 +134,13 @@ def main(
         data: folder of the finished units
         prompts: of each count
     """
-    names, shown, values = models or [f"zoo:{name}" for name in zoo_names()], [], {}
-    for name in names:
-        model, short = load(Path(name)), files.file_name(name)
-        for granularity in ("layer", "sublayer"):
-            unit = f"{short}-{granularity}-{prompts}"
-            look = functools.partial(examine, model, granularity, prompts)
-            values[unit] = files.finished(data / f"{unit}.json", look)
-            shown += [f"{name}, by {granularity}; {prompts} prompts", listing(values[unit]), ""]
+    runs, shown, values = models or [f"zoo:{name}" for name in zoo_names()], [], {}
+    named = [each for run in runs for each in load_all(Path(run)).items()]  # a model for each seed
+    for (name, model), granularity in itertools.product(named, ("layer", "sublayer")):
+        unit = f"{files.file_name(name)}-{granularity}-{prompts}"
+        look = functools.partial(examine, model, granularity, prompts)
+        values[unit] = files.finished(data / f"{unit}.json", look)
+        shown += [f"{name}, by {granularity}; {prompts} prompts", listing(values[unit]), ""]
     return Result(values, *shown)
 
 

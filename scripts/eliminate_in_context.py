@@ -10,7 +10,8 @@ prompts as in training, the same at σ = 1, 3 and 10.  For quantifiers a prompt 
 
 The table has a line for each step of a search: the layers dropped (* the best, + BSBA); the prompts
 that are right where they were chosen, and held out at each σ; B_eff (does a shallower model reach
-further?); and the limit c+, at x = 1e6 and from the weights.  A unit is one model and granularity.
+further?); and the limit c+, at x = 1e6 and from the weights.  A unit is one model and granularity,
+named by the folder of its run and its seed.
 """
 
 from __future__ import annotations

@@ -261,8 +261,9 @@ def summary_texts(summary: Summary) -> list[str | Table]:
         f"{summary['accuracy']:.1%} right; {heads['tokens']:.0f} tokens",
         f"support of a row: {heads['support_raw']:.1f} raw, {heads['support_efficient']:.1f} "
         f"efficient, {heads['support_vertex']:.1f} vertex; TVD(raw, efficient) {heads['tvd']:.3f}",
-        f"same output to {guarantees['output_error']:.1e}; the rows with * move logits by at most "
-        f"{guarantees['logits_moved']:.1e} (bound {guarantees['logits_limit']:.0e}: {kept})",
+        f"same output to {guarantees['output_error']:.1e}",
+        f"the rows with * move logits by at most {guarantees['logits_moved']:.1e} "
+        f"(bound {guarantees['logits_limit']:.0e}: {kept})",
         plain_table(
             ["attention replaced by", "flips", "TVD out", "TVD att.", "accuracy"], replaced, 1
         ),

@@ -70,8 +70,8 @@ class Export:
         ours = FORMATS.pick(format).ours
         if halves and not ours:
             raise InputError(
-                f"only whole layers export to {format}; {len(halves)} have one half, such as "
-                f"{halves[0]}: give --format {others}"
+                f"only whole layers export to {format}, no half such as {halves[0]}: "
+                f"give --format {others}"
             )
         if config.normalizer != "softmax" and not ours:
             raise InputError(

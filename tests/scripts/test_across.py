@@ -57,6 +57,14 @@ def test_models_without_mlps_lose_attention_alone(script, granularity):
     assert script.pruned(model, gone).config.halves == ((True, False),)
 
 
+def test_every_seed_of_a_run_is_a_unit(script, tmp_path, monkeypatch):
+    model = untrained("every-1l1ah")
+    monkeypatch.setattr(script, "load_all", lambda run: {"mine#1": model, "mine#2": model})
+    found = script.main(models=("runs/mine",), data=tmp_path, prompts=3)
+    units = [f"mine-{seed}-{part}-3" for seed in (1, 2) for part in ("layer", "sublayer")]
+    assert list(found) == units == sorted(file.stem for file in tmp_path.glob("*.json"))
+
+
 @pytest.mark.nightly
 def test_the_steps_of_a_search(script, tmp_path):
     how = {"models": ("zoo:linear-2l2ah-quick-seed0",), "data": tmp_path, "prompts": 11}

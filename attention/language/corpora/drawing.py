@@ -65,7 +65,8 @@ class RowSource:
             tokens = self.files.counts[self.split]["tokens"]
             raise InputError(
                 f"the {self.split} split of {self.files.corpus} has {tokens} tokens, fewer than "
-                f"one row of {self.length + 1}: take more text, another share or a smaller --length"
+                f"one row of {self.length + 1}: take more text, smaller documents (--by), another "
+                "share or a smaller --length"
             )
 
     def __len__(self) -> int:

@@ -8,7 +8,13 @@ import pytest
 
 from attention.cli import main
 from attention.commands.explain import explain
-from attention.explanation import Decisions, Examined, open_classifier, write_report
+from attention.explanation import (
+    Decisions,
+    Examined,
+    open_classifier,
+    summary_texts,
+    write_report,
+)
 from attention.transformer import keep_layers, load_pretrained, save_pretrained
 
 
@@ -106,3 +112,15 @@ def test_mistakes_are_one_line(
     told = capsys.readouterr().err.strip().splitlines()
     assert stop.value.code == 2 and message in told[-1] and len(told) == 1
     assert not (tmp_path / "o").exists()
+
+
+def test_a_correlation_that_does_not_exist_is_not_shown(study):
+    context = study.summary["context"]
+
+    def texts(correlation):
+        found = {**study.summary, "context": {**context, "rank_correlation": correlation}}
+        return [text for text in summary_texts(found) if isinstance(text, str)]
+
+    assert texts((0.5, 0.25, 0.75))[-1].endswith("0.50 [0.25, 0.75]")
+    assert not any("nan" in text for text in texts((np.nan, np.nan, np.nan)))
+    assert max(map(len, texts((-0.5, -0.75, -0.25)))) <= 80
